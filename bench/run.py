@@ -1,4 +1,4 @@
-"""One study under way: where its artifacts are, and its images."""
+"""One study under way: the places of its artifacts, and its images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from assay.train.job import WEIGHTS_FILE
 
 SAMPLED_IMAGES = 64
 MOST_TOGETHER = 3
-"""Jobs at a time: more would wait for memory."""
+"""Number of jobs at a time: more would wait for memory."""
 CALIBRATION_SEED = 0
 
 
@@ -32,9 +32,9 @@ class Run(Course):
     """One study under way, see `Course` too.
 
     Attributes:
-        study: what is asked for.
-        cache: decoded images, shared by studies.
-        again: what an earlier run has timed is timed once more.
+        study: the study.
+        cache: folder of decoded images, shared by studies.
+        again: whether results timed by an earlier run are timed once more.
     """
 
     study: Study
@@ -48,13 +48,13 @@ class Run(Course):
 
     @property
     def together(self) -> int:
-        """How many jobs go on at a time where nothing is timed: most of one is a single thread, which imports, traces
-        or reads.
+        """Number of jobs at a time where nothing is timed: most of one is a single thread that imports, traces or
+        reads.
         """
         return min(len(self.host.cores()), MOST_TOGETHER)
 
     def data(self, size: int) -> tuple[Artifact, Dataset]:
-        """The study's images at one size, stored and opened."""
+        """Return the study's images at one size, stored and opened."""
         if self._request is None:
             wanted = self.study.data
             request = DataRequest(
@@ -66,12 +66,12 @@ class Run(Course):
         return artifact, open_dataset(artifact.folder)
 
     def spec(self, model: ModelSection, size: int) -> ModelSpec:
-        """The model at one size, for the study's images."""
+        """Return the specification of the model at one size, for the study's images."""
         dataset = self.data(size)[1]
         return ModelSpec(model.architecture, size, len(dataset.classes), dataset.train.images.shape[-1])
 
     def images(self, size: int) -> Path:
-        """.npy of the test images that exports are checked with and calls take turns with, normalised."""
+        """Return the .npy file of the normalised test images for checking exports and for calls to take in turn."""
         artifact, dataset = self.data(size)
         images = dataset.test.images
         chosen = np.random.default_rng(0).permutation(len(images))[:SAMPLED_IMAGES]
@@ -86,7 +86,7 @@ class Run(Course):
         return self._images(inputs, fill, artifact.folder.name)
 
     def calibration_images(self, size: int, wanted: int) -> Path:
-        """.npy of normalised validation images, drawn once, that integer graphs take their ranges from."""
+        """Return the .npy file of normalised validation images, drawn once, for the ranges of integer graphs."""
         artifact, dataset = self.data(size)
         images = dataset.validation.images
         chosen = np.sort(np.random.default_rng(CALIBRATION_SEED).permutation(len(images))[:wanted])
@@ -108,7 +108,7 @@ class TrainedModel:
 
     Attributes:
         weights: folder of the weights artifact.
-        key: its key.
+        key: key of the weights artifact.
     """
 
     spec: ModelSpec

@@ -1,4 +1,4 @@
-"""The report of a study's folder, with all that lies beside its results: samples, audit, load test."""
+"""The report of a study's folder, with everything stored with its results: samples, audit, load test."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from assay.texts import printable
 
 
 def report_of(folder: Path, results: Results, out: Path) -> list[Path]:
-    """Write a study's report; what was not made is left out.
+    """Write a study's report, leaving out any part that does not exist.
 
     Args:
-        folder: with results.json.
-        results: what is in it.
-        out: for the report's files.
+        folder: folder with results.json.
+        results: contents of results.json.
+        out: folder for the report's files.
 
     Raises:
-        ArtifactError: the audit or the load test beside the results is damaged.
+        ArtifactError: the audit or the load test of the results is damaged.
         InputError: the report cannot be written.
     """
     return write_report(results, _samples(folder, results), out, _audit(folder, results), _load(folder))
 
 
 def as_audited(folder: Path, results: Results) -> Results:
-    """Results as the audit beside them leaves them, for the terminal: see `assay.bench.judging.judged`.
+    """Return the results as their audit leaves them, for the terminal: see `assay.bench.judging.judged`.
 
     Raises:
         ArtifactError: the audit is damaged.
@@ -46,7 +46,7 @@ def as_audited(folder: Path, results: Results) -> Results:
 
 
 def samples_of(folder: Path, results: Results) -> dict[str, dict[str, Samples]]:
-    """The calls behind a folder's results, by cell and boundary; none where they were not kept.
+    """Return the calls behind a folder's results, by cell and boundary, or none where they were not kept.
 
     Raises:
         ArtifactError: they are damaged, or of another run.
@@ -61,7 +61,7 @@ def _samples(folder: Path, results: Results) -> polars.DataFrame | None:
 
 
 def _audit(folder: Path, results: Results) -> Audit | None:
-    """The audit; what of it is out of date is told."""
+    """Return the audit, and report which parts of it are out of date."""
     path = folder / AUDIT_FILE
     if not path.is_file():
         return None

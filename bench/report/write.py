@@ -1,4 +1,4 @@
-"""Write everything a report consists of."""
+"""Write all parts of a report."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def write_report(
     Args:
         results: the record.
         samples: the raw samples (`assay.records.results.SAMPLE_COLUMNS`), or None where they were not kept.
-        out: the folder; made where it is missing.
-        audit: of the study, where there was one; its page audit.html and audit.json are then written too.
-        load: of the deployed model, where there was a load test.
+        out: the folder; created where it is missing.
+        audit: audit of the study, where there was one; audit.html and audit.json are then written too.
+        load: load test of the deployed model, where there was one.
 
     Raises:
         InputError: the folder cannot be written.
@@ -66,7 +66,7 @@ def _write_audit(audit: Audit | None, out: Path) -> list[Path]:
 
 
 def _write_record(results: Results, path: Path) -> Path:
-    """The record beside the report; a file that already holds it keeps its bytes."""
+    """Write the record for the report; a file that already holds it keeps its bytes."""
     if not _holds(path, results):
         write_atomically(path, results.model_dump_json(indent=2).encode())
     return path

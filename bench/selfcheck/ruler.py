@@ -1,4 +1,4 @@
-"""What is required of the ruler, and whether the measurements meet it. All functions but the timer's are pure."""
+"""The requirements of the instrument, and whether the measurements meet them. Only the timer's check is impure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ READINGS = 20_000
 
 
 def timer_checks() -> list[Check]:
-    """Smallest step of the clock that times calls, and what reading it costs."""
+    """Check the smallest step of the clock that times calls, and the cost of reading it."""
     readings = [time.perf_counter_ns() for _ in range(READINGS)]
     gaps = [after - before for before, after in pairwise(readings)]
     steps = [gap for gap in gaps if gap > 0]
@@ -42,7 +42,7 @@ def timer_checks() -> list[Check]:
 
 
 def floor_check(device_us: float | None, host_us: float | None) -> Check:
-    """What the harness adds to a call: the null runtime at the device boundary."""
+    """Check how much the harness adds to a call: the null runtime at the device boundary."""
     remark = "the null runtime could not be timed"
     if device_us is not None:
         remark = f"null runtime, median at the device boundary; {host_us:.2f} µs at the host boundary"
@@ -50,7 +50,7 @@ def floor_check(device_us: float | None, host_us: float | None) -> Check:
 
 
 def attribution_check(whole_us: float | None, skeleton_us: float | None) -> Check:
-    """Overhead and kernel of a runtime that spends known times: the skeleton's time, and the rest."""
+    """Check overhead and kernel of a runtime that spends known times: the skeleton's time, and the rest."""
     name = "attribution error"
     if whole_us is None or skeleton_us is None:
         remark = "the runtime of known overhead could not be timed"
@@ -65,21 +65,21 @@ def attribution_check(whole_us: float | None, skeleton_us: float | None) -> Chec
 
 
 def mistaken_check(found: PlantedComparisons) -> Check:
-    """The share of identical runtimes judged different."""
+    """Check the share of identical runtimes judged different."""
     errors = [verdict in {"faster", "slower"} for verdict in found.verdicts]
     share = sum(errors) / len(errors) if errors else None
     return _tested("identical judged different", share, found, errors, MISTAKEN, "at most")
 
 
 def found_check(found: PlantedComparisons) -> Check:
-    """The share of planted slowdowns judged slower."""
+    """Check the share of planted slowdowns judged slower."""
     errors = [verdict != "slower" for verdict in found.verdicts]
     share = 1 - sum(errors) / len(errors) if errors else None
     return _tested(f"slowdown of {found.planted:.0%} found", share, found, errors, MISSED, "at least")
 
 
 def told_check(told: dict[int, float], processes: int) -> Check:
-    """The smallest slowdown that the study's own design tells four times out of five."""
+    """Check the smallest slowdown that the study's own design detects four times out of five."""
     name = f"told with {processes} processes"
     if processes not in told:
         return _check(name, None, "share", MOST_TOLD, "too few comparisons to say")
@@ -91,7 +91,7 @@ def told_check(told: dict[int, float], processes: int) -> Check:
 def _tested(
     name: str, share: float | None, found: PlantedComparisons, errors: Sequence[bool], test: Sequential, bound: Bound
 ) -> Check:
-    """A share of comparisons, by a sequential test: it passes if the test says so before the time is up."""
+    """Check a share of comparisons by a sequential test, which has to pass before the time is up."""
     answer = test.answer(errors)
     remarks = (
         [f"{len(errors) - sum(errors) if bound == 'at least' else sum(errors)} of {len(errors)}"] if errors else []
@@ -115,10 +115,10 @@ def _tested(
 
 
 def least_told(logs: Sequence[float], processes: int) -> float:
-    """The smallest slowdown that is told four times of five with so many processes, as a share.
+    """Return the smallest slowdown, as a share, that so many processes detect four times out of five.
 
-    A slowdown adds to the logarithm of every ratio, so it is told by a draw of processes where it exceeds what
-    Student's test asks for there. Draws are with replacement from the ratios of identical runtimes, one a process.
+    A slowdown adds to the logarithm of every ratio, so a draw of processes detects it where it exceeds the threshold of
+    Student's test there. Draws are with replacement from the ratios of identical runtimes, one a process.
     """
     drawn = np.random.default_rng(0).choice(np.asarray(logs), (TOLD_DRAWS, processes))
     errors = drawn.std(axis=1, ddof=1) / math.sqrt(processes)
@@ -127,7 +127,7 @@ def least_told(logs: Sequence[float], processes: int) -> float:
 
 
 def _ratios_found(found: PlantedComparisons) -> str:
-    """How the ratios came out, and how sure they were."""
+    """Describe the ratios, and how certain they were."""
     halves = [(ratio.high - ratio.low) / 2 / ratio.value for ratio in found.ratios]
     values = [ratio.value - 1 for ratio in found.ratios]
     return (
@@ -137,6 +137,6 @@ def _ratios_found(found: PlantedComparisons) -> str:
 
 
 def _check(name: str, found: float | None, unit: Unit, most: float, remark: str) -> Check:
-    """A number with an upper limit."""
+    """Check a number against an upper limit."""
     met = found is not None and found <= most
     return Check(name=name, found=found, unit=unit, bound="at most", required=most, passed=met, remark=remark)

@@ -1,9 +1,9 @@
 """`assay selfcheck`: the instrument measured on this machine, with runtimes whose truth is known.
 
-Everything goes the way of a study: fresh worker processes, frozen while they wait, bursts in random order, ratios
-within blocks, and as many processes and blocks for each comparison as the study has. Comparisons are made until it is
-decided whether false alarms and missed slowdowns are as rare as they should be (`assay.bench.statistics.sequential`). A
-comparison is read alone here; what is read together in a study is corrected for that, and tells less.
+Everything is done as in a study: fresh worker processes, frozen while they wait, bursts in random order, ratios within
+blocks, and as many processes and blocks for each comparison as the study has. Comparisons are made until it is decided
+whether false alarms and missed slowdowns are as rare as they should be (`assay.bench.statistics.sequential`). A
+comparison is read alone here; comparisons read together in a study are corrected for that, and detect less.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ from assay.store import write_atomically
 from assay.train.built import BuiltModel
 
 DESIGN = Design(processes=3, blocks=4)
-"""What a study does at least: see `assay.study.BenchSection` and `assay.bench.timing.trials.LEAST_BLOCKS`."""
+"""Least design of a study: see `assay.study.BenchSection` and `assay.bench.timing.trials.LEAST_BLOCKS`."""
 TOLD_WITH = (3, 5, 10)
 LEAST_LOGS = 15
-"""The fewest ratios of identical runtimes, one for each process, that say which differences could be told."""
+"""Fewest ratios of identical runtimes, one for each process, that show which differences could be detected."""
 CALL_SECONDS = 30.0
 KNOWN_PROCESSES, KNOWN_BLOCKS = 3, 2
 SPEC = ModelSpec("bloodnet", 28, 8)
@@ -61,7 +61,7 @@ IDENTICAL = tuple(
     (Candidate(rulers.CALIBRATED.name, again, FILES), Candidate(rulers.CALIBRATED.name, name, FILES))
     for name, again in (("", "again"), ("second", "second-again"), ("third", "third-again"))
 )
-"""Pairs that have nothing in common but what is the same for all: each is a comparison of its own."""
+"""Pairs that share only conditions common to all: each is a comparison of its own."""
 PLANTED = {
     0.03: ((Candidate(rulers.SLOWER_3.name, "", FILES), REFERENCE),),
     0.1: ((Candidate(rulers.SLOWER_10.name, "", FILES), REFERENCE),),
@@ -74,7 +74,7 @@ SPLIT, SKELETON = Candidate(rulers.SPLIT.name, "", FILES), Candidate(rulers.SKEL
 
 @dataclass
 class Trial:
-    """A group of candidates, timed in as many fresh processes as it takes."""
+    """A group of candidates, timed in as many fresh processes as necessary."""
 
     group: Group
     host: Host = LOCAL
@@ -101,30 +101,30 @@ class Trial:
         return by_cell(polars.concat(self.parts)) if self.parts else {}
 
     def median_us(self, candidate: Candidate, boundary: str = "device") -> float | None:
-        """Median over all calls in microseconds; None when there are none."""
+        """Return the median over all calls in microseconds, or None when there are none."""
         samples = self.samples(candidate, boundary)
         return float(np.median(samples.values)) * 1000 if samples else None
 
     def samples(self, candidate: Candidate, boundary: str) -> Samples | None:
-        """Its timed calls; None where time ran out before the first, perhaps after the warm-up."""
+        """Return its timed calls, or None where time ran out before the first, perhaps after the warm-up."""
         return self.timed.get(self.group.cell_name(1, candidate.label), {}).get(boundary)
 
     def ratio(self, candidate: Candidate, reference: Candidate = REFERENCE) -> Ratio | None:
-        """The candidate's time over the reference's, at the host boundary as in a study."""
+        """Return the candidate's time over the reference's, at the host boundary as in a study."""
         above, below = self.samples(candidate, "host"), self.samples(reference, "host")
         return ratio_estimate(above, below) if above and below else None
 
     def logs(self, candidate: Candidate, reference: Candidate) -> list[float]:
-        """The logarithm of that ratio in each process."""
+        """Return the logarithm of that ratio in each process."""
         above, below = self.samples(candidate, "host"), self.samples(reference, "host")
         return process_logs(above, below) if above and below else []
 
 
 def run_selfcheck(seconds: float, tell: Tell, design: Design = DESIGN, host: Host = LOCAL) -> SelfCheck:
-    """Measure the ruler within so many seconds; what did not fit fails its check and says so.
+    """Measure the instrument within so many seconds; a check that did not fit fails and says so.
 
     Args:
-        design: of every comparison, that of the study it is to speak for.
+        design: design of every comparison, that of the study it is made for.
 
     Raises:
         FailedError: the workers cannot be run at all.
@@ -163,7 +163,7 @@ def _grouping(images: Path, host: Host = LOCAL) -> Callable[[str, tuple[Candidat
 def _known_times(
     group: Callable[[str, tuple[Candidate, ...]], Group], folder: Path, deadline: float, tell: Tell, host: Host
 ) -> list[Check]:
-    """The runtime that does nothing, and the one whose overhead and kernel are known."""
+    """Check the runtime that does nothing, and the one whose overhead and kernel are known."""
     floor, split = Trial(group("floor", (NULL,)), host), Trial(group("attribution", (SPLIT, SKELETON)), host)
     for trial in (floor, split):
         for _ in range(KNOWN_PROCESSES):
@@ -182,7 +182,7 @@ def compare_until_decided(
     tell: Tell,
     host: Host,
 ) -> list[Trial]:
-    """Trials, each of as many processes as the design has, until both tests have an answer or the next ends too late.
+    """Return trials, each of as many processes as the design has, until both tests have an answer or time runs out.
 
     A trial that the time cuts short says nothing and is left out.
     """
@@ -201,14 +201,14 @@ def compare_until_decided(
 
 
 def decided(trials: Sequence[Trial]) -> bool:
-    """Whether it is known how often the verdicts err, on identical runtimes and on slow ones."""
+    """Check whether the error rate of the verdicts is known, on identical runtimes and on slow ones."""
     same, slow = comparisons_with(trials, 0.0).verdicts, comparisons_with(trials, max(PAIRS)).verdicts
     alarms = MISTAKEN.answer(verdict in {"faster", "slower"} for verdict in same)
     return "open" not in {alarms, MISSED.answer(verdict != "slower" for verdict in slow)}
 
 
 def comparisons_with(trials: Sequence[Trial], planted: float) -> PlantedComparisons:
-    """The verdicts on one kind of pair, trial by trial."""
+    """Return the verdicts on one kind of pair, trial by trial."""
     found = [ratio for trial in trials for pair in PAIRS[planted] if (ratio := trial.ratio(*pair)) is not None]
     return PlantedComparisons(
         planted=planted,
@@ -219,14 +219,14 @@ def comparisons_with(trials: Sequence[Trial], planted: float) -> PlantedComparis
 
 
 def _told(trials: Sequence[Trial], design: Design) -> dict[int, float]:
-    """By number of processes, the smallest slowdown that is told; nothing where too few were timed."""
+    """Return the smallest slowdown detected, by number of processes; nothing where too few were timed."""
     logs = [log for trial in trials for pair in IDENTICAL for log in trial.logs(*pair)]
     counts = sorted({design.processes, *TOLD_WITH})
     return {count: least_told(logs, count) for count in counts} if len(logs) >= LEAST_LOGS else {}
 
 
 def this_machine(host: Host = LOCAL) -> dict[str, str]:
-    """What a measurement must share with a self-check for that to speak for it."""
+    """Return the facts that a measurement must share with a self-check for the latter to apply to it."""
     facts = host.environment()
     names = ("processor", "usable_cores", "system", "python")
     return {name: str(facts[name]) for name in names} | {
@@ -244,7 +244,7 @@ def store_selfcheck(found: SelfCheck, folder: Path) -> Path:
 
 
 def stored_selfcheck(folder: Path, host: Host = LOCAL) -> SelfCheck | None:
-    """The record in this folder; None where there is none of this machine and these versions."""
+    """Return the record in this folder, or None where there is none of this machine and these versions."""
     path = folder / SELFCHECK_FILE
     try:
         found = SelfCheck.model_validate_json(read_bytes(path))

@@ -1,4 +1,4 @@
-"""What a deployment's answers have to be, and the records that they belong to."""
+"""The required answers of a deployment, and the records that they belong to."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from assay.train.datasets.data import DataRequest, Progress, load_dataset
 
 @dataclass(frozen=True)
 class AuditedAnswers:
-    """What a version was asked and what it answered when it was audited.
+    """The records that a version was asked about when it was audited, and its answers.
 
     Attributes:
-        inputs, outputs: (count,), in one order.
+        inputs, outputs: arrays of shape (count,), in one order.
         labels: int64 (count,), the true classes, where there are classes.
     """
 
@@ -42,17 +42,17 @@ def read_audited(
     progress: Progress | None = None,
     signed_by: Path | None = None,
 ) -> AuditedAnswers:
-    """Read a deployment's audited answers, and find what they answer.
+    """Read a deployment's audited answers, and find their inputs.
 
     Args:
         images: an .npy file of the test split's images, in order; else the data set that the deployment names. One
             that has its inputs needs neither.
-        data_root: where that data set is, as for a study.
+        data_root: place of that data set, as for a study.
         cache: folder for downloads.
         signed_by: the public key whose signature the deployment has to have.
 
     Raises:
-        ArtifactError: the folder is not what was deployed, or not signed so.
+        ArtifactError: the folder is not as it was deployed, or not signed with that key.
         DataError: the images are not those of the audit.
     """
     deployment = checked_deployment(folder, signed_by)
@@ -72,7 +72,7 @@ def read_audited(
 
 
 def _from_data_set(deployment: Deployment, root: Path | None, cache: Path, progress: Progress | None) -> Array:
-    """The test split of the data set with the deployment's content hash."""
+    """Return the test split of the data set with the deployment's content hash."""
     data = deployment.data
     size = deployment.inputs[0].shape[0]
     name = "auto" if root else data.name
@@ -91,11 +91,11 @@ def _from_data_set(deployment: Deployment, root: Path | None, cache: Path, progr
 
 
 def target_of(deployment: Deployment, url: str, grpc: str | None) -> Target:
-    """Where a deployment is served.
+    """Return the address of a served deployment.
 
     Args:
-        url: of HTTP, "http://127.0.0.1:8000".
-        grpc: host and port; by default the port after HTTP's, where Triton and `assay serve` have it.
+        url: HTTP address, "http://127.0.0.1:8000".
+        grpc: host and port; by default the port after HTTP's, as with Triton and `assay serve`.
 
     Raises:
         InputError: this is not such a URL.

@@ -1,4 +1,4 @@
-"""A client process that loads a server, and under what conditions it did."""
+"""A client process that loads a server, and the conditions under which it did."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LoadAnswered_co = TypeVar("LoadAnswered_co", bound=LoadAnswer, covariant=True)
 
 LOOK_SECONDS = 0.25
 FIRST_SECONDS, SLOWER_MEASUREMENTS = 120.0, 10.0
-"""A first client takes at most so long beside its measurement, which takes at most so many times what was planned."""
+"""The first client's time limit besides its measurement, and the limit of a measurement as a multiple of its plan."""
 CLIENT_VARIABLES = {"GRPC_EXPERIMENTS": "-event_engine_client"}
 """Variables of the client processes, where the user has not set them. With its event engine gRPC's client reads an
 answer in a thread of its own and wakes the caller: 0.06 ms of a call, measured on 2 cores with grpcio 1.85.1, which are
@@ -54,16 +54,17 @@ SCENARIOS: tuple[ScenarioName, ...] = ("SingleStream", "MultiStream", "Server", 
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """What is measured.
+    """Plan of the measurements.
 
     Attributes:
-        seconds: of one process of one measurement.
-        processes: fresh client processes of each measurement.
+        seconds: seconds in one process of one measurement.
+        processes: number of fresh client processes for each measurement.
         clients: numbers of clients at a time, for the closed loop.
-        bound_ms: on the 99th percentile; ten times the median of one client when it is None.
-        known_to: half the interval of what the server costs, as a share of it, at which no more processes are added
-            to find it; four times as many as planned at most.
-        trusted: the model's file, which is opened beside the server, may act.
+        bound_ms: bound on the 99th percentile; ten times the median of one client when it is None.
+        known_to: half the interval of the server's cost, as a share of it, at which no more processes are added to
+            find
+            it; four times as many as planned at most.
+        trusted: whether the model's file, which is opened in addition to the server, may act.
     """
 
     way: Way = "grpc"
@@ -78,7 +79,7 @@ class LoadPlan:
 
 @dataclass(frozen=True)
 class ClientFindings(Generic[LoadAnswered_co]):
-    """What one client process found."""
+    """Findings of one client process."""
 
     result: LoadAnswered_co
     arrays: dict[str, NDArray[np.int64]]
@@ -86,11 +87,11 @@ class ClientFindings(Generic[LoadAnswered_co]):
 
 
 class Client:
-    """Starts client processes against one server.
+    """Starter of client processes against one server.
 
     Args:
-        work: folder for what they hand over.
-        host: where they run.
+        work: folder for the files that they hand over.
+        host: machine that they run on.
     """
 
     def __init__(
@@ -106,25 +107,25 @@ class Client:
         refuse_what_acts(self._model, version.runtime, host, trusted=plan.trusted)
 
     def closed_loop(self, clients: int) -> ClientFindings[ClosedLoopAnswer]:
-        """Several clients at the same time; arguments and errors as for `_run`."""
+        """Load the server with several clients at the same time; arguments and errors as for `_run`."""
         request = ClosedLoopRequest(**dict(self._common(self.plan.way)), clients=clients)
         return self._run(CLOSED_LOOP, request, f"{clients} at a time")
 
     def overhead(self, way: Way) -> ClientFindings[LoadAnswer]:
-        """One client that asks the server and computes in its own process."""
+        """Load the server with one client that also computes in its own process."""
         threads = self.audited.deployment.threads
         common, runtime = dict(self._common(way)), self.audited.version.runtime
         request = OverheadRequest(**common, model=self._model, runtime=runtime, threads=threads)
         return self._run(OVERHEAD, request, f"one by {way}, and in its own process")
 
     def scenario(self, name: ScenarioName, rate: float, bound_ms: float) -> ClientFindings[ScenarioAnswer]:
-        """One of LoadGen's scenarios."""
+        """Run one of LoadGen's scenarios."""
         common, logs = dict(self._common(self.plan.way)), self._work / "loadgen"
         request = ScenarioRequest(**common, scenario=name, rate=rate, bound_ms=bound_ms, logs=logs)
         return self._run(SCENARIO, request, f"LoadGen's {name}")
 
     def _common(self, way: Way) -> LoadRequest:
-        """What every kind of load has to know, with a seed of its own."""
+        """Return the parameters of every kind of load, with a seed of its own."""
         self._seed += 1
         version = self.audited.version
         return LoadRequest(
@@ -142,13 +143,14 @@ class Client:
     def _run(
         self, job: TellingJob[Asked, LoadAnswered, Moment], request: Asked, what: str
     ) -> ClientFindings[LoadAnswered]:
-        """One client process to its end.
+        """Run one client process to its end.
 
         Args:
-            what: it asks for, in words.
+            what: its request, in words.
 
         Raises:
-            AssayError: it could not work; a request that fails or is answered wrongly is counted, and is not an error.
+            AssayError: it could not work; a request that fails or is answered wrongly is counted, and is not an
+                error.
         """
         arrays = self._work / "arrays.npz"
         arrays.unlink(missing_ok=True)
@@ -176,7 +178,9 @@ class Client:
         return ClientFindings(result, load_arrays(arrays) if arrays.is_file() else {}, conditions)
 
     def _limit(self) -> float:
-        """How many seconds a client may take: beside its measurement, as many as the slowest client so far needed."""
+        """Return a client's time limit in seconds: its measurement, and as much besides as the slowest client so
+        far.
+        """
         beside = in_proportion(self._beside, SLOWER) if self._beside else FIRST_SECONDS
         return beside + SLOWER_MEASUREMENTS * self.plan.seconds
 
@@ -186,7 +190,7 @@ class Client:
 
 
 def _busy_cores(host: Host, cores: Sequence[int]) -> float | None:
-    """How many cores are busy now, when nothing of ours is running."""
+    """Return how many cores are busy now, while no process of ours is running."""
     before, begun = host.disturbance(cores), time.monotonic()
     time.sleep(LOOK_SECONDS)
     busy = host.disturbance(cores).since(before).busy_seconds

@@ -1,4 +1,4 @@
-"""`assay load`: a served model under load, and what the server costs against onnxruntime in the client's process."""
+"""`assay load`: a served model under load, and the server's cost compared with onnxruntime in the client's process."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ Tell = Callable[[str], None]
 
 
 def measure_load(audited: AuditedAnswers, folder: Path, target: Target, plan: LoadPlan, tell: Tell) -> Load:
-    """Load a server by all that is planned.
+    """Load a server with every planned measurement.
 
     Args:
-        folder: of the deployment.
-        tell: told what is being done.
+        folder: folder of the deployment.
+        tell: receiver of progress.
 
     Raises:
         InputError: no server answers, or it does not serve the model.
@@ -89,7 +89,7 @@ def measure_load(audited: AuditedAnswers, folder: Path, target: Target, plan: Lo
 
 
 def closed_loop(client: Client, count: int, tell: Tell) -> ClosedLoop:
-    """Several clients, each sending its next request when it has the last one's answer."""
+    """Measure several clients, each sending its next request once its last one is answered."""
     tell(f"closed loop, {count} client{'s' if count > 1 else ''}")
     way = client.plan.way
     runs = client.repeat(partial(client.closed_loop, count))
@@ -133,7 +133,7 @@ def closed_loop(client: Client, count: int, tell: Tell) -> ClosedLoop:
 
 
 def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
-    """One client's records by the server and by onnxruntime in the client, interleaved."""
+    """Measure one client's records by the server and by onnxruntime in the client, interleaved."""
     tell(f"what the server costs over {way}")
     runs = client.repeat(partial(client.overhead, way))
     planned = len(runs)
@@ -153,10 +153,10 @@ def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
 
 
 def _cost(runs: Sequence[ClientFindings[LoadAnswer]], planned: int) -> Interval:
-    """What the server adds, in ms: of each process the median difference of a block's two medians.
+    """Return the time that the server adds, in ms: the median difference of a block's two medians in each process.
 
-    The interval rests on the spread of the planned processes (`assay.bench.statistics.stats`), so that it does not
-    matter for it that one stops when it is narrow enough.
+    The interval rests on the spread of the planned processes (`assay.bench.statistics.stats`), so that stopping when it
+    is narrow enough does not matter for it.
     """
     if not all(run.arrays["served_ns"].size for run in runs):
         raise _no_answers(runs)
@@ -165,12 +165,12 @@ def _cost(runs: Sequence[ClientFindings[LoadAnswer]], planned: int) -> Interval:
 
 
 def _blocks(runs: Sequence[ClientFindings[LoadAnswer]], side: str) -> list[NDArray[np.float64]]:
-    """The medians of each process's blocks, in ms."""
+    """Return the medians of each process's blocks, in ms."""
     return [np.median(run.arrays[side], axis=1) / 1e6 for run in runs]
 
 
 def highest_rate(client: Client, most: float, bound_ms: float, tell: Tell) -> HighestRate:
-    """The highest request rate whose 99th percentile stays within the bound, by LoadGen's Server scenario."""
+    """Find the highest request rate whose 99th percentile stays within the bound, by LoadGen's Server scenario."""
 
     def measure(rate: float) -> RateTried:
         tell(f"{rate:.0f} requests a second, p99 within {bound_ms:.3g} ms?")
@@ -183,7 +183,7 @@ def highest_rate(client: Client, most: float, bound_ms: float, tell: Tell) -> Hi
 
 
 def scenario(client: Client, name: ScenarioName, rate: float, bound_ms: float, tell: Tell) -> Scenario:
-    """One of LoadGen's scenarios, in fresh processes."""
+    """Run one of LoadGen's scenarios in fresh processes."""
     tell(f"LoadGen, {name}")
     runs = client.repeat(partial(client.scenario, name, rate, bound_ms))
     summaries = [run.result.summary for run in runs]
@@ -211,7 +211,7 @@ def scenario(client: Client, name: ScenarioName, rate: float, bound_ms: float, t
 
 
 def _rate_for(name: ScenarioName, highest: HighestRate | None, most: float) -> float:
-    """What LoadGen should expect; 0 where the scenario cannot run."""
+    """Return the rate that LoadGen should expect; 0 where the scenario cannot run."""
     if name == "Server":
         return (highest.rate if highest else None) or 0.0
     return most

@@ -1,4 +1,4 @@
-"""From what clients measured to estimates, and whether these may be believed: pure functions."""
+"""Estimates from the clients' measurements, and whether they can be trusted: pure functions."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ KEEPS_UP = 0.95
 
 
 def samples_of(begun_ns: Sequence[NDArray[np.int64]], total_ns: Sequence[NDArray[np.int64]]) -> Samples:
-    """Latencies in milliseconds, one array a process, in blocks of equal time; in the order of time."""
+    """Return latencies in milliseconds, one array for each process, in blocks of equal time; in the order of time."""
     block = [(BLOCKS * part / (part.max(initial=0) + 1)).astype(np.int64) for part in begun_ns]
     process = [np.full(len(part), number) for number, part in enumerate(begun_ns)]
     return Samples(np.concatenate(process), np.concatenate(block), np.concatenate(total_ns) / 1e6)
 
 
 def split_of(counters: Sequence[dict[str, dict[str, int]]], wire_ms: float, client_ms: float) -> LatencySplit | None:
-    """Where the time of a request goes, from what Triton's counters grew by; see `LatencySplit`."""
+    """Split the time of a request by the growth of Triton's counters; see `LatencySplit`."""
     requests = sum(one["success"]["count"] for one in counters)
     if not requests:
         return None
@@ -55,7 +55,7 @@ def split_of(counters: Sequence[dict[str, dict[str, int]]], wire_ms: float, clie
 
 
 def reasons(samples: Samples | None, conditions: Sequence[Conditions], failed: int, wrong: int) -> list[str]:
-    """Why a load measurement cannot be believed, by the limits of `bench.judging.validity`; none when it is."""
+    """Return why a load measurement cannot be trusted, by the limits of `bench.judging.validity`; none when it can."""
     found = _about_answers(failed, wrong) + _about_machine(conditions)
     if len(conditions) < LEAST_PROCESSES:
         found.append(f"too few processes: {len(conditions)}, at least {LEAST_PROCESSES} are needed")
@@ -94,18 +94,19 @@ def _about_machine(conditions: Sequence[Conditions]) -> list[str]:
 def search_rate(
     measure: Callable[[float], RateTried], start: float, bound_ms: float, tries: int, searches: int = 1
 ) -> HighestRate:
-    """The highest rate that holds: steps until one holds and one fails, then between them, on a geometric scale.
+    """Find the highest rate that holds: steps until one holds and one fails, then between them, on a geometric scale.
 
     One search says where a server was once, and another one, in fresh client processes, says something else: the
-    interval is Student's over the searches, each with the middle of what held and what failed, and no narrower than
-    these two are apart. All begin at the same place, with steps that are large against what a server wavers by: one
-    that began where another had ended would end near it, whatever the truth (docs/explanation/statistics.md).
+    interval is Student's over the searches, each with the middle between the rates that held and failed, and no
+    narrower than their distance. All begin at the same place, with steps that are large compared with a server's
+    fluctuation: one that began where another had ended would end near it, whatever the truth
+    (docs/explanation/statistics.md).
 
     Args:
         measure: tries a rate, in a fresh process.
         start: where to begin.
-        tries: at most so many in a search.
-        searches: how many.
+        tries: greatest number of tries in a search.
+        searches: number of searches.
     """
     tried = _search(measure, start, STEP, tries)
     holds, fails = _bracket(tried)
@@ -127,7 +128,7 @@ def search_rate(
 
 
 def _interval_of_rate(brackets: Sequence[tuple[float, float]]) -> Interval:
-    """The geometric mean of what the searches found, with what they and their brackets leave open."""
+    """Return the geometric mean of the searches' rates, with the uncertainty that they and their brackets leave."""
     middles = np.log([math.sqrt(holds * fails) for holds, fails in brackets])
     bracket = max(math.log(fails / holds) for holds, fails in brackets) / 2
     half, mean = math.hypot(half_width(middles), bracket), float(middles.mean())
@@ -135,7 +136,7 @@ def _interval_of_rate(brackets: Sequence[tuple[float, float]]) -> Interval:
 
 
 def _search(measure: Callable[[float], RateTried], start: float, step: float, tries: int) -> list[RateTried]:
-    """The rates of one search; it ends when what holds and what fails are close."""
+    """Return the rates of one search; it ends when the rates that hold and fail are close."""
     tried: list[RateTried] = []
     rate = start
     while len(tried) < tries:
@@ -149,9 +150,9 @@ def _search(measure: Callable[[float], RateTried], start: float, step: float, tr
 
 
 def _bracket(tried: Sequence[RateTried]) -> tuple[float, float]:
-    """The lowest rate that failed, and the highest below it that held; 0 where there is none.
+    """Return the lowest rate that failed, and the highest below it that held; 0 where there is none.
 
-    Failing is believed: where a higher rate held by chance, the lower one that failed counts.
+    A failure counts: where a higher rate held by chance, the lower one that failed decides.
     """
     fails = min((one.rate for one in tried if not one.holds), default=0.0)
     holds = max((one.rate for one in tried if one.holds and (not fails or one.rate < fails)), default=0.0)

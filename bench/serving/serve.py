@@ -1,7 +1,7 @@
-"""`assay serve`: a deployment folder served here, and followed when another version of it is to serve.
+"""`assay serve`: a deployment folder served here, and followed when another of its versions is to be served.
 
-Going over: the server loads the new version beside the old one, lets new requests go to it once it is ready, and ends
-the old one when its last request is answered. When the new one cannot be loaded the old one goes on.
+Change of version: the server loads the new version while the old one runs, directs new requests to it once it is ready,
+and ends the old one when its last request is answered. When the new one cannot be loaded the old one stays.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Serving:
     """A deployment folder and the server that serves it.
 
     Attributes:
-        current: what is being served.
+        current: the record of the deployment being served.
         signed_by: the public key whose signature every version has to have, where there is one.
-        trusted: the model's file may act.
+        trusted: whether the model's file may act.
         seconds_to_ready: from starting the server's process to its being ready.
     """
 
@@ -58,7 +58,7 @@ class Serving:
     _asked_health: float = field(default_factory=time.monotonic)
 
     def watch(self, tell: Tell) -> None:
-        """Look once at everything that may have happened, and tell it.
+        """Look once at everything that may have happened, and report it.
 
         Raises:
             FailedError: the server has ended by itself.
@@ -71,7 +71,7 @@ class Serving:
         self.follow(tell)
 
     def follow(self, tell: Tell) -> None:
-        """Go over to what the folder now says is to serve, if that has changed."""
+        """Change to the version that the folder now names for serving, if that has changed."""
         seen = fingerprint(self.folder)
         if seen == self._seen:
             self._unsettled_since = None
@@ -92,7 +92,7 @@ class Serving:
         """
         Raises:
             ArtifactError: the folder is not whole, perhaps not yet.
-            FailedError: the server did not load it; it goes on with what it has.
+            FailedError: the server did not load it; it goes on with its old version.
         """
         config = self.repository / self.current.name / CONFIG_FILE
         before = config.read_bytes()
@@ -155,12 +155,12 @@ class Serving:
 
 
 def _contract(deployment: Deployment) -> tuple[object, ...]:
-    """What the filter in front of the server knows of the model."""
+    """Return the facts about the model that the filter in front of the server knows."""
     return deployment.inputs, deployment.outputs, deployment.most_records
 
 
 def cores_for(deployment: Deployment, wanted: int | None) -> tuple[int, ...]:
-    """Numbers of the cores to serve on: as many as are asked for, or as its manifests give it, if there are enough.
+    """Return the numbers of the cores to serve on: as many as requested, or as in its manifests, if there are enough.
 
     If they may roam over all cores, a server's threads wake each other across them, which costs each request time: a
     tenth of a millisecond for a small model on 2 cores (docs/how-to/serving.md).
@@ -187,10 +187,10 @@ def serving(
     Args:
         signed_by: the public key whose signature it has to have, now and whenever it is written again.
         shared_memory: whether clients may have the server read memory that they share with it.
-        trusted: the model's file may act.
+        trusted: whether the model's file may act.
 
     Raises:
-        ArtifactError: the folder is not what was deployed.
+        ArtifactError: the folder is not as it was deployed.
         NotInstalledError: the server cannot run here.
         FailedError: it did not start.
     """

@@ -1,7 +1,7 @@
-"""What the server reads: a copy of its own of a deployment folder's model repository, every file by its checksum.
+"""The server's own copy of a deployment folder's model repository, every file checked by its checksum.
 
-The server never reads the deployment folder itself. So nothing unchecked is ever served, a version that is being
-written is not picked up half, and going over to another version happens when this copy is complete.
+The server never reads the deployment folder itself. So nothing unchecked is ever served, no half-written version is
+picked up, and another version is only served once this copy is complete.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from assay.store import file_sha256, reporting_disk_errors
 def take_snapshot(
     folder: Path, repository: Path, signed_by: Path | None = None, *, trusted: bool = False
 ) -> Deployment:
-    """Copy what a deployment serves now into a model repository, beside what is there.
+    """Copy the version that a deployment serves now into a model repository, keeping its other versions.
 
     Args:
-        folder: of the deployment.
+        folder: folder of the deployment.
         repository: the folder to fill; the model's configuration and labels are replaced, older versions stay.
         signed_by: as in `checked_deployment`.
-        trusted: the model's file may act.
+        trusted: whether the model's file may act.
 
     Returns:
         The record of the deployment that was copied.
@@ -84,14 +84,16 @@ def take_snapshot(
 
 
 def measured_of(folder: Path, deployment: Deployment) -> Mapping[str, JsonValue]:
-    """The environment that the serving version was measured in; nothing where that is not needed or not there."""
+    """Return the environment in which the serving version was measured; nothing where it is not needed or not there."""
     path = folder / AUDITED / str(deployment.serving) / MEASURED_FILE
     needed = served_by(deployment.version(deployment.serving).runtime).packages
     return measured.read(path).environment if needed and path.is_file() else {}
 
 
 def _stand_in(version: Path, deployment: Deployment) -> None:
-    """Let what opens a model for Triton's Python backend run in this Python, with the packages that were measured."""
+    """Let the opener of a model for Triton's Python backend run in this Python, with the packages that were
+    measured.
+    """
     if served_by(deployment.version(deployment.serving).runtime).backend == PYTHON_BACKEND:
         opener = version / OPENER_FILE
         _put(version / THERE, opener.read_bytes())
@@ -99,7 +101,7 @@ def _stand_in(version: Path, deployment: Deployment) -> None:
 
 
 def checked_deployment(folder: Path, signed_by: Path | None = None) -> Deployment:
-    """The record of a deployment whose files are all what was deployed.
+    """Return the record of a deployment whose files are all as they were deployed.
 
     Args:
         signed_by: the public key whose signature it has to have.
@@ -138,7 +140,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def fingerprint(folder: Path) -> str:
-    """What tells that a deployment was changed: a hash of its record and checksums, "" while they are being written."""
+    """Return a hash of a deployment's record and checksums, which shows a change; "" while they are being written."""
     try:
         content = (folder / DEPLOYMENT_FILE).read_bytes() + (folder / CHECKSUMS_FILE).read_bytes()
     except OSError:

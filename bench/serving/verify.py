@@ -1,4 +1,4 @@
-"""`assay verify-server`: every audited answer again, over the wire."""
+"""`assay verify-server`: ask for every audited answer again, over the wire."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ from assay.train.metrics import share
 
 CLIENTS = 8
 LEAST_ASKED = 64
-"""Fewer records than this are asked about several times, so that requests of all sizes meet in the server."""
+"""If there are fewer records than this, each is asked about several times, so that the server gets all request
+sizes.
+"""
 REASONS_KEPT = 10
 
 
 def verify(
     audited: AuditedAnswers, target: Target, ways: Sequence[Way], seed: int = 0, *, insist: bool = False
 ) -> Verification:
-    """Ask a server about every audited record by each way, and hold what it says against the audit.
+    """Ask a server about every audited record by each way, and compare its answers with the audit.
 
     Args:
         insist: whether a way that cannot be had is an error, and not skipped.
@@ -72,7 +74,7 @@ def verify(
 
 
 def differences(deployment: Deployment, said: Description, where: str) -> list[str]:
-    """What a server says about the model that is not in the contract, or the other way round."""
+    """Return the differences between a server's description of the model and the contract."""
     found = []
     batch = [-1] if deployment.most_records else []
     for kind, wanted, said_of in (
@@ -100,7 +102,7 @@ def _why_not(way: Way, target: Target, extensions: Sequence[str]) -> str:
 
 @dataclass
 class _Tally:
-    """What came back by one way; many threads add to it."""
+    """The answers that came back by one way; many threads add to it."""
 
     right: int = 0
     failed: int = 0
@@ -116,7 +118,7 @@ class _Tally:
 
 
 def _verify_way(audited: AuditedAnswers, target: Target, way: Way, seed: int) -> WayVerified:
-    """All records by one way: requests of one record, of as many as are allowed and of all sizes between, mixed."""
+    """Verify all records by one way: single requests, requests as large as allowed and all sizes between, mixed."""
     times = -(-LEAST_ASKED // len(audited.inputs))
     requests = mixed_requests(len(audited.inputs), max(target.most_records, 1), seed, times)
     numbered = list(enumerate(requests))
@@ -142,7 +144,7 @@ def _verify_way(audited: AuditedAnswers, target: Target, way: Way, seed: int) ->
 
 
 def mixed_requests(records: int, most: int, seed: int, times: int = 1) -> list[NDArray[np.int64]]:
-    """Every record so many times, in random order, in requests of 1 to `most` records; a third are single, a third
+    """Return every record so many times, in random order, in requests of 1 to `most` records: a third single, a third
     full.
     """
     random = np.random.default_rng(seed)
@@ -163,7 +165,7 @@ def _ask_all(
     requests: Sequence[tuple[int, NDArray[np.int64]]],
     tally: _Tally,
 ) -> None:
-    """One client's requests, one after the other, while others send theirs."""
+    """Send one client's requests, one after the other, while others send theirs."""
     connection: Connection | None = None
     for number, places in requests:
         try:
@@ -181,7 +183,7 @@ def _ask_all(
 
 
 def _judge(audited: AuditedAnswers, places: NDArray[np.int64], answer: Answer, tally: _Tally) -> None:
-    """Add one answer, held element by element against its own records' audited ones."""
+    """Add one answer, compared element by element with the audited answers of its own records."""
     deployment, expected = audited.deployment, audited.outputs[places]
     allowed = deployment.allowed(audited.version)
     wrong = np.zeros(len(places), bool)
@@ -204,7 +206,7 @@ def _complaint(deployment: Deployment, output: ServedTensor, place: int, error: 
 def _right(
     audited: AuditedAnswers, outputs: Mapping[str, Array] | Records, places: NDArray[np.int64] | None = None
 ) -> int:
-    """How many answers are the true class."""
+    """Return how many answers are the true class."""
     index = next((one.name for one in audited.deployment.outputs if one.index_of), None)
     if audited.labels is None or index is None:
         return 0
@@ -213,5 +215,5 @@ def _right(
 
 
 def _accuracy(audited: AuditedAnswers, right: int, times: int) -> Interval | None:
-    """The share of right answers to all records so many times; None where nobody knows the right ones."""
+    """Return the share of right answers among all records so many times, or None where nobody knows the right ones."""
     return None if audited.labels is None else share(right, len(audited.labels) * times)

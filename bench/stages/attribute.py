@@ -1,4 +1,4 @@
-"""The attribution stage: every runtime under its profiler and as a skeleton, in fresh processes, and what follows."""
+"""The attribution stage: every runtime under its profiler and as a skeleton, in fresh processes, and the results."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ from assay.store import TRY_AGAIN, Store, file_sha256
 ANSWERS_FILE = "answers.json"
 FIGURES = TypeAdapter(list[Figures])
 PROCESSES = 3
-"""Fresh processes for every runtime: enough for Student's distribution to say something."""
+"""Number of fresh processes for every runtime: enough for Student's distribution to be of use."""
 SECONDS_A_CELL = 0.3
-"""Rounds in one process: few, since time goes into more processes."""
+"""Time for the rounds in one process: short, since time goes into more processes."""
 NOT_PROFILED = "nothing was profiled"
 NOT_TIMED = "the skeleton was not timed"
 NO_VARIANT_SKELETON = "a graph of reduced precision has no skeleton: its ranges are those of trained weights"
@@ -55,7 +55,7 @@ NO_SKELETON = "only a model that Assay builds itself has a skeleton: it has to b
 
 @dataclass(frozen=True)
 class Attributed:
-    """What attribution adds to the results of a study."""
+    """The attribution stage's contribution to the results of a study."""
 
     attributions: list[Attribution] = field(default_factory=list)
     fits: list[AffineFit] = field(default_factory=list)
@@ -64,14 +64,14 @@ class Attributed:
 
 @dataclass(frozen=True)
 class AttributionTask:
-    """Everything that one process does: one runtime with one set of settings, on every model of the study."""
+    """Work of one process: one runtime with one set of settings, on every model of the study."""
 
     runtime: str
     settings: Settings
     groups: tuple[Group, ...]
 
     def box(self) -> Box | None:
-        """The box for all models where one of a user's is among them; it answers by messages alone."""
+        """Return the box for all models where one is a user's; such a box answers by messages alone."""
         theirs = [one for _, one in self.candidates() if one.model.user]
         return Box(trusted=all(one.trusted for one in theirs)) if theirs else None
 
@@ -84,14 +84,14 @@ class AttributionTask:
 
 @dataclass(frozen=True)
 class AttributionSettings:
-    """Where attribution keeps its things, and what it may cost.
+    """Places of attribution's files, and its limits.
 
     Attributes:
-        store: of the answers.
+        store: store of the answers.
         opset: operator set of skeletons.
         call_seconds: limit of one load or call.
-        host: where it is done.
-        seconds: what the processes after the first of every runtime may take together.
+        host: machine that it is done on.
+        seconds: total seconds for the processes after the first of every runtime.
     """
 
     store: Store
@@ -120,7 +120,7 @@ def attribute_all(groups: Sequence[Group], cells: Sequence[Cell], place: Attribu
 
 
 def attribute_stage(run: Run, groups: Sequence[Group], cells: Sequence[Cell]) -> Attributed:
-    """The stage of a study; nothing where the study leaves it out."""
+    """Run the stage of a study, or do nothing where the study leaves it out."""
     if not run.study.bench.attribute:
         return Attributed()
     place = AttributionSettings(
@@ -131,7 +131,7 @@ def attribute_stage(run: Run, groups: Sequence[Group], cells: Sequence[Cell]) ->
 
 
 def _tasks(groups: Sequence[Group]) -> list[AttributionTask]:
-    """One task for each runtime and settings, the ruler's own zero left out."""
+    """Return one task for each runtime and settings, leaving out the instrument's own zero."""
     runtimes = dict.fromkeys(c.runtime for group in groups for c in group.candidates if c.framework)
     settings = dict.fromkeys(group.settings for group in groups)
     return [
@@ -144,12 +144,12 @@ def _tasks(groups: Sequence[Group]) -> list[AttributionTask]:
 def _answers_of_processes(
     tasks: Sequence[AttributionTask], timed: dict[str, Cell], place: AttributionSettings, tell: Tell
 ) -> list[list[Answers]]:
-    """The answers of each process of every task; all tasks have one before any has two."""
+    """Return the answers of each process of every task; all tasks have one before any has two."""
     found: list[list[Answers]] = [[] for _ in tasks]
     taken = [0.0 for _ in tasks]
     spent = 0.0
     for process in range(PROCESSES):
-        for number in sorted(range(len(tasks)), key=lambda one: taken[one]):  # those that cost least go first
+        for number in sorted(range(len(tasks)), key=lambda one: taken[one]):  # the cheapest go first
             task = tasks[number]
             if process and not _worth_another(found[number][0], spent + taken[number], place):
                 continue
@@ -162,12 +162,12 @@ def _answers_of_processes(
 
 
 def _worth_another(first: Answers, seconds: float, place: AttributionSettings) -> bool:
-    """Whether the first process of a task had figures, and another would end in time."""
+    """Check whether the first process of a task had figures, and another would end in time."""
     return seconds <= place.seconds and any(one.plain_ns or one.rounds for one in first.values())
 
 
 def _answers(task: AttributionTask, process: int, timed: dict[str, Cell], place: AttributionSettings) -> Answers:
-    """One process's answers by subject and batch, from an earlier run where nothing has changed."""
+    """Return one process's answers by subject and batch, from an earlier run where nothing has changed."""
     if task.settings.device != "cpu":
         return _refusal(task, "attribution reads profiles of the CPU only")
     subjects, refused = _subjects(task, timed, place)
@@ -193,7 +193,7 @@ def _answers(task: AttributionTask, process: int, timed: dict[str, Cell], place:
 def _run(
     task: AttributionTask, subjects: list[AttributedModel], limit: float, place: AttributionSettings
 ) -> tuple[list[Figures], bool]:
-    """Run the job; after a crash, what it had answered, the reason for the rest, and that it is not the whole."""
+    """Run the job and return its answers; after a crash, the answers so far, the reason, and that they are partial."""
     told: list[Figures] = []
     request = AttributionRequest(
         runtime=task.runtime, settings=task.settings, subjects=tuple(subjects), seconds=SECONDS_A_CELL
@@ -223,7 +223,7 @@ def _run(
 def _subjects(
     task: AttributionTask, timed: dict[str, Cell], place: AttributionSettings
 ) -> tuple[list[AttributedModel], Answers]:
-    """What to profile, and the skeletons to time; a skeleton that cannot be made leaves its reason."""
+    """Return the subjects to profile and the skeletons to time; a skeleton that cannot be made leaves its reason."""
     found: dict[str, AttributedModel] = {}
     refused: Answers = {}
     for group, candidate in task.candidates():
@@ -256,7 +256,7 @@ def _subjects(
 
 
 def _pace(timed: dict[str, Cell], group: Group, candidate: Candidate) -> Pace | None:
-    """What a model took in a runtime when it was timed; None where it was not."""
+    """Return the time that a model took in a runtime when it was timed, or None where it was not."""
     cells = [timed[name] for batch in group.batches if (name := group.cell_name(batch, candidate.label)) in timed]
     calls = [one.host.median_ms.value / 1000 for one in cells if one.host]
     loads = [one.cold.import_seconds + one.cold.load_seconds for one in cells if one.cold]
@@ -266,7 +266,7 @@ def _pace(timed: dict[str, Cell], group: Group, candidate: Candidate) -> Pace | 
 def _inputs(
     task: AttributionTask, process: int, subjects: list[AttributedModel], machine: Fingerprint
 ) -> dict[str, JsonValue]:
-    """All that determines what the job answers."""
+    """Return everything that determines the job's answers."""
     return {
         "machine": machine.key,
         "runtime": task.runtime,
@@ -309,7 +309,7 @@ def _refusal(task: AttributionTask, reason: str) -> Answers:
 
 
 def _without(subject: str, batch: int, reason: str) -> Figures:
-    """An answer without figures, with the reason."""
+    """Return an answer without figures, with the reason."""
     return Figures(subject=subject, batch=batch, reason=reason)
 
 
@@ -318,7 +318,7 @@ def _indexed(figures: Sequence[Figures]) -> Answers:
 
 
 def _attribution(cell: Cell, group: Group, candidate: Candidate, by_process: Sequence[Answers]) -> Attribution:
-    """One cell's record, from its own answers and its skeleton's."""
+    """Return one cell's record, from its own answers and its skeleton's."""
     assert cell.device is not None
     assert cell.host is not None
     wall = cell.device.median_ms
@@ -353,12 +353,12 @@ def _attribution(cell: Cell, group: Group, candidate: Candidate, by_process: Seq
 
 
 def _event_cost(name: str, group: Group, answers: Answers) -> float:
-    """What recording an event cost in one process, in nanoseconds."""
+    """Return the cost of recording an event in one process, in nanoseconds."""
     batches = [_figures(answers, name, batch) for batch in group.batches]
     return event_cost_ns([one.rounds for one in batches if one is not None])
 
 
 def _figures(answers: Answers, name: str, batch: int) -> Figures | None:
-    """The profile among a process's answers; None where there is a reason instead."""
+    """Return the profile among a process's answers, or None where there is a reason instead."""
     answer = answers.get((name, batch))
     return answer if answer is not None and answer.rounds else None

@@ -33,10 +33,11 @@ from assay.store import file_sha256
 from assay.train.job import WEIGHTS_FILE
 
 SAMPLE, LARGE_SAMPLE = 96, 32
-"""Test images that go through at every batch size, with one thread and with all: three batches of 32, or one of large
-images, since they go through eight times."""
+"""Number of test images that go through at every batch size, with one thread and with all: three batches of 32, or one
+of large images, since they go through eight times.
+"""
 CALLS_IN_A_COMMAND = 10
-"""A worker may take as many times longer over a whole split than over a single call."""
+"""Factor by which a worker may take longer over a whole split than over a single call."""
 INTEGERS = {"QuantizeLinear": "NaN everywhere"}
 """The operators of an int8 graph that lose NaN by definition: integers have none."""
 
@@ -44,12 +45,13 @@ INTEGERS = {"QuantizeLinear": "NaN everywhere"}
 def audit_study(
     run: Run, command: str, most_images: int | None = None, models: Sequence[str] = (), *, strict_nan: bool = False
 ) -> Audit:
-    """Audit every model of a study, after what is left of its training and export, and write audit.json.
+    """Audit every model of a study, once the rest of its training and export is done, and write audit.json.
 
     Args:
-        command: what a reader types to make the audit again.
-        most_images: of the test split, drawn once; 0 for all, None for what the study says of each size.
-        models: those to audit, "bloodnet/28"; all where none is named.
+        command: command for a reader to make the audit again.
+        most_images: number of images of the test split, drawn once; 0 for all, None for the study's number for each
+            size.
+        models: names of the models to audit, "bloodnet/28"; all where none is named.
         strict_nan: whether a runtime's own loss of NaN fails the audit.
 
     Raises:
@@ -78,7 +80,7 @@ def audit_study(
 
 
 def subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple[list[Candidate], dict[str, str]]:
-    """Every runtime of the study, ONNX Runtime at every optimisation level on every export; and what is missing."""
+    """Return every runtime of the study, ONNX Runtime at every optimisation level on every export; and missing ones."""
     spec = subject.spec
     native = ModelFiles(model=subject.model)
     names = [name for name in run.study.runtimes if RUNTIMES[name].framework]
@@ -101,7 +103,7 @@ def subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple
 
 
 def _kept_audit(run: Run, subject: TrainedModel, exports: list[Export], most_images: int | None) -> ModelAudit:
-    """The audit of one model, from an earlier run where nothing has changed."""
+    """Return the audit of one model, from an earlier run where nothing has changed."""
     candidates, missing = subjects_of(run, subject, exports)
     if most_images is None:
         most_images = run.study.audit_images_at(subject.spec.architecture, subject.spec.size)
@@ -123,7 +125,7 @@ def _audit_model(
     missing: dict[str, str],
     most_images: int,
 ) -> ModelAudit:
-    """One model: inputs and reference, every subject's outputs, and the comparison of them."""
+    """Audit one model: inputs and reference, every subject's outputs, and their comparison."""
     name = _name(subject)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
@@ -170,7 +172,7 @@ def _audit_model(
 
 
 def _followable(run: Run, subject: TrainedModel) -> Followable:
-    """The model with the images that its exports are checked with, and what it took when its reference was computed."""
+    """Return the model with the images for checking its exports, and the time its reference took to compute."""
     images = run.images(subject.spec.size)
     request = ReferenceRequest(subject.weights, images)
     kept = reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host)
@@ -182,13 +184,13 @@ def _name(subject: TrainedModel) -> str:
 
 
 def _served(run: Run, subject: TrainedModel) -> frozenset[str]:
-    """The runtimes that the study times this model with."""
+    """Return the runtimes that the study times this model with."""
     wanted = run.study.runtimes_at(subject.spec.architecture, subject.spec.size)
     return frozenset(name.partition("@")[0] for name in wanted)
 
 
 def _propagations(outputs: list[Outputs], prepared: Prepared, plan: AuditPlan, work: Path) -> list[Propagation]:
-    """What every subject makes of NaN and infinity, and whether its runtime explains it where it loses them."""
+    """Return how every subject treats NaN and infinity, and whether its runtime explains where it loses them."""
 
     def of(one: Outputs, operators: dict[str, dict[str, str]]) -> Propagation:
         found = load_array(one.files[plan.whole(SPECIAL)])
@@ -211,17 +213,17 @@ def _of(subject: TrainedModel, exports: list[Export]) -> list[Export]:
 
 
 def _good(subject: TrainedModel, exports: list[Export]) -> list[Export]:
-    """The exports of one model that may be used."""
+    """Return the exports of one model that may be used."""
     return [one for one in _of(subject, exports) if one.status == "ok"]
 
 
 def _hashes(run: Run, subject: TrainedModel, exports: list[Export]) -> dict[str, str]:
-    """sha256 of the weights and of every ONNX file made of them."""
+    """Return the sha256 of the weights and of every ONNX file made from them."""
     return {"weights": file_sha256(subject.weights / WEIGHTS_FILE)} | {
         f"onnx@{one.exporter}": file_sha256(usable_model(one, run.store("onnx"))) for one in _good(subject, exports)
     }
 
 
 def _keys(subject: TrainedModel, exports: list[Export]) -> dict[str, str]:
-    """The keys by which results name the same artifacts."""
+    """Return the keys by which results name the same artifacts."""
     return {"weights": subject.key} | {f"onnx@{one.exporter}": one.key for one in _good(subject, exports)}

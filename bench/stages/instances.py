@@ -1,8 +1,8 @@
-"""The instances stage: what the machine gives with several processes of one runtime at the same time.
+"""The instances stage: the machine's throughput with several processes of one runtime at the same time.
 
-Every cell that may be believed is measured, at each number of instances that the machine has cores for, in rounds: each
-round has one set of fresh processes of each, in random order. Where the minutes do not suffice for all, the runtimes
-with the most images a second are taken, so that each has all its rounds.
+Every trusted cell is measured, at each number of instances that the machine has cores for, in rounds: each round has
+one set of fresh processes of each, in random order. Where the minutes do not suffice for all, the runtimes with the
+most images per second are taken, so that each has all its rounds.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ MINUTES = "bench.instance_minutes were spent on faster runtimes"
 
 @dataclass(frozen=True)
 class Plan:
-    """One candidate of a group, at the batches where it may be believed.
+    """One candidate of a group, at the batches where its times are trusted.
 
     Attributes:
-        group: with this candidate and these batches alone.
-        cells: by batch.
-        instances: how many at a time, ascending.
+        group: the group with this candidate and these batches alone.
+        cells: cells by batch.
+        instances: numbers of instances at a time, ascending.
     """
 
     group: Group
@@ -59,8 +59,8 @@ class Rounds:
     """The sets so far.
 
     Attributes:
-        sets: by cell and instances.
-        seconds: that all of them took, in this sitting or an earlier one.
+        sets: sets by cell and number of instances.
+        seconds: seconds that all of them took, in this sitting or an earlier one.
     """
 
     run: Run
@@ -69,7 +69,7 @@ class Rounds:
     seconds: float = 0.0
 
     def measure(self, plan: Plan, number: int) -> None:
-        """One set at each number of instances."""
+        """Measure one set at each number of instances."""
         order = random.Random(f"{plan.group.name}/{plan.candidate.label}/{number}")  # noqa: S311  an order, not a secret
         for instances in order.sample(plan.instances, len(plan.instances)):
             kept = self._kept(plan, instances, number)
@@ -83,7 +83,7 @@ class Rounds:
                 self.sets.setdefault((plan.cells[seen.batch].name, instances), []).append(SetSeen(number, seen, gave))
 
     def of(self, cell: Cell, instances: int) -> list[SetSeen]:
-        """The sets of one cell."""
+        """Return the sets of one cell."""
         return self.sets.get((cell.name, instances), [])
 
     def _kept(self, plan: Plan, instances: int, number: int) -> Artifact:
@@ -114,7 +114,7 @@ class Rounds:
 
 
 def instances_stage(run: Run, groups: Iterable[Group], cells: Sequence[Cell]) -> list[Instances]:
-    """What several instances give; nothing where the study asks for one at a time."""
+    """Measure the throughput of several instances; nothing where the study asks for one at a time."""
     bench = run.study.bench
     if max(bench.instances) == 1:
         return []
@@ -134,7 +134,7 @@ def instances_stage(run: Run, groups: Iterable[Group], cells: Sequence[Cell]) ->
 
 
 def _in_rounds(plans: Sequence[Plan], rounds: Rounds, wanted: int, seconds: float) -> None:
-    """Measure as many plans as there is time for, by what the first one took, each in all rounds."""
+    """Measure as many plans as there is time for, by the time of the first one, each in all rounds."""
     if not plans:
         return
     rounds.measure(plans[0], 0)
@@ -150,7 +150,7 @@ def _in_rounds(plans: Sequence[Plan], rounds: Rounds, wanted: int, seconds: floa
 
 
 def plans_of(groups: Iterable[Group], cells: Sequence[Cell], instances: Sequence[int], cores: int) -> list[Plan]:
-    """What may be believed and fits the machine, with the most images a second first."""
+    """Return the plans that are trusted and fit the machine, with the most images per second first."""
     by_name = {cell.name: cell for cell in cells if cell.status == "ok" and not cell.invalid and cell.framework}
     found = []
     for group in groups:

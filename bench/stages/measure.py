@@ -1,4 +1,4 @@
-"""One road from groups to cells, whoever's model it is: timed, compared, judged, and what could not be timed said."""
+"""The path from groups to cells for all models: timed, compared and judged, with the reason of each missing time."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def measured_cells(
 ) -> tuple[Measurements, list[Cell]]:
     """
     Args:
-        units: keeps what is finished.
-        keys: by group, the key of its weights.
-        compare: compares what was computed.
-        again: what an earlier run has timed is timed once more.
-        show: shown all cells as they are so far, whenever a process of each has been timed.
+        units: store of finished units.
+        keys: key of the weights, by group.
+        compare: comparison of the outputs.
+        again: whether results timed by an earlier run are timed once more.
+        show: receiver of all cells so far, whenever a process of each has been timed.
     """
 
     def shown(so_far: Measurements) -> None:
@@ -71,10 +71,10 @@ def measured_cells(
 
 
 def cells_without_file(group: Group, exports: Iterable[Export], runtimes: Callable[[Export], list[str]]) -> list[Cell]:
-    """The cells that would have run failed exports of the group's model.
+    """Return the cells that would have run failed exports of the group's model.
 
     Args:
-        runtimes: those that would have run one.
+        runtimes: returns the runtimes that would have run one.
     """
     return [
         blank_cell(

@@ -1,4 +1,4 @@
-"""From what was measured to `results.json` with its tables: one assembly, whoever's model it is."""
+"""From the measurements to `results.json` with its tables: one assembly for all models."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from assay.store import write_together
 
 @dataclass(frozen=True)
 class Heading:
-    """What results are of.
+    """The subject of results.
 
     Attributes:
-        study: its name, or what the folder of one model is called.
-        settings: what was asked for, without the paths of this machine.
-        environment: the machine, and what frameworks say of themselves there.
+        study: name of the study, or of the folder of one model.
+        settings: the settings, without the paths of this machine.
+        environment: the machine, and the frameworks' facts about themselves there.
     """
 
     kind: Literal["study", "model"]
@@ -56,7 +56,7 @@ def file_results(
     """Assemble results and write them into the course's folder, see `write_results`.
 
     Args:
-        further: fields of `Results` that only a study fills.
+        further: fields of `Results` for studies alone.
     """
     races = races_of(cells, measured.by_cell)
     found = Results(
@@ -81,7 +81,7 @@ def file_results(
 
 
 def write_results(results: Results, measured: Measurements, folder: Path) -> Results:
-    """Write results.json, samples.parquet and bursts.parquet: all of a run, or all of the one before.
+    """Write results.json, samples.parquet and bursts.parquet: all from this run, or all from the previous one.
 
     Returns:
         The results, which now name the tables that belong to them.

@@ -25,7 +25,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[GraphWork], list[Ceilings], list[Bound]]:
-    """Works, ceilings and bounds; what cannot be had is told, and costs only itself."""
+    """Return works, ceilings and bounds; a missing one is reported, and costs only itself."""
     with run.stage("roofline", "Roofline: work and ceilings"):
         works = []
         for export in exports:
@@ -47,7 +47,7 @@ def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[G
 
 
 def ceilings_of(run: Run, threads: int) -> Ceilings:
-    """What this machine can do on the cores that cells with so many threads are timed on; measured once a study.
+    """Measure this machine's ceilings on the cores that cells with so many threads are timed on, once for a study.
 
     Raises:
         AssayError: the measurement failed.

@@ -27,10 +27,10 @@ WEIGHTS_FILE = "weights.safetensors"
 def skeleton_files(
     spec: ModelSpec, exporter: str, opset: int, store: Store, host: Starter, pace: Pace | None = None
 ) -> ModelFiles:
-    """The skeleton of a model: its weights, or with an exporter its ONNX file. Made once, for all sizes.
+    """Return the skeleton of a model: its weights, or with an exporter its ONNX file. Made once, for all sizes.
 
     Args:
-        pace: of the model itself, which the limit of the export is in proportion to.
+        pace: pace of the model itself, to which the limit of the export is proportional.
 
     Raises:
         AssayError: the route cannot export it.

@@ -34,7 +34,7 @@ from assay.store import Store
 
 
 def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
-    """Every subject by every route; a route that fails leaves its reason. Subjects go side by side."""
+    """Export every subject by every route, side by side; a route that fails leaves its reason."""
     with run.stage("export", "Exporting to ONNX"):
         for subject in subjects:
             _images_of(run, subject)  # made once, before several ask for them
@@ -43,7 +43,7 @@ def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
 
 
 def _exports_of(run: Run, subject: TrainedModel) -> list[Export]:
-    """One subject by every route, one after the other: they share references."""
+    """Export one subject by every route, one after the other, since they share references."""
     found = []
     for exporter in run.study.export.exporters:
         job = job_of_weights(
@@ -72,7 +72,7 @@ def _images_of(run: Run, subject: TrainedModel) -> None:
 
 
 def _variants(run: Run, subject: TrainedModel, job: ExportJob, export: Export) -> list[Export]:
-    """What the study wants of reduced precision of one export."""
+    """Return the variants of reduced precision that the study wants of one export."""
     asked = run.study.export
     if export.status != "ok" or job.exporter not in asked.quantise:
         return []
@@ -91,7 +91,7 @@ def _variants(run: Run, subject: TrainedModel, job: ExportJob, export: Export) -
 
 
 def _mixed(run: Run, subject: TrainedModel, variant: VariantJob, made: Export) -> list[Export]:
-    """The same with the layers in fp32 that may not be int8, where it fails without."""
+    """Return the same variant with the layers in fp32 that may not be int8, where it fails without."""
     artifact, dataset = run.data(subject.spec.size)
     minutes = run.study.export.mixed_minutes
     search = MixedJob(variant, made, run.store("trials"), minutes, artifact.folder, dataset.content_hash)
@@ -100,7 +100,7 @@ def _mixed(run: Run, subject: TrainedModel, variant: VariantJob, made: Export) -
 
 
 def model_of(run: Run, subject: TrainedModel, export: Export) -> ModelFiles:
-    """A good export as runtimes take it."""
+    """Return a good export as runtimes take it."""
     return ModelFiles(
         model=subject.model,
         onnx=usable_model(export, run.store("onnx")),
@@ -112,7 +112,7 @@ def model_of(run: Run, subject: TrainedModel, export: Export) -> ModelFiles:
 def time_all(
     run: Run, subjects: list[TrainedModel], groups: list[Group], exports: list[Export]
 ) -> tuple[Measurements, list[Cell]]:
-    """Time what was grouped by `groups_of`, and compare what it computed."""
+    """Time the groups made by `groups_of`, and compare their outputs."""
     measured, cells = time_groups(run, subjects, groups, run.store("units"), run.study.bench.interval_width)
     missing = [
         cell
@@ -127,14 +127,14 @@ def time_all(
 
 
 def groups_of(run: Run, subjects: list[TrainedModel], exports: list[Export]) -> list[Group]:
-    """All runtimes of the study on each subject, for each thread count."""
+    """Return all runtimes of the study on each subject, for each thread count."""
     return [_group(run, subject, exports, threads) for threads in run.study.bench.threads for subject in subjects]
 
 
 def time_groups(
     run: Run, subjects: list[TrainedModel], groups: list[Group], units: Store, interval_width: float
 ) -> tuple[Measurements, list[Cell]]:
-    """Time what was grouped by `groups_of`, keeping finished units in `units`, and compare what it computed."""
+    """Time the groups made by `groups_of`, keeping finished units in `units`, and compare their outputs."""
     bench = run.study.bench
     budget = Budget(
         bench.budget_minutes * 60,
@@ -158,12 +158,12 @@ def time_groups(
 
 
 def _in_two_environments(groups: Iterable[Group]) -> bool:
-    """Whether candidates are held against themselves, so that all of them are contenders."""
+    """Check whether candidates are compared with themselves, so that all of them are contenders."""
     return any(candidate.variant for group in groups for candidate in group.candidates)
 
 
 def _group(run: Run, subject: TrainedModel, exports: list[Export], threads: int) -> Group:
-    """All runtimes of the study on one subject."""
+    """Return all runtimes of the study on one subject."""
     spec = subject.spec
     native = ModelFiles(model=subject.model)
     exported = {
@@ -187,8 +187,9 @@ def _group(run: Run, subject: TrainedModel, exports: list[Export], threads: int)
 
 
 def programs_of(run: Run, subject: TrainedModel, wanted: list[Candidate]) -> tuple[tuple[Candidate, ...], Refused]:
-    """The candidates with what their runtimes load, calibrated on the images that int8 variants of exports are, and
-    those of which it cannot be made.
+    """Return the candidates with the programs that their runtimes load, and the candidates without a program.
+
+    Programs are calibrated on the images of the exports' int8 variants.
     """
     spec = subject.spec
     workshop = Workshop(
@@ -202,7 +203,7 @@ def programs_of(run: Run, subject: TrainedModel, wanted: list[Candidate]) -> tup
 
 
 def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str, str]]:
-    """Runtime and exporter ("" for runtimes that run none) of all that is wanted, each once.
+    """Return each wanted runtime with its exporter ("" for runtimes that run no files), each pair once.
 
     Args:
         wanted: runtimes as a study names them, "ort.cpu" for every exporter or "openvino@torch-dynamo" for one.
@@ -218,7 +219,7 @@ def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str
 
 
 def _judge(run: Run, subject: TrainedModel) -> JudgeOfImages:
-    """What the outputs of one subject are held against."""
+    """Return the judge of one subject's outputs."""
     images = run.images(subject.spec.size)
 
     def logits(framework: str, dtype: str) -> NDArray[Any]:
@@ -233,6 +234,6 @@ def _judge(run: Run, subject: TrainedModel) -> JudgeOfImages:
 
 
 def _runtimes_of(run: Run, export: Export) -> list[str]:
-    """Those that run an export."""
+    """Return the runtimes that run an export."""
     wanted = run.study.runtimes_at(export.architecture, export.size)
     return [runtime for runtime, exporter in runs_of(wanted, [export.exporter]) if exporter]

@@ -1,4 +1,4 @@
-"""The training stage: every model in every framework, their parity, and the weights that go on."""
+"""The training stage: every model in every framework, their parity, and the weights for the next stages."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from assay.train.recipe import OWN_DEFAULTS, Recipe
 from assay.train.run import measure_parity, train_model
 
 Chain = dict[tuple[str, str, int], tuple[TrainingRequest, Training]]
-"""The last training of an architecture in a framework under a seed: where the next size of it starts from."""
+"""The last training of an architecture in a framework under a seed: the next size starts from it."""
 
 
 def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
-    """Every training of the study, smallest size first, and the parity of the frameworks, which train side by side.
+    """Return every training of the study, smallest size first, and the parity of frameworks, trained side by side.
 
-    A model that is written down twice, so that its larger sizes are trained in fewer frameworks, goes on from where
-    the first of the two ended.
+    A model that is written down twice, so that its larger sizes are trained in fewer frameworks, continues where the
+    first of the two ended.
     """
     trainings: list[Training] = []
     parity: list[Parity] = []
@@ -43,7 +43,7 @@ def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
 
 
 def _train_in(run: Run, model: ModelSection, framework: str, chain: Chain) -> list[Training]:
-    """All trainings of a model in one framework, one after the other: a size begins where the one before it ended."""
+    """Train a model in one framework at all sizes, one after the other: a size begins where the previous one ended."""
     wanted = run.study.train
     found = []
     for seed in (wanted.seed, *(model.repeat_seeds or wanted.repeat_seeds)):
@@ -53,7 +53,7 @@ def _train_in(run: Run, model: ModelSection, framework: str, chain: Chain) -> li
 
 
 def _train(run: Run, model: ModelSection, framework: str, seed: int, size: int, chain: Chain) -> Training:
-    """One training, from the weights of the size before it where there was one."""
+    """Train once, from the weights of the previous size where there was one."""
     request = _training_request(run, model, framework, seed, size)
     place = (model.architecture, framework, seed)
     if place in chain and run.study.train.progressive:
@@ -95,7 +95,7 @@ def _training_request(run: Run, model: ModelSection, framework: str, seed: int, 
 
 
 def _parity(run: Run, model: ModelSection, frameworks: tuple[str, ...]) -> Parity:
-    """The parity of one model at its smallest size, measured once."""
+    """Return the parity of one model at its smallest size, measured once."""
     request = _training_request(run, model, frameworks[0], run.study.train.seed, model.sizes[0])
     steps = run.study.train.parity_steps
     inputs = request.inputs() | {"frameworks": list(frameworks), "steps": steps}
@@ -116,7 +116,7 @@ def _parity(run: Run, model: ModelSection, frameworks: tuple[str, ...]) -> Parit
 
 
 def choose_subjects(run: Run, trainings: list[Training]) -> list[TrainedModel]:
-    """For each model and size, the weights that are exported and timed: a framework's, or the best's."""
+    """Return the weights that are exported and timed for each model and size: a framework's, or the best's."""
     found = []
     for model in run.study.models:
         for size in model.sizes:

@@ -1,1 +1,1 @@
-"""Samples to estimates with intervals. Pure functions."""
+"""From samples to estimates with intervals. Pure functions."""

@@ -1,10 +1,10 @@
-"""Intervals over fresh processes, and of what is made of two estimates: pure functions.
+"""Intervals over fresh processes, and of combinations of two estimates: pure functions.
 
-Processes are the sample (see `assay.bench.statistics.stats`): what differs from one to the next is not seen inside one,
-so that one process has an estimate and no interval. Where two estimates know nothing of each other, the interval of
-their product or difference is put together from the distances of their own bounds, each side by itself (the method of
+Processes are the sample (see `assay.bench.statistics.stats`): differences between them are not visible inside one, so
+that one process has an estimate and no interval. Where two estimates know nothing of each other, the interval of their
+product or difference is put together from the distances of their own bounds, each side by itself (the method of
 variance estimates recovery; Zou & Donner 2008, "Construction of confidence limits about effect measures: a general
-approach", Statistics in Medicine 27). Where it is known of how many processes each is, the sum of their variances has
+approach", Statistics in Medicine 27). Where the number of processes of each is known, the sum of their variances has
 the degrees of freedom that Welch (1947, "The generalization of 'Student's' problem when several different population
 variances are involved", Biometrika 34) gives it: two spreads of three processes each say more than one.
 """
@@ -25,7 +25,9 @@ UNKNOWN = (0, 0)
 
 
 def ratio_over_processes(values: Sequence[float]) -> Interval:
-    """The geometric mean of a positive quantity, one value a process, with Student's interval of its logarithm."""
+    """Return the geometric mean of a positive quantity, one value per process, with Student's interval of its
+    logarithm.
+    """
     logs = np.log(values)
     half = half_width(logs)
     mean = float(logs.mean())
@@ -33,19 +35,21 @@ def ratio_over_processes(values: Sequence[float]) -> Interval:
 
 
 def difference_over_processes(values: Sequence[float], planned: int = 0) -> Interval:
-    """The mean of a difference, one value a process, with Student's interval; `planned` as in `stats.Samples`."""
+    """Return the mean of a difference, one value per process, with Student's interval; `planned` as in
+    `stats.Samples`.
+    """
     mean, half = float(np.mean(values)), half_width(np.asarray(values), planned)
     return Interval(value=mean, low=mean - half, high=mean + half)
 
 
 def share_over_processes(values: Sequence[float]) -> Interval:
-    """The mean of a share, one value a process, with Student's interval within 0 and 1."""
+    """Return the mean of a share, one value per process, with Student's interval within 0 and 1."""
     found = difference_over_processes(values)
     return Interval(value=found.value, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def half_width(values: NDArray[np.float64], planned: int = 0) -> float:
-    """Half of Student's 95 % interval of the mean of one value a process; from one process it says nothing."""
+    """Return half of Student's 95 % interval of the mean of one value per process; one process says nothing."""
     if len(values) < 2:
         return SAYS_NOTHING / 2
     error, degrees = standard_error(values.tolist(), planned)
@@ -53,10 +57,10 @@ def half_width(values: NDArray[np.float64], planned: int = 0) -> float:
 
 
 def part_of(whole: Interval, share: Interval, processes: tuple[int, int] = UNKNOWN) -> Interval:
-    """A share of a positive quantity, uncertain as both are.
+    """Return a share of a positive quantity, as uncertain as both are.
 
     Args:
-        processes: of how many the whole and the share are.
+        processes: numbers of processes of the whole and of the share.
     """
     value = whole.value * share.value
     below = _of_both(whole.value * (share.value - share.low), share.value * (whole.value - whole.low), processes[::-1])

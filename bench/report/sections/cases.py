@@ -32,7 +32,7 @@ CAPTION = (
 
 
 def all_cases(evidence: Evidence) -> Section | None:
-    """A lane for each group, and below each the verdict with what explains it."""
+    """Draw a lane for each group, and below it the verdict with the figures that explain it."""
     told = verdicts(evidence.results)
     if not told:
         return None
@@ -77,7 +77,7 @@ def _gain(case: Case) -> str:
 
 
 def _by(case: Case) -> str:
-    """How many times as fast, or as slow, the fastest through ONNX is than the native one."""
+    """Say how many times as fast, or as slow, the fastest runtime through ONNX is as the native one."""
     if case.comparison is None:
         return ""
     speedup = case.comparison.speedup
@@ -86,7 +86,7 @@ def _by(case: Case) -> str:
 
 
 def _agreement(evidence: Evidence, group: CellGroup) -> tuple[str, Tone]:
-    """Whether all that was timed here agrees, which an audit has its part in."""
+    """Say whether everything timed here agrees, taking the audit into account."""
     cells = [cell for cell in evidence.timed if group_of(cell) == group]
     wrong = sum(agreement_fails(cell, evidence.results) for cell in cells)
     if wrong:
@@ -96,7 +96,7 @@ def _agreement(evidence: Evidence, group: CellGroup) -> tuple[str, Tone]:
 
 
 def _marks(case: Case) -> tuple[Mark, ...]:
-    """The fastest of each family and precision, over the fastest native one."""
+    """Mark the fastest cell of each family and precision, relative to the fastest native one."""
     found = []
     for cell in reversed(case.firsts()):
         gain, series = case.gain(cell), series_of(cell.label, cell.framework)

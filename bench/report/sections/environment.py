@@ -1,4 +1,4 @@
-"""Sections on where the numbers come from: machine, versions, settings, data, and how to get them again."""
+"""Sections on the origin of the numbers: machine, versions, settings, data, and how to get them again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT_HASH = 12
 
 
 def environment(evidence: Evidence) -> Section | None:
-    """Machine, versions, what each runtime reported of itself, keys of what was used, and time spent."""
+    """Show the machine, versions, facts that each runtime reported of itself, keys of the artifacts, and time spent."""
     results = evidence.results
     tables = [
         _facts("environment-facts", "Machine and versions", results.environment),
@@ -33,7 +33,7 @@ def environment(evidence: Evidence) -> Section | None:
 
 
 def data(evidence: Evidence) -> Section | None:
-    """Which images, whose they are, and under what licence."""
+    """Say which images were used, who owns them, and their licence."""
     summary = evidence.results.data
     splits = listed([f"{count(number)} {name}" for name, number in summary.counts.items()])
     pairs = {
@@ -50,7 +50,7 @@ def data(evidence: Evidence) -> Section | None:
 
 
 def repeat(evidence: Evidence) -> Section | None:
-    """The study file and the command that make these results again."""
+    """Show the study file and the command that produce these results again."""
     results = evidence.results
     lead = (
         "On another machine the times will differ and the verdicts may; the data, the weights' start and the order "
@@ -71,7 +71,7 @@ def repeat(evidence: Evidence) -> Section | None:
 
 
 def study_toml(settings: Mapping[str, JsonValue]) -> str | None:
-    """The settings as a study file; None where they are not those of a study."""
+    """Return the settings as a study file, or None where they are not those of a study."""
     try:
         study = Study.model_validate(settings)
     except ValidationError:
@@ -81,7 +81,7 @@ def study_toml(settings: Mapping[str, JsonValue]) -> str | None:
 
 
 def flattened(record: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as lines: ("machine / cores", "2")."""
+    """Iterate over nested settings as lines: ("machine / cores", "2")."""
     for key, value in record.items():
         name = f"{prefix}{key.replace('_', ' ')}"
         if isinstance(value, dict):
@@ -106,7 +106,7 @@ def _facts(identifier: str, caption: str, record: Mapping[str, JsonValue], folde
 
 
 def _runtimes(evidence: Evidence) -> Table:
-    """What the workers reported, one line a runtime and fact, with every value that occurred."""
+    """Tabulate the facts that workers reported, one line for each runtime and fact, with every value that occurred."""
     found: dict[tuple[str, str], dict[str, None]] = {}
     for cell in evidence.results.cells:
         for name, text in cell.provenance.items():
@@ -160,12 +160,12 @@ def _study_file(settings: Mapping[str, JsonValue], name: str) -> tuple[Code, ...
 
 
 def _file_name(study: str) -> str:
-    """A file's name made of the study's, harmless on any command line."""
+    """Return a file name made from the study's name, harmless on any command line."""
     return f"{re.sub(r'[^a-z0-9_-]', '-', study.lower()) or 'study'}.toml"
 
 
 def _toml_lines(record: Mapping[str, JsonValue]) -> Iterator[str]:
-    """The two levels a study file has: values, then sections, then arrays of sections."""
+    """Iterate over the lines of a study file: values, then sections, then arrays of sections."""
     yield from (f"{_toml_key(key)} = {_toml_value(value)}" for key, value in record.items() if not _is_section(value))
     for key, value in record.items():
         if isinstance(value, dict):
@@ -183,10 +183,10 @@ def _is_section(value: JsonValue) -> bool:
 
 
 def _toml_key(key: str) -> str:
-    """A key as it is where TOML takes it bare, else as a string."""
+    """Return a key as it is where TOML takes it bare, otherwise as a string."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_value(key)
 
 
 def _toml_value(value: JsonValue) -> str:
-    """A value in TOML; JSON writes strings, numbers, booleans and arrays of them the same way."""
+    """Return a value in TOML; JSON writes strings, numbers, booleans and arrays of them in the same way."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")

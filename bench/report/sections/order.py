@@ -33,7 +33,7 @@ from assay.bench.tasks.task import task_of
 Maker = Callable[[Evidence], Section | None]
 
 REPORT: tuple[Maker, ...] = (answer, cases, latency, throughput, instances, attribution)
-"""What everyone reads, with what the task asks for after it."""
+"""Sections that everyone reads; those that the task asks for follow them."""
 ALSO: tuple[Maker, ...] = (layers_not_in_int8, cold_start, load, audit)
 DETAILS: tuple[Maker, ...] = (
     validity,
@@ -51,11 +51,11 @@ DETAILS: tuple[Maker, ...] = (
     data,
     repeat,
 )
-"""What is folded below the report, with what the task asks for before it."""
+"""Sections that are folded below the report; those that the task asks for precede them."""
 
 
 def sections_of(evidence: Evidence) -> list[Section]:
-    """The sections that have something to show."""
+    """Return the sections that have something to show."""
     task = task_of(evidence.results)
     told = [make(evidence) for make in (*REPORT, *task.sections(), *ALSO)]
     folded = [make(evidence) for make in (*task.details(), *DETAILS)]

@@ -1,1 +1,1 @@
-"""Sections on what was trained and exported, and whether it agrees."""
+"""Sections on the models that were trained and exported, and on whether they agree."""

@@ -16,7 +16,7 @@ from assay.records.results import Agreement, Results
 from assay.runtimes.ort import CPU
 
 CHANGED = "changed"
-"""Stands for what the task calls it."""
+"""Placeholder for the task's own word."""
 COLUMNS = (
     Column("Subject"),
     Column("Architecture"),
@@ -34,10 +34,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class AgreementRow:
-    """One comparison with the reference, where it belongs, and where it and what changed stand in results.json.
+    """One comparison with the reference, its model, and the places in results.json where it and its changes stand.
 
     Attributes:
-        changed: how many decisions are other ones, of `decisions`; None where nobody counted them.
+        changed: number of decisions that differ, of `decisions`; None where nobody counted them.
     """
 
     agreement: Agreement
@@ -52,7 +52,7 @@ class AgreementRow:
 
 
 def agreement(evidence: Evidence) -> Section | None:
-    """Largest error of each export and runtime against its tolerance, and every comparison in a table."""
+    """Show the largest error of each export and runtime against its tolerance, and every comparison in a table."""
     subjects = list(_subjects(evidence))
     if not subjects:
         return None
@@ -130,14 +130,14 @@ def _panel(evidence: Evidence, subjects: list[AgreementRow], identifier: str) ->
 
 
 def _in_order(subjects: list[AgreementRow]) -> tuple[Series, ...]:
-    """Runtimes in the order of legends, then files."""
+    """Return runtimes in the order of legends, then files."""
     runtimes = ordered(subject.series for subject in subjects if subject.batch is not None)
     files = {subject.series.label: subject.series for subject in subjects if subject.batch is None}
     return (*runtimes, *files.values())
 
 
 def _excess(subject: AgreementRow) -> float:
-    """The error in units of what is tolerated."""
+    """Return the error as a multiple of the tolerance."""
     return subject.agreement.max_absolute / max(subject.agreement.tolerance, 1e-300)
 
 
@@ -188,7 +188,7 @@ def _table_row(subject: AgreementRow) -> tuple[Value, ...]:
 
 
 def _error(value: float, path: str) -> Value:
-    """An error, or that nothing could be compared, which the record writes as -1."""
+    """Return an error, or a note that nothing could be compared, which the record writes as -1."""
     return Value("not compared", tone="muted") if value < 0 else Value(scientific(value), value, path)
 
 

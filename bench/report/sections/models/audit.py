@@ -1,4 +1,4 @@
-"""Section on the numerical audit, where one lies beside the results: its verdict, and the worst of each subject."""
+"""Section on the numerical audit stored with the results: its verdict, and the worst of each subject."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ IDENTIFIER, TITLE = "audit", "Numerical audit"
 
 
 def audit(evidence: Evidence) -> Section:
-    """What `assay audit` found, without the single comparisons and images, which its own page has.
+    """Show the findings of `assay audit`, without the single comparisons and images, which its own page has.
 
-    What it found of other weights, files or images than the results are of is named as out of date and not shown.
+    Findings about other weights, files or images than those of the results are named as out of date and not shown.
     """
     found = evidence.audit
     if found is None:

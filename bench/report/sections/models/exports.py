@@ -1,4 +1,4 @@
-"""Section on the ONNX files: which routes gave one, and what is in it."""
+"""Section on the ONNX files: which routes produced one, and its contents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def exports(evidence: Evidence) -> Section | None:
-    """Every route at every size, and in words why one failed."""
+    """Show every route at every size, and in words why one failed."""
     found = evidence.results.exports
     if not found:
         return None

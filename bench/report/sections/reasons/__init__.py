@@ -1,1 +1,1 @@
-"""Sections on why the times are what they are, and what to choose."""
+"""Sections on the reasons for the times, and on choosing."""

@@ -1,4 +1,4 @@
-"""Sections on where the time goes: kernels, framework, transfer; and which layer it is, runtime by runtime."""
+"""Sections on where the time goes: kernels, framework, transfer; and to which layer, runtime by runtime."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ TableRow = tuple[Value, ...]
 
 
 def attribution(evidence: Evidence) -> Section | None:
-    """Kernels, framework and transfer of every cell by both estimators, and from which size on kernels prevail."""
+    """Show kernels, framework and transfer of every cell by both estimators, and the size from which kernels
+    prevail.
+    """
     pairs = _pairs(evidence)
     if not pairs:
         return None
@@ -53,7 +55,7 @@ def attribution(evidence: Evidence) -> Section | None:
 
 
 def operators(evidence: Evidence) -> Section | None:
-    """Layer by layer, the milliseconds each runtime takes: at the smallest image, smallest and largest batch."""
+    """Show the milliseconds of each layer in each runtime: at the smallest image, smallest and largest batch."""
     with_operators = [pair for pair in _pairs(evidence) if pair[1].operators]
     if not with_operators:
         return None
@@ -70,7 +72,7 @@ def operators(evidence: Evidence) -> Section | None:
 
 
 def _pairs(evidence: Evidence) -> list[Pair]:
-    """Timed cells with their attribution."""
+    """Return the timed cells with their attribution."""
     known = {one.cell: one for one in evidence.results.attributions}
     return [(cell, known[cell.name]) for cell in evidence.timed if cell.name in known]
 
@@ -80,7 +82,7 @@ def _by_name(pairs: Sequence[Pair]) -> list[tuple[str, Attribution]]:
 
 
 def parts_of(one: Attribution) -> tuple[float, float, float] | None:
-    """Milliseconds of kernels, framework and transfer; None where neither estimator has an answer."""
+    """Return milliseconds of kernels, framework and transfer, or None where neither estimator has an answer."""
     profiled = one.profiled if one.profiled.trusted or one.skeleton.kernel_ms is None else None
     chosen = profiled or one.skeleton
     if chosen.kernel_ms is None or chosen.overhead_ms is None:
@@ -127,7 +129,7 @@ def _rows(cell: Cell, one: Attribution) -> list[Row]:
 
 
 def _disagreements(pairs: Sequence[Pair]) -> tuple[Listing, ...]:
-    """The cells whose estimators differ, under what that means."""
+    """List the cells whose estimators differ, under the meaning of that."""
     cells = defaultdict(list)
     for cell, one in pairs:
         if one.agree is False:
@@ -140,7 +142,7 @@ def _disagreements(pairs: Sequence[Pair]) -> tuple[Listing, ...]:
 
 
 def _crossover_table(evidence: Evidence) -> Table | None:
-    """From which image size on kernels take more than half of the wall time."""
+    """Tabulate the image size from which kernels take more than half of the wall time."""
     found: dict[tuple[str, str, int, int], dict[str, Crossover]] = defaultdict(dict)
     for one in evidence.results.crossovers:
         found[(one.architecture, one.label, one.batch, one.threads)][one.estimator] = one
@@ -179,7 +181,7 @@ def _crossing(one: Crossover | None) -> Value:
 
 
 def _fits_table(evidence: Evidence) -> Table | None:
-    """What a call costs whatever its batch, and what each image adds."""
+    """Tabulate the cost of a call whatever its batch, and the cost that each image adds."""
     if not evidence.results.fits:
         return None
     columns = (
@@ -225,7 +227,7 @@ def _cells_table(pairs: Sequence[Pair]) -> Table:
 
 
 def what_intervals_rest_on(attributions: Sequence[Attribution]) -> str:
-    """A sentence on the fresh processes behind the intervals of attributions; "" where there are none."""
+    """Describe in a sentence the fresh processes behind the intervals of attributions; "" where there are none."""
     counts = [
         estimate.processes
         for one in attributions
@@ -263,7 +265,7 @@ def _estimate(found: Interval | None) -> Value:
 
 
 def _extremes(cells: list[Cell]) -> list[list[Cell]]:
-    """For each architecture and thread count, the smallest size at its smallest and its largest batch."""
+    """Return, for each architecture and thread count, the smallest size at its smallest and its largest batch."""
     found = []
     for group in split_by(cells, lambda cell: (cell.architecture, cell.threads)):
         size = min(cell.size for cell in group)
@@ -276,7 +278,7 @@ def _extremes(cells: list[Cell]) -> list[list[Cell]]:
 
 
 def _operator_table(pairs: list[Pair], identifier: str) -> Table:
-    """The layers that take longest down, the fastest of each family and precision across, so that it fits a page."""
+    """Tabulate the slowest layers against the fastest cell of each family and precision, so that it fits a page."""
     shown = {
         cell.name for cell in firsts_of(sorted((cell for cell, _ in pairs), key=lambda cell: median_of(cell).value))
     }
@@ -297,7 +299,7 @@ def _operator_table(pairs: list[Pair], identifier: str) -> Table:
 
 
 def _named(operator: OperatorTime) -> Value:
-    """What its profiler calls an operator, and the kernel behind it where that is another word."""
+    """Return the profiler's name of an operator, and the kernel behind it where that has another name."""
     kind = "" if operator.kind in operator.name else f" ({operator.kind})"
     return Value(f"{operator.name}{kind}", tone="muted")
 

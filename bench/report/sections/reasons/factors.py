@@ -1,4 +1,4 @@
-"""Section on graph or runtime: what of an ONNX cell's time came with the file, and what with what runs it."""
+"""Section on graph or runtime: which part of an ONNX cell's time is due to the file, and which to its runtime."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EFFECT_COLUMNS = (Column("Factor"), Column("At"), Column("Question"), Column("Ef
 
 
 def factors(evidence: Evidence) -> Section | None:
-    """Effects of exporter and runtime, and where one runtime treats one graph unlike the others do."""
+    """Show the effects of exporter and runtime, and where one runtime treats one graph unlike the others."""
     found, precisions = evidence.results.factors, precisions_table(evidence)
     if not found:
         return Section("factors", "Precision or runtime?", PRECISIONS_LEAD, (precisions,)) if precisions else None
@@ -95,7 +95,7 @@ def _effect_rows(place: int, one: Factors) -> list[tuple[Value, ...]]:
 
 
 def _interplay(found: Sequence[Factors]) -> tuple[Listing, ...]:
-    """Cells that differ from what the two effects say by more than 5 % beyond doubt, those that are slower."""
+    """List the cells that differ significantly by more than 5 % from the product of both effects, the slower ones."""
     items = tuple(
         Item(
             f"{runtime} takes {ratio(effect)} of what its own and {exporter}'s effects say, at {one.architecture}, "

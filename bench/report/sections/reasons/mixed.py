@@ -1,4 +1,4 @@
-"""Section on the layers that may not be int8: what each step towards fp32 costs in time and brings in exactness."""
+"""Section on the layers that may not be int8: the cost in time and the gain in accuracy of each step towards fp32."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ENDED = {
     "time": "The time was over before any set was found by which it passes; this is the best that was",
     "nothing": "No set makes it pass; this is the best that was found",
 }
-"""By how a search ended, what is said of the set that it gave."""
+"""Descriptions of the set that a search gave, by how the search ended."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class _Found:
 
 
 def layers_not_in_int8(evidence: Evidence) -> Section | None:
-    """Every search, its steps and the most sensitive layers."""
+    """Show every search, its steps and the most sensitive layers."""
     found = [
         _Found(export, export.search, place)
         for place, export in enumerate(evidence.results.exports)
@@ -86,7 +86,7 @@ def layers_not_in_int8(evidence: Evidence) -> Section | None:
 
 
 def search_in_words(file: str, search: LayerSearch) -> str:
-    """What failed, what was found, and how sure that is."""
+    """Say which file failed, which layers were found, and how certain that is."""
     left = search.found.left
     names = [*left[:MOST_NAMED], *([f"{len(left) - MOST_NAMED} more"] if len(left) > MOST_NAMED else [])]
     which = f" ({listed(names)})" if names else ""
@@ -105,7 +105,7 @@ def _all(search: LayerSearch) -> list[Tried]:
 
 
 def _panel(evidence: Evidence, one: _Found, number: int) -> Panel | None:
-    """None where nothing was timed."""
+    """Draw a search's steps, or return None where none was timed."""
     timed = [step for step in _all(one.search) if step.milliseconds is not None]
     if len(timed) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Section on how right answers are against latency: what is worth choosing between.
+"""Section on correct answers against latency: which models are worth choosing from.
 
 A study's models differ in it by architecture and resolution, and it is the accuracy on the test split. A model that a
 user brought and labelled is one, whose cells differ by what they compute in; it is the task's measure on the records.
@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 def quality_against_latency(evidence: Evidence) -> Section | None:
-    """The task's measure of each cell against the time of a call, with the Pareto front."""
+    """Show the task's measure of each cell against the time of a call, with the Pareto front."""
     known, words = qualities(evidence), _words_of(evidence)
     usable = [cell for cell in evidence.timed if cell.name in known]
     if not usable:
@@ -60,13 +60,13 @@ def quality_against_latency(evidence: Evidence) -> Section | None:
 
 @dataclass(frozen=True)
 class _Words:
-    """What the section speaks of.
+    """Words of the section.
 
     Attributes:
-        measure: of the task.
-        axis: what a chart's axis and a table's column say of it.
-        inputs: what it was measured on.
-        has_architectures: cells are of several models and sizes.
+        measure: measure of the task.
+        axis: name of the measure on a chart's axis and in a table's column.
+        inputs: name of the inputs that it was measured on.
+        has_architectures: whether the cells are of several models and sizes.
     """
 
     measure: str
@@ -97,7 +97,7 @@ def _front(cells: Sequence[Cell], known: dict[str, Interval]) -> list[Cell]:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the (accuracy, latency) points that no other point beats in both, from low latency to high."""
+    """Return the indices of the (accuracy, latency) points that no other point beats in both, by ascending latency."""
     front: list[int] = []
     for index in sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0])):
         if not front or points[index][0] > points[front[-1]][0]:

@@ -1,4 +1,4 @@
-"""Table on precision or runtime: what of a time a smaller precision brings, and what whoever runs it."""
+"""Table on precision or runtime: how much a smaller precision saves, and how much the choice of runtime does."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PRECISIONS_LEAD = (
 
 
 def precisions_table(evidence: Evidence) -> Table | None:
-    """Every layout of runtime and precision; None where nothing ran in both."""
+    """Tabulate every layout of runtime and precision; None where nothing ran in both."""
     found = evidence.results.precisions
     if not found:
         return None

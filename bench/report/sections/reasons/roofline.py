@@ -1,4 +1,4 @@
-"""Section on the roofline: what the machine allows, and how near each cell comes to it."""
+"""Section on the roofline: the machine's limits, and how near each cell comes to them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Pair = tuple[Cell, Bound]
 
 
 def roofline(evidence: Evidence) -> Section | None:
-    """The least time the machine allows beside the time taken, and the ceilings it follows from."""
+    """Show the least time that the machine allows, the time taken, and the ceilings behind the former."""
     known = {bound.cell: bound for bound in evidence.results.bounds}
     pairs = [(cell, known[cell.name]) for cell in evidence.timed if cell.name in known]
     if not pairs:
@@ -106,7 +106,7 @@ def _name(cell: Cell) -> str:
 
 
 def split(evidence: Evidence, cell: Cell, bound: Bound) -> dict[str, float]:
-    """Milliseconds of each part of a call at the host boundary."""
+    """Return the milliseconds of each part of a call at the host boundary."""
     attributed = next((one for one in evidence.results.attributions if one.cell == cell.name), None)
     parts = parts_of(attributed) if attributed else None
     if parts is None:
@@ -151,7 +151,7 @@ def _limit(bound: Bound) -> str:
 
 
 def _warnings(ceilings: Sequence[Ceilings], pairs: Sequence[Pair]) -> tuple[Listing, ...]:
-    """What makes the bounds doubtful: ceilings that were measured on a busy machine, cells beyond them."""
+    """List the reasons to doubt the bounds: ceilings that were measured on a busy machine, and cells beyond them."""
     items = []
     for found in ceilings:
         rates = {**found.gflop_s, **{one.level: one.gb_s for one in found.bandwidths}}

@@ -1,1 +1,1 @@
-"""Sections on times, and on what they cost and are worth."""
+"""Sections on times, costs and value."""

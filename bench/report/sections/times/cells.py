@@ -41,7 +41,7 @@ NOT_RUN_COLUMNS = (*PLACE_COLUMNS, Column("Reason"))
 
 
 def not_run(evidence: Evidence) -> Section | None:
-    """The cells without a time, each with its reason."""
+    """Show the cells without a time, each with its reason."""
     rows = tuple(
         (*_place(index, cell), Value(cell.reason or "no reason was recorded"))
         for index, cell in enumerate(evidence.results.cells)
@@ -56,7 +56,7 @@ def not_run(evidence: Evidence) -> Section | None:
 
 
 def all_cells(evidence: Evidence) -> Section | None:
-    """Every cell with all its numbers."""
+    """Show every cell with all its numbers."""
     cells = evidence.results.cells
     if not cells:
         return None
@@ -115,7 +115,7 @@ def _numbers(index: int, cell: Cell, compared: tuple[int, SpeedComparison] | Non
 
 
 def _timing(timing: Timing | None, path: str) -> tuple[Value, Value, Value, Value, Value]:
-    """Median, p90, p99, calls and processes; empty where the cell was not timed at this boundary."""
+    """Return median, p90, p99, calls and processes; empty where the cell was not timed at this boundary."""
     if timing is None:
         return (Value(""), Value(""), Value(""), Value(""), Value(""))
     return (
@@ -150,7 +150,7 @@ def _estimate(estimate: Interval | None, path: str) -> Value:
 
 
 def _tail(found: Tail, path: str) -> Value:
-    """The quantile with its bounds; where nothing bounds it from above, "or more"."""
+    """Return the quantile with its bounds, or with "or more" where nothing bounds it from above."""
     if found.high is not None:
         return _estimate(Interval(value=found.value, low=found.low, high=found.high), path)
     return Value(f"{significant(found.value)} or more", found.value, f"{path}/value")

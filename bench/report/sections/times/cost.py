@@ -1,4 +1,4 @@
-"""Sections on what a runtime costs beside time: getting ready, and memory."""
+"""Sections on the costs of a runtime besides time: getting ready, and memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MADE_COLUMNS = (
 
 
 def cold_start(evidence: Evidence) -> Section | None:
-    """Import, load and first call of every runtime, stacked."""
+    """Show import, load and first call of every runtime, stacked."""
     started = [cell for cell in evidence.results.cells if cell.cold is not None and cell.framework]
     if not started:
         return None
@@ -77,7 +77,7 @@ def _made_row(index: int, cell: Cell, cold: ColdStart) -> tuple[Value, ...]:
 
 
 def memory(evidence: Evidence) -> Section | None:
-    """Peak resident memory of every runtime."""
+    """Show the peak resident memory of every runtime."""
     measured = [cell for cell in evidence.results.cells if cell.peak_memory_mib is not None and cell.framework]
     if not measured:
         return None
@@ -92,7 +92,7 @@ def memory(evidence: Evidence) -> Section | None:
 
 
 def _smallest_work(cells: list[Cell]) -> list[Cell]:
-    """The cells at the largest size, smallest batch and fewest threads they have."""
+    """Return the cells at the largest size, and at the smallest batch and fewest threads of that size."""
     size = max(cell.size for cell in cells)
     at_size = [cell for cell in cells if cell.size == size]
     least = min((cell.batch, cell.threads) for cell in at_size)

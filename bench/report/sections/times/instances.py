@@ -1,4 +1,4 @@
-"""Section on several instances: what the machine gives with so many processes of one runtime at the same time."""
+"""Section on several instances: the throughput of a number of processes of one runtime at the same time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 def instances(evidence: Evidence) -> Section | None:
-    """Every cell at every number of instances."""
+    """Show every cell at every number of instances."""
     found = evidence.results.instances
     if not found:
         return None

@@ -44,7 +44,7 @@ PARTS_EXPLAINED = (
 
 
 def load(evidence: Evidence) -> Section | None:
-    """How the deployed model behaves behind a server, what the server costs, and LoadGen's scenarios."""
+    """Show how the deployed model behaves behind a server, the server's cost, and LoadGen's scenarios."""
     found = evidence.load
     if found is None:
         return None
@@ -114,7 +114,7 @@ def _scenarios(found: Load) -> Table:
 
 
 def _rate(found: HighestRate) -> str:
-    """Up to which rate the bound holds, in a sentence."""
+    """Say in a sentence up to which rate the bound holds."""
     bound = f"99 % of the answers within {significant(found.bound_ms)} ms"
     if found.rate is None:
         least = min(one.rate for one in found.tried)

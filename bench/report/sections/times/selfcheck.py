@@ -1,4 +1,4 @@
-"""Section on the ruler itself: what `assay selfcheck` found on the machine of the study."""
+"""Section on the instrument itself: the findings of `assay selfcheck` on the machine of the study."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMPARISONS = (
 
 
 def selfcheck(evidence: Evidence) -> Section:
-    """Each check with what is required, every comparison with a known truth, and advice where something failed."""
+    """Show each check with its requirement, every comparison with a known truth, and advice where a check failed."""
     found = evidence.results.selfcheck
     identifier, title = "selfcheck", "The ruler itself"
     if found is None:
@@ -36,7 +36,7 @@ def selfcheck(evidence: Evidence) -> Section:
 
 
 def _design(evidence: Evidence) -> str:
-    """How its comparisons were made, and whether that is how the study made its own."""
+    """Say how its comparisons were made, and whether the study made its own in the same way."""
     found = evidence.results.selfcheck
     if found is None or found.design is None:
         return ""

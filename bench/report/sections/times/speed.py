@@ -29,7 +29,7 @@ IMAGES_A_SECOND = ("throughput", " images/s")
 
 
 def latency(evidence: Evidence) -> Section | None:
-    """Median time of a call against image size, one panel for each architecture, batch and thread count."""
+    """Draw the median time of a call against image size, one panel for each architecture, batch and thread count."""
     timed = evidence.timed
     if not timed:
         return None
@@ -47,7 +47,7 @@ def latency(evidence: Evidence) -> Section | None:
 
 
 def throughput(evidence: Evidence) -> Section | None:
-    """Images a second against batch size, one panel for each architecture, resolution and thread count."""
+    """Draw images per second against batch size, one panel for each architecture, resolution and thread count."""
     timed = [cell for cell in evidence.timed if cell.throughput is not None]
     if not timed:
         return None
@@ -61,7 +61,7 @@ def throughput(evidence: Evidence) -> Section | None:
 
 
 def what_is_told(comparisons: Sequence[SpeedComparison]) -> str:
-    """Which differences between the fastest of both sides these samples could tell; "" where nobody knows."""
+    """Say which differences between the fastest of both sides these samples could detect; "" where unknown."""
     told = sorted(100 * one.told for one in comparisons if one.told is not None)
     if not told:
         return ""
@@ -76,7 +76,7 @@ def what_is_told(comparisons: Sequence[SpeedComparison]) -> str:
 
 
 def _in_colour(evidence: Evidence, cells: Sequence[Cell]) -> set[str]:
-    """The labels of what is drawn in colour: the fastest of each family and precision where a call takes longest."""
+    """Return the labels drawn in colour: the fastest of each family and precision where a call takes longest."""
     ranked = [cell for cell in cells if may_be_ranked(cell, evidence.results)] or cells
     most = max((cell.size, cell.batch) for cell in ranked)
     at_most = [cell for cell in ranked if (cell.size, cell.batch) == most]
@@ -127,7 +127,7 @@ def _throughput_panel(evidence: Evidence, cells: list[Cell], identifier: str) ->
 
 
 def _over(plot: Plot, field: str, title: str, values: set[int], *, more_is_better: bool = False) -> Spec:
-    """Lines over several values of the field; with a single one, names in order of their value say more."""
+    """Draw lines over several values of the field; for a single one, draw the names in order of their value."""
     if len(values) > 1:
         x = Scale(field, title, log=True, ticks=tuple(float(value) for value in sorted(values)))
         return lit_lines(plot, x, Scale("value", log=True))
@@ -159,7 +159,7 @@ def _row(cell: Cell, estimate: Interval, quantity: tuple[str, str], lit: bool) -
 
 
 def _ruler_zero(evidence: Evidence) -> str:
-    """What the instrument itself adds to every time: the runtime that does nothing."""
+    """Say how much the instrument itself adds to every time, by the runtime that does nothing."""
     medians = [median_of(cell).value for cell in evidence.results.cells if is_timed(cell) and not cell.framework]
     if not medians:
         return ""

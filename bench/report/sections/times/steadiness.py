@@ -13,7 +13,7 @@ from assay.records.results import Cell
 
 
 def steadiness(evidence: Evidence) -> Section | None:
-    """How far the medians of a cell's processes lie apart, where raw samples were kept."""
+    """Show how far the medians of a cell's processes lie apart, where raw samples were kept."""
     if evidence.samples is None or evidence.samples.is_empty():
         return None
     deviations = process_deviations(evidence.samples)
@@ -29,7 +29,7 @@ def steadiness(evidence: Evidence) -> Section | None:
 
 
 def process_deviations(samples: polars.DataFrame) -> dict[str, list[float]]:
-    """Per cell, each process's median host time relative to the median over processes, in percent."""
+    """Return, by cell, each process's median host time relative to the median over processes, in percent."""
     medians = (
         samples.filter(polars.col("boundary") == "host")
         .group_by("cell", "process")

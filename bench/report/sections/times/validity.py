@@ -1,4 +1,4 @@
-"""Section on validity: which times may be believed, and what happened while the others were taken."""
+"""Section on validity: which times can be trusted, and the disturbances while the others were taken."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 def validity(evidence: Evidence) -> Section | None:
-    """Every timed cell, VALID or INVALID with its reasons."""
+    """Show every timed cell, VALID or INVALID with its reasons."""
     judged = [cell for cell in evidence.timed if cell.steadiness is not None]
     if not judged:
         return None
@@ -71,7 +71,7 @@ def _drift(seen: Steadiness, path: str) -> Value:
 
 
 def _not_testable(cells: Sequence[Cell]) -> tuple[str, ...]:
-    """Which rules could not have found anything, and in how many cells: silence there is no sign of steadiness."""
+    """List the rules that could not have found anything, and in how many cells: silence there proves nothing."""
     told = [rule for cell in cells for rule in (cell.steadiness or Steadiness()).not_testable]
     return tuple(
         f"Not testable in {counted(number, 'cell')} of {len(cells)}: {rule}." for rule, number in Counter(told).items()
