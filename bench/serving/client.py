@@ -61,9 +61,8 @@ class LoadPlan:
         processes: number of fresh client processes for each measurement.
         clients: numbers of clients at a time, for the closed loop.
         bound_ms: bound on the 99th percentile; ten times the median of one client when it is None.
-        known_to: half the interval of the server's cost, as a share of it, at which no more processes are added to
-            find
-            it; four times as many as planned at most.
+        known_to: half the interval of the server's cost, as a share of it, at which no more processes are added
+            to find it; four times as many as planned at most.
         trusted: whether the model's file, which is opened in addition to the server, may act.
     """
 

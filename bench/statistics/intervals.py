@@ -71,14 +71,14 @@ def part_of(whole: Interval, share: Interval, processes: tuple[int, int] = UNKNO
 
 
 def rest_of(share: Interval) -> Interval:
-    """What a share leaves of the whole."""
+    """Return the rest of the whole, besides a share."""
     return Interval(value=1 - share.value, low=1 - share.high, high=1 - share.low)
 
 
 def difference(
     minuend: Interval, subtrahend: Interval, least: float = -math.inf, processes: tuple[int, int] = UNKNOWN
 ) -> Interval:
-    """One quantity less another, and no less than `least`, uncertain as both are; `processes` of each."""
+    """Return one quantity less another, and no less than `least`, as uncertain as both are; `processes` of each."""
     value = minuend.value - subtrahend.value
     below = _of_both(minuend.value - minuend.low, subtrahend.high - subtrahend.value, processes)
     above = _of_both(minuend.high - minuend.value, subtrahend.value - subtrahend.low, processes)
@@ -87,7 +87,7 @@ def difference(
 
 
 def _of_both(first: float, second: float, processes: tuple[int, int]) -> float:
-    """The distance of a bound, where the distances of two independent ones are Student's over so many processes."""
+    """Return the distance of a bound, from those of two independent quantities, Student's over so many processes."""
     if min(processes) < 2:
         return math.hypot(first, second)
     errors = [

@@ -1,7 +1,7 @@
-"""Whether calls stay as fast as they were, and how much each adds to what is known: pure functions over samples in time
+"""Whether calls stay as fast as they were, and how much information each adds: pure functions over samples in time
 order.
 
-Processes differ, so each is looked at by itself and the findings are put together.
+Processes differ, so each is examined by itself and the findings are combined.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class CallSteadiness:
             processes even a perfect trend has a chance of 1.6 %.
         call_autocorrelation: lag-1 correlation of neighbouring calls of a block; nan where no block has three calls.
         block_autocorrelation: lag-1 correlation of neighbouring blocks of a process; nan likewise.
-        calls: how many there are.
-        effective_calls: how many independent calls would say as much about the mean.
+        calls: number of calls.
+        effective_calls: number of independent calls that would say as much about the mean.
     """
 
     drift: float
@@ -50,12 +50,12 @@ class CallSteadiness:
 
 
 def is_drift(drift: float, p_value: float) -> bool:
-    """Whether there is a trend beyond doubt (1 %), and it matters: more than 5 % over a process."""
+    """Check whether there is a significant trend (1 %), and it matters: more than 5 % over a process."""
     return p_value < DRIFT_LEVEL and abs(drift) > DRIFT_LARGEST
 
 
 def steadiness(samples: Samples) -> CallSteadiness:
-    """Drift over the blocks of each process, and how neighbours resemble each other."""
+    """Return the drift over the blocks of each process, and how neighbours resemble each other."""
     medians = _medians_by_process(samples)
     drift, p_value = trend(medians)
     calls = autocorrelation(_calls_by_block(samples))
@@ -71,7 +71,7 @@ def steadiness(samples: Samples) -> CallSteadiness:
 
 
 def trend(series: list[Series]) -> tuple[float, float]:
-    """Relative change along the series, and the p-value of there being none.
+    """Return the relative change along the series, and the p-value of there being none.
 
     Each series is a season of the seasonal Mann-Kendall test (Hirsch, Slack & Smith 1982, "Techniques of trend
     analysis for monthly water quality data"), so that their levels may differ; Kendall's variance with its correction
@@ -92,23 +92,23 @@ def trend(series: list[Series]) -> tuple[float, float]:
 
 
 def least_p_value(series: list[Series]) -> float:
-    """The p-value of the seasonal Mann-Kendall test where every series rises throughout: none is smaller."""
+    """Return the p-value of the seasonal Mann-Kendall test where every series rises throughout: none is smaller."""
     lengths = [len(one) for one in series if len(one) >= 2]
     variance = sum(n * (n - 1) * (2 * n + 5) / 18 for n in lengths)
     return _two_sided(sum(n * (n - 1) / 2 for n in lengths), variance) if lengths else 1.0
 
 
 def _two_sided(score: float, variance: float) -> float:
-    """The chance of a score so far from zero, with the correction for continuity."""
+    """Return the chance of a score so far from zero, with the correction for continuity."""
     return 2 * normal(-max(score - 1, 0) / math.sqrt(variance))
 
 
 def autocorrelation(series: list[Series]) -> float:
-    """Lag-1 autocorrelation put together over series with levels of their own; nan where none has three values.
+    """Return the lag-1 autocorrelation over series with levels of their own, or nan where none has three values.
 
     Deviations are taken from each series' own mean, which lowers the estimate by about (1 + 3r) / n for n values
-    (Kendall 1954, "Note on bias in the estimation of autocorrelation"); that is given back. In series shorter than
-    some 20 values it still says too little.
+    (Kendall 1954, "Note on bias in the estimation of autocorrelation"); this is corrected. In series shorter than some
+    20 values it is still too low.
     """
     useful = [one - one.mean() for one in series if len(one) >= 3]
     power = sum(float(one @ one) for one in useful)
@@ -120,7 +120,7 @@ def autocorrelation(series: list[Series]) -> float:
 
 
 def effective_samples(count: int, lag_one: float) -> float:
-    """How many independent values say as much about the mean as `count` with this lag-1 autocorrelation.
+    """Return how many independent values say as much about the mean as `count` with this lag-1 autocorrelation.
 
     For a first-order autoregressive series, n (1 - r) / (1 + r) (Bayley & Hammersley 1946, "The effective number of
     independent observations in an autocorrelated time series"); between 1 and n, and n where it is unknown.
@@ -138,12 +138,12 @@ def _medians_by_process(samples: Samples) -> list[Series]:
 
 
 def process_medians(samples: Samples) -> list[float]:
-    """One time for each process: the median of its blocks' medians."""
+    """Return one time for each process: the median of its blocks' medians."""
     return [float(np.median(medians)) for medians in _medians_by_process(samples)]
 
 
 def _calls_by_block(samples: Samples) -> list[Series]:
-    """The calls of each block, in the order in which they were made."""
+    """Return the calls of each block, in the order in which they were made."""
     order = np.lexsort((samples.block, samples.process))
     process, block = samples.process[order], samples.block[order]
     ends = np.flatnonzero((np.diff(process) != 0) | (np.diff(block) != 0)) + 1
@@ -151,19 +151,19 @@ def _calls_by_block(samples: Samples) -> list[Series]:
 
 
 def _kendall_score(series: Series) -> float:
-    """How many pairs rise less how many fall."""
+    """Return how many pairs rise less how many fall."""
     return float(sum(np.sign(series[place + 1 :] - series[place]).sum() for place in range(len(series) - 1)))
 
 
 def _kendall_variance(series: Series) -> float:
-    """The variance of the score, if the order were random."""
+    """Return the variance of the score, if the order were random."""
     _, ties = np.unique(series, return_counts=True)
     n = len(series)
     return float(n * (n - 1) * (2 * n + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18
 
 
 def _slopes(series: Series) -> Series:
-    """The slopes between all pairs of values, per step."""
+    """Return the slopes between all pairs of values, per step."""
     first, second = np.triu_indices(len(series), 1)
     slopes: Series = (series[second] - series[first]) / (second - first)
     return slopes

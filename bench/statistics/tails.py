@@ -1,4 +1,4 @@
-"""The 99th percentile of calls, bounded by order statistics: what so few calls can say of a tail, and no more.
+"""The 99th percentile of calls, bounded by order statistics: as much as so few calls can say of a tail.
 
 The k-th smallest of n independent calls is above the quantile q with the chance that fewer than k of n lie below it,
 which is binomial whatever the calls' distribution (Wilks 1941, "Determination of sample sizes for setting tolerance
@@ -6,10 +6,9 @@ limits"; David & Nagaraja 2003, "Order statistics", section 7.1). The smallest k
 quantile from above. For the 99th percentile even the largest call does so only from 299 calls on: 0.99^299 is 0.0495.
 With fewer there is a lower bound, "at least", and none above.
 
-Calls are not independent. Where those of the tail come in blocks, as many calls as there are count for fewer (the
-design effect of Kish 1965, "Survey sampling"). And processes differ, which does not shrink with calls: to the distance
-of a bound, on the scale of logarithms, that of Student's bound for the mean over processes is added in quadrature.
-Pure functions.
+Calls are not independent. Where those of the tail come in blocks, they count as fewer calls (the design effect of Kish
+1965, "Survey sampling"). And processes differ, which more calls do not reduce: the distance of Student's bound for the
+mean over processes is added in quadrature to the distance of a bound, on the scale of logarithms. Pure functions.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from assay.records.base import Tail
 
 
 def tail(samples: Samples, quantile: float = 0.99) -> Tail:
-    """A quantile of all calls with its two bounds, each with 95 % confidence."""
+    """Return a quantile of all calls with its two bounds, each with 95 % confidence."""
     values = np.sort(samples.values)
     calls = len(values)
     place = min(max(math.ceil(quantile * calls), 1), calls)
@@ -48,21 +47,21 @@ def tail(samples: Samples, quantile: float = 0.99) -> Tail:
 
 
 def ranks(calls: int, quantile: float, confidence: float = CONFIDENCE) -> tuple[int, int]:
-    """Which of the sorted calls, counted from one, bound a quantile from below and from above; 0 where none does."""
+    """Return which sorted calls, counted from one, bound a quantile from below and from above; 0 where none does."""
     below = binomial_quantile(1 - confidence, calls, quantile)
     above = binomial_quantile(confidence, calls, quantile) + 1
     return below, above if above <= calls else 0
 
 
 def least_calls(quantile: float, confidence: float = CONFIDENCE) -> int:
-    """How many calls bound a quantile from above: 299 for the 99th percentile."""
+    """Return how many calls bound a quantile from above: 299 for the 99th percentile."""
     return math.ceil(math.log(1 - confidence) / math.log(quantile))
 
 
 def _design_effect(samples: Samples, value: float) -> float:
-    """How many times as much the tail scatters over the blocks of a process as independent calls would.
+    """Return the ratio of the tail's scatter over the blocks of a process to that of independent calls.
 
-    One where that may be chance, as it may in one block of a process.
+    The ratio is one where it may be chance, as with one block per process.
     """
     scatter, largest, freedom = 0.0, 1, 0
     for process in np.unique(samples.process):
@@ -79,7 +78,7 @@ def _design_effect(samples: Samples, value: float) -> float:
 
 
 def _between_processes(samples: Samples) -> float:
-    """Half of the one-sided interval of the mean over processes, as a logarithm."""
+    """Return half of the one-sided interval of the mean over processes, as a logarithm."""
     by_process: dict[int, list[float]] = {}
     for (process, _), value in block_medians(samples).items():
         by_process.setdefault(process, []).append(math.log(value))

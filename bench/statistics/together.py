@@ -1,7 +1,7 @@
-"""Calls of several processes that ran at the same time: what they gave together while all of them ran. Pure functions.
+"""Calls of several processes that ran at the same time: their throughput while all of them ran. Pure functions.
 
 Only the window in which every process was calling is counted, from the latest first call to the earliest last end, and
-in it the calls that lie in it wholly: at both ends some process has the machine to itself. A process's rate is that of
+only the calls that lie wholly in it: at both ends some process has the machine to itself. A process's rate is that of
 its whole calls over the time from the first one's beginning to the last one's end, so that no fraction of a call is
 lost, however long a call is; the rates are added. The sample is the set of fresh processes, as a process is elsewhere
 (`assay.bench.statistics.stats`).
@@ -20,16 +20,16 @@ from assay.bench.statistics.stats import Ratio, standard_error
 from assay.records.base import Interval
 
 Stamps = NDArray[np.int64]
-"""The calls of a process, (calls, 2): when each began and ended, in nanoseconds of the machine's monotonic clock."""
+"""Calls of a process, (calls, 2): beginning and end of each, in nanoseconds of the machine's monotonic clock."""
 
 
 @dataclass(frozen=True)
 class Together:
-    """What the processes of one set gave in the window that they have in common.
+    """Throughput of the processes of one set in the window that they have in common.
 
     Attributes:
-        calls_a_second: of all processes.
-        calls_ms: of each process, what its calls in the window took, in the order of time.
+        calls_a_second: calls per second of all processes together.
+        calls_ms: for each process, the times of its calls in the window, in the order of time.
     """
 
     calls_a_second: float
@@ -41,20 +41,20 @@ class Together:
 
     @property
     def fewest(self) -> int:
-        """Calls of the process that has the fewest."""
+        """Number of calls of the process that has the fewest."""
         return min(map(len, self.calls_ms))
 
 
 def common_window(processes: Sequence[Stamps]) -> tuple[int, int]:
-    """When all of them were calling: its beginning and its end, which is not after it where there is no such time."""
+    """Return beginning and end of the time when all were calling; the end is not later where there is no such time."""
     return max(int(one[0, 0]) for one in processes), min(int(one[-1, 1]) for one in processes)
 
 
 def together(processes: Sequence[Stamps]) -> Together | None:
-    """What one set gave; None where a process has no whole call while all ran.
+    """Return the throughput of one set, or None where a process has no whole call while all ran.
 
     Args:
-        processes: the stamps of each, at least one call long.
+        processes: stamps of each process, at least one call long.
     """
     begin, end = common_window(processes)
     kept = [one[(one[:, 0] >= begin) & (one[:, 1] <= end)] for one in processes]
@@ -65,17 +65,17 @@ def together(processes: Sequence[Stamps]) -> Together | None:
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """The geometric mean of one value a set, with its 95 % interval (Student's, of the logarithms)."""
+    """Return the geometric mean of one value per set, with its 95 % interval (Student's, of the logarithms)."""
     return _mean([math.log(value) for value in values]).interval
 
 
 def ratio_interval(above: Sequence[float], below: Sequence[float]) -> Interval:
-    """The geometric mean of the ratios of two values of each round, with its 95 % interval."""
+    """Return the geometric mean of the ratios of two values of each round, with its 95 % interval."""
     return _mean([math.log(one / other) for one, other in zip(above, below, strict=True)]).interval
 
 
 def ratio_of_sets(above: Sequence[float], below: Sequence[float]) -> Ratio:
-    """How many times as much the one is as the other, by the rounds that both were measured in."""
+    """Return the ratio of one set of values to another, by the rounds that both were measured in."""
     return _mean([math.log(one / other) for one, other in zip(above, below, strict=False)])
 
 

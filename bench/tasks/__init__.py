@@ -1,1 +1,1 @@
-"""How answers are judged beyond being numbers: a task is one file and one entry of `assay.registry.TASKS`."""
+"""How answers are judged apart from their numbers: a task is one file and one entry of `assay.registry.TASKS`."""

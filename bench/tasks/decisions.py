@@ -1,4 +1,4 @@
-"""What tasks share whose answers are classes: one decision or many a record, each the largest of some numbers.
+"""Common parts of the tasks whose answers are classes: one or many decisions per record, each by a largest number.
 
 A decision that differs is a flip, unless the values that decide it tie: two runs that are both right may then take
 another class each, see `assay.numerics.ties`.
@@ -25,11 +25,11 @@ from assay.train.brought.model import Tensor
 NONE = -1
 """The decision of numbers that are not finite: no class, and equal to none."""
 LEAST = 1e-7
-"""The least probability, and the least that is left of it to 1: the last digit of fp32."""
+"""The least probability, and the least distance of one from 1: the last digit of fp32."""
 RECORDS_AT_ONCE = 16
 """Images of many classes and pixels are large in float64."""
 OFF_ONE = 1e-3
-"""How far from one probabilities may add up to: a softmax in fp32 over ten thousand classes is ten times as close."""
+"""Greatest deviation of a sum of probabilities from one: a softmax in fp32 over ten thousand classes has a tenth."""
 MOST_CLASSES = 10_000
 """The most classes of an output that is an index itself, which does not say how many there are."""
 
@@ -38,11 +38,11 @@ Classes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Decisions:
-    """The decisions of two sides on the same records.
+    """Decisions of two sides on the same records.
 
     Attributes:
-        base, found: (records, decisions).
-        excused: the same, where `found` differs and what decides ties.
+        base, found: decisions of the two sides, (records, decisions).
+        excused: of the same shape: where `found` differs and the deciding values tie.
     """
 
     base: Classes
@@ -66,10 +66,10 @@ class Decisions:
 
 
 def decisions_of(answers: Answers, axis: int | None) -> Decisions:
-    """What both sides decide, piece by piece.
+    """Return the decisions of both sides, computed piece by piece.
 
     Args:
-        axis: of one record of the output, along which the largest number is the class; None where the numbers are
+        axis: axis of one record of the output, along which the largest number is the class; None where the numbers are
             classes themselves.
     """
     parts = [_decided(answers, rows, axis) for rows in _pieces(len(answers.found))]
@@ -77,10 +77,10 @@ def decisions_of(answers: Answers, axis: int | None) -> Decisions:
 
 
 def sure_flips(judged_by: Task, answers: Answers, scores: str) -> Flips:
-    """Decisions that change though what they are held against is sure of them.
+    """Return the decisions that change though the side they are compared with is sure of them.
 
-    It is sure of those that nothing comes nearer than `LARGEST_FLIPPED_MARGIN` in the logits; probabilities are taken
-    for what they are the logits of.
+    It is sure of those where nothing comes nearer than `LARGEST_FLIPPED_MARGIN` in the logits; probabilities are
+    converted to logits.
 
     Args:
         scores: the kind of numbers that decide, as the task has it.
@@ -95,7 +95,7 @@ def sure_flips(judged_by: Task, answers: Answers, scores: str) -> Flips:
 
 
 def scores_of(answers: Answers, axis: int | None) -> Scores:
-    """The kind of numbers that decide, by what makes them so and not by what they look like.
+    """Return the kind of numbers that decide, by their definition and not by their appearance.
 
     Several numbers are probabilities where they are none below zero and add up to one for every decision. Where a
     single number decides, the user says it with the threshold: one strictly between 0 and 1 is a probability, where the
@@ -138,7 +138,7 @@ def _decided(answers: Answers, rows: slice, axis: int | None) -> tuple[Classes, 
 
 
 def _by_choice(rows: NDArray[np.generic], shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
-    """As (records, outer, choices, inner)."""
+    """Return the numbers as (records, outer, choices, inner)."""
     outer, inner = int(np.prod(shape[:axis])), int(np.prod(shape[axis + 1 :]))
     found: NDArray[np.float64] = rows.reshape(len(rows), outer, shape[axis], inner).astype(np.float64)
     return found
@@ -150,14 +150,14 @@ def _largest(values: NDArray[np.float64]) -> Classes:
 
 
 def _as_classes(rows: NDArray[np.generic]) -> Classes:
-    """Whole numbers as they are, whatever type they are written in."""
+    """Return whole numbers as they are, whatever type they are written in."""
     exact = rows.astype(np.float64)
     whole = np.isfinite(exact) & (exact == np.floor(exact))
     return np.where(whole, exact, NONE).astype(np.int64)
 
 
 def decides_itself(output: Tensor) -> bool:
-    """Whether the numbers of an output are classes, and not what decides between them."""
+    """Check whether the numbers of an output are classes themselves, instead of deciding between them."""
     return is_whole(output.dtype)
 
 
@@ -165,16 +165,16 @@ THRESHOLD = (
     "Say with --threshold which numbers mean class 1, those above it: --threshold 0 of logits, --threshold 0.5 of "
     "probabilities"
 )
-"""What is asked of who brings a model that answers with one number: its own numbers do not say which they are."""
+"""Request to a user whose model answers with one number: its numbers alone do not say which they are."""
 
 
 def check_labels(labels: NDArray[np.generic], classes: int, nobodys: int | None = None) -> None:
     """
     Args:
-        nobodys: the label of what has no class; negative ones have none either. None where everything has one.
+        nobodys: the label for no class; negative labels have none either. None where everything has one.
 
     Raises:
-        InputError: labels are not classes of the model's.
+        InputError: labels are not classes of the model.
     """
     expected = f"whole numbers from 0 to {classes - 1}" + (f", or {nobodys} for none" if nobodys is not None else "")
     if not is_whole(labels.dtype):
@@ -191,9 +191,9 @@ def check_labels(labels: NDArray[np.generic], classes: int, nobodys: int | None 
 def the_only(fitting: list[Tensor], outputs: list[str], what: str, remedy: str = "") -> Tensor:
     """
     Args:
-        remedy: where none fits.
-        outputs: all there are, in words.
-        what: fits the task, in words.
+        remedy: remedy where none fits.
+        outputs: all outputs, in words.
+        what: description of an output that fits the task.
 
     Raises:
         InputError: none fits, or several do.
@@ -213,25 +213,25 @@ def the_only(fitting: list[Tensor], outputs: list[str], what: str, remedy: str =
 
 
 def shown(tensor: Tensor) -> str:
-    """An output in words, "logits float32 [8]"."""
+    """Return an output in words, "logits float32 [8]"."""
     return f"{tensor.name} {tensor.dtype} [{', '.join(map(str, tensor.shape))}]"
 
 
 def flips_in_words(flips: Flips, unit: str) -> str:
-    """ "3 of 4,096 pixels (2 records)", and how many more tie."""
+    """Return "3 of 4,096 pixels (2 records)", and how many more tie."""
     said = f"{count(flips.flipped)} of {counted(flips.decisions, unit)}"
     said += f" ({counted(flips.records, 'record')})" if flips.flipped and flips.records < flips.decisions else ""
     return f"{said}; {count(flips.excused)} more tie" if flips.excused else said
 
 
 def quality_in_words(quality: Quality) -> str:
-    """ "accuracy 98.20 % (97.10 to 98.90), 98.30 % before"."""
+    """Return "accuracy 98.20 % (97.10 to 98.90), 98.30 % before"."""
     one, base = quality.value, quality.base.value
     return f"{quality.name} {one.value:.2%} ({one.low:.2%} to {one.high:.2%}), against {base:.2%}"
 
 
 def told_of_cells(results: Results, unit: str) -> list[str]:
-    """A sentence for each that judges alike: who has the decisions of what they are held against, and how many are
+    """Return a sentence for each group of equal judgements: who decides as the reference does, and how many are
     right.
     """
     alike: dict[str, list[str]] = {}

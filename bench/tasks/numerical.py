@@ -8,7 +8,9 @@ from assay.records.results import Agreement
 
 
 class Numerical(Task):
-    """Nothing is decided. That another number is the largest is worth a word where an output is a row of numbers."""
+    """The task that decides nothing. A change of the largest number is mentioned where an output is a row of
+    numbers.
+    """
 
     name = "numerical"
     changed_heading = "Largest moved"

@@ -1,11 +1,11 @@
 """One class for each pixel: pixel accuracy and mean intersection over union against labels, flips counted per pixel.
 
-The pixels of one image resemble each other, so that images are what was sampled, not pixels. Both measures are ratios
+The pixels of one image resemble each other, so that images are the sample, not pixels. Both measures are ratios
 of sums over images, and both have the bootstrap's interval over images (Efron 1979, "Bootstrap methods: another look at
 the jackknife"): images are drawn again with replacement, the sums are formed anew, and the percentiles are expanded as
-few images ask for (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", The American Statistician 69,
-section 5.3). What does not vary over images, since every one is right throughout say, has no spread to draw from: then
-Wilson's interval for so many images of so many stands in.
+is right for few images (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", The American Statistician 69,
+section 5.3). A measure that does not vary over images, as when every one is right throughout, has no spread to draw
+from: Wilson's interval for so many images of so many then stands in.
 
 The mean is over the classes that are labelled or answered somewhere (Everingham and others 2010, "The PASCAL Visual
 Object Classes Challenge"), whose label for no class, 255, and negative labels are left out of both measures.
@@ -63,7 +63,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Sums:
-    """What both measures are ratios of, for each image; all (images, classes).
+    """The sums whose ratios both measures are, for each image; all (images, classes).
 
     Attributes:
         right: pixels of a class that are answered with it.
@@ -79,7 +79,7 @@ Measure = Callable[[Sums, Counts], NDArray[np.float64]]
 
 
 class Segmentation(Task):
-    """Along one axis of an output lie the numbers of the classes, and the largest is a pixel's class."""
+    """A task in which the largest number along one axis of an output is a pixel's class."""
 
     name = "segmentation"
     quality = PIXEL_ACCURACY
@@ -137,7 +137,7 @@ class Segmentation(Task):
         )
 
     def reason_against_reduced(self, answers: Answers, found: Judgement) -> str:
-        """See `assay.numerics.segmentation`."""
+        """Give the reason by the policy in `assay.numerics.segmentation`."""
         for one in found.qualities:
             if one.value.value < one.base.value * (1 - MOST_LOST):
                 return f"{one.name} is {one.value.value:.2%}, against {one.base.value:.2%}: {PIXELS_POLICY}"
@@ -173,7 +173,7 @@ class Segmentation(Task):
 
 
 def _axes(output: Tensor, pixels: tuple[int, ...]) -> list[int]:
-    """The axes along which the classes may lie: without one of them the output has the labels' shape."""
+    """Return the axes along which the classes may lie: without one of them the output has the labels' shape."""
     if decides_itself(output):
         return []
     shape = output.shape
@@ -185,12 +185,12 @@ def _axes(output: Tensor, pixels: tuple[int, ...]) -> list[int]:
 
 
 def _is_map(output: Tensor, pixels: tuple[int, ...]) -> bool:
-    """Whether the output has one number for each pixel, its class or what decides it; axes of one do not count."""
+    """Check whether the output has one number per pixel, its class or its score; axes of one do not count."""
     return [n for n in output.shape if n > 1] == [n for n in pixels if n > 1]
 
 
 def has_class(labels: Classes) -> NDArray[np.bool_]:
-    """Which pixels belong to some class."""
+    """Return which pixels belong to some class."""
     known: NDArray[np.bool_] = (labels >= 0) & (labels != NOBODYS)
     return known
 
@@ -211,7 +211,7 @@ def sums_of(answered: Classes, labels: Classes, classes: int) -> Sums:
 
 
 def qualities_of(found: Sums, base: Sums) -> list[Quality]:
-    """Both measures of both sides; images are drawn again alike for both."""
+    """Return both measures of both sides; images are drawn again alike for both."""
     images = len(found.right)
     random = np.random.default_rng(SEED)
     draws = random.multinomial(images, np.full(images, 1 / images), RESAMPLES)
@@ -227,10 +227,10 @@ def qualities_of(found: Sums, base: Sums) -> list[Quality]:
 
 
 def pixel_accuracy(sums: Sums, weights: Counts) -> NDArray[np.float64]:
-    """Share of the labelled pixels that are right, (draws,).
+    """Return the share of the labelled pixels that are right, (draws,).
 
     Args:
-        weights: how often each image counts, (draws, images).
+        weights: count of each image, (draws, images).
     """
     right, labelled = ((weights @ side).sum(axis=1) for side in (sums.right, sums.labelled))
     found: NDArray[np.float64] = right / np.maximum(labelled, 1)
@@ -238,7 +238,7 @@ def pixel_accuracy(sums: Sums, weights: Counts) -> NDArray[np.float64]:
 
 
 def mean_iou(sums: Sums, weights: Counts) -> NDArray[np.float64]:
-    """Mean over the classes that are there of intersection over union, (draws,); `weights` as above."""
+    """Return the mean intersection over union over the classes that occur, (draws,); `weights` as above."""
     right, labelled, answered = (weights @ side for side in (sums.right, sums.labelled, sums.answered))
     union = labelled + answered - right
     shares = right / np.maximum(union, 1)
@@ -247,7 +247,7 @@ def mean_iou(sums: Sums, weights: Counts) -> NDArray[np.float64]:
 
 
 def interval_over_images(measure: Measure, sums: Sums, draws: Counts) -> Interval:
-    """A measure with its 95 % interval; of one image anything between none and all."""
+    """Return a measure with its 95 % interval; for one image anything between none and all."""
     images = draws.shape[1]
     value = float(measure(sums, np.ones((1, images), np.int64))[0])
     if images < 2:
@@ -267,7 +267,7 @@ def _text(text: str, number: float | None = None) -> Value:
 
 
 def _judged(comparisons: Sequence[Comparison]) -> Judgement | None:
-    """What has the most flips."""
+    """Return the judgement with the most flips."""
     judged = [one.judgement for one in comparisons if one.judgement]
     return max(judged, key=lambda one: one.flips.flipped, default=None)
 
@@ -283,7 +283,7 @@ def _flip_count(comparisons: Sequence[Comparison]) -> Value:
 
 
 def _quality(name: str) -> Callable[[Sequence[Comparison]], Value]:
-    """The column of one measure."""
+    """Return the column of one measure."""
 
     def of(comparisons: Sequence[Comparison]) -> Value:
         judged = _judged(comparisons)

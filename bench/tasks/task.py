@@ -1,7 +1,7 @@
-"""What a task is: all that one kind of answer adds to the comparison of numbers that every model has.
+"""The definition of a task: everything that a kind of answer adds to the comparison of numbers that every model has.
 
-Whoever judges, words or shows anything of a task asks here, by the name on record; nobody else knows which tasks there
-are. What the base class answers is that a task adds nothing.
+Code that judges, describes or shows anything about a task asks here, by the name on record; no other code knows which
+tasks there are. The base class adds nothing to the comparison.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Answers:
-    """One subject's answers in one output, and what they are held against.
+    """One subject's answers in one output, and the answers they are compared with.
 
     Attributes:
-        base, found: (records, numbers) of the same records, as `assay.train.brought.arrays.rows_of` has them.
-        against: what `base` is, in words.
-        tolerance: how far a number may be from `base`; values that decide and are closer than that to each other tie.
-        labels: what is right of each record, where somebody said so.
-        decider: what decides the output where it is an index itself.
-        threshold: what lies above it is of class 1, where the output has one number for a decision.
+        base, found: arrays (records, numbers) of the same records, as `assay.train.brought.arrays.rows_of` has them.
+        against: description of `base`, in words.
+        tolerance: tolerated distance from `base`; deciding values that are closer than that to each other tie.
+        labels: true answers of each record, where they were given.
+        decider: output that decides this one where it is an index itself.
+        threshold: number above which a record is of class 1, where the output has one number for a decision.
     """
 
     output: Tensor
@@ -63,14 +63,14 @@ class Answers:
 
 @dataclass(frozen=True)
 class ServedAnswers:
-    """What a deployable graph answered to a whole split, and what it is held against.
+    """Answers of a deployable graph to a whole split, and the reference they are compared with.
 
     Attributes:
-        found: (records,), a field for each output.
+        found: answers (records,), with a field for each output.
         reference: float64 (records, numbers) of the export's output.
         labels: int64 (records,).
-        audit: has the tolerance of a number.
-        precision: of the graph.
+        audit: record with the tolerance of a number.
+        precision: precision of the graph.
         spread: by output, the largest difference between correct evaluations of the file.
     """
 
@@ -88,7 +88,7 @@ class ColumnOfSubject:
 
     Attributes:
         short: its heading on the terminal; "" leaves it out there.
-        of: the worst of all comparisons of one subject, or of a single one.
+        of: returns the worst of all comparisons of one subject, or of a single one.
     """
 
     column: Column
@@ -98,13 +98,13 @@ class ColumnOfSubject:
 
 @dataclass(frozen=True)
 class KnownQuality:
-    """What is known of how right one cell is.
+    """The known quality of one cell's answers.
 
     Attributes:
-        interval: the share that is right, what is open counted both ways.
-        images: how many inputs it is of, the first so many in the order in which audits draw them.
-        open: those whose decision is not proven.
-        inferred: it is the reference's on those that the cell's own outputs were not computed of.
+        interval: share of right answers, with open ones counted both ways.
+        images: number of inputs it is of, the first so many in the order in which audits draw them.
+        open: number of inputs whose decision is not proven.
+        inferred: whether it is the reference's on the inputs for which the cell's own outputs were not computed.
     """
 
     interval: Interval
@@ -120,13 +120,14 @@ class Task:
     """How answers are judged, in one place.
 
     Attributes:
-        name: as in `assay.registry.TASKS`.
-        quality: the measure of how right answers are that a user may ask a least value of, and that reports draw
+        name: name as in `assay.registry.TASKS`.
+        quality: the measure of right answers for which a user may demand a least value, and which reports draw
             against time; "" where there is none.
-        changed_heading: heads the number of decisions that changed.
+        changed_heading: heading for the number of decisions that changed.
         chart_note: the same in the note of a mark.
-        judges_images: a study's, each of which has a class or nothing that is right.
-        is_counted_in_agreement: the decision is the largest number of a record, which every comparison counts.
+        judges_images: whether it judges a study's images, each of which has one class or no right answer.
+        is_counted_in_agreement: whether the decision is the largest number of a record, which every comparison
+            counts.
     """
 
     name: ClassVar[str]
@@ -136,15 +137,15 @@ class Task:
     judges_images: ClassVar[bool] = True
     is_counted_in_agreement: ClassVar[bool] = True
 
-    # What is judged.
+    # Judging.
 
     def output_of(
         self, outputs: Sequence[Tensor], labels: Array | None, threshold: float | None = None
     ) -> Tensor | None:
-        """The output that has the decisions, None where the task has none.
+        """Return the output with the decisions, or None where the task has none.
 
         Args:
-            threshold: see `Answers`; None where nobody said one.
+            threshold: see `Answers`; None where none was given.
 
         Raises:
             InputError: no output fits the task, the labels and the threshold, or several do, or a label is not a class.
@@ -162,21 +163,21 @@ class Task:
         return None
 
     def judge(self, answers: Answers) -> Judgement:
-        """What the answers decide, and how much of it is right; asked where `output_of` gave an output."""
+        """Judge decisions and how many of them are right; called where `output_of` returned an output."""
         raise NotImplementedError
 
     def reason_against_reduced(self, answers: Answers, found: Judgement) -> str:
-        """Why decisions in less than fp32 are too far from those in fp32, or ""; beside the rule for their numbers.
+        """Say why decisions in reduced precision are too far from fp32's, or ""; besides the rule for their numbers.
 
         Args:
-            found: what `judge` says of the answers.
+            found: judgement by `judge` of the answers.
         """
         return ""
 
-    # What an audit wants beside the data.
+    # Further inputs of an audit.
 
     def made_inputs(self, shape: Shape) -> Mapping[str, NamedImages]:
-        """Further inputs by the name of their set, finite, for an image of this shape."""
+        """Return further inputs by the name of their set, finite, for an image of this shape."""
         return {}
 
     def searched_inputs(
@@ -187,12 +188,12 @@ class Task:
         pace: Callable[[], Pace | None],
         work: Path,
     ) -> Sequence[Inputs]:
-        """Further inputs that are looked for with one of our architectures, beginning at some of its test images.
+        """Search for further inputs with one of our architectures, beginning at some of its test images.
 
         Args:
-            images: normalised (images, height, width, channels).
-            pace: of the model, which limits are in proportion to.
-            work: folder for what is searched from.
+            images: normalised images (images, height, width, channels).
+            pace: pace of the model, to which limits are proportional.
+            work: folder for the start of the search.
 
         Raises:
             AssayError: bad input or missing software.
@@ -200,21 +201,21 @@ class Task:
         return ()
 
     def whole_split(self, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> WholeSplit | None:
-        """What the reference's logits (images, classes) on a whole split say where an audit took a part of it."""
+        """Return the whole split's measures by the reference's logits (images, classes), for an audit of part of it."""
         return None
 
     def changed_images(
         self, comparisons: Sequence[Comparison], sets: Sequence[Inputs], places: Mapping[str, NDArray[np.int64]]
     ) -> list[FlippedImage]:
-        """The images whose decision is another one in any comparison, with their pictures.
+        """Return the images whose decision differs in any comparison, with their pictures.
 
         Args:
-            places: by set of inputs, where its images (or those they were made from) are in the stored split.
+            places: by set of inputs, the places of its images (or of their originals) in the stored split.
         """
         return []
 
     def known_quality(self, model: ModelAudit, comparisons: Sequence[Comparison]) -> KnownQuality:
-        """How right a subject is by the measure `quality`, from all that an audit compared of it; it passed.
+        """Return the measure `quality` of a subject that passed, from all its comparisons in an audit.
 
         Raises:
             FailedError: the audit does not have it.
@@ -225,16 +226,16 @@ class Task:
                 return KnownQuality(found.value, one.judgement.records)
         raise FailedError(f"the audit has no {self.quality or 'measure of how right answers are'} of it")
 
-    # What is served of one of our architectures, whose export has pixels put before it and decisions after it.
+    # Serving one of our architectures, whose export gets pixels put before it and decisions after it.
 
     def served_outputs(self, width: int) -> list[ServedTensor]:
-        """What a server answers of a record, from so many numbers of the export."""
+        """Return a server's outputs for a record, from so many numbers of the export."""
         raise InputError(
             f"Nothing is served of the task '{self.name}'", expected="a model of your own, served as it is"
         )
 
     def judge_served(self, answers: ServedAnswers) -> tuple[dict[str, ServedTolerance], Interval]:
-        """By output, how far a server may be from these answers, and how many of them are right.
+        """Return, by output, how far a server may be from these answers, and how many of them are right.
 
         Raises:
             FailedError: they are further from the reference than rounding explains, or the policy is not met.
@@ -242,47 +243,47 @@ class Task:
         raise NotImplementedError
 
     def most_served_tolerance(self, audited: float, classes: int, precision: str) -> float:
-        """What the tolerance of a served number cannot exceed, where the audit has this one for the export's."""
+        """Return the upper limit of a served number's tolerance, where the audit has this one for the export's."""
         raise NotImplementedError
 
     # Words.
 
     def changed_in_all(self, flips: int) -> str:
-        """What ends the sentence that all comparisons agree: "; no predicted class changed"; "" for nothing."""
+        """Return the end of the sentence that all comparisons agree: "; no predicted class changed"; "" for nothing."""
         return ""
 
     def agrees_though(self, worst: Agreement) -> str:
-        """What changed in spite of agreement: "2 of 256 images changed class"."""
+        """Say which decisions changed in spite of agreement: "2 of 256 images changed class"."""
         raise NotImplementedError
 
     def told(self, results: Results) -> list[str]:
-        """Sentences on the decisions of a user's model, for the terminal and the top of the report."""
+        """Return sentences on the decisions of a user's model, for the terminal and the top of the report."""
         return []
 
     # Reports.
 
     def sections(self) -> Sequence[Callable[[Evidence], Section | None]]:
-        """Those of the report that the task asks for, in order."""
+        """Return the sections of the report that the task asks for, in order."""
         return ()
 
     def details(self) -> Sequence[Callable[[Evidence], Section | None]]:
-        """Those that it asks for among the details, which are folded."""
+        """Return the sections that it asks for among the details, which are folded."""
         return ()
 
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
-        """The columns of an audit's table of subjects."""
+        """Return the columns of an audit's table of subjects."""
         return ()
 
     def comparison_columns(self) -> Sequence[ColumnOfSubject]:
-        """The columns of an audit's table of single comparisons."""
+        """Return the columns of an audit's table of single comparisons."""
         return ()
 
     def changed_in_audit(self, models: Sequence[ModelAudit]) -> str:
-        """What changed in an audit, for its headline: "no class changes"; "" for nothing."""
+        """Say which decisions changed in an audit, for its headline: "no class changes"; "" for nothing."""
         return ""
 
     def audit_section(self, model: ModelAudit, said: str, identifier: str) -> Section | None:
-        """What an audit's page shows of the decisions of one model; `said` is whose data it is."""
+        """Show the decisions of one model on an audit's page; `said` is whose data it is."""
         return None
 
 
@@ -297,7 +298,7 @@ def task(name: str) -> Task:
 
 
 def task_of_images(name: str) -> Task:
-    """The task of a study, whose images have a class each.
+    """Return the task of a study, whose images have a class each.
 
     Raises:
         InputError: there is no such task, or it judges no such images.
@@ -310,12 +311,12 @@ def task_of_images(name: str) -> Task:
 
 
 def task_of(record: Results | ModelAudit) -> Task:
-    """How the answers on record were judged."""
+    """Return the task by which the answers on record were judged."""
     return task(record.task)
 
 
 def is_labelled(results: Results) -> bool:
-    """Whether it is known which answers are right: of a study's images always, of a user's records where they said."""
+    """Check whether right answers are known: always for a study's images, for a user's records where given."""
     if not task_of(results).quality:
         return False
     return results.kind == "study" or any(cell.judgement and cell.judgement.qualities for cell in results.cells)

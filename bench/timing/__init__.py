@@ -1,1 +1,1 @@
-"""Who is timed when and for how long, and in which processes."""
+"""The schedule of timing, its limits, and the processes that are timed."""

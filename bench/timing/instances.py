@@ -1,7 +1,7 @@
 """Timing several instances: so many fresh processes of one runtime at the same time, each on cores of its own.
 
-What a machine serves with several processes is not what one of them gives times their number: they share its memory
-and its last cache. So they run together, call without a pause for the same stretch, and stamp every call.
+The throughput of several processes is not that of one times their number: they share the machine's memory and its last
+cache. So they run together, call without a pause for the same stretch, and stamp every call.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from assay.infer.commands import CalledTogether
 from assay.records.base import Record
 
 STRETCH_SECONDS, CALLS_OF_A_STRETCH = 2.0, 12
-"""For how long all of them call: two seconds, or so many calls where these take longer."""
+"""Duration of the calls of all: two seconds, or so many calls where these take longer."""
 
 
 class BatchSeen(Record):
-    """What was seen of one set at one batch size; `reason` says why there are no stamps.
+    """Observations of one set at one batch size; `reason` says why there are no stamps.
 
     Attributes:
         busy: processor time over wall time, for each thread, of the process that had least.
-        switches_per_second: how often the system took the processor away, of the process that lost it most often.
+        switches_per_second: rate at which the system took the processor away, of the process that lost it most
+            often.
         stolen_share: processor time that a hypervisor kept, over the time that all cores had; None where not shown.
-        throttle_events: how often a core was slowed down; None where not shown.
+        throttle_events: number of times a core was slowed down; None where not shown.
         peak_mib: highest resident memory of all processes together.
     """
 
@@ -54,12 +55,12 @@ class SetFacts(Record):
 
 
 def stamps_name(batch: int, instance: int) -> str:
-    """File name of the stamps of one process."""
+    """Return the file name of the stamps of one process."""
     return f"stamps-b{batch}-{instance}.npy"
 
 
 def cores_of(usable: Sequence[int], threads: int, instances: int) -> list[tuple[int, ...]]:
-    """The cores of each instance, none of them shared, the last ones of the machine as elsewhere."""
+    """Return the cores of each instance, none of them shared, the last ones of the machine as elsewhere."""
     last = list(usable)[-threads * instances :]
     return [tuple(last[place : place + threads]) for place in range(0, len(last), threads)]
 
@@ -69,9 +70,9 @@ class InstanceSet:
     """One set of fresh processes of one candidate.
 
     Attributes:
-        group: with the batches that are wanted; its candidates do not matter.
-        limit_seconds: longest single command of a process.
-        folder: takes logs and stamps.
+        group: group with the batches that are wanted; its candidates do not matter.
+        limit_seconds: limit of a single command of a process.
+        folder: folder for logs and stamps.
         compile_cache: folder for compilers that keep one.
     """
 

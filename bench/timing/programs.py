@@ -18,7 +18,7 @@ Refused = tuple[tuple[Candidate, str], ...]
 def with_programs(
     candidates: Iterable[Candidate], model: BuiltModel | UserModel, workshop: Workshop
 ) -> tuple[tuple[Candidate, ...], Refused]:
-    """The candidates as they can be timed, and those of which nothing can be made that their runtime loads, with why.
+    """Return the candidates that can be timed, and those for which their runtime's format cannot be made, with reasons.
 
     Raises:
         DiskError: the machine cannot write.
@@ -31,7 +31,7 @@ def with_programs(
             able.append(candidate)
             continue
         if files.precision != "fp32":
-            continue  # a variant of reduced precision is nothing to make another one of
+            continue  # no other one is made from a variant of reduced precision
         onnx = files.onnx if entry.runs_files else None
         try:
             made = program_of(entry, model, workshop, onnx, files.onnx_layout)

@@ -47,18 +47,18 @@ RECORDS = 5  # raised when a unit records more than before, so that older ones a
 
 @dataclass(frozen=True)
 class Budget:
-    """What timing may cost.
+    """Limits of timing.
 
     Attributes:
-        seconds: in all, start-up of the workers included, over all sittings.
+        seconds: total seconds, start-up of the workers included, over all sittings.
         processes: least fresh processes for each cell, fewer where the seconds do not suffice.
         processes_of_slower: the same for cells that their first process shows to be out of the running
             (`width.contenders`), where seconds are left when the others have theirs; 0 for as many.
-        call_seconds: for one load or one call.
+        call_seconds: limit of one load or one call.
         blocks: most blocks in one process.
         interval_width: processes are added where the interval of a ratio to the reference is wider than this share of
             it; 0 adds none.
-        most_processes: of one cell, however wide its intervals are.
+        most_processes: most processes of one cell, however wide its intervals are.
     """
 
     seconds: float
@@ -71,18 +71,18 @@ class Budget:
 
     @property
     def planned(self) -> int:
-        """Processes that are decided on before any is timed, where others are added later; else 0."""
+        """Number of processes decided on before any is timed, where others are added later; otherwise 0."""
         return self.processes if self.interval_width else 0
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """All units of a study: samples, bursts, what each process told, outputs by cell, and the seconds they took.
+    """All units of a study: samples, bursts, each process's facts, outputs by cell, and the seconds they took.
 
     Attributes:
-        planned: how many processes of a cell were decided on before any was timed, see
+        planned: number of processes of a cell that were decided on before any was timed, see
             `assay.bench.statistics.stats.Samples`.
-        interrupted: a person ended the timing; what is here was finished before.
+        interrupted: whether a person ended the timing; all units here were finished before.
     """
 
     samples: polars.DataFrame
@@ -112,20 +112,20 @@ def measure(
     before_first: Callable[[], None] = lambda: None,
     after_unit: Callable[[Measurements], None] | None = None,
 ) -> Measurements:
-    """Run every unit that is not finished, all groups once before any for the second time.
+    """Run every unit that is not finished, all groups once before any of them a second time.
 
-    The first processes do the least that makes a sample, since nobody knows yet what the others will cost. After them
-    a unit gets the seconds that its own least work took before, and an equal share of what is left beyond that, up to
-    the least number of processes. Where the budget says so, only the first process is of everything: the further ones
-    are of the contenders alone, and when all groups have theirs, the rest gets its own. What is left then goes where an
-    interval is widest, process after process, until all are as narrow as asked or the budget ends. What had no process
-    until then is recorded as skipped. A KeyboardInterrupt after the first unit ends it with what there is.
+    The first processes do the least that makes a sample, since the cost of the others is not yet known. After them a
+    unit gets the seconds that its own least work took before, and an equal share of the rest, up to the least number of
+    processes. Where the budget says so, only the first process times everything: the further ones time the contenders
+    alone, and when all groups have theirs, the rest gets its own. The rest of the time goes where an interval is
+    widest, process after process, until all are as narrow as asked or the budget ends. Cells without a process by then
+    are recorded as skipped. A KeyboardInterrupt after the first unit ends it with the units so far.
 
     Args:
-        host: where it is timed.
-        again: no unit of an earlier run is taken as it is.
+        host: machine that it is timed on.
+        again: whether no unit of an earlier run is taken as it is.
         before_first: called once before the first process starts, and not where all is finished already.
-        after_unit: told of all that is finished so far, whenever something is.
+        after_unit: receiver of all finished units, whenever there is another.
     """
     with fresh_folder(store.folder) as compile_cache:
         sitting = _Sitting(budget, store, compile_cache, tell, host, again, before_first, after_unit)
@@ -154,7 +154,7 @@ def _time_all(groups: list[Group], sitting: _Sitting) -> None:
 
 
 def _rounds(budget: Budget) -> list[Callable[[_Sitting, Group], Group]]:
-    """What of a group is timed in its processes, one after the other."""
+    """Return selectors of the part of a group that is timed in its processes, one after the other."""
     slower = budget.processes_of_slower
     if not slower or slower >= budget.processes:
         return [_everyone] * budget.processes
@@ -169,7 +169,7 @@ def _everyone(sitting: _Sitting, group: Group) -> Group:
 def _refine(groups: list[Group], sitting: _Sitting) -> None:
     """Add processes where they are needed most, as long as they fit.
 
-    How wide an interval is depends on the planned processes and on how many there are (`assay.bench.statistics.stats`),
+    The width of an interval depends on the planned processes and on their number (`assay.bench.statistics.stats`),
     so that stopping when all are narrow makes none of them too narrow.
     """
     names = {group.name: group for group in groups}
@@ -189,12 +189,12 @@ def _refine(groups: list[Group], sitting: _Sitting) -> None:
 
 
 class UnitFacts(Record):
-    """What is known of a finished unit.
+    """Facts about a finished unit.
 
     Attributes:
-        seconds: that it took.
-        least_seconds: of them, those without the blocks beyond the least number.
-        spent: those of single candidates by label, and of each by batch, see `assay.bench.timing.trials.Unit`.
+        seconds: seconds that it took.
+        least_seconds: seconds without the blocks beyond the least number.
+        spent: seconds of single candidates by label, and of each by batch, see `assay.bench.timing.trials.Unit`.
     """
 
     group: str
@@ -206,7 +206,7 @@ class UnitFacts(Record):
 
 @dataclass
 class _Sitting:
-    """The units run so far, and what may still be spent."""
+    """The units run so far, and the budget that is left."""
 
     budget: Budget
     store: Store
@@ -225,7 +225,7 @@ class _Sitting:
         return self.budget.seconds - sum(_seconds(unit) for unit in self.units)
 
     def finished(self, group: Group, process: int) -> bool:
-        """Whether an earlier run has timed the unit, so that it costs nothing."""
+        """Check whether an earlier run has timed the unit, so that it costs nothing."""
         if self.again:
             return False
         found = self.store.found(KIND, self._inputs(group, process), _name(group, process))
@@ -250,21 +250,21 @@ class _Sitting:
         return inputs_of(group, process, self.host.fingerprint())
 
     def _begin(self) -> None:
-        """Called before the first process, and no later."""
+        """Call `before_first` once, before the first process."""
         if not self._begun:
             self._begun = True
             self.before_first()
 
     def processes(self, name: str) -> int:
-        """Units so far of a group or of parts of it."""
+        """Return the number of units so far of a group or of parts of it."""
         return len(self._of(name))
 
     def contenders(self, group: Group) -> Group:
-        """What of a group may be the fastest of its side, by its first process."""
+        """Return the part of a group that may be the fastest of its side, by its first process."""
         return contenders(group, self._first(group))
 
     def slower(self, group: Group) -> Group:
-        """The rest, with what ratios are to, and without the slowest ones that the seconds left do not suffice for."""
+        """Return the rest with the references, and without the slowest for which the seconds left do not suffice."""
         first = self._first(group)
         behind, kept = others(group, self.contenders(group), first), references(group, first)
         behind = sorted(behind, key=lambda one: self.least_seconds(group, replace(group, candidates=(one,))))
@@ -276,17 +276,17 @@ class _Sitting:
         return replace(group, candidates=())
 
     def least_seconds(self, group: Group, part: Group) -> float:
-        """What a unit of a group's part needs for starting, warming and its first blocks; 0 when unknown."""
+        """Return the time a unit of a group's part needs for starting, warming and its first blocks; 0 when unknown."""
         return self._by_the_last(group, part, least=True)
 
     def expected_seconds(self, group: Group, part: Group) -> float:
-        """What a unit of some of a group's candidates and batches will take with as many blocks as the one before."""
+        """Return the time for a unit of some of a group's candidates and batches with as many blocks as the previous
+        one.
+        """
         return self._by_the_last(group, part, least=False)
 
     def _by_the_last(self, group: Group, part: Group, *, least: bool) -> float:
-        """The share of the last unit that timed all of a part which the part had of the seconds of single
-        candidates.
-        """
+        """Return the part's share of the last unit that timed all of it, by the seconds of single candidates."""
         wanted = [(one.label, batch) for one in part.candidates for batch in (STARTING, *part.batches)]
         for unit in reversed(self._of(group.name)):
             known = facts_of(unit, UnitFacts)
@@ -298,14 +298,14 @@ class _Sitting:
         return 0.0
 
     def _first(self, group: Group) -> CellSamples:
-        """The samples of a group's first process, by which it is decided who the contenders are."""
+        """Return the samples of a group's first process, which decide the contenders."""
         units = self._of(group.name)[:1]
         if units and group.name not in self._firsts:
             self._firsts[group.name] = _gathered(units, 0).by_cell
         return self._firsts.get(group.name, {})
 
     def may_run(self, group: Group, part: Group) -> bool:
-        """Whether another process of a part of a group is allowed and fits."""
+        """Check whether another process of a part of a group is allowed and fits."""
         few = self.processes(group.name) < self.budget.most_processes
         return few and self.expected_seconds(group, part) < self.left
 
@@ -314,12 +314,12 @@ class _Sitting:
 
 
 def _name(group: Group, process: int) -> str:
-    """The beginning of a unit's folder's name."""
+    """Return the beginning of the name of a unit's folder."""
     return f"{short_name(group.name.replace('/', '-'))}-p{process}"
 
 
 def _fill(unit: Unit, tell: Tell) -> dict[str, JsonValue]:
-    """Run one unit and keep what it gave."""
+    """Run one unit and keep its results."""
     begun, folder = time.monotonic(), unit.folder
     least = unit.run(tell)
     write_table(folder / SAMPLES_FILE, unit.samples())
@@ -337,7 +337,7 @@ def _fill(unit: Unit, tell: Tell) -> dict[str, JsonValue]:
 
 
 def inputs_of(group: Group, process: int, machine: Fingerprint) -> dict[str, JsonValue]:
-    """All that determines what a unit measures."""
+    """Return everything that determines a unit's measurements."""
     candidates: list[JsonValue] = []
     for candidate in group.candidates:
         model = candidate.model
@@ -388,7 +388,7 @@ def _gathered(units: list[Artifact], planned: int) -> Measurements:
 
 @contextmanager
 def fresh_folder(beside: Path) -> Iterator[Path]:
-    """An empty folder for compilers' caches, so that a cold start is cold; gone afterwards."""
+    """Make an empty folder for compilers' caches, so that a cold start is cold, and remove it afterwards."""
     with reporting_disk_errors(beside):
         beside.mkdir(parents=True, exist_ok=True)
         plain = shlex.quote(str(beside.resolve())) == str(beside.resolve())

@@ -1,8 +1,9 @@
 """Starting the workers of a unit, as quickly as is possible without changing their times.
 
 Most of a start is the import of a framework: 3 of TensorFlow's 3.5 seconds. Nothing is timed meanwhile, so imports go
-on side by side, each on cores of its own, as many as the worker is timed on. Models are then loaded one after the
-other, where they are timed and with nothing beside them. The seconds of an import are those of one with neighbours.
+on side by side, each on as many cores of its own as the worker is timed on. Models are then loaded one after the other,
+where they are timed and with nothing running at the same time. The seconds of an import are those of one with
+neighbours.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from assay.infer.commands import SessionLoaded
 from assay.spec import Settings
 
 MOST_TOGETHER = 4
-"""The most that import at once: more would wait for the disk and the memory."""
+"""Greatest number of imports at once: more would wait for the disk and the memory."""
 
 Guard = Callable[[Worker], AbstractContextManager[None]]
-"""Takes what goes wrong with a start."""
+"""Handles the failure of a start."""
 
 
 def start_all(
@@ -28,7 +29,7 @@ def start_all(
     """Import and load in workers that are begun as they are taken; those that do not start are left out.
 
     Args:
-        usable: cores of the machine they run on.
+        usable: cores of their machine.
     """
     free = deque(lanes(settings.cores, usable))
     under_way: deque[tuple[Worker, tuple[int, ...]]] = deque()
@@ -57,7 +58,7 @@ def start_all(
 
 
 def lanes(cores: Sequence[int], usable: Sequence[int], most: int = MOST_TOGETHER) -> list[tuple[int, ...]]:
-    """Sets of cores that have none in common, each as large as that of the timing, which is the first.
+    """Return disjoint sets of cores, each as large as that of the timing, which is the first.
 
     A thread pool that is made during an import then has the size that it has where it is timed. Where no cores are
     named, nothing goes on side by side.

@@ -1,4 +1,4 @@
-"""Timing: fresh processes, pinned cores, blocks of calls interleaved in random order over all that is compared.
+"""Timing: fresh processes, pinned cores, blocks of calls interleaved in random order over everything compared.
 
 The design is the randomised multiple interleaved trials of Abedi & Brecht 2017 ("Conducting repeatable experiments in
 highly variable cloud computing environments"). One *unit* is one fresh process for every candidate of a group; while
@@ -34,7 +34,7 @@ SLOW_CALL_SECONDS = 0.25
 DROPPED_SECONDS = 0.02
 WARM_SECONDS = 2.0
 LEAST_BLOCKS = 4
-"""The fewest blocks: with two processes they make the eight calls that a valid cell needs, even where one call fills a
+"""Fewest blocks: with two processes they make the eight calls that a valid cell needs, even where one call fills a
 burst.
 """
 
@@ -45,7 +45,7 @@ STARTING = 0
 AUDITED_IMAGES = 32
 BUDGET_SPENT = "bench.budget_minutes was spent before it could be timed"
 MINUTES_SPENT = "--minutes were spent before it could be timed"
-"""The same to somebody who has no study file."""
+"""The same for a user who has no study file."""
 
 Row = tuple[str, int, int, int, str, int, int]
 BurstRow = tuple[str, int, int, int, int, int, int, float | None, int | None]
@@ -54,16 +54,16 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Group:
-    """What is compared with each other: all candidates on one model, at one thread count.
+    """Candidates compared with each other: all on one model, at one thread count.
 
     Attributes:
-        name: "bloodnet/28/t1", the beginning of its cells' names.
-        candidates: what is timed.
+        name: beginning of its cells' names, "bloodnet/28/t1".
+        candidates: candidates that are timed.
         batches: batch sizes, ascending; a process does one after the other.
-        settings: the same for every candidate.
+        settings: settings, the same for every candidate.
         images: .npy file of float32 (count, H, W, C) images that calls take turns with.
-        audited: of how many of them the first process leaves its outputs.
-        refused: what cannot be timed, since nothing that its runtime loads could be made of the model, and why.
+        audited: number of them for which the first process leaves its outputs.
+        refused: candidates that cannot be timed, since their runtime's format could not be made, and why.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Group:
 
 
 class Observation(Record):
-    """Where a process computed and in what, see `infer.observing.observed`; "" where that cannot be seen."""
+    """Device and precision of a process's computation, see `infer.observing.observed`; "" where they cannot be seen."""
 
     device: str
     precision: str
@@ -89,11 +89,11 @@ class Observation(Record):
 
 
 class CellFacts(Record):
-    """What one process of one cell told beside its samples; `reason` says why there are none.
+    """Facts that one process of one cell gave besides its samples; `reason` says why there are none.
 
     Attributes:
-        precision: what the runtime says that it computes in.
-        seen: what a call showed instead, in a cell's first process.
+        precision: precision that the runtime says it computes in.
+        seen: observation of a call instead, in a cell's first process.
     """
 
     cell: str
@@ -110,17 +110,17 @@ class CellFacts(Record):
 
 
 def logits_name(cell: str) -> str:
-    """File name under which the first process of a cell leaves the logits of the audited images."""
+    """Return the file name under which the first process of a cell leaves the logits of the audited images."""
     return f"{short_name(cell.replace('/', '~'))}.npy"
 
 
 def timed_name(cell: str) -> str:
-    """File name under which every process of a cell leaves the outputs it kept of timed calls."""
+    """Return the file name under which every process of a cell leaves the outputs it kept of timed calls."""
     return f"{short_name(cell.replace('/', '~'))}.timed.npz"
 
 
 def computed_in(facts: Sequence[CellFacts]) -> str:
-    """The precision of a cell's numbers: as a call showed it, else as the runtime says."""
+    """Return the precision of a cell's numbers, as observed in a call, otherwise as the runtime says."""
     seen = [fact.seen.precision for fact in facts if fact.seen and fact.seen.precision]
     return next(iter(seen + [fact.precision for fact in facts if fact.precision]), "")
 
@@ -145,8 +145,9 @@ class _Cell:
 
     @property
     def drop(self) -> int:
-        """Untimed calls after thawing: three, or as many as fill caches in `DROPPED_SECONDS`; none where a call is long
-        against what it would correct.
+        """Number of untimed calls after thawing: three, or as many as fill caches in `DROPPED_SECONDS`.
+
+        It is 0 where a call is long compared with its correction.
         """
         call_seconds = max(self.warmed.median_ns, 1) / 1e9
         if call_seconds > SLOW_CALL_SECONDS:
@@ -156,12 +157,12 @@ class _Cell:
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a unit may go; times are on the clock of `time.monotonic`, in seconds.
+    """Limits of a unit; times are on the clock of `time.monotonic`, in seconds.
 
     Attributes:
-        share: when its part of the budget ends; it still times the least that makes a sample.
-        end: when the whole budget ends; what is not warm by then is skipped.
-        call: longest single command of a worker.
+        share: end of its part of the budget; it still times the least that makes a sample.
+        end: end of the whole budget; a candidate that is not warm by then is skipped.
+        call: limit of a single command of a worker.
         blocks: most blocks.
     """
 
@@ -173,13 +174,13 @@ class Limits:
 
 @dataclass
 class Unit:
-    """One fresh process for every candidate of a group, and what they gave.
+    """One fresh process for every candidate of a group, and their samples.
 
     Attributes:
-        process: which process of its cells this is, from 0.
-        folder: takes logs and the logits of the first process.
+        process: number of this process among those of its cells, from 0.
+        folder: folder for logs and the logits of the first process.
         compile_cache: folder shared by the processes of a run.
-        host: where the processes run, and who says what disturbs them.
+        host: machine of the processes, and observer of disturbances.
         rows: every call, see `assay.records.results.SAMPLE_COLUMNS`.
         bursts: every burst, see `assay.records.results.BURST_COLUMNS`.
         spent: seconds of each candidate's own by label: at each batch up to the least number of blocks, and at
@@ -224,7 +225,7 @@ class Unit:
         return polars.DataFrame(self.bursts, schema=BURST_COLUMNS, orient="row")
 
     def _begun(self, stack: ExitStack, tell: Tell) -> Iterator[Worker]:
-        """A process for each candidate, when it is asked for and there is time left."""
+        """Start a process for each candidate, when it is asked for and there is time left."""
         group = short_name(self.group.name.replace("/", "-"))
         for candidate in self.group.candidates:
             if time.monotonic() > self.limits.end:
@@ -245,7 +246,7 @@ class Unit:
 
     @contextmanager
     def _costing_its_start(self, worker: Worker) -> Iterator[None]:
-        """A worker that cannot start has no samples from this unit."""
+        """Leave a worker that cannot start without samples from this unit."""
         try:
             yield
         except DiskError:
@@ -275,7 +276,7 @@ class Unit:
         """Take a worker that fails out of the unit: this batch and the ones after it have no samples from it.
 
         Args:
-            counted: as seconds that every process of this cell takes.
+            counted: whether the seconds count as those that every process of this cell takes.
         """
         begun = time.monotonic()
         try:
@@ -322,7 +323,7 @@ class Unit:
         return cells
 
     def _burst(self, cell: _Cell, block: int) -> None:
-        """One burst of one cell, with what disturbed it."""
+        """Time one burst of one cell, and record its disturbance."""
         cores = self.group.settings.cores
         before, begun = self.host.disturbance(cores), time.monotonic_ns()
         burst = cell.worker.burst(cell.calls, cell.drop)
@@ -352,7 +353,9 @@ class Unit:
         ]
 
     def _finish(self, cell: _Cell, batch: int) -> None:
-        """Ask for memory and the outputs of timed calls, and in the first process for the ones the audit compares."""
+        """Ask for memory and the outputs of timed calls, and in the first process for the outputs that the audit
+        compares.
+        """
         if cell.bursts == 0:
             self.facts.append(CellFacts(cell=cell.name, process=self.process, skipped=True, reason=BUDGET_SPENT))
             return
@@ -378,7 +381,7 @@ class Unit:
             self._observe(cell, batch)
 
     def _observe(self, cell: _Cell, batch: int) -> None:
-        """Add where it computed and in what, which a first process is asked; one that this ends costs no time taken."""
+        """Record device and precision, for a first process; if this ends the process, no time is lost."""
         if self.process:
             return
         with self._costing_its_own_cell(cell.worker, batch + 1, counted=False):

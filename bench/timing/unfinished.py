@@ -1,4 +1,4 @@
-"""Which units are timed once more: those whose times cannot be believed, so that no disturbance is kept for good.
+"""The units that are timed once more: those with untrusted times, so that no disturbance is kept for good.
 
 A unit is the work of many processes and is kept between runs of a study. One whose group holds an INVALID cell is
 marked when the cells are judged: its samples stay in the results that name them INVALID, and the next run replaces it.
@@ -13,19 +13,19 @@ from assay.records.results import Cell
 from assay.store import Artifact, write_atomically
 
 AGAIN_FILE = "time-again.json"
-"""The file beside a unit's manifest, which does not name it, that says why the unit is timed again."""
+"""File next to a unit's manifest, but not named in it, that says why the unit is timed again."""
 
 
 def is_marked(unit: Artifact) -> bool:
-    """Whether the unit is to be timed again."""
+    """Check whether the unit is to be timed again."""
     return (unit.folder / AGAIN_FILE).exists()
 
 
 def mark(units: Iterable[Artifact], cells: Sequence[Cell]) -> int:
-    """Mark the units of the groups of these cells, which are INVALID and may not be when they are timed once more.
+    """Mark the units of the groups of these cells, which are INVALID but may be valid when timed once more.
 
     Returns:
-        How many are marked.
+        The number of marked units.
 
     Raises:
         DiskError: a unit's folder cannot be written.
@@ -41,5 +41,5 @@ def mark(units: Iterable[Artifact], cells: Sequence[Cell]) -> int:
 
 
 def group_name(cell: Cell) -> str:
-    """As `assay.bench.timing.trials.Group` is called: all of its cells are timed side by side."""
+    """Return the name of `assay.bench.timing.trials.Group`, whose cells are all timed side by side."""
     return f"{cell.architecture}/{cell.size}/t{cell.threads}"

@@ -1,4 +1,4 @@
-"""Where intervals are still wider than was asked for: pure functions over the samples so far."""
+"""The intervals that are still wider than requested: pure functions over the samples so far."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from assay.numerics.precisions import FULL
 from assay.registry import FRAMEWORKS
 
 OUT_OF_THE_RUNNING = 1.2
-"""So many times the fastest of its side in the same process is beyond what ratios differ by between processes: 2 % in
+"""A multiple of the fastest of its side in the same process that exceeds the ratios' spread between processes: 2 % in
 the median of the published study, 5.5 % as the root of the mean square.
 """
 
 
 def widths(group: Group, timed: CellSamples) -> dict[tuple[int, str], float]:
-    """Relative width of the 95 % interval of each ratio to its batch's reference, by batch and label.
+    """Return the relative width of the 95 % interval of each ratio to its batch's reference, by batch and label.
 
-    Candidates without samples, with no framework (the ruler's zero) and the reference itself have none.
+    Candidates without samples, with no framework (the instrument's zero) and the reference itself have none.
     """
     found = {}
     for batch in group.batches:
@@ -39,8 +39,9 @@ def widths(group: Group, timed: CellSamples) -> dict[tuple[int, str], float]:
 
 
 def reference_of(group: Group, batch: int, timed: CellSamples) -> Candidate | None:
-    """What ratios are to: the fastest native candidate so far, in fp32 where there is one, or the fastest of all where
-    none is native.
+    """Return the reference of the ratios: the fastest native candidate so far, in fp32 where there is one.
+
+    Where none is native, it is the fastest of all.
     """
     candidates = _timed_candidates(group, batch, timed)
     native = [candidate for candidate in candidates if candidate.framework in FRAMEWORKS]
@@ -54,13 +55,13 @@ def reference_of(group: Group, batch: int, timed: CellSamples) -> Candidate | No
 
 
 def references(group: Group, timed: CellSamples) -> list[Candidate]:
-    """What ratios are to at the batches of a group, each once."""
+    """Return the references of the ratios at the batches of a group, each once."""
     found = [reference_of(group, batch, timed) for batch in group.batches]
     return [one for one in group.candidates if one in found]
 
 
 def unsettled(group: Group, timed: CellSamples, widest: float) -> tuple[Group | None, float]:
-    """What of a group is worth another process, and how wide its widest interval is.
+    """Return the part of a group that is worth another process, and the width of its widest interval.
 
     Returns:
         The group with only the candidates and batches that are wider than `widest`, and the references they are
@@ -76,10 +77,10 @@ def unsettled(group: Group, timed: CellSamples, widest: float) -> tuple[Group | 
 
 
 def contenders(group: Group, timed: CellSamples) -> Group:
-    """The group with only the candidates that may be the fastest of their side in their precision, at some batch.
+    """Return the group with only the candidates that may be the fastest of their side and precision, at some batch.
 
-    Those far behind in their first process do not become it; what is near is left to the statistics, which count all
-    that were timed as rivals. A side that nothing is known of stays whole.
+    Those far behind in their first process do not become the fastest; those near it are left to the statistics, which
+    count all that were timed as rivals. A side without samples stays whole.
     """
     chosen = {label for batch in group.batches for label in _near_the_fastest(group, batch, timed)}
     kept = tuple(candidate for candidate in group.candidates if candidate.label in chosen)
@@ -87,7 +88,7 @@ def contenders(group: Group, timed: CellSamples) -> Group:
 
 
 def others(group: Group, near: Group, timed: CellSamples) -> list[Candidate]:
-    """What was timed of a group and is not among the contenders."""
+    """Return the candidates that were timed of a group and are not among the contenders."""
     found = [
         one
         for one in group.candidates
@@ -97,7 +98,7 @@ def others(group: Group, near: Group, timed: CellSamples) -> list[Candidate]:
 
 
 def _near_the_fastest(group: Group, batch: int, timed: CellSamples) -> set[str]:
-    """Labels near the fastest of their side of the same precision: what computes in less is not a rival of fp32."""
+    """Return labels near the fastest of their side of the same precision: reduced precision is no rival of fp32."""
     found: set[str] = set()
     for side in _sides(group):
         medians = {
@@ -111,7 +112,7 @@ def _near_the_fastest(group: Group, batch: int, timed: CellSamples) -> set[str]:
 
 
 def _sides(group: Group) -> list[list[Candidate]]:
-    """The native and the ONNX candidates, apart by the precision that is asked of them."""
+    """Return the native and the ONNX candidates, separated by the precision requested of them."""
     found: dict[tuple[bool, str], list[Candidate]] = {}
     for one in group.candidates:
         if one.framework:

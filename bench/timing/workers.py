@@ -1,4 +1,4 @@
-"""Workers as the conductor sees them: a runtime in a process, commanded, frozen while others are timed."""
+"""Workers from the conductor's side: a runtime in a process, commanded, frozen while others are timed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ DOES = {
     OBSERVE.name: "Looking at a call of",
     IMPORT.name: "Importing the framework of",
 }
-"""By command of a worker, what it is at."""
+"""Activity of a worker, by command."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class Candidate:
 
     Attributes:
         runtime: a registered runtime.
-        exporter: where its ONNX file came from, "" for native runtimes.
-        variant: tells two apart that run the same in different environments, else "".
-        python: the interpreter of its environment; None is this one.
-        trusted: a user's model runs outside of its box, see `assay.boxed.boxing.Box`.
-        made_seconds: what it took to make its program, where it has one; None where nobody says so.
+        exporter: exporter of its ONNX file, "" for native runtimes.
+        variant: distinguishes two that run the same in different environments, otherwise "".
+        python: interpreter of its environment; None is this one.
+        trusted: whether a user's model runs outside its box, see `assay.boxed.boxing.Box`.
+        made_seconds: seconds that making its program took, where it has one; None where unknown.
     """
 
     runtime: str
@@ -90,14 +90,14 @@ class Candidate:
 
     @property
     def asked_precision(self) -> str:
-        """What a runtime or the file's variant says; "" where that is left to it, as of a user's model."""
+        """Precision requested by a runtime or the file's variant; "" where it is left open, as for a user's model."""
         own = RUNTIMES[self.runtime].precision
         if own:
             return "" if own == AS_IT_COMES else own
         return "" if self.model.user and self.model.precision == "fp32" else self.model.precision
 
     def asked_device(self, wanted: str) -> str:
-        """The device that was asked for, where the runtime runs on it, else its own."""
+        """Return the device that was asked for, where the runtime runs on it, otherwise its own."""
         return RUNTIMES[self.runtime].asked_device(wanted)
 
 
@@ -107,9 +107,9 @@ class Worker:
     Args:
         limit_seconds: time limit of one command; a burst has less, in proportion to its calls.
         log: file for everything it prints.
-        answers: folder that it writes outputs into.
-        compile_cache: folder for compilers that keep one, fresh for every study run.
-        host: where it runs.
+        answers: folder for its outputs.
+        compile_cache: folder for compilers that keep a cache, fresh for every study run.
+        host: machine that it runs on.
     """
 
     def __init__(
@@ -133,18 +133,18 @@ class Worker:
         self._process = host.start(MODULE, log, environment=environment, python=candidate.python, box=box)
 
     def begin_import(self, cores: Sequence[int], device: str) -> None:
-        """Let it import its framework, pinned to as many cores as it is timed on, and do not wait for it."""
+        """Let it import its framework, pinned to as many cores as it is timed on, without waiting for it."""
         self._importing = ToImport(runtime=self.candidate.runtime, cores=tuple(cores), device=device)
         tell_to(self._process, IMPORT, self._importing, self._host)
 
     def end_import(self) -> None:
-        """Wait until it has, and freeze it."""
+        """Wait until it has finished the import, and freeze it."""
         with self._saying(IMPORT.name):
             answer_to(self._process, IMPORT, self._importing, self._host, self._limit_seconds)
         self._process.freeze()
 
     def load(self, settings: Settings) -> SessionLoaded:
-        """Take the cores that it is timed on, import what `begin_import` did not, and load."""
+        """Take the cores that it is timed on, import anything that `begin_import` did not, and load."""
         wanted = ToLoad(runtime=self.candidate.runtime, model=self.candidate.model, settings=settings)
         return self._ask(LOAD, wanted)
 
@@ -157,12 +157,12 @@ class Worker:
         return self._ask(BURST, ToBurst(calls=calls, drop=drop), calls=2 * calls + drop)
 
     def begin_calls(self, seconds: float, out: Path) -> None:
-        """Let it call for so long, and do not wait for it; see `assay.infer.commands.ToCallTogether`."""
+        """Let it call for so long, without waiting for it; see `assay.infer.commands.ToCallTogether`."""
         self._calling = ToCallTogether(seconds=seconds, out=out)
         tell_to(self._process, TOGETHER, self._calling, self._host)
 
     def end_calls(self) -> CalledTogether:
-        """Wait until it has."""
+        """Wait until it has finished its calls."""
         limit = self._calling.seconds + self._limit_seconds
         with self._saying(TOGETHER.name):
             return answer_to(self._process, TOGETHER, self._calling, self._host, limit)
@@ -171,7 +171,7 @@ class Worker:
         self._ask(LOGITS, ToPredict(images=images, count=count, batch=batch, out=out))
 
     def write_timed(self, out: Path) -> None:
-        """The outputs kept of timed calls at the present batch size, see `assay.infer.commands.ToKeep`."""
+        """Write the outputs kept of timed calls at the present batch size, see `assay.infer.commands.ToKeep`."""
         self._ask(TIMED, ToKeep(out=out))
 
     def peak_memory_mib(self) -> float:
@@ -196,7 +196,7 @@ class Worker:
     def _ask(self, command: Job[Asked, Answered], asked: Asked, calls: int = 0) -> Answered:
         """
         Args:
-            calls: of a model that is warm, which the command makes; 0 where others have to be expected.
+            calls: number of calls that the command makes of a warm model; 0 where others have to be expected.
 
         Raises:
             AssayError: the worker's own error.
@@ -216,7 +216,7 @@ class Worker:
 
     @contextmanager
     def _saying(self, command: str) -> Iterator[None]:
-        """A process that is ended says at what."""
+        """Name the activity of a process that is killed."""
         try:
             yield
         except KilledError as error:

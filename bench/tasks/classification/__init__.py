@@ -1,1 +1,1 @@
-"""One class a record: the task, how right a cell is, images that change, what is served, and what pages show of it."""
+"""One class per record: the task, the accuracy of a cell, images that change, served outputs, and pages."""

@@ -1,14 +1,14 @@
-"""How many test images a cell has right, on as many of them as can be known: one accuracy, on one set of images.
+"""How many test images a cell classifies correctly, on as many as can be known: one accuracy, on one set of images.
 
-An audit gives each subject's own outputs: what computes in fp32 on a sample of the test split where images are large,
-what computes in less on all of it. Accuracies of different images cannot be compared. But the classes of an fp32
-subject on the other images are known: its logits agreed with the reference to within a tolerance, so that it has the
-reference's class wherever the reference's two best logits are further apart than both together can be off. The images
-where they are not are counted one by one as right and as wrong, and widen the interval. Pure functions.
+An audit gives each subject's own outputs: those computed in fp32 on a sample of the test split where images are large,
+those computed in reduced precision on all of it. Accuracies of different images cannot be compared. But the classes of
+an fp32 subject on the other images are known: its logits agreed with the reference to within a tolerance, so that it
+has the reference's class wherever the reference's two best logits are further apart than both together can be off. The
+other images are counted one by one as right and as wrong, and widen the interval. Pure functions.
 
-Older audits did not keep those margins. Where they have something of reduced precision on
-the whole split, that stands in: its errors are many times as large, so that an image on the edge changes its class
-about every second time, and few changes mean few such images.
+Older audits did not keep those margins. Where they have a subject of reduced precision on the whole split, it stands
+in: its errors are many times as large, so that an image on the edge changes its class about every second time, and few
+changes mean few such images.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from assay.records.base import Interval
 from assay.train.metrics import share
 
 LOGITS_THAT_MAY_BE_OFF = 4
-"""Two of the subject and two of the reference on the whole split, which is in fp32: each by a tolerance at most."""
+"""Two of the subject and two of the fp32 reference on the whole split: each by a tolerance at most."""
 SHARE_THAT_FLIPS = 1 / 3
-"""The share of images on the edge that change under errors many times as large as their margins is a half; less is
-taken, to be safe.
+"""Of the images on the edge, half change their class under errors many times as large as their margins; a smaller share
+is taken, to be safe.
 """
 MANY_TIMES = 10
 DOUBT = 0.05
 
 
 def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> KnownQuality:
-    """The accuracy of a subject that passed, from all that an audit compared of it.
+    """Return the accuracy of a subject that passed, from all its comparisons in an audit.
 
     Raises:
         FailedError: the audit has none.
@@ -50,7 +50,7 @@ def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> KnownQu
 
 
 def _own(comparisons: Sequence[Comparison]) -> KnownQuality | None:
-    """The accuracy of a subject's own outputs, on the most images."""
+    """Return the accuracy of a subject's own outputs, on the most images."""
     found = [
         one.measured.classes.accuracy
         for one in comparisons
@@ -61,7 +61,7 @@ def _own(comparisons: Sequence[Comparison]) -> KnownQuality | None:
 
 
 def _reference_on_whole(model: ModelAudit) -> tuple[int, int] | None:
-    """The images of the whole split, and how many the reference has right."""
+    """Return the number of images of the whole split, and how many the reference has right."""
     if model.split:
         return model.split.images, model.split.right
     for one in model.comparisons:
@@ -72,10 +72,10 @@ def _reference_on_whole(model: ModelAudit) -> tuple[int, int] | None:
 
 
 def _open(model: ModelAudit, comparisons: Sequence[Comparison]) -> tuple[int, int, int] | None:
-    """How many images may have another class than the reference's: those that may be lost, those that may be gained,
-    and all.
+    """Return how many images may have another class than the reference's: those that may be lost, may be gained, and
+    all.
 
-    None where it cannot be said: the subject is not judged by rounding, or nobody knows the margins.
+        None where it is unknown: the subject is not judged by rounding, or nobody knows the margins.
     """
     if not comparisons or any(one.precision != "fp32" or not one.passed for one in comparisons):
         return None
@@ -93,7 +93,7 @@ def _open(model: ModelAudit, comparisons: Sequence[Comparison]) -> tuple[int, in
 
 
 def _open_by_flips(model: ModelAudit, edge: float) -> tuple[int, int, int] | None:
-    """The same where margins are not known: at most so many images on the edge, with 95 % confidence."""
+    """Return the same where margins are not known: at most so many images on the edge, with 95 % confidence."""
     coarse = [
         one.measured.classes
         for one in model.comparisons

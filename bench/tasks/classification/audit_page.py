@@ -16,7 +16,7 @@ CHANGED_NOTHING = "no class changes"
 
 
 def flips_in_words(flipped: list[FlippedImage]) -> str:
-    """How many images change their class in any subject, set by set."""
+    """Say how many images change their class in any subject, set by set."""
     sets = dict.fromkeys(one.inputs for one in flipped)
     parts = [f"{counted(sum(one.inputs == name for one in flipped), 'image')} of {name}" for name in sets]
     if not parts:
@@ -27,7 +27,7 @@ def flips_in_words(flipped: list[FlippedImage]) -> str:
 
 
 def flips_section(model: ModelAudit, said: str, identifier: str) -> Section:
-    """The section with pictures of those whose margin is largest; `said` tells whose images they are."""
+    """Show the images whose margin is largest, with pictures; `said` tells whose images they are."""
     lead = (
         "Every image that some subject classifies otherwise than float64 does, with its margin: the difference between "
         "the two best logits. At the decision boundary margins are as small as rounding, so that some of those change."

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def at_the_boundary(
     run: Run, subject: TrainedModel, images: NDArray[np.float32], pace: Pace | None, work: Path
 ) -> Inputs:
-    """Images pushed there, found once for the same weights and starting images.
+    """Return images moved to the boundary, found once for the same weights and starting images.
 
     Args:
-        images: to start from, normalised (images, height, width, channels).
+        images: starting images, normalised (images, height, width, channels).
 
     Raises:
         AssayError: bad input, or the search failed or took too long.

@@ -1,4 +1,4 @@
-"""The images behind the flips of an audit, as small pictures."""
+"""The images that an audit's subjects classify differently, as small pictures."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ mail.
 def flipped_images(
     comparisons: Sequence[Comparison], sets: Sequence[Inputs], places: Mapping[str, NDArray[np.int64]]
 ) -> list[FlippedImage]:
-    """Every image that any subject classifies otherwise than the reference, with its picture; at most `MOST_PICTURES`.
+    """Return the images, with pictures, that any subject classifies unlike the reference; at most `MOST_PICTURES`.
 
     Args:
-        places: by set of inputs, where its images (or those they were made from) are in the stored split.
+        places: by set of inputs, the places of its images (or of their originals) in the stored split.
     """
     paths = {one.name: one.path for one in sets}
     flips: dict[tuple[str, int], dict[str, Flip]] = {}
@@ -58,9 +58,9 @@ def _flipped(
 
 
 def picture(image: NDArray[np.float32]) -> str:
-    """A normalised image (height, width, channels) as a PNG in a data URI; what is out of range is cut off.
+    """Return a normalised image (height, width, channels) as a PNG in a data URI, with values out of range cut off.
 
-    Nothing where Pillow is not installed: an audit says what it found without pictures, too.
+    Nothing where Pillow is not installed: an audit reports its findings without pictures, too.
     """
     try:
         from PIL import Image  # noqa: PLC0415  of the extra 'images'

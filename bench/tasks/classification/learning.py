@@ -1,4 +1,4 @@
-"""Sections on how training went: its curves, and how closely the frameworks follow one another."""
+"""Sections on the course of training: its curves, and how closely the frameworks follow one another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.records.trainings import Parity, Training
 
 
 def curves(evidence: Evidence) -> Section | None:
-    """Validation accuracy over the epochs, one panel for each architecture and size."""
+    """Draw the validation accuracy over the epochs, one panel for each architecture and size."""
     trainings = [training for training in evidence.results.trainings if len(training.history) > 1]
     if not trainings:
         return None
@@ -26,7 +26,7 @@ def curves(evidence: Evidence) -> Section | None:
 
 
 def parity(evidence: Evidence) -> Section | None:
-    """Loss of the frameworks step by step, from the same start over the same batches."""
+    """Draw the loss of the frameworks step by step, from the same start over the same batches."""
     records = [record for record in evidence.results.parity if record.losses]
     if not records:
         return None

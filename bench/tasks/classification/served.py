@@ -1,11 +1,11 @@
 """The answers of a deployable graph over the whole test split, judged against the float64 reference's probabilities.
 
 How far a probability may be from the reference's follows from how far a logit may be. Let no logit differ by more than
-t. Between the two logit vectors lies a straight line, along which dp_i = p_i (d_i - sum_j p_j d_j); the bracket is
-p_i's own difference less a mean that contains it, so |dp_i| <= p_i (1 - p_i) 2 t <= t / 2. The softmax itself is
-computed in fp32: exponentials, a sum of as many terms as there are classes and a division, each of at most one unit
-roundoff u = 2^-24 (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. 2002, section 4.2 for the sum;
-four u are allowed for the exponential, whose argument is rounded as well). Hence t / 2 + (classes + 6) u.
+t. Between the two logit vectors lies a straight line, along which dp_i = p_i (d_i - sum_j p_j d_j); the expression in
+parentheses is p_i's own difference less a mean that contains it, so |dp_i| <= p_i (1 - p_i) 2 t <= t / 2. The softmax
+itself is computed in fp32: exponentials, a sum of as many terms as there are classes and a division, each of at most
+one unit roundoff u = 2^-24 (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. 2002, section 4.2 for the
+sum; four u are allowed for the exponential, whose argument is rounded as well). Hence t / 2 + (classes + 6) u.
 
 A graph of reduced precision is judged by `assay.numerics.classification.reduced`, as everywhere.
 """
@@ -38,14 +38,14 @@ def judge_answers(
     precision: str,
     spread: float,
 ) -> ServedTolerance:
-    """Hold the answers of a classifier against the reference, and derive how far a server's may be from them.
+    """Compare a classifier's answers with the reference, and derive how far a server's may be from them.
 
     Args:
-        probabilities: of the deployable graph, (images, classes).
+        probabilities: probabilities by the deployable graph, (images, classes).
         reference: float64 logits of the same images.
-        labels: their true classes.
-        audit: has the tolerance of a logit.
-        precision: of the graph.
+        labels: true classes of the images.
+        audit: record with the tolerance of a logit.
+        precision: precision of the graph.
         spread: largest difference of a probability between correct evaluations of the file.
 
     Raises:
@@ -78,10 +78,10 @@ def judge_answers(
 
 
 def most_of_a_probability(audited: float, classes: int, precision: str) -> float:
-    """What `judge_answers` can make the tolerance of a probability at most, where that of a logit is `audited`.
+    """Return the greatest tolerance of a probability by `judge_answers`, where that of a logit is `audited`.
 
-    It is twice what the logits allow, since the audited answers themselves are so near. The policy for reduced
-    precision has no such number; a probability is no further than 1 from another.
+    It is twice as large as the logits allow, since the audited answers themselves are so near. The policy for
+    reduced precision has no such number; a probability is no further than 1 from another.
     """
     return 2 * (audited / 2 + (classes + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF) if precision == "fp32" else 1.0
 
@@ -106,7 +106,7 @@ def _judge_reduced(
 
 
 def measured_of(probabilities: Probabilities, reference: NDArray[np.float64], labels: NDArray[np.int64]) -> Measured:
-    """The measures of probabilities against reference logits; logits of both are taken relative to their log-sum."""
+    """Return the measures of probabilities against reference logits; logits of both are relative to their log-sum."""
     exact = reference - reference.max(axis=1, keepdims=True)
     exact -= np.log(np.exp(exact).sum(axis=1, keepdims=True))
     found = np.log(np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY))

@@ -1,8 +1,8 @@
-"""One class for each record: the largest of its numbers, or, where it has one alone, the side of a threshold. That is
-accuracy, images that change their class, and what an audit wants for it: labels, images that are hard for arithmetic
-and images at the decision boundary.
+"""One class for each record: the largest of its numbers, or, where it has one alone, the side of a threshold.
 
-What is measured of classes is `assay.numerics.classification`, since exports are checked by it too.
+It has accuracy and images that change their class, and an audit needs for it: labels, images that are hard for
+arithmetic and images at the decision boundary. The measures of classes are in `assay.numerics.classification`, since
+exports are checked by them too.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ WILSON = "Wilson's score interval (1927), record by record"
 
 
 class Classification(Task):
-    """The largest of a record's numbers is its class."""
+    """A task in which the largest of a record's numbers is its class."""
 
     name = "classification"
     quality = ACCURACY
@@ -102,7 +102,7 @@ class Classification(Task):
         )
 
     def reason_against_reduced(self, answers: Answers, found: Judgement) -> str:
-        """As of a study's images: none changes its class that the reference is sure of."""
+        """Give the reason, as for a study's images: none changes its class where the reference is sure."""
         flips = sure_flips(self, answers, found.scores)
         if not flips.flipped:
             return ""
@@ -123,7 +123,7 @@ class Classification(Task):
         return flipped_images(comparisons, sets, places)
 
     def known_quality(self, model: ModelAudit, comparisons: Sequence[Comparison]) -> KnownQuality:
-        """By the labels that a user gave, or of a study's images, on as many of the split as can be known."""
+        """Return the accuracy by the user's labels, or of a study's images, on as many of the split as can be known."""
         if any(one.judgement for one in comparisons):
             return super().known_quality(model, comparisons)
         return accuracy_of(model, comparisons)
@@ -215,7 +215,7 @@ class Classification(Task):
 
 
 def _fits(output: Tensor) -> bool:
-    """Whether it has one number a class, or is the class itself."""
+    """Check whether it has one number per class, or is the class itself."""
     long = [size for size in output.shape if size > 1]
     return output.size == 1 if decides_itself(output) else len(long) == 1
 
@@ -231,7 +231,7 @@ def _text(text: str, number: float | None = None) -> Value:
 
 
 def _flips(comparisons: Sequence[Comparison]) -> Value:
-    """The most flips of one comparison, set by set."""
+    """Show the most flips of one comparison, set by set."""
     judged = [one.judgement for one in comparisons if one.judgement]
     if judged:
         return _text(flips_in_words(max(judged, key=lambda one: one.flips.flipped).flips, UNIT))
@@ -243,7 +243,7 @@ def _flips(comparisons: Sequence[Comparison]) -> Value:
 
 
 def _accuracy(comparisons: Sequence[Comparison]) -> Value:
-    """From the reference's to the subject's, on the most images."""
+    """Show the accuracy of the reference and of the subject, on the most images."""
     found = [one.judgement.quality(ACCURACY) for one in comparisons if one.judgement]
     for one in found:
         if one:

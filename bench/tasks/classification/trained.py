@@ -1,4 +1,4 @@
-"""Sections on the trained models: accuracy by resolution, and what is behind it class by class."""
+"""Sections on the trained models: accuracy by resolution, and details class by class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONFUSION_LABELS_PX, CONFUSION_COLUMN_PX = 150, 52
 
 
 def accuracy(evidence: Evidence) -> Section | None:
-    """Test accuracy of every training, framework beside framework."""
+    """Draw the test accuracy of every training, framework next to framework."""
     trainings = evidence.results.trainings
     if not trainings:
         return None
@@ -43,7 +43,7 @@ def accuracy(evidence: Evidence) -> Section | None:
 
 
 def classes(evidence: Evidence) -> Section | None:
-    """Recall of each class, and the confusion matrix of the best training of each architecture."""
+    """Show the recall of each class, and the confusion matrix of the best training of each architecture."""
     trainings = [training for training in evidence.results.trainings if training.test.confusion]
     if not trainings:
         return None
@@ -61,7 +61,7 @@ def classes(evidence: Evidence) -> Section | None:
 
 
 def mean_over_seeds(values: Sequence[float]) -> Interval | None:
-    """The mean with Student's 95 % interval; None for fewer than two seeds, which say nothing of spread."""
+    """Return the mean with Student's 95 % interval, or None for fewer than two seeds, which say nothing of spread."""
     if len(values) < 2:
         return None
     mean = sum(values) / len(values)
@@ -106,7 +106,7 @@ def _accuracy_row(training: Training) -> Row:
 
 
 def _means_table(trainings: list[Training]) -> Table:
-    """Framework beside framework, over the seeds, and whether their gap is within the seeds' spread."""
+    """Tabulate the frameworks over the seeds, and whether their gap is within the seeds' spread."""
     frameworks = list(dict.fromkeys(training.framework for training in trainings))
     columns = (
         Column("Architecture"),
@@ -152,7 +152,7 @@ def _mean_value(values: list[float]) -> Value:
 
 
 def _within(by_framework: dict[str, list[float]], means: dict[str, float]) -> Value:
-    """Whether the best and the worst framework differ by less than their seeds' intervals allow."""
+    """Say whether the best and the worst framework differ by less than their seeds' intervals allow."""
     if len(means) < 2:
         return Value("one framework", tone="muted")
     ends = [mean_over_seeds(by_framework[pick(means, key=lambda name: means[name])]) for pick in (min, max)]
@@ -220,8 +220,9 @@ def _confusion_panel(evidence: Evidence, training: Training, identifier: str) ->
 
 
 def _on_two_lines(names: Sequence[str]) -> list[str]:
-    """Names of classes as a chart has room for them: without what stands in brackets, on two lines; by their number
-    where that is not enough or not unique. Whoever points at a mark is told the whole name.
+    """Return names of classes short enough for a chart: without the words in brackets, on two lines.
+
+    Numbers stand in where that is not enough or not unique. The tooltip of a mark has the whole name.
     """
     lines = [textwrap.wrap(name.partition("(")[0].strip() or name, CLASS_LETTERS) for name in names]
     short = ["\n".join(some) if len(some) <= 2 else f"class {place}" for place, some in enumerate(lines)]
@@ -267,7 +268,7 @@ def _recall_value(index: int, estimate: Interval | None, name: str) -> Value:
 
 
 def _class_names(evidence: Evidence, training: Training) -> list[str]:
-    """Names for the rows of the confusion matrix, by number where the record names too few."""
+    """Return names for the rows of the confusion matrix, by number where the record names too few."""
     known = evidence.results.data.classes
     numbers = range(len(training.test.confusion))
     return known if len(known) == len(numbers) else [f"class {number}" for number in numbers]
