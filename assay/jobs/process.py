@@ -37,7 +37,7 @@ from assay.start import START
 from assay.store import reporting_disk_errors
 
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
-"""What is measured here is nobody else's business: ONNX Runtime's own packages for Linux send events to their maker,
+"""The measurements are nobody else's business: ONNX Runtime's own packages for Linux send events to their maker,
 keep a database of them in the user's cache folder and run a thread for it, unless told otherwise before the import."""
 LINE_BYTES = 16 << 20
 """The longest message; larger content goes by file."""

@@ -192,7 +192,7 @@ class ColdStart(Record):
         import_seconds: importing the framework, while others import on cores of their own; median over processes.
         load_seconds: building or opening the model; median over processes.
         first_call_seconds: the first call of the first process, when no compiler has anything in its cache.
-        made_seconds: making what it loads, once, before any process; None where nothing is made, and in older records.
+        made_seconds: time to make its program, once, before any process; None where there is none, and in old records.
     """
 
     import_seconds: Duration

@@ -170,7 +170,7 @@ def precisions_of(texts: Sequence[str]) -> tuple[tuple[str, ...], float | None]:
 
 
 def mixed_minutes_of(asked: float | None, reduced: Sequence[str]) -> float:
-    """The minutes for the layers that may not be int8, `MIXED_MINUTES` where nobody says so.
+    """Return the minutes of search for the layers that may not be int8, `MIXED_MINUTES` where none are given.
 
     Raises:
         InputError: it is no such time, or nothing is made in int8.

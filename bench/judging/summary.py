@@ -130,7 +130,7 @@ def _cell(blank: Cell, facts: list[CellFacts], timed: dict[str, Samples] | None,
 
 
 def _with_making(cell: Cell, candidate: Candidate) -> Cell:
-    """The cell, with what it took to make what it loads."""
+    """Return the cell with the time that making its program took."""
     if cell.cold is None or candidate.made_seconds is None:
         return cell
     cold = cell.cold.model_copy(update={"made_seconds": candidate.made_seconds})

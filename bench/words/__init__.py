@@ -1,1 +1,1 @@
-"""What people read on the terminal and in sentences, apart from the report."""
+"""Text on the terminal and in sentences, apart from the report."""

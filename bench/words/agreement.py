@@ -1,6 +1,6 @@
 """Whether the numbers of a user's model agree, in a sentence or two that come before speed. Pure functions.
 
-The reasons are in the refusals that follow; here is who agrees with what, and how closely.
+The reasons are in the refusals that follow; the agreement and its degree are here.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ MOST_NAMED = 4
 
 
 def numbers_in_words(results: Results) -> list[str]:
-    """The exports that agree with the reference, those that do not, and those that failed; a sentence for each.
+    """Describe the exports that agree with the reference, those that do not, and those that failed, a sentence each.
 
     Args:
-        results: of `assay model`, whose settings name the reference.
+        results: results of `assay model`, whose settings name the reference.
     """
     reference = str(results.settings.get("reference", "float64")).partition(":")[0]
     exports = [one for one in results.exports if one.precision == "fp32"]
@@ -53,7 +53,7 @@ def numbers_in_words(results: Results) -> list[str]:
 
 
 def layers_left(export: Export) -> str:
-    """ " with 2 of 29 layers in fp32 (conv1, fc)", of a file for which these were searched; "" of any other."""
+    """Return " with 2 of 29 layers in fp32 (conv1, fc)", for a file for which these were searched; "" for any other."""
     if export.search is None:
         return ""
     left = export.search.found.left
@@ -62,7 +62,7 @@ def layers_left(export: Export) -> str:
 
 
 def _named(some: Sequence[Export], of_all: Sequence[Export]) -> str:
-    """These exports, to begin a sentence with."""
+    """Name these exports, to begin a sentence."""
     names = [one.exporter for one in some]
     if names == [GIVEN]:
         return "The file"
@@ -74,7 +74,7 @@ def _named(some: Sequence[Export], of_all: Sequence[Export]) -> str:
 
 
 def _run(some: Sequence[Export], of_all: Sequence[Export]) -> str:
-    """The same for what is compared with float64; a file of the user's is the model itself, by another evaluator."""
+    """Name what is compared with float64 likewise; a user's own file is the model itself, by another evaluator."""
     named = _named(some, of_all)
     return f"{named} in ONNX Runtime" if [one.exporter for one in some] == [GIVEN] else named
 
@@ -92,7 +92,7 @@ def _disagree(wrong: Sequence[Export], of_all: Sequence[Export]) -> str:
 
 
 def _how_closely(agreeing: Sequence[Export]) -> str:
-    """ " to 3.0e-07, where 1.6e-06 is tolerated", by the comparison that takes most of its tolerance."""
+    """Return " to 3.0e-07, where 1.6e-06 is tolerated", by the comparison that takes most of its tolerance."""
     worst = _worst(agreeing)
     if not worst.tolerance:
         return ", number for number"
@@ -100,6 +100,6 @@ def _how_closely(agreeing: Sequence[Export]) -> str:
 
 
 def _worst(some: Sequence[Export]) -> Agreement:
-    """The comparison that takes most of its tolerance."""
+    """Return the comparison that takes most of its tolerance."""
     parts = [part for one in some for part in one.agreement]
     return max(parts, key=lambda part: part.max_absolute / part.tolerance if part.tolerance else -1.0)

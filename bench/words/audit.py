@@ -17,7 +17,7 @@ MANY_TIMES = 10.0
 
 
 def render(audit: Audit, console: Console) -> None:
-    """The verdict, who is wrong and why, then tolerances and where they come from, and every subject's worst."""
+    """Print the verdict, the culprit and the reason, then tolerances and their sources, and every subject's worst."""
     console.print(f"Verdict: {audit.verdict}", style="bold")
     for said in [said for model in audit.models for said in model.guilt] + reasons_told(audit):
         console.print(shown(f"  {said}"), soft_wrap=True)
@@ -39,7 +39,7 @@ def render(audit: Audit, console: Console) -> None:
 
 
 def reasons_told(audit: Audit) -> list[str]:
-    """Why an audit failed, each reason once: subjects that share one are named together."""
+    """Return the reasons of an audit's failure, each once: subjects that share one are named together."""
     alike: dict[tuple[str, str], list[str]] = {}
     single: set[str] = set()
     for model in audit.models:
@@ -52,7 +52,7 @@ def reasons_told(audit: Audit) -> list[str]:
 
 
 def _together(subjects: list[str]) -> str:
-    """Subjects in few words: "candidate in onnxruntime, no-opt, basic and all" where they begin alike."""
+    """Name subjects briefly: "candidate in onnxruntime, no-opt, basic and all" where they begin alike."""
     subjects = list(dict.fromkeys(subjects))
     heads = {subject.rpartition(", ")[0] for subject in subjects}
     if len(subjects) > 1 and len(heads) == 1 and "" not in heads:
@@ -61,7 +61,9 @@ def _together(subjects: list[str]) -> str:
 
 
 def _table(model: ModelAudit) -> Table:
-    """One row for each subject: how much of the tolerance it takes at worst, over all inputs, batches and threads."""
+    """Tabulate, for each subject, the share of the tolerance it takes at worst, over all inputs, batches and
+    threads.
+    """
     table = Table(title="worst over all inputs, batches and threads", title_justify="left")
     table.add_column("subject", no_wrap=True)
     added = [one for one in task_of(model).subject_columns() if one.short]

@@ -1,6 +1,6 @@
 """Why one runtime is faster, in a sentence or two for each group of comparable cells. Pure functions of a `Results`.
 
-The sentences rest on attribution (a profile that is to be trusted, a skeleton), on the bound of the machine, and on
+The sentences rest on attribution (a trusted profile, a skeleton), on the bound of the machine, and on
 operators aligned by layer. Where the two estimators contradict each other that is said instead, and where there are
 no data nothing is. Time is that of a call at the host boundary, as in every chart: kernels, framework, transfer.
 """
@@ -33,13 +33,13 @@ CAUSES = {"kernels": "the kernels", "framework": "framework overhead", "transfer
 
 @dataclass(frozen=True)
 class Told:
-    """What is known about one cell's time.
+    """Knowledge about one cell's time.
 
     Attributes:
         name: the runtime, in words.
-        kernel_ms, framework_ms: by the estimator that counts, at the device boundary.
-        transfer_ms: what the host boundary adds.
-        by: "" where two estimators agree, else the only one there is: "profile" or "skeleton".
+        kernel_ms, framework_ms: times by the estimator that counts, at the device boundary.
+        transfer_ms: time that the host boundary adds.
+        by: "" where two estimators agree, otherwise the only one there is: "profile" or "skeleton".
         bound: the least time the machine allows, if it is known.
     """
 
@@ -57,7 +57,7 @@ class Told:
 
     @property
     def rate(self) -> float | None:
-        """Share of the machine's rate at which the kernels run; None where it is not known."""
+        """Share of the machine's rate at which the kernels run, or None where it is not known."""
         return self.bound.bound_ms / self.kernel_ms.value if self.bound and self.kernel_ms.value > 0 else None
 
 
@@ -71,7 +71,7 @@ class Contradiction:
 
 
 def explanations(results: Results, found: Verdict) -> list[str]:
-    """Why the verdict of a group is as it is: first on the two it compares, then on a framework far behind both."""
+    """Explain the verdict of a group: first on the two it compares, then on a framework far behind both."""
     comparison = next((one for one in results.comparisons if _group(one) == found.group), None)
     if comparison is None or found.outcome in {"invalid", "missing"}:
         return []
@@ -79,8 +79,9 @@ def explanations(results: Results, found: Verdict) -> list[str]:
 
 
 def spoken(results: Results) -> Iterator[str]:
-    """Every verdict, below it what the other precisions say and the first sentence of its explanation, and at the
-    end what is INVALID everywhere; for the terminal.
+    """Iterate over every verdict with the sentences on other precisions and the first one of its explanation.
+
+    At the end come the labels that are INVALID everywhere; for the terminal.
     """
     for found in verdicts(results):
         yield found.sentence
@@ -104,8 +105,8 @@ def _on_the_compared(results: Results, comparison: SpeedComparison) -> list[str]
 
 
 def _on_the_farthest(results: Results, comparison: SpeedComparison) -> list[str]:
-    """A sentence on the framework whose fastest runtime is farthest behind, if it takes twice the winner's time beyond
-    doubt.
+    """Describe the framework whose fastest runtime is farthest behind, if it takes twice the winner's time
+    significantly.
     """
     onnx_wins = comparison.speedup.value > 1
     winner = comparison.onnx if onnx_wins else comparison.native
@@ -126,10 +127,10 @@ def _on_the_farthest(results: Results, comparison: SpeedComparison) -> list[str]
 
 
 def _far_behind(results: Results, comparison: SpeedComparison, least: float) -> str | None:
-    """The label of the slowest of the frameworks' fastest runtimes, the two compared left out.
+    """Return the label of the slowest of the frameworks' fastest runtimes, leaving out the two compared.
 
     Args:
-        least: how many times the fastest native runtime's time it must take beyond doubt.
+        least: multiple of the fastest native runtime's time that it must significantly exceed.
     """
     fastest: dict[str, str] = {}
     frameworks = {cell.label: cell.framework for cell in results.cells if group_of(cell) == _group(comparison)}
@@ -152,7 +153,7 @@ def _both_near_the_limit(*pair: Told | Contradiction | None) -> list[str]:
 
 
 def _known(results: Results, comparison: SpeedComparison, label: str) -> Told | Contradiction | None:
-    """What is known of a cell of the group, by its label; None where nothing is."""
+    """Return the knowledge about a cell of the group, by its label, or None where there is none."""
     cells = [cell for cell in results.cells if group_of(cell) == _group(comparison)]
     cell = next((cell for cell in cells if label in {cell.label, cell.name}), None)
     one = next((one for one in results.attributions if cell and one.cell == cell.name), None)
@@ -163,7 +164,7 @@ def _known(results: Results, comparison: SpeedComparison, label: str) -> Told | 
 
 
 def told(cell: Cell, one: Attribution, bound: Bound | None) -> Told | Contradiction | None:
-    """The estimate of a cell's parts that counts: a profile's if it is to be trusted, else the skeleton's."""
+    """Return the estimate of a cell's parts that counts: a trusted profile's, otherwise the skeleton's."""
     name = runtime_in_words(cell.label)
     profiled = one.profiled if one.profiled.trusted and one.profiled.kernel_ms else None
     skeleton = one.skeleton if one.skeleton.kernel_ms else None
@@ -187,7 +188,7 @@ def _not_negative(estimate: Interval) -> Interval:
 
 
 def _spends(one: Told, aside: str = "") -> str:
-    """ "jax.jit spends 96 % (95-97) of its time in convolution kernels running at 1 % of the machine's rate"."""
+    """Return "jax.jit spends 96 % (95-97) of its time in convolution kernels running at 1 % of the machine's rate"."""
     pace = ""
     if one.rate is not None:
         of_rate = f"running at {_percent(one.rate)} of the machine's rate"
@@ -196,7 +197,7 @@ def _spends(one: Told, aside: str = "") -> str:
 
 
 def _spends_too(one: Told) -> str:
-    """The same of a second runtime, shorter."""
+    """Say the same of a second runtime, more briefly."""
     pace = ""
     if one.rate is not None:
         pace = f" at {_percent(one.rate)}" if one.rate < 1 else " at the full rate"
@@ -204,7 +205,9 @@ def _spends_too(one: Told) -> str:
 
 
 def _share(one: Told) -> str:
-    """Share of the kernels in a call, with its interval where that is not narrower than the whole percents shown."""
+    """Return the kernels' share of a call, with its interval where that is not narrower than the whole percents
+    shown.
+    """
     kernels = one.kernel_ms
     shares = (100 * min(ms / one.whole_ms, 1.0) for ms in (kernels.value, kernels.low, kernels.high))
     value, low, high = (f"{share:.0f}" for share in shares)
@@ -216,14 +219,14 @@ def _alone(one: Told) -> str:
 
 
 def _kind(one: Told) -> str:
-    """ "convolution " where nearly all that the profiler recorded were convolutions."""
+    """Return "convolution " where nearly everything that the profiler recorded was a convolution."""
     operators = one.attribution.operators
     share = sum(found.share for found in operators if CONVOLUTION.search(f"{found.kind} {found.name}"))
     return "convolution " if share >= NEARLY_ALL else ""
 
 
 def _cause(slow: Told, fast: Told) -> str:
-    """What makes the difference between two, as far as the intervals allow it to be said."""
+    """Say which part makes the difference between two, as far as the intervals permit."""
     difference = slow.whole_ms - fast.whole_ms
     if difference <= 0:
         return ""
@@ -243,7 +246,7 @@ def _cause(slow: Told, fast: Told) -> str:
 
 
 def _share_of(slow: Interval, fast: Interval, difference: float) -> Interval:
-    """Share of the difference that one part makes; the widest that the two intervals allow."""
+    """Return the share of the difference due to one part; the widest that the two intervals allow."""
     return Interval(
         value=(slow.value - fast.value) / difference,
         low=(slow.low - fast.high) / difference,
@@ -252,7 +255,7 @@ def _share_of(slow: Interval, fast: Interval, difference: float) -> Interval:
 
 
 def _worst_layer(slow: Told, fast: Told) -> str:
-    """The layer that loses most, where both have layers; else the one operator that is nearly everything."""
+    """Name the layer that loses most, where both have layers; otherwise the one operator that is nearly everything."""
     if not slow.attribution.operators or not (slow.attribution.profiled.trusted and fast.attribution.profiled.trusted):
         return ""
     mine, other = _by_layer(slow.attribution), _by_layer(fast.attribution)

@@ -1,4 +1,4 @@
-"""Why a group of cells has no verdict, in words."""
+"""Reasons why a group of cells has no verdict, in words."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from assay.records.results import Cell, Results
 from assay.registry import FRAMEWORKS
 
 EXPORT_FAILED = "the export failed"
-"""How the reason of a cell begins that has no file to run."""
+"""Beginning of the reason of a cell that has no file to run."""
 
 
 def why_nothing_compared(group: CellGroup, results: Results) -> str:
-    """What one side lacks, or both, as the end of a sentence."""
+    """Say what one side lacks, or both, as the end of a sentence."""
     cells = [cell for cell in results.cells if group_of(cell) == group]
     if not any(cell.framework in FRAMEWORKS for cell in results.cells):
         return _fastest_of_onnx(cells, results)
@@ -55,8 +55,9 @@ def why_nothing_compared(group: CellGroup, results: Results) -> str:
 
 
 def invalid_everywhere(results: Results) -> dict[str, list[str]]:
-    """The labels whose times are INVALID in more than half of the cases they were timed in, with what their reasons are
-    about, the most frequent first: that is said once and in no single verdict.
+    """Return the labels that are INVALID in more than half of the cases they were timed in.
+
+    Each has the subjects of its reasons, the most frequent first: this is said once, and in no single verdict.
     """
     timed: dict[str, list[Cell]] = {}
     for cell in results.cells:
@@ -71,7 +72,7 @@ def invalid_everywhere(results: Results) -> dict[str, list[str]]:
 
 
 def said_once_of_invalid(results: Results) -> list[str]:
-    """A sentence for each of these."""
+    """Return a sentence for each of these."""
     return [
         f"{runtime_in_words(label)} is INVALID nearly everywhere and is not named again ({listed(kinds[:2])})."
         for label, kinds in invalid_everywhere(results).items()
@@ -93,12 +94,12 @@ def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) 
 
 
 def may_be_ranked(cell: Cell, results: Results) -> bool:
-    """Whether a cell was timed, and its times and numbers may be believed."""
+    """Check whether a cell was timed, and its times and numbers are trusted."""
     return is_timed(cell) and not cell.invalid and not agreement_fails(cell, results)
 
 
 def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
-    """What can be said of a file that was ONNX from the beginning: there is nothing native to compare it with."""
+    """Describe a file that was ONNX from the beginning: there is nothing native to compare it with."""
     good = [cell for cell in cells if is_timed(cell) and cell.framework and not cell.invalid]
     good = [cell for cell in good if not agreement_fails(cell, results)]
     if not good and (short := _too_short(cells, results)):
@@ -113,7 +114,7 @@ def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
 
 
 def _too_short(cells: list[Cell], results: Results) -> str:
-    """Say that some of these cells are right and take so little time that the harness's own is too much of it; else
+    """Say that some of these cells are right but so short that the harness's own time is too large a share; otherwise
     "".
     """
     timed = [cell for cell in cells if is_timed(cell) and not agreement_fails(cell, results)]
@@ -129,7 +130,9 @@ def _too_short(cells: list[Cell], results: Results) -> str:
 
 
 def _lack(cells: list[Cell], results: Results) -> str:
-    """What all of these cells lack, "" where some lack something else: one sentence is then enough for both sides."""
+    """Return what all of these cells lack, or "" where some lack something else: one sentence then covers both
+    sides.
+    """
     if not cells or any(agreement_fails(cell, results) for cell in cells):
         return ""
     found = {"valid" if is_timed(cell) else cell.reason for cell in cells}
@@ -137,10 +140,10 @@ def _lack(cells: list[Cell], results: Results) -> str:
 
 
 def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
-    """ "no ONNX runtime finished (5 cells failed or skipped; ort.cpu@jax2onnx: does not load)".
+    """Return "no ONNX runtime finished (5 cells failed or skipped; ort.cpu@jax2onnx: does not load)".
 
     Args:
-        kind: "ONNX", "native", or "" for both.
+        kind: side, "ONNX", "native", or "" for both.
     """
     runtime = f"{kind} runtime".strip()
     if not cells:
@@ -158,6 +161,6 @@ def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
 
 
 def _reason_told(cell: Cell, results: Results) -> str:
-    """Why a cell has no time. A failed export of a user's model is not reported again: its numbers come before."""
+    """Say why a cell has no time. A user's failed export is not reported again: its numbers come before."""
     failed = cell.reason.startswith(EXPORT_FAILED)
     return EXPORT_FAILED if failed and results.kind == "model" else cell.reason.rstrip(".")

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: as many digits as their uncertainty supports, and always a unit."""
+"""Numbers for readers: as many digits as their uncertainty supports, and always a unit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEBIBYTE = 2**20
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """`value` with so many significant digits, never with an exponent between 0.0001 and ten million."""
+    """Return `value` with so many significant digits, never with an exponent between 0.0001 and ten million."""
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else f"{'-' if value < 0 else ''}infinite"
     if value == 0:
@@ -27,7 +27,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def scientific(value: float) -> str:
-    """`value` with two significant digits and an exponent of ten, "2.1e-7"."""
+    """Return `value` with two significant digits and an exponent of ten, "2.1e-7"."""
     if value == 0 or not math.isfinite(value):
         return significant(value)
     mantissa, _, exponent = f"{value:.1e}".partition("e")
@@ -35,7 +35,7 @@ def scientific(value: float) -> str:
 
 
 def interval(estimate: Interval, unit: str = "", least_digits: int = 2) -> str:
-    """ "3.1x (3.0-3.2)" in its proper signs, with as many digits as the width supports, up to four."""
+    """Return "3.1x (3.0-3.2)" with proper signs and as many digits as the width supports, up to four."""
     if not all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high)):
         return f"{significant(estimate.value)}{unit} (no finite interval)"
     decimals = _decimals_of_interval(estimate, least_digits)
@@ -44,47 +44,47 @@ def interval(estimate: Interval, unit: str = "", least_digits: int = 2) -> str:
 
 
 def ratio(estimate: Interval) -> str:
-    """A ratio with its interval, "0.31x (0.30-0.32)"."""
+    """Return a ratio with its interval, "0.31x (0.30-0.32)"."""
     return interval(estimate, TIMES)
 
 
 def percent(estimate: Interval) -> str:
-    """A share between 0 and 1 as a percentage with its interval, "98.4 % (97.9-98.8)"."""
+    """Return a share between 0 and 1 as a percentage with its interval, "98.4 % (97.9-98.8)"."""
     return interval(scaled(estimate, 100), f"{SPACE}%", least_digits=3)
 
 
 def points(estimate: Interval) -> str:
-    """The same without the sign, for columns headed "%"."""
+    """Return the same without the sign, for columns headed "%"."""
     return interval(scaled(estimate, 100), least_digits=3)
 
 
 def scaled(estimate: Interval, factor: float) -> Interval:
-    """The same estimate in another unit."""
+    """Return the same estimate in another unit."""
     return Interval(value=estimate.value * factor, low=estimate.low * factor, high=estimate.high * factor)
 
 
 def inverse(estimate: Interval) -> Interval:
-    """The estimate of the reciprocal, for ratios."""
+    """Return the estimate of the reciprocal, for ratios."""
     return Interval(value=1 / estimate.value, low=1 / estimate.high, high=1 / estimate.low)
 
 
 def count(number: int) -> str:
-    """A whole number with separators, "287,560"."""
+    """Return a whole number with separators, "287,560"."""
     return f"{number:,}"
 
 
 def counted(number: int, noun: str) -> str:
-    """ "1 cell", "12 cells"."""
+    """Return "1 cell", "12 cells"."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 
 def in_processes(number: int) -> str:
-    """ "1 process", "3 processes"."""
+    """Return "1 process", "3 processes"."""
     return f"{count(number)} process" + ("" if number == 1 else "es")
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit a person would choose: "35 ms", "4.2 s", "3 min 20 s", "1 h 5 min"."""
+    """Return a time in the unit a person would choose: "35 ms", "4.2 s", "3 min 20 s", "1 h 5 min"."""
     if not math.isfinite(seconds):
         return significant(seconds)
     if 0 < seconds < 1:
@@ -98,7 +98,7 @@ def duration(seconds: float) -> str:
 
 
 def moment(created: str, *, time: bool = False) -> str:
-    """ "14 March 2026", with "09:26 UTC" where asked for; the text itself where it is not a date."""
+    """Return "14 March 2026", with "09:26 UTC" where asked for; the text itself where it is not a date."""
     try:
         when = datetime.fromisoformat(created)
     except ValueError:
@@ -108,30 +108,30 @@ def moment(created: str, *, time: bool = False) -> str:
 
 
 def pixels(size: int) -> str:
-    """A square image's size, "64x64"; 0 stands for a user's model that takes something else."""
+    """Return a square image's size, "64x64"; 0 stands for a user's model that takes something else."""
     return f"{size}{TIMES}{size}" if size else "its own input size"
 
 
 def listed(names: list[str]) -> str:
-    """Names in a sentence: "a", "a and b", "a, b and c"."""
+    """Return names in a sentence: "a", "a and b", "a, b and c"."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def shortened(text: str, limit: int) -> str:
-    """The text, cut with an ellipsis where it is longer than `limit` characters."""
+    """Return the text, cut with an ellipsis where it is longer than `limit` characters."""
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}{ELLIPSIS}"
 
 
 def _decimals_for(value: float, digits: int) -> int:
-    """How many decimals show `value` with so many significant digits."""
+    """Return how many decimals show `value` with so many significant digits."""
     exponent = math.floor(math.log10(abs(value)))
     return max(0, digits - 1 - exponent)
 
 
 def _decimals_of_interval(estimate: Interval, least_digits: int) -> int:
-    """Decimals at which the half-width of the interval has its first significant digit, within limits."""
+    """Return the decimals at which the half-width of the interval has its first significant digit, within limits."""
     largest = max(abs(estimate.value), 1e-12)
     least, most = _decimals_for(largest, least_digits), _decimals_for(largest, 4)
     half_width = abs(estimate.high - estimate.low) / 2

@@ -1,4 +1,4 @@
-"""What a smaller precision brings, whoever runs it, in sentences. Pure functions."""
+"""The benefit of a smaller precision, across runtimes, in sentences. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.records.results import Results
 
 
 def precisions_in_words(group: CellGroup, results: Results) -> list[str]:
-    """A sentence for each precision that several runtimes of a group were timed in, and in fp32 as well."""
+    """Return a sentence for each precision that several runtimes of a group were timed in, and in fp32 as well."""
     return [
         _sentence(one)
         for one in results.precisions
@@ -32,6 +32,6 @@ def _sentence(one: PrecisionFactors) -> str:
 
 
 def _share(between: Interval) -> str:
-    """How much more the slowest takes than the fastest, "15 % (12-18)"; never below nothing."""
+    """Say how much more the slowest takes than the fastest, "15 % (12-18)"; never below nothing."""
     more = Interval(value=between.value - 1, low=max(between.low - 1, 0.0), high=between.high - 1)
     return interval(scaled(more, 100), f"{SPACE}%")

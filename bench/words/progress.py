@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: stages, bars and one line of what is happening now, on standard error."""
+"""The display while a study runs: stages, bars and one line on the present work, on standard error."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from assay.train.loop import TrainingNews
 SILENT_SECONDS = 15.0
 """Where there is no terminal, a step that takes longer than this is announced."""
 SILENT_AGAIN_SECONDS = 60.0
-"""And said again."""
+"""Interval of further announcements."""
 
 
 class TimeLeftColumn(TimeRemainingColumn):
-    """The time that is left until something is given up, where it has a limit; else until it is done."""
+    """The time that is left until the step's limit, where it has one; otherwise until it is done."""
 
     def render(self, task: Task) -> Text:
         deadline: float = task.fields["deadline"]
@@ -47,7 +47,7 @@ class _Shown(Progress):
 
 
 class Narrator:
-    """Tells how a study goes. On a terminal there are bars; elsewhere only finished things are printed."""
+    """Reporter of a study's progress. On a terminal there are bars; elsewhere only finished things are printed."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Terminal(stderr=True)
@@ -66,36 +66,36 @@ class Narrator:
 
     @contextmanager
     def showing(self) -> Iterator[None]:
-        """Bars move inside this block, on a terminal."""
+        """Let bars move inside this block, on a terminal."""
         with self._progress if self.console.is_terminal else nullcontext(), heard_by(self.waiting):
             yield
 
     def stage(self, title: str) -> None:
-        """A new part of the study begins."""
+        """Announce a new part of the study."""
         self.console.print(shown(title, "bold"))
 
     def note(self, text: str) -> None:
-        """Something finished that stays on the screen."""
+        """Print a finished item that stays on the screen."""
         self.console.print(shown(f"  {text}"), soft_wrap=True)
 
     def bar(self, label: str, done: int, total: int) -> None:
-        """How far something is; total 0 when that is not known."""
+        """Show how far something is; total 0 when that is not known."""
         self._show(label, done, total or None, "")
 
     def tell(self, text: str) -> None:
-        """What is happening now."""
+        """Show the present work."""
         self._told = text
         self._show(text, 0, None, "")
 
     def times(self, cells: list[Cell]) -> None:
-        """The times so far: on a terminal in the place of those before, elsewhere once."""
+        """Show the times so far: on a terminal in the place of the previous ones, elsewhere once."""
         table, first = times_table(cells), self._progress.table is None
         self._progress.table = table
         if first and not self.console.is_terminal:
             self.console.print(table)
 
     def training(self, label: str, news: TrainingNews) -> None:
-        """A step of a training, or the end of an epoch."""
+        """Show a step of a training, or the end of an epoch."""
         if (at := news.step) is not None:
             self._show(label, at.step, at.steps, f"loss {at.loss:.3f}, {at.left / 60:.1f} min left")
         if (epoch := news.epoch) is not None:
@@ -106,7 +106,7 @@ class Narrator:
             )
 
     def waiting(self, step: Step) -> None:
-        """What a job does now, and how long it may still take."""
+        """Show the present work of a job, and how long it may still take."""
         self._timer.cancel()
         if not step.doing:
             self._show(self._told, 0, None, "")

@@ -1,4 +1,4 @@
-"""Who is the fastest in each precision, like against like, in sentences beside a group's verdict. Pure functions."""
+"""The fastest in each precision, like against like, in sentences that go with a group's verdict. Pure functions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ OF_ALL_IN_WORDS = "among all that keep their accuracy"
 
 @dataclass(frozen=True)
 class Said:
-    """What one race says of ONNX against native.
+    """The result of one race between ONNX and native.
 
     Attributes:
-        precision: of the race, see `Race`.
-        outcome: as of a `assay.bench.words.verdict.Verdict`; "missing" where one side was not timed.
+        precision: precision of the race, see `Race`.
+        outcome: outcome as in `assay.bench.words.verdict.Verdict`; "missing" where one side was not timed.
         text: whole sentences.
     """
 
@@ -35,12 +35,12 @@ class Said:
 
 
 def said_of_races(results: Results) -> list[Said]:
-    """What is said of the races of all groups, in their order."""
+    """Describe the races of all groups, in their order."""
     return [said(race, results) for race in results.races]
 
 
 def beside(group: CellGroup, results: Results) -> list[Said]:
-    """What is said of the races of a group, without the one of its verdict."""
+    """Describe the races of a group, without the one of its verdict."""
     told = [
         one.precision
         for one in results.comparisons
@@ -51,7 +51,7 @@ def beside(group: CellGroup, results: Results) -> list[Said]:
 
 
 def tiers_in_words(group: CellGroup, precision: str, results: Results) -> str:
-    """The fastest of each tier in one precision, where all three are there; else ""."""
+    """Name the fastest of each tier in one precision, where all three are there; otherwise ""."""
     race = next((one for one in results.races if _group(one) == group and one.precision == precision), None)
     return _tiers(race, results) if race else ""
 
@@ -69,7 +69,9 @@ def said(race: Race, results: Results) -> Said:
 
 
 def counts_in_words(results: Results, precision: str) -> str:
-    """ "In int8 ONNX is faster in 3 of 4 cases and slower in 1." of one precision's races; "" where it has none."""
+    """Return "In int8 ONNX is faster in 3 of 4 cases and slower in 1." for one precision's races; "" where it has
+    none.
+    """
     races = [race for race in results.races if race.precision == precision]
     found = [said(race, results) for race in races]
     counts = Counter(one.outcome for one in found)
@@ -91,7 +93,7 @@ def counts_in_words(results: Results, precision: str) -> str:
 
 
 def label_in_words(label: str, cell: Cell | None) -> str:
-    """A runtime with the precision that it was seen to compute in, unless its name says that."""
+    """Name a runtime with the precision observed in it, unless its name has that."""
     name = runtime_in_words(label)
     if cell is None or f" in {computed_in(cell)}" in name:
         return name
@@ -111,7 +113,7 @@ def _speed(race: Race, results: Results) -> str:
 
 
 def _one_sided(race: Race, results: Results) -> str:
-    """Who is there, and that nothing of the other side was timed."""
+    """Name the side that is there, and say that nothing of the other side was timed."""
     if race.native and race.onnx:
         return f"{_place_in_words(race)}, no two cells were timed in the same blocks."
     label = race.native or race.onnx
@@ -127,14 +129,14 @@ def _absent(race: Race) -> list[str]:
 
 
 def _why_absent(side: str, race: Race, results: Results) -> str:
-    """That it was not timed, or that its times do not count."""
+    """Say that it was not timed, or that its times do not count."""
     cells = [cell for cell in _cells(race, results) if cell.is_native == (side == "native") and cell.tier]
     timed = [cell for cell in cells if is_timed(cell) and race.precision in {OF_ALL, computed_in(cell)}]
     return "was timed and cannot be ranked" if timed else "was not timed"
 
 
 def _tiers(race: Race, results: Results) -> str:
-    """The fastest of each tier with its time, where all three are there; two are named by what is said of the race."""
+    """Name the fastest of each tier with its time, where all three are there; the race's sentence names two already."""
     if len(race.best) < len(TIERS):
         return ""
     parts = [
@@ -146,7 +148,7 @@ def _tiers(race: Race, results: Results) -> str:
 
 
 def _named(label: str, race: Race, results: Results) -> str:
-    """With its precision in a race of all; in one of a precision that is said before."""
+    """Name it with its precision in a race of all; in a race of one precision that is said before."""
     return label_in_words(label, _cell(label, race, results)) if race.precision == OF_ALL else runtime_in_words(label)
 
 

@@ -15,12 +15,12 @@ VERDICTS = {
 
 
 def measured(check: Check) -> str:
-    """What was found, with its unit."""
+    """Return the measured value, with its unit."""
     return "not measured" if check.found is None else _quantity(check.found, check)
 
 
 def required(check: Check) -> str:
-    """ "at most 5 us"."""
+    """Return "at most 5 us"."""
     return f"{check.bound} {_quantity(check.required, check)}"
 
 

@@ -1,4 +1,4 @@
-"""What was found about a server, on the terminal."""
+"""Findings about a server, on the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.records.verification import Verification
 
 
 def render_verification(found: Verification, console: Console) -> None:
-    """Each way with its worst difference and its accuracy, and the verdict with its reasons."""
+    """Print each way with its worst difference and its accuracy, and the verdict with its reasons."""
     console.print(shown(f"{found.deployment}, version {found.version}, on {found.server or 'a server'}"))
     for name, tolerance in found.tolerances.items():
         console.print(shown(f"{name}: {tolerance.value:.3g} tolerated: {tolerance.derivation}"), soft_wrap=True)
@@ -57,7 +57,9 @@ PARTS = ("client", "network", "queue", "compute", "server")
 
 
 def render_load(found: Load, console: Console) -> None:
-    """The closed loop and where its time goes, the server's cost, the rate, LoadGen's scenarios, what is invalid."""
+    """Print the closed loop and its times, the server's cost, the rate, LoadGen's scenarios, and INVALID
+    measurements.
+    """
     console.print(shown(f"{found.deployment}, version {found.version}, on {found.server} over {found.way}"))
     console.print(shown(cores_sentence(found)), soft_wrap=True)
     console.print(_closed_loop(found))
@@ -113,12 +115,12 @@ def _scenarios(found: Load) -> Table:
 
 
 def quantity(value: Interval) -> str:
-    """ "4.21 (4.1 to 4.3)"."""
+    """Return "4.21 (4.1 to 4.3)"."""
     return f"{value.value:.3g} ({value.low:.3g} to {value.high:.3g})"
 
 
 def split_texts(split: LatencySplit | None) -> list[str]:
-    """Milliseconds of each part."""
+    """Return the milliseconds of each part."""
     if split is None:
         return ["not told"] * len(PARTS)
     return [f"{getattr(split, part):.3g}" for part in PARTS]
@@ -129,13 +131,13 @@ def validity(one: ClosedLoop | Scenario | Overhead) -> str:
 
 
 def said_by_loadgen(one: Scenario) -> str:
-    """ "VALID", or "INVALID in 2 of 3"."""
+    """Return "VALID", or "INVALID in 2 of 3"."""
     refused = one.verdicts.count("INVALID")
     return f"INVALID in {refused} of {len(one.verdicts)}" if refused else "VALID"
 
 
 def cost_sentence(one: Overhead, unit: Unit) -> str:
-    """What the server adds to one record."""
+    """Say how much time the server adds to one record."""
     return (
         f"Over {one.way} the server adds {quantity(one.overhead_ms)} ms to one {unit} of one client: "
         f"{quantity(one.served_ms)} ms against {quantity(one.in_process_ms)} ms in the client's process."
@@ -143,7 +145,7 @@ def cost_sentence(one: Overhead, unit: Unit) -> str:
 
 
 def cores_sentence(found: Load) -> str:
-    """What the server and its clients ran on."""
+    """Say which cores the server and its clients ran on."""
     if found.server_cores is None:
         return "Which cores the server ran on was not seen."
     every, clients = (found.environment.get(key) for key in ("cores", "usable_cores"))
@@ -155,7 +157,7 @@ def cores_sentence(found: Load) -> str:
 
 
 def rate_sentence(found: HighestRate) -> str:
-    """Up to which rate the bound holds."""
+    """Say up to which rate the bound holds."""
     bound = f"99 % of the answers within {found.bound_ms:.3g} ms"
     if found.rate is None:
         return f"No rate that was tried, down to {min(one.rate for one in found.tried):.0f} a second, has {bound}."
@@ -166,7 +168,7 @@ def rate_sentence(found: HighestRate) -> str:
 
 
 def invalid_of(found: Load) -> list[tuple[str, str]]:
-    """The measurements that cannot be believed, and why."""
+    """Return the measurements that cannot be trusted, and why."""
     named: list[tuple[str, list[str]]] = [
         *((f"closed loop, clients {one.clients}", one.invalid) for one in found.closed_loop),
         *((f"cost over {one.way}", one.invalid) for one in found.overheads),

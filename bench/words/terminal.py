@@ -1,4 +1,4 @@
-"""What the commands print: text that others wrote is shown there, and never obeyed.
+"""Output of the commands: text by others is shown, and its control codes have no effect.
 
 Names of models and cells, reasons and paths may hold escape codes, rich's markup or characters that turn the direction
 of writing. All of them are printed here, as `assay.texts.printable` shows them.
@@ -20,7 +20,7 @@ from assay.texts import printable, printable_json
 
 
 class Terminal(Console):
-    """A console whose texts are texts: neither markup nor emoji names nor escape codes in them are obeyed."""
+    """A console for plain texts: markup, emoji names and escape codes in them have no effect."""
 
     def __init__(self, *, stderr: bool = False, file: TextIO | None = None, width: int | None = None) -> None:
         super().__init__(stderr=stderr, file=file, width=width, highlight=False, markup=False, emoji=False)
@@ -37,7 +37,7 @@ class Terminal(Console):
         highlight: bool | None = None,
         highlighter: Callable[[str | Text], Text] | None = None,
     ) -> Text:
-        """As rich does, without markup and emoji whatever a caller asks for."""
+        """Render as rich does, without markup and emoji whatever a caller asks for."""
         del emoji, markup
         return super().render_str(
             printable(text),
@@ -52,34 +52,36 @@ class Terminal(Console):
 
 
 def shown(text: str, style: str = "", *, lines: bool = False) -> Text:
-    """A text for any of rich's tables and consoles, in which nothing is obeyed."""
+    """Return a text for any of rich's tables and consoles, in which no code has an effect."""
     return Text(printable(text, lines=lines), style=style)
 
 
 def print_line(text: str) -> None:
-    """One line of the program's own output; everything else goes to standard error."""
+    """Print one line of the program's own output; everything else goes to standard error."""
     sys.stdout.write(f"{printable(text)}\n")
 
 
 def print_lines(text: str) -> None:
-    """Several lines of it, whose ends are our own."""
+    """Print several lines of it, whose ends are our own."""
     sys.stdout.write(f"{printable(text, lines=True)}\n")
 
 
 def print_json(value: BaseModel | JsonValue) -> None:
-    """A record or value as JSON, in which every character is seen."""
+    """Print a record or value as JSON, in which every character is visible."""
     text = value.model_dump_json(indent=1) if isinstance(value, BaseModel) else json.dumps(value, indent=1)
     sys.stdout.write(f"{printable_json(text)}\n")
 
 
 def complain(text: str) -> None:
-    """A message on standard error; what follows its first line is indented, so that it passes for no other."""
+    """Print a message on standard error; lines after the first are indented, so that they pass for no other message."""
     first, *others = text.splitlines() or [""]
     sys.stderr.write("".join(f"{line}\n" for line in (printable(first), *(f"  {printable(one)}" for one in others))))
 
 
 def tolerate_any_text() -> None:
-    """Let no name fail to be printed because of the terminal's encoding: what it lacks is shown as Python writes it."""
+    """Let no name fail to be printed because of the terminal's encoding: missing characters are shown as Python's
+    escapes.
+    """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # a test's own stream has none

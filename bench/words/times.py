@@ -11,8 +11,9 @@ from assay.records.results import Cell
 
 
 def times_table(cells: Iterable[Cell]) -> Table:
-    """Every cell that has a time, fastest first in each batch: median ms of a call with its 95 % interval, in how many
-    processes. Nothing is judged yet: numbers are compared when all is timed.
+    """Tabulate every timed cell, fastest first in each batch: median ms of a call with its interval, and its processes.
+
+    Nothing is judged yet: numbers are compared when everything is timed.
     """
     table = Table(box=None, pad_edge=False, title="So far; nothing is judged yet", title_justify="left")
     for name in ("runtime", "batch", "threads", "median ms", "95 % interval", "processes"):

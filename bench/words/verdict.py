@@ -42,16 +42,16 @@ from assay.registry import FRAMEWORKS
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one group says about ONNX compared with native.
+    """One group's verdict on ONNX compared with native.
 
     Attributes:
-        group: architecture, size, batch and threads.
-        outcome: of ONNX: "faster", "slower", "same" (within 2 %) or "undecided" against the fastest native
+        group: the group, by architecture, size, batch and threads.
+        outcome: outcome for ONNX: "faster", "slower", "same" (within 2 %) or "undecided" against the fastest native
             runtime; "invalid" where an output does not agree, so that no time counts; "missing" where nothing was
             compared.
-        place: "At 64x64 and batch 1".
-        finding: the rest of the sentence.
-        beside: what the other precisions say, like against like, and the fastest of all; none in older records.
+        place: place of the comparison, "At 64x64 and batch 1".
+        finding: rest of the sentence.
+        beside: results of the other precisions, like against like, and the fastest of all; none in older records.
     """
 
     group: CellGroup
@@ -68,7 +68,7 @@ class Verdict:
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """One verdict for each group that has cells or a comparison, in the order of the groups."""
+    """Return one verdict for each group that has cells or a comparison, in the order of the groups."""
     comparisons = {_group_of_comparison(comparison): comparison for comparison in results.comparisons}
     cells = {group_of(cell) for cell in results.cells if cell.framework}
     groups = sorted(cells | set(comparisons))
@@ -80,7 +80,7 @@ def verdicts(results: Results) -> list[Verdict]:
 
 
 def headline(results: Results) -> str:
-    """All verdicts in one sentence."""
+    """Return all verdicts in one sentence."""
     found = verdicts(results)
     if not found:
         return "This study timed nothing, so there is no verdict on speed."
@@ -106,14 +106,14 @@ def headline(results: Results) -> str:
 
 
 def _like_in_words(results: Results) -> str:
-    """ "in fp32 against fp32, ": what both sides of every comparison compute in, where something else was timed too."""
+    """Return "in fp32 against fp32, ", the precisions of every comparison's sides, where other ones were timed too."""
     told = {one.precision for one in results.comparisons}
     reduced = any(cell.reduced_precision and is_timed(cell) for cell in results.cells)
     return f"in {(one := told.pop())} against {one}, " if len(told) == 1 and reduced else ""
 
 
 def _faster_part(results: Results, wins: int, groups: int) -> str:
-    """ "faster than the fastest native runtime in 13 of 16 cases (1.2x to 9.6x)"."""
+    """Return "faster than the fastest native runtime in 13 of 16 cases (1.2x to 9.6x)"."""
     text = f"faster than the fastest native runtime in {wins} of {groups} cases"
     valid = {verdict.group for verdict in verdicts(results) if verdict.outcome == "faster"}
     speedups = [c.speedup.value for c in results.comparisons if _group_of_comparison(c) in valid]
@@ -144,7 +144,7 @@ def _verdict(group: CellGroup, comparison: SpeedComparison | None, results: Resu
 
 
 def _speed(comparison: SpeedComparison, results: Results) -> str:
-    """Who is faster than whom, by how much and how surely."""
+    """Say which side is faster, by how much and how surely."""
     onnx, native = _labels_with_precision(comparison, results)
     if comparison.verdict == "undecided" and 0 < comparison.processes < LEAST_PROCESSES:
         return (
@@ -168,7 +168,7 @@ def _speed(comparison: SpeedComparison, results: Results) -> str:
 
 
 def _what_same_rests_on(comparison: SpeedComparison) -> str:
-    """ " (of 3 processes each, ...)": what so few may have missed; "" in records that do not know."""
+    """Return " (of 3 processes each, ...)", with the chance of a missed kind; "" in records that do not know."""
     if not comparison.processes:
         return ""
     chance = missed(comparison.processes)
@@ -179,7 +179,7 @@ def _what_same_rests_on(comparison: SpeedComparison) -> str:
 
 
 def _of_two_kinds(comparison: SpeedComparison, results: Results) -> str:
-    """ ", where 2 of 10 processes are 8 % slower than the rest (ONNX Runtime)": what a mean of processes hides."""
+    """Return ", where 2 of 10 processes are 8 % slower than the rest (ONNX Runtime)", as a mean would hide it."""
     found = []
     for name in (comparison.onnx, comparison.native):
         cell = _cell(name, comparison, results)
@@ -189,7 +189,7 @@ def _of_two_kinds(comparison: SpeedComparison, results: Results) -> str:
 
 
 def _what_is_told(comparison: SpeedComparison) -> str:
-    """ "; with 3 processes differences under 6 % cannot be told"; "" in records that do not know."""
+    """Return "; with 3 processes differences under 6 % cannot be told"; "" in records that do not know."""
     if comparison.told is None:
         return ""
     least = f"{significant(100 * comparison.told, 2)} %"
@@ -197,10 +197,10 @@ def _what_is_told(comparison: SpeedComparison) -> str:
 
 
 def _in_reduced_precision(comparison: SpeedComparison, results: Results) -> str:
-    """What the fastest ranked cell that computes in less than fp32 gains by that, as a sentence of its own.
+    """Describe in a sentence the gain of the fastest ranked cell that computes in less than fp32.
 
-    It is told apart from what ONNX brings: the same runtime in fp32 is what it is held against, and where several were
-    timed in both, all of them. "" where there is none.
+    The gain is separate from ONNX's: it is relative to the same runtime in fp32, and where several were timed in
+    both, to all of them. "" where there is none.
     """
     group = _group_of_comparison(comparison)
     told = precisions_in_words(group, results)
@@ -223,7 +223,7 @@ def _in_reduced_precision(comparison: SpeedComparison, results: Results) -> str:
 
 
 def _gain(cell: Cell, cells: list[Cell], comparison: SpeedComparison) -> Interval | None:
-    """How many times as long the same runtime takes in fp32; without an interval in records that have none."""
+    """Return how many times as long the same runtime takes in fp32; without an interval in records that have none."""
     if cell.label in comparison.gains:
         return comparison.gains[cell.label]
     base = next((one for one in cells if one.is_fp32_of(cell) and one.label in comparison.ratios), None)
@@ -242,7 +242,7 @@ def _invalid(comparison: SpeedComparison, disagreement: str) -> str:
 
 
 def _disagreement(comparison: SpeedComparison, results: Results) -> str:
-    """Which output differs too much from the reference, and by how much; "" where none does."""
+    """Say which output differs too much from the reference, and by how much; "" where none does."""
     for label, agreements in _agreements(comparison, results).items():
         for agreement in agreements:
             if not agreement.passed:
@@ -266,7 +266,7 @@ def _agreement_clause(comparison: SpeedComparison, results: Results) -> str:
 
 
 def _left_out(comparison: SpeedComparison, results: Results) -> str:
-    """Which cells of the group were timed but not ranked, because their outputs do not agree."""
+    """Name the cells of the group that were timed but not ranked, because their outputs do not agree."""
     group = _group_of_comparison(comparison)
     wrong = [c for c in results.cells if group_of(c) == group and is_timed(c) and agreement_fails(c, results)]
     labels = [runtime_in_words(cell.label) for cell in wrong if cell.label not in comparison.ratios]
@@ -278,7 +278,7 @@ def _left_out(comparison: SpeedComparison, results: Results) -> str:
 
 
 def _agreements(comparison: SpeedComparison, results: Results) -> dict[str, list[Agreement]]:
-    """All comparisons with the reference of the ONNX cell (and the file it ran) and of the native cell."""
+    """Return all comparisons with the reference of the ONNX cell (and the file it ran) and of the native cell."""
     found: dict[str, list[Agreement]] = {}
     for name in (comparison.onnx, comparison.native):
         cell = _cell(name, comparison, results)
@@ -289,21 +289,22 @@ def _agreements(comparison: SpeedComparison, results: Results) -> dict[str, list
 
 
 def _cell(name: str, comparison: SpeedComparison, results: Results) -> Cell | None:
-    """The cell a comparison names, by its label or its full name."""
+    """Return the cell that a comparison names, by its label or its full name."""
     group = _group_of_comparison(comparison)
     matches = (c for c in results.cells if group_of(c) == group and name in {c.label, c.name})
     return next(matches, None)
 
 
 def _labels(comparison: SpeedComparison) -> tuple[str, str]:
-    """The ONNX and the native runtime in words, whether given by label or by cell name."""
+    """Return the ONNX and the native runtime in words, whether given by label or by cell name."""
     onnx, native = (name.rsplit("/", 1)[-1] for name in (comparison.onnx, comparison.native))
     return runtime_in_words(onnx), runtime_in_words(native)
 
 
 def _labels_with_precision(comparison: SpeedComparison, results: Results) -> tuple[str, str]:
-    """The same, each with its precision where it is less than fp32, or the two differ in it: then the ratio is not
-    ONNX's alone.
+    """Return the same, each with its precision where it is less than fp32, or the two differ in it.
+
+    The ratio is then not ONNX's alone.
     """
     labels = _labels(comparison)
     cells = [_cell(name, comparison, results) for name in (comparison.onnx, comparison.native)]

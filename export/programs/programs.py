@@ -106,7 +106,7 @@ def program_of(
 
 
 def seconds_of(made: Artifact) -> float | None:
-    """What it took to make it, the framework's import left out; None where its manifest does not say so."""
+    """Return the seconds of making it, without the framework's import, or None where its manifest has none."""
     seconds = made.manifest.facts.get("seconds")
     return float(seconds) if isinstance(seconds, int | float) else None
 

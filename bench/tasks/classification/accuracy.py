@@ -26,7 +26,7 @@ from assay.train.metrics import share
 LOGITS_THAT_MAY_BE_OFF = 4
 """Two of the subject and two of the fp32 reference on the whole split: each by a tolerance at most."""
 SHARE_THAT_FLIPS = 1 / 3
-"""Of the images on the edge, half change their class under errors many times as large as their margins; a smaller share
+"""Half of the images on the edge change their class under errors many times as large as their margins; a smaller share
 is taken, to be safe.
 """
 MANY_TIMES = 10

@@ -43,8 +43,9 @@ def cold_start(evidence: Evidence) -> Section | None:
 
 
 def _made_beforehand(evidence: Evidence) -> Table | None:
-    """What was made of a model for a runtime, once, and how soon a process that loads it is ready; the batch that has
-    the least work stands for all.
+    """Tabulate the making of what a runtime loads, and how soon a process that loads it is ready.
+
+    The batch with the least work stands for all.
     """
     least: dict[tuple[str, int, str], tuple[int, Cell, ColdStart]] = {}
     for index, cell in enumerate(evidence.results.cells):
