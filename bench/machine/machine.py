@@ -17,9 +17,11 @@ from pydantic import JsonValue
 
 from assay.bench.machine.disturbance import busy_seconds, stolen_seconds
 from assay.bench.machine.fingerprint import fingerprint, parse_cpuinfo
+from assay.bench.machine.kind import read_identity, read_kind
 from assay.boxed.platform import can_pin
 from assay.boxed.platform import usable_cores as cores_usable_by
 from assay.errors import AssayError, DiskError, InputError
+from assay.fleet.kind import IDENTITY, KIND, MachineKind
 from assay.infer.probe import FRAMEWORK, FrameworkRequest
 from assay.infer.server.ports import is_on_loopback
 from assay.jobs.host import Starter
@@ -48,9 +50,12 @@ def environment() -> dict[str, JsonValue]:
     """Return the processor and what affects its speed, memory, load, operating system, interpreter and package
     versions.
     """
+    kind = this_kind()
     return {
         "processor": fingerprint().name,
         "fingerprint": fingerprint().model_dump(mode="json"),
+        KIND: kind.model_dump(mode="json", exclude={"processor"}),
+        IDENTITY: read_identity(Path("/")).model_dump(mode="json"),
         "features": list(fingerprint().features),
         "cores": os.cpu_count() or 1,
         "usable_cores": len(usable_cores()),
@@ -62,13 +67,18 @@ def environment() -> dict[str, JsonValue]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load_1_minute": round(psutil.getloadavg()[0], 2),
         "stolen_share_since_start": stolen_share(),
-        "gpus": list(gpus()),
+        "gpus": list(kind.gpus),
         "system": f"{platform.system()} {platform.machine()}",
         "kernel": platform.release(),
         "python": platform.python_version(),
         "packages": dict(package_versions()),
         "variables": dict(telling_variables()),
     }
+
+
+def this_kind() -> MachineKind:
+    """Return the kind that this machine is of."""
+    return read_kind(Path("/"), fingerprint(), usable_cores(), gpus())
 
 
 def usable_cores() -> tuple[int, ...]:

@@ -11,18 +11,20 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import polars
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from assay import __version__
 from assay.bench.judging.summary import CellSamples, by_cell
 from assay.bench.judging.verdicts import judge
 from assay.bench.machine.host import LOCAL, Host
+from assay.bench.machine.kept import kept_of_machine
 from assay.bench.machine.machine import advice, package_versions
 from assay.bench.selfcheck.ruler import (
     MISSED,
@@ -38,7 +40,7 @@ from assay.bench.selfcheck.ruler import (
 from assay.bench.statistics.stats import Ratio, Samples, process_logs, ratio_estimate
 from assay.bench.timing.trials import Group, Limits, Tell, Unit
 from assay.bench.timing.workers import Candidate
-from assay.errors import FailedError
+from assay.errors import ArtifactError, DiskError, FailedError
 from assay.files.texts import read_bytes
 from assay.infer.runtime import ModelFiles
 from assay.records.selfcheck import SELFCHECK_FILE, Check, Design, PlantedComparisons, SelfCheck
@@ -53,6 +55,8 @@ TOLD_WITH = (3, 5, 10)
 LEAST_LOGS = 15
 """Fewest ratios of identical runtimes, one for each process, that show which differences could be detected."""
 CALL_SECONDS = 30.0
+KEPT = "selfcheck"
+"""What the record is called among what is kept of a machine."""
 KNOWN_PROCESSES, KNOWN_BLOCKS = 3, 2
 SPEC = ModelSpec("bloodnet", 28, 8)
 FILES = ModelFiles(model=BuiltModel(spec=SPEC))
@@ -236,18 +240,45 @@ def this_machine(host: Host = LOCAL) -> dict[str, str]:
     }
 
 
-def store_selfcheck(found: SelfCheck, folder: Path) -> Path:
-    """Write the record where studies of this folder find it."""
+def store_selfcheck(found: SelfCheck, folder: Path, host: Host = LOCAL) -> Path:
+    """Write the record where studies of this folder find it, and those of every other one until the machine is started
+    again.
+    """
     path = folder / SELFCHECK_FILE
     write_atomically(path, found.model_dump_json(indent=1).encode())
+    if kept := kept_of_machine(host):
+        store, of_this_start = kept
+
+        def fill(work: Path) -> dict[str, JsonValue]:
+            (work / SELFCHECK_FILE).write_text(found.model_dump_json(indent=1), encoding="utf-8")
+            return {}
+
+        with suppress(DiskError):  # it is in its folder
+            store.kept(KEPT, of_this_start | {"measured": dict(found.machine)}, fill, name=KEPT, anew=True)
     return path
 
 
 def stored_selfcheck(folder: Path, host: Host = LOCAL) -> SelfCheck | None:
-    """Return the record in this folder, or None where there is none of this machine and these versions."""
+    """Return the record in this folder, else the one that is kept of the machine, or None where there is none of this
+    machine and these versions.
+    """
     path = folder / SELFCHECK_FILE
     try:
         found = SelfCheck.model_validate_json(read_bytes(path))
     except (OSError, ValidationError):
+        return kept_selfcheck(host)
+    return found if found.machine == this_machine(host) else kept_selfcheck(host)
+
+
+def kept_selfcheck(host: Host = LOCAL) -> SelfCheck | None:
+    """The last check of this machine by these versions since it was started; None where there was none."""
+    kept = kept_of_machine(host)
+    if kept is None:
         return None
-    return found if found.machine == this_machine(host) else None
+    store, of_this_start = kept
+    inputs: dict[str, JsonValue] = of_this_start | {"measured": dict(this_machine(host))}
+    try:
+        artifact = store.found(KEPT, inputs, KEPT)
+        return artifact.record(SelfCheck, SELFCHECK_FILE) if artifact else None
+    except ArtifactError:  # damaged: as if it had never been
+        return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay.bench.explaining.roofline import bounds_of
+from assay.bench.machine.kept import kept_of_machine
 from assay.bench.run import Run
 from assay.errors import AssayError, DiskError
 from assay.export.graph.count import count_file
@@ -18,6 +19,7 @@ from assay.records.results import Cell, Export
 from assay.records.roofline import Bound, Ceilings, GraphWork
 from assay.registry import RUNTIMES, installed_versions
 from assay.steps import Limit
+from assay.store import may_end_otherwise
 
 LIMIT_SECONDS = 300
 CEILINGS_FILE = "ceilings.json"
@@ -47,7 +49,8 @@ def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[G
 
 
 def ceilings_of(run: Run, threads: int) -> Ceilings:
-    """Measure this machine's ceilings on the cores that cells with so many threads are timed on, once for a study.
+    """Measure this machine's ceilings on the cores that cells with so many threads are timed on: once until it is
+    started again, or once for a study where nothing can be kept of a machine.
 
     Raises:
         AssayError: the measurement failed.
@@ -66,7 +69,13 @@ def ceilings_of(run: Run, threads: int) -> Ceilings:
         (work / CEILINGS_FILE).write_text(found.model_dump_json(indent=1), encoding="utf-8")
         return {}
 
-    artifact = run.store("ceilings").kept("ceilings", inputs, fill, name=f"t{threads}", single=True)
+    kept = kept_of_machine(run.host)
+    if kept is None:
+        artifact = run.store("ceilings").kept("ceilings", inputs, fill, name=f"t{threads}", single=True)
+    else:
+        store, of_this_start = kept
+        anew = run.again or may_end_otherwise
+        artifact = store.kept("ceilings", inputs | of_this_start, fill, name=f"ceilings-t{threads}", anew=anew)
     return artifact.record(Ceilings, CEILINGS_FILE)
 
 

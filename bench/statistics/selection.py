@@ -80,7 +80,7 @@ def two_sided(tail: float, degrees: float, rivals: int = 1) -> float:
     """Return the smallest level whose interval excludes the value with this `upper_tail`: a p-value of no
     difference.
     """
-    if rivals == 1:
+    if rivals == 1 or 1 - tail / 2 == 1:  # so small that no quantile is as far out: what it adds is less than itself
         return min(1.0, 2 * tail)
     level = tail
     for _ in range(MOST_STEPS):

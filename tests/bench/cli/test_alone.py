@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from assay.alone import timing_alone
+from assay.bench.cli.main import PANELS
 from tests.serving_folder import images, write_folder
 
 ROOT = Path(__file__).parents[3]
@@ -25,6 +27,11 @@ COMMANDS = {
     "compare-model": ["compare-model", NET, "--shape", "features=batch,256"],
     "compare": ["compare", "studies/quick.toml", "--env", sys.prefix, "--env", sys.prefix],
 }
+
+TIMES_NOTHING = {
+    "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names",
+}  # fmt: skip
+"""Commands that compare numbers, read results, or make what is timed later: no time of theirs is a result."""
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +56,16 @@ def waits(command: list[str], out: Path | None = None) -> None:
             assert said.startswith(f"assay: waiting for process {os.getpid()}, `assay selfcheck`"), said
         finally:
             process.kill()
+
+
+def test_every_command_takes_its_turn_or_is_known_to_time_nothing() -> None:
+    """One that is added is put into one of the two."""
+    commands = {command.__name__: command for panel in PANELS.values() for command, _ in panel}
+    waiting = {name for name, command in commands.items() if "alone_on_this_machine()" in inspect.getsource(command)}
+    assert waiting | TIMES_NOTHING == set(commands)
+    assert waiting & TIMES_NOTHING == set()
+    tried = {name.replace("-", "_") for name in COMMANDS} | {"verify_server", "load"}
+    assert waiting == tried, "each is tried below"
 
 
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS if name != "selfcheck"]
