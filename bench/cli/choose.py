@@ -12,7 +12,8 @@ from assay.bench.words.terminal import print_json, print_lines
 from assay.texts import printable
 
 if TYPE_CHECKING:
-    from assay.records.choice import Choice, EligibleCell, Objective
+    from assay.records.choice import Choice, Constraints, EligibleCell, Objective
+    from assay.records.results import Results
 
 NEAREST = 3
 """The number of losers shown unless all are asked for."""
@@ -21,11 +22,20 @@ NEAREST = 3
 def choose(
     study: Annotated[
         Path,
-        typer.Argument(metavar="STUDY_FOLDER", help="The folder of a finished and audited study, or of `assay model`."),
+        typer.Argument(
+            metavar="STUDY_FOLDER",
+            help="The folder of a finished and audited study, of `assay model`, or of `assay join`.",
+        ),
     ],
     objective: Annotated[str, typer.Option("--objective", help="latency, throughput or cost.")] = "latency",
     price: Annotated[
         float | None, typer.Option("--price", help="What the machine costs for an hour, for the objective cost.")
+    ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            "--prices", metavar="PRICES.toml", help="The same from a file, by kind of machine; of joined runs for each."
+        ),
     ] = None,
     quality: Annotated[
         float | None,
@@ -62,6 +72,7 @@ def choose(
     from assay.bench.choosing import choose as core
     from assay.bench.report.study_report import samples_of
     from assay.files.locks import working_in
+    from assay.fleet.joined import JOINED_FILE
     from assay.records.audit import AUDIT_FILE, read_audit
     from assay.records.choice import Constraints, write_choice
     from assay.records.results import RESULTS_FILE, read_results
@@ -79,13 +90,18 @@ def choose(
         runtimes=runtime or [],
         licences=licence or [],
     )
+    if (study / JOINED_FILE).is_file():
+        if price is not None:
+            raise typer.BadParameter("joined runs are of several machines: --prices names what each kind costs")
+        _over_kinds(study, constraints, _objective(objective), prices, one_process=one_process, as_json=as_json)
+        return
     results, audit = read_results(study / RESULTS_FILE), read_audit(study / AUDIT_FILE)
     found = core.choose(
         results,
         audit,
         constraints,
         _objective(objective),
-        price,
+        _price(results, price, prices),
         samples=samples_of(study, results),
         one_process=one_process,
     )
@@ -97,6 +113,57 @@ def choose(
         print_lines(render(found, everything=everything))
     if not found.answer:
         raise typer.Exit(1)
+
+
+def _over_kinds(
+    folder: Path,
+    constraints: Constraints,
+    objective: Objective,
+    prices: Path | None,
+    *,
+    one_process: bool,
+    as_json: bool,
+) -> None:
+    """The same of joined runs."""
+    from assay.bench.fleet.choosing import choose_over_kinds
+    from assay.bench.fleet.runs import read_run
+    from assay.bench.fleet.words import choice_in_words
+    from assay.files.locks import working_in
+    from assay.fleet.choice import KIND_CHOICE_FILE
+    from assay.fleet.joined import RUNS, read_joined
+    from assay.fleet.prices import read_prices
+    from assay.store import write_atomically
+
+    joined = read_joined(folder)
+    runs = {run.name: read_run(folder / RUNS / run.name) for run in joined.runs}
+    given = read_prices(prices) if prices else None
+    found = choose_over_kinds(joined, runs, constraints, objective, given, one_process=one_process)
+    with working_in(folder):
+        write_atomically(folder / KIND_CHOICE_FILE, found.model_dump_json(indent=1).encode())
+    if as_json:
+        print_json(found)
+    else:
+        print_lines("\n".join(map(printable, choice_in_words(found))))
+    if not found.cell:
+        raise typer.Exit(1)
+
+
+def _price(results: Results, price: float | None, prices: Path | None) -> float | None:
+    """What an hour of the results' machine costs, as it was said or as a file has it."""
+    if price is not None or prices is None:
+        return price
+    from assay.errors import InputError
+    from assay.fleet.kind import kind_in
+    from assay.fleet.prices import read_prices
+
+    kind = kind_in(results.environment)
+    found = read_prices(prices).of(kind)
+    if found is None:
+        raise InputError(
+            f"{prices} has no price of this machine",
+            expected=f"one of {' or '.join(filter(None, (kind.instance_type, kind.key[:6])))}",
+        )
+    return found
 
 
 def render(choice: Choice, *, everything: bool = False) -> str:

@@ -17,6 +17,7 @@ from assay.bench.cli.compare import compare
 from assay.bench.cli.data import data_app
 from assay.bench.cli.deploy import deploy
 from assay.bench.cli.failures import check_names, flush, told_of
+from assay.bench.cli.fleet import join
 from assay.bench.cli.listing import list_names
 from assay.bench.cli.options import ARTIFACTS, Again, DataRoot, Json, Out, Set, Trust, say_trust
 from assay.bench.cli.selfcheck import selfcheck
@@ -276,6 +277,7 @@ PANELS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
         (attribute, "assay attribute studies/quick.toml"),
         (report, "assay report artifacts/quick"),
         (compare, "assay compare artifacts/before artifacts/after --markdown comment.md"),
+        (join, "assay join machine-a/quick machine-b/quick --out artifacts/joined --prices prices.toml"),
     ),
     "Deploy": (
         (deploy, "assay deploy artifacts/quick --out deployment"),

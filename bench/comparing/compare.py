@@ -143,7 +143,7 @@ def compare_runs(base: Side, new: Side, *, allowed: Collection[str] = (), thresh
         threshold=threshold,
         allowed=[f"{name}: {one}, {other}" for name, (one, other) in found.items()],
         machine_unsure=_machine_unsure(base.results, new.results),
-        versions=changed_versions(_packages(base.results), _packages(new.results)),
+        versions=changed_versions(packages_of(base.results), packages_of(new.results)),
         changes=changes_of(pairs, threshold),
         only_in_base=[cell.name for cell in base.results.cells if cell.framework and cell.name not in ours],
         only_in_new=[cell.name for cell in new.results.cells if cell.framework and cell.name not in theirs],
@@ -156,7 +156,7 @@ def changes_of(pairs: Sequence[CellPair], threshold: float) -> list[Change]:
     A regression is a slowdown shown to exceed the threshold: the one-sided test that it does not is rejected at 5 %
     over the whole family.
     """
-    judged = [pair for pair in pairs if pair.ratio and not _broken(pair.base) and not _broken(pair.new)]
+    judged = [pair for pair in pairs if pair.ratio and not why_no_time(pair.base) and not why_no_time(pair.new)]
     ratios = [pair.ratio for pair in judged if pair.ratio]
     verdicts = judge(ratios, margin=threshold)
     beyond = holm([slower_p_value(ratio, threshold) for ratio in ratios])
@@ -175,7 +175,7 @@ def changes_of(pairs: Sequence[CellPair], threshold: float) -> list[Change]:
 
 def _unjudged(pair: CellPair) -> Change:
     """Return the change for a pair in which a side has no time that counts."""
-    before, after = _broken(pair.base), _broken(pair.new)
+    before, after = why_no_time(pair.base), why_no_time(pair.new)
     times = {"name": pair.new.name, "base_ms": _median_ms(pair.base), "new_ms": _median_ms(pair.new)}
     if before:
         return Change.model_validate({**times, "verdict": "not judged", "reason": f"in base: {before}"})
@@ -189,7 +189,7 @@ def _unjudged(pair: CellPair) -> Change:
     return Change.model_validate({**times, "verdict": "not judged", "reason": "one of the two has no samples"})
 
 
-def _broken(cell: Cell) -> str:
+def why_no_time(cell: Cell) -> str:
     """Return why a cell's time does not count, or "" where it does."""
     if cell.status != "ok" or cell.host is None:
         return f"{cell.status}: {cell.reason}"
@@ -305,7 +305,7 @@ def _machine_unsure(base: Results, new: Results) -> str:
     return f"{named} no more of the machine than its name, {sides[masked[0]].name}, which may be that of many"
 
 
-def _packages(results: Results) -> dict[str, str]:
+def packages_of(results: Results) -> dict[str, str]:
     packages = results.environment.get("packages")
     return {name: str(version) for name, version in packages.items()} if isinstance(packages, dict) else {}
 

@@ -26,7 +26,7 @@ from assay.fingerprint import fingerprint_in
 from assay.records.results import Results
 from assay.texts import markdown, markdown_fence, printable
 
-TEMPLATES = ("base.html", "page.html", "audit.html", "blocks.html", "page.md")
+TEMPLATES = ("base.html", "page.html", "audit.html", "joined.html", "blocks.html", "page.md")
 OPEN_TO_THE_PAGE = "window.vegaEmbed = vegaEmbed;"
 POLICY = (
     "default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "

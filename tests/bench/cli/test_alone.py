@@ -29,7 +29,7 @@ COMMANDS = {
 }
 
 TIMES_NOTHING = {
-    "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names",
+    "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names", "join",
 }  # fmt: skip
 """Commands that compare numbers, read results, or make what is timed later: no time of theirs is a result."""
 

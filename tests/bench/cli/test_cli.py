@@ -35,6 +35,7 @@ COMMANDS = (
     "selfcheck",
     "audit",
     "compare",
+    "join",
     "choose",
     "deploy",
     "model",
