@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -258,6 +258,16 @@ def may_end_otherwise(artifact: Artifact) -> bool:
     return bool(artifact.manifest.facts.get(TRY_AGAIN))
 
 
+class SharingTier(Protocol):
+    """Where machines share artifacts, see `assay.fleet.tier`."""
+
+    def fetch(self, kind: str, key: str, folder: Path) -> Manifest | None:
+        """Copy an artifact's files into an empty folder, verified; None where there is no such artifact."""
+
+    def offer(self, artifact: Artifact) -> Manifest:
+        """Share an artifact; the manifest that stands for it, which may be another machine's."""
+
+
 @dataclass(frozen=True)
 class Store:
     """The artifacts below one folder; the only place where artifacts are found, and made if missing.
@@ -266,10 +276,12 @@ class Store:
         folder: the folder that holds a folder for each artifact.
         shared: whether several commands make artifacts here at the same time; each is then made by one of them while
             the others wait. Where one command works alone (`assay.files.locks.working_in`) there is nobody to wait for.
+        tier: where machines share artifacts: what this one lacks is taken from there, and what it makes is put there.
     """
 
     folder: Path
     shared: bool = False
+    tier: SharingTier | None = None
 
     def place(self, kind: str, inputs: Mapping[str, JsonValue], name: str, *, single: bool = False) -> Path:
         """Return the folder of an artifact, whether it exists or not; arguments are those of `kept`."""
@@ -317,11 +329,46 @@ class Store:
             found = None if anew is True else find_artifact(place, kind, inputs)
             return None if found is None or (callable(anew) and anew(found)) else found
 
-        if not self.shared:
-            return usable() or write_artifact(place, kind, inputs, made_by=made_by or {}, fill=fill)
+        def made() -> Artifact:
+            fetched = None if anew is True else self._fetched(place, kind, inputs)
+            return fetched or self._shared(write_artifact(place, kind, inputs, made_by=made_by or {}, fill=fill))
+
         found = usable()
         if found:
-            return found
+            return self._as_shared(found)
+        if not self.shared:
+            return made()
         with in_turn(lock_beside(place)):
             remove_left_overs(place.parent, temporary_prefix(place))
-            return usable() or write_artifact(place, kind, inputs, made_by=made_by or {}, fill=fill)
+            return usable() or made()
+
+    def _fetched(self, place: Path, kind: str, inputs: Mapping[str, JsonValue]) -> Artifact | None:
+        """The artifact as another machine has made it."""
+        if self.tier is None:
+            return None
+        with reporting_disk_errors(place), folder_beside(place) as work:
+            manifest = self.tier.fetch(kind, artifact_key(kind, inputs), work)
+            if manifest is None:
+                return None
+            write_atomically(work / MANIFEST, manifest.model_dump_json(indent=2).encode())
+            put_in_place(work, place)
+        return Artifact(folder=place, manifest=manifest)
+
+    def _shared(self, made: Artifact) -> Artifact:
+        """What was made just now, or what another machine has made of the same inputs and shared before."""
+        if self.tier is None or self.tier.offer(made).files == made.manifest.files:
+            return made
+        return self._fetched(made.folder, made.manifest.kind, made.manifest.inputs) or made
+
+    def _as_shared(self, found: Artifact) -> Artifact:
+        """
+        Raises:
+            ArtifactError: machines share another content of it: what was made of either would be mixed up.
+        """
+        if self.tier is not None and self.tier.offer(found).files != found.manifest.files:
+            raise ArtifactError(
+                f"{found.folder} is not what the shared store has of the same inputs",
+                expected="one content for all machines: two trainings, say, end with other weights",
+                remedy="Work in a folder that has none of it yet (--out), or with another store",
+            )
+        return found

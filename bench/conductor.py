@@ -4,6 +4,7 @@ stage finds what an earlier run finished and does only the rest, so a study stop
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -15,38 +16,51 @@ from assay.bench.stages.attribute import attribute_stage
 from assay.bench.stages.instances import instances_stage
 from assay.bench.stages.results import Heading, file_results
 from assay.bench.stages.roofline import roofline
-from assay.bench.stages.time import export_all, groups_of, time_all
+from assay.bench.stages.time import export_all, groups_of, names_of_groups, time_all
 from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.tasks.task import task_of_images
 from assay.bench.words.progress import Narrator
+from assay.errors import unknown_name
 from assay.records.results import Results
+from assay.store import SharingTier
 from assay.study import Study
 
 
 def run_study(
-    study: Study, folder: Path, cache: Path, narrator: Narrator, *, host: Host = LOCAL, again: bool = False
+    study: Study,
+    folder: Path,
+    cache: Path,
+    narrator: Narrator,
+    *,
+    host: Host = LOCAL,
+    again: bool = False,
+    tier: SharingTier | None = None,
+    groups: tuple[str, ...] = (),
 ) -> Results:
     """Run a whole study, or the rest of it, and write its results and samples into its folder.
 
     Args:
         host: the host on which it is measured.
         again: whether to time everything once more, whatever an earlier run has finished.
+        tier: where machines share what they make.
+        groups: names of the groups that are timed; all where there is none.
 
     Raises:
         AssayError: bad input, missing software, or a training that failed. A failing export or runtime costs its
             own record only.
     """
-    run = Run(study, folder.resolve(), cache.resolve(), narrator, host, again)
+    check_groups(study, groups)
+    run = Run(study, folder.resolve(), cache.resolve(), narrator, host, again, tier=tier, groups=groups)
     check_machine(study, host)
     with narrator.showing():
         trainings, parity = train_all(run)
         subjects = choose_subjects(run, trainings)
         exports = export_all(run, subjects)
-        groups = groups_of(run, subjects, exports)
-        measured, cells = time_all(run, subjects, groups, exports)
-        instances = instances_stage(run, groups, cells)
+        timed = groups_of(run, subjects, exports)
+        measured, cells = time_all(run, subjects, timed, exports)
+        instances = instances_stage(run, timed, cells)
         works, ceilings, bounds = roofline(run, exports, cells)
-        attributed = attribute_stage(run, groups, cells)
+        attributed = attribute_stage(run, timed, cells)
         heading = Heading(
             kind="study",
             study=study.name,
@@ -67,6 +81,17 @@ def run_study(
         }
         with run.stage("results", "Results"):
             return file_results(run, heading, exports, measured, cells, attributed, further)
+
+
+def check_groups(study: Study, groups: Iterable[str]) -> None:
+    """
+    Raises:
+        InputError: the study has no group of one of these names.
+    """
+    known = names_of_groups(study)
+    for name in groups:
+        if name not in known:
+            raise unknown_name("group of the study", name, known)
 
 
 def check_machine(study: Study, host: Host) -> None:

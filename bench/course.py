@@ -13,7 +13,12 @@ from assay.export.reference.reference import CPU_ONLY
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.running import run_job
 from assay.steps import Limit
-from assay.store import Store
+from assay.store import SharingTier, Store
+
+SHARED_ROOMS = frozenset({"images", "weights", "onnx", "references", "trials", "programs"})
+"""What is the same wherever it was made, as its key has all that it depends on. Times, and what is told of a machine,
+stay on it.
+"""
 
 
 class Course:
@@ -24,16 +29,18 @@ class Course:
         narrator: reports the progress.
         host: the host on which it is measured.
         seconds: time that each stage took in this session.
+        tier: where machines share what they make; None where this one is alone.
     """
 
     folder: Path
     narrator: Narrator
     host: Host
     seconds: dict[str, float]
+    tier: SharingTier | None = None
 
     def store(self, room: str) -> Store:
         """Return the store in one of its folders: "weights", "onnx", "references", "units", "attribution", ..."""
-        return Store(self.folder / room)
+        return Store(self.folder / room, tier=self.tier if room in SHARED_ROOMS else None)
 
     def ask(self, job: Job[Asked, Answered], request: Asked, log: Path, limit: Limit, *answers: Path) -> Answered:
         """Run a job on a model and return its answer; a user's model is run in its box.

@@ -14,7 +14,7 @@ from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.errors import DataError
 from assay.spec import ModelSpec
-from assay.store import Artifact, Fill
+from assay.store import Artifact, Fill, SharingTier
 from assay.study import ModelSection, Study
 from assay.train.batches import normalise
 from assay.train.built import BuiltModel
@@ -35,6 +35,7 @@ class Run(Course):
         study: the study.
         cache: folder of decoded images, shared by studies.
         again: whether results timed by an earlier run are timed once more.
+        groups: names of the groups that are timed here, where others are timed elsewhere; all where there is none.
     """
 
     study: Study
@@ -44,6 +45,8 @@ class Run(Course):
     host: Host = LOCAL
     again: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    tier: SharingTier | None = None
+    groups: tuple[str, ...] = ()
     _request: DataRequest | None = None
 
     @property

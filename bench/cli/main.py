@@ -19,7 +19,18 @@ from assay.bench.cli.deploy import deploy
 from assay.bench.cli.failures import check_names, flush, told_of
 from assay.bench.cli.fleet import join
 from assay.bench.cli.listing import list_names
-from assay.bench.cli.options import ARTIFACTS, Again, DataRoot, Json, Out, Set, Trust, say_trust
+from assay.bench.cli.options import (
+    ARTIFACTS,
+    Again,
+    DataRoot,
+    Json,
+    Out,
+    Set,
+    SharedStore,
+    Trust,
+    say_trust,
+    tier_at,
+)
 from assay.bench.cli.selfcheck import selfcheck
 from assay.bench.cli.serve import load, serve, verify_server
 from assay.bench.cli.stopping import Stopped, listen, no_more
@@ -70,6 +81,7 @@ def run(
     changes: Set = None,
     data_root: DataRoot = None,
     again: Again = False,
+    store: SharedStore = None,
     as_json: Json = False,
 ) -> None:
     """Train, export, time and report: the whole study, or what is left of it."""
@@ -81,9 +93,9 @@ def run(
     from assay.files.locks import working_in
 
     loaded = _study(study, changes, data_root)
-    folder = out / loaded.name
+    folder, tier = out / loaded.name, tier_at(store)
     with working_in(folder), alone_on_this_machine():
-        results = run_study(loaded, folder, out / "data", Narrator(), again=again)
+        results = run_study(loaded, folder, out / "data", Narrator(), again=again, tier=tier)
         files = report_of(folder, results, folder / "report")
     if as_json:
         print_json(results)
@@ -95,13 +107,18 @@ def run(
 
 
 def train(
-    study: StudyFile, out: Out = ARTIFACTS, changes: Set = None, data_root: DataRoot = None, as_json: Json = False
+    study: StudyFile,
+    out: Out = ARTIFACTS,
+    changes: Set = None,
+    data_root: DataRoot = None,
+    store: SharedStore = None,
+    as_json: Json = False,
 ) -> None:
     """Train a study's models in its frameworks, and measure training parity."""
     from assay.bench.stages.train import train_all
     from assay.files.locks import working_in
 
-    current = _run(study, changes, out, data_root)
+    current = _run(study, changes, out, data_root, store)
     with working_in(current.folder), current.narrator.showing():
         trainings, parity = train_all(current)
     if as_json:
@@ -119,6 +136,7 @@ def export(
     out: Out = ARTIFACTS,
     changes: Set = None,
     data_root: DataRoot = None,
+    store: SharedStore = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -133,7 +151,7 @@ def export(
     from assay.bench.stages.train import choose_subjects, train_all
     from assay.files.locks import working_in
 
-    current = _run(study, changes, out, data_root)
+    current = _run(study, changes, out, data_root, store)
     with working_in(current.folder), current.narrator.showing():
         trainings, _ = train_all(current)
         exports = export_all(current, choose_subjects(current, trainings))
@@ -149,6 +167,11 @@ def bench(
     changes: Set = None,
     data_root: DataRoot = None,
     again: Again = False,
+    group: Annotated[
+        list[str] | None,
+        typer.Option("--group", metavar="NAME", help="Time this group alone, bloodnet/28/t1; can be repeated."),
+    ] = None,
+    store: SharedStore = None,
     as_json: Json = False,
 ) -> None:
     """Time a study's runtimes and write its results, without a report."""
@@ -158,8 +181,9 @@ def bench(
     from assay.files.locks import working_in
 
     loaded = _study(study, changes, data_root)
-    with working_in(out / loaded.name), alone_on_this_machine():
-        results = run_study(loaded, out / loaded.name, out / "data", Narrator(), again=again)
+    folder, tier, groups = out / loaded.name, tier_at(store), tuple(group or ())
+    with working_in(folder), alone_on_this_machine():
+        results = run_study(loaded, folder, out / "data", Narrator(), again=again, tier=tier, groups=groups)
     if as_json:
         print_json(results)
     _end(unanswered(results))
@@ -242,12 +266,13 @@ def _study(path: Path, changes: list[str] | None, data_root: Path | None) -> Stu
     return study.model_copy(update={"data": study.data.model_copy(update={"root": data_root})})
 
 
-def _run(path: Path, changes: list[str] | None, out: Path, data_root: Path | None) -> Run:
+def _run(path: Path, changes: list[str] | None, out: Path, data_root: Path | None, store: str | None) -> Run:
     from assay.bench.run import Run
     from assay.bench.words.progress import Narrator
 
     study = _study(path, changes, data_root)
-    return Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator())
+    tier = tier_at(store)
+    return Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator(), tier=tier)
 
 
 def _inspect(path: Path, *, as_json: bool, trusted: bool) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from assay.store import SharingTier
 
 ARTIFACTS = Path("artifacts")
 """The default folder for everything that is made."""
@@ -21,6 +24,14 @@ DataRoot = Annotated[
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Run the model outside of its box: with your variables, network, files, no limits."),
+]
+SharedStore = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="A folder or bucket (s3://, gs://, az://) where machines share weights and files; trust its writers.",
+    ),
 ]
 Again = Annotated[
     bool, typer.Option("--again", help="Time everything once more, whatever an earlier run has finished.")
@@ -39,6 +50,16 @@ Without = Annotated[
     typer.Option("--without", metavar="OUTPUT", help="Leave this output out; can be repeated."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+
+def tier_at(url: str | None) -> SharingTier | None:
+    """The shared tier of the store that `--store` names."""
+    if url is None:
+        return None
+    from assay.fleet.shelf import shelf_at
+    from assay.fleet.tier import SharedTier
+
+    return SharedTier(shelf_at(url))
 
 
 def say_trust(trusted: bool) -> None:

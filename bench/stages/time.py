@@ -31,6 +31,7 @@ from assay.records.results import Cell, Export
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.spec import Settings
 from assay.store import Store
+from assay.study import Study
 
 
 def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
@@ -127,8 +128,27 @@ def time_all(
 
 
 def groups_of(run: Run, subjects: list[TrainedModel], exports: list[Export]) -> list[Group]:
-    """Return all runtimes of the study on each subject, for each thread count."""
-    return [_group(run, subject, exports, threads) for threads in run.study.bench.threads for subject in subjects]
+    """Return all runtimes on each subject, for each thread count, of the groups that are timed here."""
+    return [
+        _group(run, subject, exports, threads)
+        for threads in run.study.bench.threads
+        for subject in subjects
+        if not run.groups or _name_of_group(subject.spec.architecture, subject.spec.size, threads) in run.groups
+    ]
+
+
+def names_of_groups(study: Study) -> list[str]:
+    """Return the names of a study's groups, in the order in which they are timed."""
+    return [
+        _name_of_group(model.architecture, size, threads)
+        for threads in study.bench.threads
+        for model in study.models
+        for size in model.sizes
+    ]
+
+
+def _name_of_group(architecture: str, size: int, threads: int) -> str:
+    return f"{architecture}/{size}/t{threads}"
 
 
 def time_groups(
@@ -145,7 +165,7 @@ def time_groups(
         processes_of_slower=0 if _in_two_environments(groups) else bench.processes_of_slower or 0,
     )
 
-    of_group = list(zip(groups, subjects * len(bench.threads), strict=True))
+    of_group = [(group, one) for group in groups for one in subjects if _is_of(group, one)]
 
     def compare(measured: Measurements) -> Compared:
         judges = {subject.key: _judge(run, subject) for subject in subjects}
@@ -155,6 +175,10 @@ def time_groups(
 
     keys = {group.name: subject.key for group, subject in of_group}
     return measured_cells(run, groups, budget, units, keys, compare, again=run.again)
+
+
+def _is_of(group: Group, subject: TrainedModel) -> bool:
+    return group.name == _name_of_group(subject.spec.architecture, subject.spec.size, group.settings.threads)
 
 
 def _in_two_environments(groups: Iterable[Group]) -> bool:
@@ -177,7 +201,7 @@ def _group(run: Run, subject: TrainedModel, exports: list[Export], threads: int)
     ]
     candidates, refused = programs_of(run, subject, wanted)
     return Group(
-        name=f"{spec.architecture}/{spec.size}/t{threads}",
+        name=_name_of_group(spec.architecture, spec.size, threads),
         candidates=candidates,
         batches=tuple(sorted(run.study.bench.batches)),
         settings=Settings(threads, run.host.cores()[-threads:], run.study.bench.device),
