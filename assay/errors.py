@@ -26,9 +26,9 @@ class AssayError(Exception):
 
     Args:
         what: the file, option or value concerned, and what is wrong with it.
-        expected: what would have been right.
-        found: what was there instead.
-        remedy: what the reader can do.
+        expected: the value that would have been right.
+        found: the value there instead.
+        remedy: advice to the reader.
     """
 
     exit_code: ClassVar[int] = 2

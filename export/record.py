@@ -75,7 +75,7 @@ class Judged(Record):
         file_is_right: whether a runtime is wrong and not the file, which is then timed while each runtime is judged by
             its own numbers.
         undecided: whether nobody can say who is wrong.
-        wrong_in, right_in: who is wrong, and who computes it correctly; see `assay.numerics.guilt`.
+        wrong_in, right_in: the culprit, and the witness that computes it correctly; see `assay.numerics.guilt`.
     """
 
     agreement: list[Agreement]

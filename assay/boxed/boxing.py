@@ -79,7 +79,7 @@ def environment_for(box: Box | None, given: Mapping[str, str], own: dict[str, st
 
     Args:
         given: the conductor's.
-        own: what the caller sets for this job.
+        own: variables set by the caller for this job.
         scratch: the job's own folder.
     """
     boxed = box is not None and not box.trusted

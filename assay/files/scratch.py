@@ -48,7 +48,7 @@ def held_folder(place: Path, prefix: str) -> Iterator[Path]:
     before.
 
     Args:
-        prefix: that no finished thing in `place` begins with.
+        prefix: prefix that no finished thing in `place` has.
 
     Raises:
         OSError: the place cannot be written.

@@ -42,7 +42,7 @@ class Guilt:
         file: whether the file is right; "undecided" where nothing shows it, as where no witness runs the file.
         said: a sentence on who is wrong and what shows it; "" where nobody is.
         wrong: witnesses that are wrong about a right file.
-        right: of the witnesses that agree, the one that changes the file least; "" where none agrees.
+        right: the agreeing witness that changes the file least; "" where none agrees.
     """
 
     file: Literal["right", "wrong", "undecided"]

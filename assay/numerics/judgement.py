@@ -59,7 +59,7 @@ class Judgement(Record):
 
     Attributes:
         output: name of the output whose numbers are the decisions, or decide.
-        against: what the decisions are compared with, in words.
+        against: description of the decisions compared with.
         records: number of records judged.
         qualities: measures of right decisions; empty where there are no labels.
         left_out: number of decisions without a label, which enter no quality.

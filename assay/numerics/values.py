@@ -146,7 +146,7 @@ def settled(reference: Array, found: Array) -> Settled:
     for +inf, so that no class changes, and 0 for NaN.
 
     Args:
-        reference, found: of one shape and any floating type.
+        reference, found: arrays of one shape and any floating type.
     """
     exact, other = _as_float64(reference), _as_float64(found)
     special = ~np.isfinite(exact)

@@ -22,7 +22,7 @@ class OperatorTime(Record):
         layer: the canonical layer it computes (see `assay.train.architectures`), or "" if unknown.
         aligned_by: how the layer was found: by its "name", by its "order" among the convolutions and products, or "".
         ms: its milliseconds in one call, with the operators it calls; as recorded, not corrected for the profiler.
-        share: of all operators' milliseconds together.
+        share: share of all operators' milliseconds together.
     """
 
     name: str

@@ -33,7 +33,7 @@ class Ran(Record):
     """The device and precision that a subject computed in, as a call showed them, besides those it was asked for.
 
     Attributes:
-        asked_device, asked_precision: what it was asked for, or "".
+        asked_device, asked_precision: those requested of it, or "".
         device: where it computed; "" where that could not be seen, with the reason in `unseen`.
         precision: precision of its numbers; where it could not be seen, what the runtime says of itself.
         computed_in: precision of its kernels, where a call showed something other than `precision`.

@@ -249,7 +249,7 @@ class Cell(Record):
             (`assay.infer.observing.observed`).
         computed_in: precision of its kernels, where a call showed something other than `precision`: a file in fp16 may
             be computed in fp32.
-        asked_device, asked_precision: what it was asked for; "" where it was not, as for a user's own model, and in
+        asked_device, asked_precision: those requested of it; "" where none was, as for a user's own model, and in
         older records. Deviations are in `invalid`.
         provenance: versions and settings that the worker reported.
         agreement: agreement of its outputs on the audited images with the float64 reference.

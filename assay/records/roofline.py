@@ -113,7 +113,7 @@ class Ceilings(Record):
     Attributes:
         gflop_s: 10^9 operations a second of a matrix product, by precision ("fp32", "bf16", "int8").
         bandwidths: bandwidths from the smallest cache to memory.
-        notes: what could not be measured, and why.
+        notes: failed measurements, with reasons.
     """
 
     threads: int

@@ -38,7 +38,7 @@ class PlantedComparisons(Record):
     Attributes:
         planted: how much slower it is, 0.03 for 3 %; 0 for identical runtimes.
         ratios: its time over the reference's, one interval for each comparison.
-        verdicts: what the instrument said about each.
+        verdicts: the instrument's verdict on each.
         processes: number of fresh processes behind each comparison.
     """
 
@@ -63,7 +63,7 @@ class SelfCheck(Record):
         machine: properties that a measurement's machine must share for the check to apply to it.
         seconds: how long it took.
         passed: whether every check passed.
-        advice: what would make the machine quieter.
+        advice: advice on making the machine quieter.
         design: design of every comparison; None in records from before 2026-11-27, where processes were added one by
             one.
         told: the smallest slowdown that a single comparison detects four times out of five, 0.03 for 3 %, by number of

@@ -147,7 +147,7 @@ def outcomes_of(comparisons: Iterable[Comparison], runners: Mapping[str, str]) -
     """Return whether every comparison of a runtime passed, by its name in `RUNNERS`.
 
     Args:
-        runners: that name for each subject; other subjects are left out.
+        runners: name of the runner for each subject; other subjects are left out.
     """
     found: dict[str, bool] = {}
     for one in comparisons:

@@ -42,7 +42,7 @@ class Decisions:
 
     Attributes:
         base, found: decisions of the two sides, (records, decisions).
-        excused: of the same shape: where `found` differs and the deciding values tie.
+        excused: places, in the same shape, where `found` differs and the deciding values tie.
     """
 
     base: Classes

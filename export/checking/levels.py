@@ -62,7 +62,7 @@ class Sentence:
 
     Attributes:
         reason: why the file may not be used, or what is wrong with it; "" where nothing is.
-        guilt: who is wrong.
+        guilt: the culprit.
     """
 
     reason: str

@@ -45,7 +45,7 @@ class Range:
     Attributes:
         least, most: limits in ordinary records, inclusive.
         far_least, far_most: limits in records at the edges.
-        why: what stopped the search, or "".
+        why: reason why the search stopped, or "".
     """
 
     least: int = 0

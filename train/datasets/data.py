@@ -77,9 +77,9 @@ class Dataset:
     Attributes:
         name: its name, "pbc", "bloodmnist" or "synthetic", never "auto".
         classes: class names in label order.
-        attribution: who made it; shown wherever its images or results appear.
+        attribution: its makers; shown wherever its images or results appear.
         licence: its licence.
-        notice: what a reader of any result must know (unofficial split, synthetic), or "".
+        notice: remark for readers of any result (unofficial split, synthetic), or "".
         content_hash: sha256 over images and labels of all splits.
     """
 

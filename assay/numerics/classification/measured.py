@@ -1,4 +1,4 @@
-"""What a classification makes of logits against a reference's: classes that change, and how right both sides are."""
+"""Classification by logits compared with a reference's: classes that change, and how right both sides are."""
 
 from __future__ import annotations
 
