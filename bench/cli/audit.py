@@ -53,7 +53,7 @@ def audit(
     strict_nan: Annotated[
         bool, typer.Option("--strict-nan", help="Fail also where a runtime's own ReLU or max-pooling loses NaN.")
     ] = False,
-    out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it an audit.")] = (
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results; each audit gets a folder in it.")] = (
         ARTIFACTS
     ),
     changes: Set = None,

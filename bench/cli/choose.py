@@ -29,20 +29,18 @@ def choose(
     ],
     objective: Annotated[str, typer.Option("--objective", help="latency, throughput or cost.")] = "latency",
     price: Annotated[
-        float | None, typer.Option("--price", help="What the machine costs for an hour, for the objective cost.")
+        float | None, typer.Option("--price", help="Price of the machine per hour, for the objective cost.")
     ] = None,
     prices: Annotated[
         Path | None,
-        typer.Option(
-            "--prices", metavar="PRICES.toml", help="The same from a file, by kind of machine; of joined runs for each."
-        ),
+        typer.Option("--prices", metavar="PRICES.toml", help="Prices per hour from a file, by kind of machine."),
     ] = None,
     quality: Annotated[
         float | None,
         typer.Option(
             "--accuracy",
             "--quality",
-            help="The least accuracy, or what the task measures in its place, 0.98 for 98 %; compared with the "
+            help="The least accuracy, or the task's measure in its place, 0.98 for 98 %; compared with the "
             "interval's lower end.",
         ),
     ] = None,
@@ -50,25 +48,29 @@ def choose(
         float | None, typer.Option("--p99", help="The most milliseconds of one call; compared with the upper bound.")
     ] = None,
     memory: Annotated[float | None, typer.Option("--memory", help="The most MiB of memory of the process.")] = None,
-    precision: Annotated[list[str] | None, typer.Option("--precision", help="Allowed; may be repeated.")] = None,
-    runtime: Annotated[list[str] | None, typer.Option("--runtime", help="Allowed; may be repeated.")] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option("--precision", help="Allowed precision; can be repeated.")
+    ] = None,
+    runtime: Annotated[list[str] | None, typer.Option("--runtime", help="Allowed runtime; can be repeated.")] = None,
     licence: Annotated[
         list[str] | None,
-        typer.Option("--licence", help="Allowed licences of all that a runtime imports; may be repeated."),
+        typer.Option("--licence", help="Allowed licences of everything that a runtime imports; can be repeated."),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Architecture, or architecture/size.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Images in a call.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Compute threads.")] = None,
     one_process: Annotated[
         bool,
-        typer.Option("--one-process", help="For the objective cost: one process has the machine, idle cores and all."),
+        typer.Option(
+            "--one-process", help="For the objective cost: one process has the whole machine, idle cores included."
+        ),
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Say of every cell why it was not chosen, and what else is on the front.")
+        bool, typer.Option("--all", help="Say for every cell why it was not chosen, and list the rest of the front.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Choose the best cell under constraints, and say why not the nearest others; exit 1 when none qualifies."""
+    """Choose the best cell under constraints, and say why runners-up were not chosen; exit 1 when none qualifies."""
     from assay.bench.choosing import choose as core
     from assay.bench.report.study_report import samples_of
     from assay.files.locks import working_in
@@ -124,7 +126,7 @@ def _over_kinds(
     one_process: bool,
     as_json: bool,
 ) -> None:
-    """The same of joined runs."""
+    """Do the same for joined runs."""
     from assay.bench.fleet.choosing import choose_over_kinds
     from assay.bench.fleet.runs import read_run
     from assay.bench.fleet.words import choice_in_words
@@ -149,7 +151,7 @@ def _over_kinds(
 
 
 def _price(results: Results, price: float | None, prices: Path | None) -> float | None:
-    """What an hour of the results' machine costs, as it was said or as a file has it."""
+    """Return the price of an hour of the results' machine, as given or as in a file."""
     if price is not None or prices is None:
         return price
     from assay.errors import InputError

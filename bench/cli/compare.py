@@ -29,14 +29,14 @@ def compare(
     allow: Annotated[
         str,
         typer.Option(
-            "--allow", help="Differences that are meant to be compared: threads,device,precision,data,weights,machine."
+            "--allow", help="Intended differences between the runs: threads,device,precision,data,weights,machine."
         ),
     ] = "",
     markdown: Annotated[
         Path | None, typer.Option("--markdown", help="Write a pull request comment to this file.")
     ] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
-    out: Annotated[Path, typer.Option("--out", help="With --env: folder for what the study makes.")] = ARTIFACTS,
+    out: Annotated[Path, typer.Option("--out", help="With --env: folder for the study's artifacts.")] = ARTIFACTS,
     changes: Set = None,
     data_root: Annotated[
         Path | None, typer.Option("--data-root", help="With --env: a PBC zip or folder, or a folder of .npz files.")

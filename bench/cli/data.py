@@ -43,7 +43,7 @@ def data_show(
     data_root: DataRoot = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is in a data set: counts, classes, licence, attribution."""
+    """Describe a data set: counts, classes, licence, attribution."""
     from assay.bench.words.progress import Narrator
     from assay.train.datasets.data import DataRequest, Facts, store_dataset
 

@@ -29,7 +29,7 @@ def deploy(
         ),
     ] = None,
     cell: Annotated[
-        str | None, typer.Option("--cell", help="The cell to deploy; what `assay choose` chose when not given.")
+        str | None, typer.Option("--cell", help="The cell to deploy; by default the one that `assay choose` chose.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="The deployment folder; STUDY_FOLDER/deployment by default.")
@@ -43,7 +43,8 @@ def deploy(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="The folder of stored data sets; the one beside the study by default.")
+        Path | None,
+        typer.Option("--data", help="The folder of stored data sets; the one next to the study by default."),
     ] = None,
     check: Annotated[Path | None, typer.Option("--check", help="Verify this deployment folder instead.")] = None,
     rollback: Annotated[
@@ -59,7 +60,7 @@ def deploy(
     ] = None,
     sign_with: Annotated[
         Path | None,
-        typer.Option("--sign-with", metavar="KEY.pem", help="Sign what is written with this private key."),
+        typer.Option("--sign-with", metavar="KEY.pem", help="Sign the deployment with this private key."),
     ] = None,
     signed_by: Annotated[
         Path | None,

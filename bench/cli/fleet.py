@@ -18,9 +18,9 @@ def join(
     out: Annotated[Path, typer.Option("--out", help="Folder for the joined results and their report.")],
     prices: Annotated[
         Path | None,
-        typer.Option("--prices", metavar="PRICES.toml", help="What an hour of each kind of machine costs."),
+        typer.Option("--prices", metavar="PRICES.toml", help="Price of an hour of each kind of machine."),
     ] = None,
-    allow: Annotated[str, typer.Option("--allow", help="Differences between the runs that are meant: packages.")] = "",
+    allow: Annotated[str, typer.Option("--allow", help="Intended differences between the runs: packages.")] = "",
     as_json: Json = False,
 ) -> None:
     """Join runs of one study from several machines: one report by kind of machine, with intervals over machines."""

@@ -29,7 +29,7 @@ def list_names(
     kind: Annotated[str, typer.Argument(metavar="KIND", help=f"What to list: {', '.join(NAMES_OF)}.")],
     as_json: Json = False,
 ) -> None:
-    """List what can be named in a study or an option: runtimes, exporters, architectures, datasets or extras."""
+    """List the names for a study or an option: runtimes, exporters, architectures, datasets or extras."""
     from rich.table import Table
 
     from assay.errors import unknown_name

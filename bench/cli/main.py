@@ -192,7 +192,7 @@ def bench(
 def attribute(
     study: StudyFile, out: Out = ARTIFACTS, changes: Set = None, data_root: DataRoot = None, as_json: Json = False
 ) -> None:
-    """Say where each runtime's time goes: kernels, framework, transfer. Runs what is left of the study before it."""
+    """Say where each runtime's time goes: kernels, framework, transfer. Runs the rest of the study first."""
     from assay.bench.conductor import run_study
     from assay.bench.judging.answers import unanswered
     from assay.bench.words.attribution import render

@@ -17,13 +17,13 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the study: bench.batches=[1,8]."),
 ]
-Out = Annotated[Path, typer.Option("--out", help="Folder for everything a study makes; one folder below it a study.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for everything that studies make; each gets a folder in it.")]
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
 ]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Run the model outside of its box: with your variables, network, files, no limits."),
+    typer.Option("--trust", help="Run the model outside its box: with your variables, network and files, unlimited."),
 ]
 SharedStore = Annotated[
     str | None,
@@ -53,7 +53,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 
 def tier_at(url: str | None) -> SharingTier | None:
-    """The shared tier of the store that `--store` names."""
+    """Return the shared tier of the store that `--store` names."""
     if url is None:
         return None
     from assay.fleet.shelf import shelf_at

@@ -21,7 +21,7 @@ def selfcheck(
     blocks: Annotated[int, typer.Option("--blocks", min=1, help="Most interleaved blocks in one process.")] = 4,
     as_json: Json = False,
 ) -> None:
-    """Measure the instrument itself on this machine: timer, floor, false alarms, what is told, attribution."""
+    """Measure the instrument itself on this machine: timer, floor, false alarms, detectable slowdowns, attribution."""
     from assay.bench.selfcheck.selfcheck import run_selfcheck, store_selfcheck
     from assay.bench.words.progress import Narrator
     from assay.bench.words.selfcheck import render

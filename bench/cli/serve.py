@@ -30,7 +30,7 @@ SignedBy = Annotated[
 
 TrustFile = Annotated[
     bool,
-    typer.Option("--trust", help="Open the model's file though it is code, or could act: of a maker you trust alone."),
+    typer.Option("--trust", help="Open the model's file even if it is code or could act: only from makers you trust."),
 ]
 
 
@@ -61,7 +61,7 @@ def serve(
     trust: TrustFile = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
 ) -> None:
-    """Serve a deployment with the Triton server, and follow the folder when another version is to serve."""
+    """Serve a deployment with the Triton server, and change to another version when the folder names one."""
     from assay.bench.serving.serve import cores_for, serving
     from assay.bench.words.progress import Narrator
     from assay.infer.server.ports import check_host, choose_ports
@@ -105,7 +105,7 @@ def serve(
     tell({"event": "stopped"})
 
 
-Url = Annotated[str, typer.Argument(metavar="URL", help="Address of the server's HTTP, such as http://127.0.0.1:8000.")]
+Url = Annotated[str, typer.Argument(metavar="URL", help="HTTP address of the server, such as http://127.0.0.1:8000.")]
 DeploymentFolder = Annotated[Path, typer.Option("--deployment", help="The folder written by `assay deploy`.")]
 Grpc = Annotated[str | None, typer.Option("--grpc", help="HOST:PORT of gRPC; by default the port after that of HTTP.")]
 Images = Annotated[
@@ -125,7 +125,7 @@ def verify_server(
     signed_by: SignedBy = None,
     as_json: Json = False,
 ) -> None:
-    """Ask a server about all that was audited and compare every answer; exit 1 when one differs."""
+    """Ask a server for every audited answer again, and compare both; exit 1 when one differs."""
     from assay.bench.serving.audited import target_of
     from assay.bench.serving.verify import verify
     from assay.bench.words.serving import render_verification
@@ -156,7 +156,7 @@ def load(
             "--processes",
             min=2,
             max=50,
-            help="Fresh client processes of each measurement; more for what the server costs.",
+            help="Fresh client processes of each measurement; more for the server's cost.",
         ),
     ] = 3,
     clients: Annotated[
@@ -173,11 +173,11 @@ def load(
     data_root: DataRoot = None,
     trust: TrustFile = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for load.json; a study's folder has it in its report.")
+        Path | None, typer.Option("--out", help="Folder for load.json; in a study's folder its report shows it.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Load a server by closed loops and MLPerf LoadGen, and measure what it costs; exit 1 when a number is INVALID."""
+    """Load a server with closed loops and MLPerf LoadGen, and measure its cost; exit 1 when a number is INVALID."""
     from assay.bench.serving.audited import target_of
     from assay.bench.serving.client import LoadPlan
     from assay.bench.serving.load import measure_load

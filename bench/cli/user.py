@@ -46,7 +46,7 @@ def compare_model(
         str,
         typer.Option(
             "--task",
-            help=f"How answers are judged beyond their numbers: {', '.join(TASKS)}; {PLAIN_TASK} if not given.",
+            help=f"How answers are judged apart from their numbers: {', '.join(TASKS)}; {PLAIN_TASK} if not given.",
         ),
     ] = PLAIN_TASK,
     labels: Annotated[
@@ -59,7 +59,7 @@ def compare_model(
         float | None,
         typer.Option(
             "--threshold",
-            help="For an output with one number a record or pixel: what lies above this is class 1; 0 for logits, 0.5 "
+            help="For an output with one number a record or pixel: numbers above this mean class 1; 0 for logits, 0.5 "
             "for probabilities.",
         ),
     ] = None,
@@ -81,7 +81,7 @@ def compare_model(
         typer.Option(
             "--precision",
             metavar="PRECISION",
-            help="Make every right ONNX file in int8 or fp16 too, several times for both; int8 needs --inputs.",
+            help="Make every correct ONNX file in int8 or fp16 too; can be repeated; int8 needs --inputs.",
         ),
     ] = None,
     mixed_minutes: Annotated[
@@ -89,8 +89,8 @@ def compare_model(
         typer.Option(
             "--mixed-minutes",
             min=0,
-            help="With --precision int8: how long to look for the layers of each file that has to keep some in fp32; "
-            "5 if not given, 0 for not at all.",
+            help="With --precision int8: minutes of search for the layers that a failing file has to keep in fp32; "
+            "5 if not given, 0 for no search.",
         ),
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Compute threads of every runtime.")] = 1,
@@ -105,7 +105,7 @@ def compare_model(
         ),
     ] = 0.02,
     opset: Annotated[int, typer.Option("--opset", min=13, max=24, help="The ONNX operator set asked for.")] = 18,
-    out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it a model.")] = (
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results; each model gets a folder in it.")] = (
         ARTIFACTS
     ),
     call_limit: CallLimit = None,
