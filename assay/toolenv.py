@@ -14,12 +14,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from assay.errors import NotInstalledError, installed_by
 from assay.files.disk import disk_error_in
 from assay.files.locks import in_turn
+from assay.jobs.process import end_with_the_rest
 from assay.pins import Pin, read_pins
 from assay.store import reporting_disk_errors, write_atomically
 
@@ -30,6 +32,7 @@ CACHE_VARIABLE = "ASSAY_CACHE"
 COMPLETE = "assay-complete.txt"
 LIST = "assay-packages.txt"
 UV_LINES_SHOWN = 6
+TURN_SECONDS = 0.2
 VENV_SECONDS, SYNC_SECONDS = 180.0, 1800.0
 """Limits for uv, far longer than a slow machine and a slow network need; a uv that would wait for ever is stopped."""
 
@@ -153,8 +156,8 @@ def _run(command: list[str], limit_seconds: float) -> None:
         start_new_session=True,
     ) as process:
         try:
-            said = process.communicate(timeout=limit_seconds)[1].decode("utf-8", "replace")
-        except subprocess.TimeoutExpired:
+            said = _said(process, time.monotonic() + limit_seconds)
+        except TimeoutError:
             raise _failure(command, f"had not ended after {limit_seconds:.0f} s and was stopped", "") from None
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # what it started has ended, too
@@ -162,6 +165,21 @@ def _run(command: list[str], limit_seconds: float) -> None:
     if process.returncode != 0:
         failure = _failure(command, f"ended with status {process.returncode}", said)
         raise disk_error_in(failure) or failure
+
+
+def _said(process: subprocess.Popen[bytes], deadline: float) -> str:
+    """What it says until its end; it is left where everything that goes on is being ended.
+
+    Raises:
+        TimeoutError: it has not ended until then.
+    """
+    while True:
+        end_with_the_rest()
+        try:
+            return process.communicate(timeout=TURN_SECONDS)[1].decode("utf-8", "replace")
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > deadline:
+                raise TimeoutError from None
 
 
 def _failure(command: list[str], how: str, said: str) -> NotInstalledError:

@@ -5,12 +5,13 @@ stage finds what an earlier run finished and does only the rest, so a study stop
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from assay.bench.machine.host import LOCAL, Host, machine_facts
-from assay.bench.machine.machine import check_cores
+from assay.bench.machine.host import LOCAL, Host, with_frameworks
+from assay.bench.machine.machine import check_cores, probe_frameworks
 from assay.bench.run import Run
 from assay.bench.stages.attribute import attribute_stage
 from assay.bench.stages.instances import instances_stage
@@ -21,6 +22,8 @@ from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.tasks.task import task_of_images
 from assay.bench.words.progress import Narrator
 from assay.errors import unknown_name
+from assay.export.run import make_environments
+from assay.jobs.side_by_side import beside
 from assay.records.results import Results
 from assay.store import SharingTier
 from assay.study import Study
@@ -53,9 +56,11 @@ def run_study(
     run = Run(study, folder.resolve(), cache.resolve(), narrator, host, again, tier=tier, groups=groups)
     check_machine(study, host)
     with narrator.showing():
-        trainings, parity = train_all(run)
-        subjects = choose_subjects(run, trainings)
-        exports = export_all(run, subjects)
+        environments = partial(make_environments, study.export.exporters, run.store("onnx"))
+        with beside(environments), beside(partial(probe_frameworks, host)) as probed:
+            trainings, parity = train_all(run)
+            subjects = choose_subjects(run, trainings)
+            exports = export_all(run, subjects)
         timed = groups_of(run, subjects, exports)
         measured, cells = time_all(run, subjects, timed, exports)
         instances = instances_stage(run, timed, cells)
@@ -68,7 +73,7 @@ def run_study(
             title=study.title or study.name,
             settings=_settings(run),
             data=run.data(min(size for model in study.models for size in model.sizes))[1].summary,
-            environment=machine_facts(host),
+            environment=with_frameworks(host, probed.result()),
         )
         further = {
             "trainings": trainings,
@@ -77,7 +82,6 @@ def run_study(
             "ceilings": ceilings,
             "bounds": bounds,
             "instances": instances,
-            "seconds": run.seconds | {"timing, all sittings": measured.seconds},
         }
         with run.stage("results", "Results"):
             return file_results(run, heading, exports, measured, cells, attributed, further)

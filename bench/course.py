@@ -20,6 +20,9 @@ SHARED_ROOMS = frozenset({"images", "weights", "onnx", "references", "trials", "
 stay on it.
 """
 
+MOST_TOGETHER = 3
+"""Jobs at a time: more would wait for memory."""
+
 
 class Course:
     """A study or comparison under way.

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from pydantic import JsonValue
 
-from assay.bench.course import Course
+from assay.bench.course import MOST_TOGETHER, Course
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.errors import DataError
+from assay.jobs.host import Starter
+from assay.jobs.sharing import shared
+from assay.jobs.side_by_side import leave_if_ended
 from assay.spec import ModelSpec
 from assay.store import Artifact, Fill, SharingTier
 from assay.study import ModelSection, Study
 from assay.train.batches import normalise
 from assay.train.built import BuiltModel
-from assay.train.datasets.data import DataRequest, Dataset, open_dataset, resolve_auto, store_dataset
+from assay.train.datasets.data import DataRequest, Dataset, Progress, open_dataset, resolve_auto, store_dataset
 from assay.train.job import WEIGHTS_FILE
 
 SAMPLED_IMAGES = 64
-MOST_TOGETHER = 3
-"""Number of jobs at a time: more would wait for memory."""
 CALIBRATION_SEED = 0
 
 
@@ -48,6 +51,8 @@ class Run(Course):
     tier: SharingTier | None = None
     groups: tuple[str, ...] = ()
     _request: DataRequest | None = None
+    _data: dict[int, tuple[Artifact, Dataset]] = field(default_factory=dict)
+    _opening: dict[int, Lock] = field(default_factory=lambda: defaultdict(Lock))
 
     @property
     def together(self) -> int:
@@ -56,17 +61,36 @@ class Run(Course):
         """
         return min(len(self.host.cores()), MOST_TOGETHER)
 
+    def sharing(self, jobs: int) -> Starter:
+        """The host for so many jobs, of which several go on at a time: each has its part of the cores."""
+        return shared(self.host, len(self.host.cores()), min(jobs, self.together))
+
     def data(self, size: int) -> tuple[Artifact, Dataset]:
-        """Return the study's images at one size, stored and opened."""
-        if self._request is None:
-            wanted = self.study.data
-            request = DataRequest(
-                name=wanted.name, size=size, root=wanted.root, limit=wanted.limit, seed=wanted.seed, cache=self.cache
-            )
-            sizes = sorted({size for model in self.study.models for size in model.sizes})
-            self._request = resolve_auto(request, sizes, self.narrator.bar)
-        artifact = store_dataset(replace(self._request, size=size), self.narrator.bar)
+        """The study's images at one size, stored and opened.
+
+        They are held against their hashes once, for which all of them are read; several may ask at the same time.
+        """
+        with self._opening[size]:
+            if size not in self._data:
+                self._data[size] = self._opened(size)
+            return self._data[size]
+
+    def _opened(self, size: int) -> tuple[Artifact, Dataset]:
+        def progress(label: str, done: int, total: int) -> None:
+            leave_if_ended()
+            self.narrator.bar(label, done, total)
+
+        artifact = store_dataset(replace(self._wanted(progress), size=size), progress)
         return artifact, open_dataset(artifact.folder)
+
+    def _wanted(self, progress: Progress) -> DataRequest:
+        """The study's images at any size: of one data set, whichever it is."""
+        if self._request is None:
+            sizes = sorted({size for model in self.study.models for size in model.sizes})
+            asked, cache = self.study.data, self.cache
+            request = DataRequest(asked.name, sizes[0], asked.root, asked.limit, asked.seed, cache)
+            self._request = resolve_auto(request, sizes, progress)
+        return self._request
 
     def spec(self, model: ModelSection, size: int) -> ModelSpec:
         """Return the specification of the model at one size, for the study's images."""

@@ -5,7 +5,8 @@ nothing else; the files that it left are kept with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from assay import __version__, toolenv
-from assay.errors import ExportFailedError, FailedError, NotInstalledError, WorkerError
+from assay.errors import AssayError, ExportFailedError, FailedError, NotInstalledError, WorkerError
 from assay.export.checking.records import Against
 from assay.export.job import EXPORT, RouteRequest
 from assay.export.record import INSPECTION_FILE, MODEL_FILE, asked_for
@@ -91,17 +92,19 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
     task: str = TASK_OF_ARCHITECTURES,
     limit_seconds: float | None = None,
     host: Starter = HERE,
+    host_of: Callable[[str], Starter] | None = None,
 ) -> ExportJob:
     """Return an export of one of our architectures.
 
     Args:
         weights: folder of a weights artifact.
         images: .npy file of at least 32 real images as the model takes them: float32, normalised, NHWC.
-        references: store of reference outputs, shared by all exports.
-        task: task by which answers are judged, and variants in less than fp32 refused.
-        limit_seconds: limit for the export with its checks, not for making a tool environment; None for one in
-            proportion to the model's pace.
-        host: the host that runs the jobs.
+        references: where reference outputs are kept, shared by all exports.
+        task: how answers are judged; by its rule variants in less than fp32 are refused.
+        limit_seconds: for the export with its checks, not for making a tool environment; in proportion to what the
+            model took where it is None.
+        host: where the jobs run.
+        host_of: where a framework computes references, if that is told apart.
 
     Raises:
         InputError: the exporter is unknown, or weights or images cannot be used.
@@ -111,7 +114,8 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
     model = BuiltModel(spec=spec_of(artifact), weights=artifact.file(WEIGHTS_FILE), fingerprint=artifact.key)
 
     def computed(name: str, dtype: str, progress: Progress) -> Artifact:
-        return reference_artifact(ReferenceRequest(weights, images, name, dtype), references, progress, host=host)
+        where = host_of(name) if host_of else host
+        return reference_artifact(ReferenceRequest(weights, images, name, dtype), references, progress, host=where)
 
     def against(progress: Progress) -> Against:
         reference, native = computed("torch", "float64", progress), computed(framework, "float32", progress)
@@ -257,6 +261,17 @@ def make_environment(exporter: str, progress: Progress) -> None:
     environment = ENVIRONMENTS / f"{exporter}.txt"
     if environment.is_file():
         toolenv.ensure(exporter, environment, progress)
+
+
+def make_environments(exporters: Iterable[str], exports: Store) -> None:
+    """Make the tool environments of all routes by which nothing is exported yet, ahead of the first export.
+
+    One that cannot be made is left to that export, which says why.
+    """
+    for exporter in exporters:
+        if not any(exports.folder.glob(f"*-{exporter}-*/{MANIFEST}")):
+            with suppress(AssayError):
+                make_environment(exporter, _told_to_nobody)
 
 
 def route_versions(exporter: str) -> dict[str, str]:

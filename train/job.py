@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from assay.steps import load_seconds, size_of, step
 from assay.store import artifact_key
 from assay.train.architectures import parameters
 from assay.train.batches import Batches
-from assay.train.datasets.data import Dataset, open_dataset
+from assay.train.datasets.data import Dataset, Split, open_dataset
+from assay.train.datasets.sources import stratified
 from assay.train.loop import Checkpoint, Report, TrainingNews, all_logits, allowed_for, train
 from assay.train.metrics import classification_metrics
 from assay.train.recipe import Recipe
@@ -44,9 +46,10 @@ class TrainingRequest(Record):
         data_hash: its content hash.
         start: weights file to begin with; None begins with `initial_weights`.
         start_key: key of the training those come from.
-        parity_steps: if above 0, do only this many steps and return their losses.
-        out: folder for the weights and the record.
-        unfinished: folder for the state of an unfinished training.
+        evaluated_images: at most so many of the validation and of the test split; 0 for all.
+        parity_steps: above 0, do only this many steps and give back their losses.
+        out: folder that takes the weights and the record.
+        unfinished: folder that keeps how far it got.
     """
 
     framework: str
@@ -59,6 +62,7 @@ class TrainingRequest(Record):
     data_hash: str
     start: Path | None = None
     start_key: str | None = None
+    evaluated_images: int = 0
     parity_steps: int = 0
     out: Written
     unfinished: Written
@@ -66,6 +70,8 @@ class TrainingRequest(Record):
     def inputs(self) -> dict[str, JsonValue]:
         """Return the fields that determine the weights."""
         fields = self.model_dump(mode="json") | {"spec": self.spec.to_dict()}
+        if not self.evaluated_images:
+            del fields["evaluated_images"]  # so that what older versions trained keeps its key
         return {name: fields[name] for name in sorted(set(fields) - PLACES)}
 
     def first_weights(self) -> Weights:
@@ -90,7 +96,7 @@ def train_to_the_end(request: TrainingRequest, report: Report) -> Training:
     make_trainer = partial(trainer_class, request.spec, request.recipe, request.first_weights())
     key = artifact_key("weights", request.inputs())
     checkpoint = Checkpoint(request.unfinished, key)
-    progress, best = train(
+    trained = train(
         make_trainer,
         batches,
         dataset,
@@ -100,9 +106,12 @@ def train_to_the_end(request: TrainingRequest, report: Report) -> Training:
         checkpoint=checkpoint,
         report=report,
     )
+    progress, best, trainer = trained.progress, trained.best, trained.trainer
     tested = len(dataset.test.images)
     with step("The test of the trained model", allowed_for(tested, progress.seconds / progress.steps)):
-        logits = all_logits(trainer_class(request.spec, request.recipe, best), dataset.test.images)
+        if not trained.is_best_at_the_end:
+            trainer = trainer_class(request.spec, request.recipe, best)
+        logits = all_logits(trainer, dataset.test.images)
     metrics = classification_metrics(logits, np.asarray(dataset.test.labels), dataset.classes)
     record = Training(
         architecture=request.spec.architecture,
@@ -140,11 +149,23 @@ def first_losses(request: TrainingRequest) -> Losses:
 def _begun(request: TrainingRequest) -> tuple[Dataset, Batches, Callable[..., Trainer]]:
     """Return the images, whole and in batches, and the trainer's class."""
     with step("Opening the images", load_seconds(size_of(request.dataset))):
-        dataset = open_dataset(request.dataset)
+        dataset = _evaluated(open_dataset(request.dataset), request.evaluated_images)
     batches = Batches(dataset.train, request.recipe.batch_size, request.seed)
     with step(f"Importing {request.framework}", load_seconds()):
         trainer: Callable[..., Trainer] = FRAMEWORKS[request.framework].load()
     return dataset, batches, trainer
+
+
+def _evaluated(dataset: Dataset, most: int) -> Dataset:
+    """The data set with at most so many images to evaluate, see `TrainingRequest`."""
+    if not most:
+        return dataset
+    return replace(dataset, validation=_few(dataset.validation, most), test=_few(dataset.test, most))
+
+
+def _few(split: Split, most: int) -> Split:
+    chosen = stratified(np.asarray(split.labels), most)
+    return Split(split.images[chosen], split.labels[chosen])
 
 
 def keep(request: TrainingRequest, record: Training, best: Weights) -> None:

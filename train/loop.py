@@ -83,6 +83,26 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """How a training went, and what came of it.
+
+    Attributes:
+        best: the weights of the evaluation with the best validation accuracy (of several equal ones, the one with the
+            lowest validation loss).
+        trainer: with the weights of the last evaluation.
+    """
+
+    progress: Progress
+    best: Weights
+    trainer: Trainer
+
+    @property
+    def is_best_at_the_end(self) -> bool:
+        """Whether the trainer has the best weights already."""
+        return self.progress.best == len(self.progress.history) - 1
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A training's state on disk, replaced whole after every evaluation.
 
@@ -149,17 +169,13 @@ def train(
     minutes: float,
     checkpoint: Checkpoint,
     report: Report,
-) -> tuple[Progress, Weights]:
-    """Train to the end of the schedule, from the checkpoint if there is one.
+) -> Trained:
+    """Train to the end of the schedule, from the checkpoint where there is one.
 
     Args:
         epochs: passes over the training split; the schedule covers exactly these.
-        minutes: if above 0, the passes are cut beforehand to as many as this machine does in that time.
-        report: called with a step now and then, and with every evaluation.
-
-    Returns:
-        The progress, and the weights of the evaluation with the best validation accuracy (of several equal ones,
-        the one with the lowest validation loss).
+        minutes: where above 0, the passes are cut beforehand to what this machine does in that time.
+        report: told of a step now and then, and of every evaluation.
     """
     kept = checkpoint.read()
     trainer = make_trainer()
@@ -181,7 +197,7 @@ def train(
         checkpoint.write(progress, trainer.state(), best)
         left = progress.seconds / progress.step * (progress.steps - progress.step)
         report(TrainingNews(epoch=epoch, epochs=progress.steps / batches.in_epoch, left=left))
-    return progress, best
+    return Trained(progress, best, trainer)
 
 
 def probe_step_seconds(trainer: Trainer, batches: Batches) -> float:
@@ -256,8 +272,16 @@ def _better(new: Epoch, old: Epoch) -> bool:
 
 
 def all_logits(trainer: Trainer, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the logits (count, classes) of all images, in order."""
-    return np.concatenate([trainer.logits(batch) for batch in in_order(images, EVALUATION_BATCH)])
+    """Logits (count, classes) of all images, in order.
+
+    Where there are several batches, the last is filled up: a framework that compiles would do so for each other size.
+    """
+    found: list[NDArray[np.float32]] = []
+    for batch in in_order(images, EVALUATION_BATCH):
+        lacking = EVALUATION_BATCH - len(batch) if found else 0
+        whole = np.concatenate([batch, np.repeat(batch[:1], lacking, axis=0)]) if lacking else batch
+        found.append(trainer.logits(whole)[: len(batch)])
+    return np.concatenate(found)
 
 
 def evaluate(trainer: Trainer, split: Split) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -86,15 +87,19 @@ def measure_parity(
     log_folder: Path,
     *,
     together: int = 1,
-    host: Starter = HERE,
+    host_of: Callable[[str], Starter] = lambda _: HERE,
 ) -> Parity:
-    """Train the same first steps in several frameworks, so many at a time, and compare the losses step by step."""
+    """Train the same first steps in several frameworks, so many at a time, and compare the losses, step by step.
+
+    Args:
+        host_of: where a framework trains.
+    """
 
     def first_losses(framework: str) -> list[float]:
         changed = request.model_copy(update={"framework": framework, "parity_steps": steps})
         limit = Limit(BEGIN_SECONDS + steps * SECONDS_A_STEP, f"The first steps of {_called(changed)}")
         log = log_folder / f"parity-{framework}.log"
-        return run_job(FIRST_LOSSES, changed, log, limit_seconds=limit, host=host).losses
+        return run_job(FIRST_LOSSES, changed, log, limit_seconds=limit, host=host_of(framework)).losses
 
     found = side_by_side([partial(first_losses, framework) for framework in frameworks], together)
     losses = dict(zip(frameworks, found, strict=True))

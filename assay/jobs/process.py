@@ -73,8 +73,7 @@ class Process:
         python: Path | None = None,
         box: Box | None = None,
     ) -> None:
-        if _ENDING.is_set():
-            raise SystemExit  # see `ending_all`
+        end_with_the_rest()
         if reason := why_no_jobs():
             raise InputError(
                 "No model can be run on this system",
@@ -297,6 +296,12 @@ def ending_all() -> Iterator[None]:
         yield
     finally:
         _ENDING.clear()
+
+
+def end_with_the_rest() -> None:
+    """For work that is no process: end this thread where everything that goes on is being ended, see `ending_all`."""
+    if _ENDING.is_set():
+        raise SystemExit
 
 
 def end_all() -> None:

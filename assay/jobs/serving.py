@@ -46,10 +46,14 @@ def open_channel() -> Channel:
 
 
 def serve_job(*jobs: Served) -> None:
-    """Do the job that standard input asks for, send its answer or the error it raised, and exit."""
+    """Do the jobs that standard input asks for, one after the other, and send each answer or the error it raised.
+
+    The process exits when standard input ends. Most are asked for one job; see `assay.jobs.kept` for the others.
+    """
     channel = open_channel()
     tell_steps_to(channel.send)
-    _answer(sys.stdin.readline(), jobs, channel)
+    for line in sys.stdin:
+        _answer(line, jobs, channel)
 
 
 def serve_commands(*commands: Served) -> None:

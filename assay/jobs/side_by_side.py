@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TypeVar
 
-from assay.jobs.process import end_all, ending_all
+from assay.jobs.process import end_all, end_with_the_rest, ending_all
 
 Result = TypeVar("Result")
 TURN_SECONDS = 0.2
@@ -37,6 +38,34 @@ def side_by_side(work: Sequence[Callable[[], Result]], most: int) -> list[Result
         pool.shutdown(cancel_futures=True)
     failed = [one for one in under_way if not one.cancelled() and one.exception()]
     return [one.result() for one in failed or under_way]
+
+
+def leave_if_ended() -> None:
+    """For work beside others that is no process: end this thread where everything that goes on is being ended."""
+    end_with_the_rest()
+
+
+@contextmanager
+def beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
+    """Do something while the block goes on, and wait for it at the block's end; then its result is there.
+
+    Raises:
+        BaseException: what the work raised, at the end of the block. Where the block fails, or a signal comes, the work
+            is ended at once.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="assay-beside") as pool:
+        under_way = pool.submit(work)
+        try:
+            yield under_way
+            while not under_way.done():
+                wait([under_way], timeout=TURN_SECONDS)
+        except BaseException:
+            with ending_all():
+                while not under_way.done():
+                    end_all()
+                    wait([under_way], timeout=TURN_SECONDS)
+            raise
+    under_way.result()
 
 
 def _is_over(under_way: Sequence[Future[Result]]) -> bool:

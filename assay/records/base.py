@@ -17,6 +17,8 @@ Verdict = Literal["faster", "slower", "same", "undecided"]
 
 ROUNDING = 1e-9
 """The relative difference by which two computations of one number may differ."""
+TOO_FEW = "too few"
+"""The beginning of a reason that more time would remove: such times are not INVALID, but short of samples."""
 OLDER: Final = {"older": True}
 """The context of a validation that reads a file: records of an older Assay are widened, not refused."""
 

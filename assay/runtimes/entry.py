@@ -181,6 +181,8 @@ class RuntimeEntry:
             job before anything is timed; "" where it loads the model itself.
         makes_code: whether its maker makes code for the processor that it was made on; such code calls kernels past the
             framework's dispatcher, so that the profiler sees few of them and cannot say where the time goes.
+        compiles: whether every process that loads it runs a compiler for many seconds; where a person waits for the
+            first times, such a runtime is started after the others.
         calibrated: whether its maker takes ranges of values from images, or from a user's own inputs.
         ruler: "zero" for the runtime that does nothing, "known" for those whose time is known; "" for all others.
         operators: "module:function" that gives its single operators (`assay.infer.operators.special_job`), or "".
@@ -210,6 +212,7 @@ class RuntimeEntry:
     deploys: bool = False
     maker: str = ""
     makes_code: bool = False
+    compiles: bool = False
     calibrated: bool = False
     ruler: Literal["", "zero", "known"] = ""
     operators: str = ""

@@ -36,6 +36,7 @@ FROZEN = RuntimeEntry(
     not_for=("script",),
     operators=COMPILED,
     unasked=("model",),
+    compiles=True,
     unserved=COMPILES.format("torch.aot"),
 )
 MAKERS = "assay.export.programs.on_torch"
@@ -115,6 +116,7 @@ ENTRIES = (
         not_for=("script",),
         devices=("cpu", "cuda"),
         operators=COMPILED,
+        compiles=True,
         unserved=COMPILES.format("torch.aot"),
     ),
     FROZEN,
@@ -128,6 +130,7 @@ ENTRIES = (
         precision="bf16",
         reduces=FROZEN.name,
         operators=COMPILED,
+        compiles=True,
         unserved=COMPILES.format("torch.aot.bf16"),
     ),
     RuntimeEntry(
@@ -140,6 +143,7 @@ ENTRIES = (
         precision="bf16",
         reduces=FROZEN.name,
         operators=COMPILED,
+        compiles=True,
         unserved=COMPILES.format("torch.aot.bf16"),
     ),
     RuntimeEntry(
@@ -152,6 +156,7 @@ ENTRIES = (
         precision="fp16",
         reduces=FROZEN.name,
         operators=COMPILED,
+        compiles=True,
         unserved=f"{COMPILES.format('torch.aot')}, which has none in fp16",
     ),
     RuntimeEntry(
@@ -168,6 +173,7 @@ ENTRIES = (
         calibrated=True,
         extra="torchao",
         needs=("torchao",),
+        compiles=True,
         unserved=COMPILES.format("torch.aot.int8"),
     ),
     PACKAGE,

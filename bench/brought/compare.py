@@ -78,7 +78,9 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         with work.stage("export", "Exporting to ONNX"):
             brought, exports = exported(work, brought)
         group = _group(work, brought.model, exports, what.records)
-        budget = Budget(wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.interval_width)
+        budget = Budget(
+            wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.interval_width, soon=True
+        )
         keys = {group.name: brought.model.fingerprint}
         compare = partial(_compared, work, brought, group, exports)
         measured, timed = measured_cells(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from assay.files.arrays import load_array, map_array
 from assay.files.disk import folder_beside, put_in_place
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.pace import SHARES, allowed, budget_of
+from assay.jobs.side_by_side import side_by_side
 from assay.numerics.agreement import CEILING
 from assay.numerics.ties import Decider, read_deciders
 from assay.numerics.values import is_whole
@@ -145,16 +147,19 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export]]:
         if kind == "onnx"
         else [one.name for one in EXPORTERS.values() if one.framework == kind and form not in one.not_for]
     )
-    records = [export_model(_export_job(work, brought.model, route), work.narrator.bar) for route in routes]
+    parts = work.side_by_side(len(routes))
+    jobs = [_export_job(parts, brought.model, route) for route in routes]
+    records = side_by_side([partial(export_model, job, work.narrator.bar) for job in jobs], parts.jobs)
     files = files_of(work, records)
     brought = _with_reference(work, brought, files)
+    made = [one for one in records if one.exporter in files]
+    checks = side_by_side([partial(_checked, parts, brought, one, files[one.exporter]) for one in made], parts.jobs)
+    first = {one.exporter: one for one in checks}
     checked = []
     for record in records:
-        done = record
-        if record.exporter in files:
+        done = first.get(record.exporter, record)
+        if record.exporter in files and done.reason and look_for_deciders(work, brought, files):
             done = _checked(work, brought, record, files[record.exporter])
-            if done.reason and look_for_deciders(work, brought, files):
-                done = _checked(work, brought, record, files[record.exporter])
         work.narrator.exported(done)
         checked.append(done)
     if work.wanted.reduced:

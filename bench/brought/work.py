@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from assay.bench.course import Course
+from assay.bench.course import MOST_TOGETHER, Course
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.boxed.boxing import Box
@@ -15,6 +15,7 @@ from assay.export.variants.mixed import MIXED_MINUTES
 from assay.files.disk import short_name
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.running import run_job
+from assay.jobs.sharing import shared
 from assay.registry import PLAIN_TASK
 from assay.steps import LONGER, Limit, limits_told
 from assay.train.brought.model import Declared, Location
@@ -66,9 +67,10 @@ class Work(Course):
     """One comparison under way; see also `Course`.
 
     Attributes:
-        call_seconds: time of the model's slowest call when it was probed, to which other limits are in proportion.
-        load_seconds: time that it took then to import its framework and to make or read the model.
-        held: limits of the box that the platform enforces, by name.
+        call_seconds: of the slowest call of the model when it was looked at; other limits are in proportion.
+        load_seconds: what it took then to import its framework and to make or read it.
+        held: what of the box the platform holds, by name.
+        jobs: how many of those that are asked for go on at a time.
     """
 
     wanted: Wanted
@@ -79,6 +81,11 @@ class Work(Course):
     held: dict[str, str] = field(default_factory=dict)
     call_seconds: float = 0.0
     load_seconds: float = 0.0
+    jobs: int = 1
+
+    def side_by_side(self, jobs: int) -> Work:
+        """The same for so many jobs that go on at a time, as far as there are cores."""
+        return replace(self, jobs=min(jobs, len(self.host.cores()), MOST_TOGETHER))
 
     def ask(self, job: Job[Asked, Answered], request: Asked, log: Path, limit: Limit, *answers: Path) -> Answered:
         """Run a job, see `Course`; it is allowed at least the time that the user allows one call of the model."""
@@ -89,7 +96,7 @@ class Work(Course):
             limit_seconds=Limit(max(limit.seconds, self.wanted.call_limit or 0.0), limit.doing, LONGER),
             environment=CPU_ONLY | limits_told(self.wanted.call_limit),
             box=Box(answers, self.wanted.trusted, told=self.held.update),
-            host=self.host,
+            host=shared(self.host, len(self.host.cores()), self.jobs),
         )
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from assay.bench.comparing.compare import Change, Outcome, Side
 from assay.bench.judging.summary import by_cell, planned_of
-from assay.bench.timing.schedule import SAMPLES_FILE
+from assay.bench.timing.unit_files import SAMPLES_FILE
 from assay.bench.words.numbers import counted, ratio, significant
 from assay.bench.words.terminal import shown
 from assay.errors import ArtifactError

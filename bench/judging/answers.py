@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.judging.validity import is_too_short
 from assay.bench.report.evidence import agreement_fails, is_timed
-from assay.bench.statistics.stats import TOO_FEW
 from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT
 from assay.bench.words.races import said_of_races
 from assay.bench.words.verdict import verdicts
@@ -52,7 +52,7 @@ def is_believed(cell: Cell, results: Results) -> bool:
 def _why(cells: list[Cell]) -> str:
     timed = [cell for cell in cells if is_timed(cell)]
     invalid = [cell for cell in timed if cell.invalid]
-    if invalid and all(reason.startswith(TOO_FEW) for cell in invalid for reason in cell.invalid):
+    if invalid and all(is_short_of_samples(cell) for cell in invalid):
         return "nothing is compared, since too few processes were timed: allow it more minutes, or fewer runtimes"
     if invalid:
         share = "no" if len(invalid) == len(timed) else "not every"

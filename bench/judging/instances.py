@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from assay.bench.judging.validity import LEAST_BUSY, LEAST_CALLS, disturbances
-from assay.bench.statistics.stats import TOO_FEW, Samples
+from assay.bench.statistics.stats import Samples
 from assay.bench.statistics.tails import least_calls, tail
 from assay.bench.statistics.together import Together, mean_interval, ratio_interval
 from assay.bench.timing.instances import BatchSeen
-from assay.records.base import Interval, Tail
+from assay.records.base import TOO_FEW, Interval, Tail
 from assay.records.instances import Instances
 from assay.records.results import Cell
 

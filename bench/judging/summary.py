@@ -9,12 +9,12 @@ import numpy as np
 import polars
 from pydantic import JsonValue
 
-from assay.bench.statistics.stats import TOO_FEW, Samples, quantile_intervals
+from assay.bench.statistics.stats import Samples, quantile_intervals
 from assay.bench.statistics.tails import tail
 from assay.bench.timing.trials import CellFacts, Group, Observation, computed_in
 from assay.bench.timing.workers import Candidate
 from assay.numerics.precisions import FULL
-from assay.records.base import Interval
+from assay.records.base import TOO_FEW, Interval
 from assay.records.results import Agreement, Cell, ColdStart, Timing
 
 NANOSECONDS_IN_MS = 1e6
@@ -179,7 +179,11 @@ def ranked(cell: Cell) -> bool:
     return cell.status == "ok" and cell.host is not None and bool(cell.framework) and agrees and not cell.invalid
 
 
+def is_short_of_samples(cell: Cell) -> bool:
+    """Whether nothing but too few processes or calls is against a cell: its times are not INVALID, and not ranked."""
+    return bool(cell.invalid) and all(reason.startswith(TOO_FEW) for reason in cell.invalid)
+
+
 def dropped(cell: Cell) -> bool:
-    """Return whether only too few processes keep a cell from being ranked: it was in the running for a while."""
-    few = bool(cell.invalid) and all(reason.startswith(TOO_FEW) for reason in cell.invalid)
-    return few and ranked(cell.model_copy(update={"invalid": []}))
+    """Whether nothing but too few processes keep a cell from being ranked: it was in the running for a while."""
+    return is_short_of_samples(cell) and ranked(cell.model_copy(update={"invalid": []}))

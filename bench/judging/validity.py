@@ -12,11 +12,12 @@ import polars
 
 from assay.bench.judging.summary import CellSamples, group_key
 from assay.bench.statistics import modes
-from assay.bench.statistics.stats import TOO_FEW, Samples, block_medians
+from assay.bench.statistics.stats import Samples, block_medians
 from assay.bench.statistics.steadiness import DRIFT_LARGEST, is_drift, process_medians, steadiness
 from assay.bench.statistics.steadiness import CallSteadiness as Found
 from assay.bench.timing.schedule import Measurements
 from assay.infer.observing.observed import not_as_asked
+from assay.records.base import TOO_FEW
 from assay.records.results import Agreement, Cell, Steadiness
 from assay.runtimes.rulers import NULL
 

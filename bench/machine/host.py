@@ -4,7 +4,7 @@ which machine that is. Things that are compared with each other run on the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -57,6 +57,11 @@ LOCAL = LocalHost()
 
 
 def machine_facts(host: Host, names: Iterable[str] | None = None) -> dict[str, JsonValue]:
-    """Return the facts about a machine that are recorded with results: its own, and those of frameworks there."""
-    frameworks: dict[str, JsonValue] = {name: dict(facts) for name, facts in probe_frameworks(host, names).items()}
+    """What is recorded of a machine with results: itself, and what frameworks say of themselves there."""
+    return with_frameworks(host, probe_frameworks(host, names))
+
+
+def with_frameworks(host: Host, probed: Mapping[str, Mapping[str, str]]) -> dict[str, JsonValue]:
+    """The same, where frameworks have been asked already."""
+    frameworks: dict[str, JsonValue] = {name: dict(facts) for name, facts in probed.items()}
     return host.environment() | {"frameworks": frameworks}

@@ -10,7 +10,7 @@ from assay.bench.judging.judged import judged
 from assay.bench.judging.summary import by_cell, planned_of
 from assay.bench.report.write import write_report
 from assay.bench.statistics.stats import Samples
-from assay.bench.timing.schedule import SAMPLES_FILE
+from assay.bench.timing.unit_files import SAMPLES_FILE
 from assay.bench.words.terminal import complain
 from assay.files.tables import read_table_of
 from assay.records.audit import AUDIT_FILE, Audit, read_audit

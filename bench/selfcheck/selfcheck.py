@@ -38,7 +38,8 @@ from assay.bench.selfcheck.ruler import (
     told_check,
 )
 from assay.bench.statistics.stats import Ratio, Samples, process_logs, ratio_estimate
-from assay.bench.timing.trials import Group, Limits, Tell, Unit
+from assay.bench.timing.limits import Limits
+from assay.bench.timing.trials import Group, Tell, Unit
 from assay.bench.timing.workers import Candidate
 from assay.errors import ArtifactError, DiskError, FailedError
 from assay.files.texts import read_bytes

@@ -19,8 +19,8 @@ from assay.bench.judging.instances import SetSeen, instances_of
 from assay.bench.run import Run
 from assay.bench.statistics.together import together
 from assay.bench.timing.instances import InstanceSet, SetFacts, stamps_name
-from assay.bench.timing.schedule import fresh_folder, inputs_of
 from assay.bench.timing.trials import Group
+from assay.bench.timing.unit_files import fresh_folder, inputs_of
 from assay.bench.timing.workers import Candidate
 from assay.files.arrays import load_array
 from assay.records.instances import Instances

@@ -60,6 +60,9 @@ def measured_cells(
             before_first=look,
             after_unit=shown if show else None,
         )
+        if measured.seconds:
+            calls, share = measured.timed_seconds, measured.timed_seconds / measured.seconds
+            course.narrator.note(f"{calls:.0f} of {measured.seconds:.0f} s were timed calls ({share:.0%})")
         if measured.interrupted:
             course.narrator.note(INTERRUPTED)
     with course.stage("audit", "Comparing numbers"):

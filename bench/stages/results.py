@@ -19,10 +19,15 @@ from assay.bench.judging.comparisons import comparisons_of
 from assay.bench.judging.races import races_of
 from assay.bench.selfcheck.selfcheck import stored_selfcheck
 from assay.bench.stages.attribute import Attributed
-from assay.bench.timing.schedule import BURSTS_FILE, SAMPLES_FILE, Measurements
+from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.unit_files import BURSTS_FILE, SAMPLES_FILE
 from assay.files.tables import table_bytes
 from assay.records.results import RESULTS_FILE, Cell, DataSummary, Export, Results
 from assay.store import write_together
+
+ALL_SITTINGS, TIMED_CALLS = "timing, all sittings", "timed calls, all sittings"
+"""Names of seconds beside those of stages: what timing took over all runs that it was done in, and what of it was not
+getting ready."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def file_results(
         crossovers=attributed.crossovers,
         factors=factors_of(cells, measured.by_cell),
         precisions=precision_factors_of(cells, measured.by_cell),
-        seconds=dict(course.seconds),
+        seconds=course.seconds | {ALL_SITTINGS: measured.seconds, TIMED_CALLS: measured.timed_seconds},
     )
     return write_results(found.model_copy(update=dict(further or {})), measured, course.folder)
 

@@ -11,7 +11,7 @@ from assay.bench.explaining.roofline import bounds_of
 from assay.bench.machine.kept import kept_of_machine
 from assay.bench.run import Run
 from assay.errors import AssayError, DiskError
-from assay.export.graph.count import count_file
+from assay.export.graph.count_job import count_files
 from assay.export.run import usable_model
 from assay.infer.ceilings.job import CEILINGS, CeilingsRequest
 from assay.jobs.running import run_job
@@ -29,13 +29,10 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[GraphWork], list[Ceilings], list[Bound]]:
     """Return works, ceilings and bounds; a missing one is reported, and costs only itself."""
     with run.stage("roofline", "Roofline: work and ceilings"):
-        works = []
-        for export in exports:
-            if export.status == "ok" and export.precision == "fp32":  # what is computed in fewer bits is other work
-                run.narrator.tell(f"counting {export.architecture} at {export.size} by {export.exporter}")
-                works += count_file(
-                    usable_model(export, run.store("onnx")), export, run.study.bench.batches, host=run.host
-                )
+        # What is computed in fewer bits is other work.
+        counted = [one for one in exports if one.status == "ok" and one.precision == "fp32"]
+        files = [(usable_model(one, run.store("onnx")), one) for one in counted]
+        works = count_files(files, run.study.bench.batches, host=run.host)
         ceilings = []
         if run.study.bench.device == "cpu":
             for threads in run.study.bench.threads:

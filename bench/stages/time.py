@@ -25,6 +25,7 @@ from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
 from assay.files.arrays import load_array
 from assay.infer.runtime import ModelFiles
+from assay.jobs.kept import Kept, keeping
 from assay.jobs.side_by_side import side_by_side
 from assay.numerics.reduced import rule_of
 from assay.records.results import Cell, Export
@@ -39,12 +40,14 @@ def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
     with run.stage("export", "Exporting to ONNX"):
         for subject in subjects:
             _images_of(run, subject)  # made once, before several ask for them
-        each = side_by_side([partial(_exports_of, run, subject) for subject in subjects], run.together)
+        host = run.sharing(len(subjects))
+        with keeping(host, run.folder / "logs") as kept:
+            each = side_by_side([partial(_exports_of, run, subject, kept) for subject in subjects], run.together)
     return list(itertools.chain.from_iterable(each))
 
 
-def _exports_of(run: Run, subject: TrainedModel) -> list[Export]:
-    """Export one subject by every route, one after the other, since they share references."""
+def _exports_of(run: Run, subject: TrainedModel, kept: Kept) -> list[Export]:
+    """One subject by every route, one after the other: they share references."""
     found = []
     for exporter in run.study.export.exporters:
         job = job_of_weights(
@@ -53,7 +56,8 @@ def _exports_of(run: Run, subject: TrainedModel) -> list[Export]:
             images=run.images(subject.spec.size),
             exports=run.store("onnx"),
             references=run.store("references"),
-            host=run.host,
+            host=kept.host,
+            host_of=kept.of,
             opset=run.study.export.opset,
             task=run.study.task,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay.bench.run import Run, TrainedModel
+from assay.jobs.kept import Kept, keeping
 from assay.jobs.side_by_side import side_by_side
 from assay.records.trainings import Parity, Training
 from assay.study import ModelSection
@@ -31,30 +33,35 @@ def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
     parity: list[Parity] = []
     chain: Chain = {}
     for model in run.study.models:
-        frameworks = model.frameworks or run.study.train.frameworks
+        frameworks = _frameworks_of(run, model)
         with run.stage("training", f"Training {model.architecture}"):
-            if run.study.train.parity_steps and len(frameworks) > 1 and not run.study.train.own_defaults:
-                parity.append(_parity(run, model, frameworks))
-            for size in model.sizes:
-                run.data(size)  # made once, before several ask for it
-            each = [partial(_train_in, run, model, framework, chain) for framework in frameworks]
-            trainings += itertools.chain.from_iterable(side_by_side(each, run.together))
+            run.data(model.sizes[0])
+            larger = [partial(run.data, size) for size in model.sizes[1:]]
+            with keeping(run.sharing(len(frameworks)), run.folder / "logs") as kept:
+                first: list[Callable[[], object]] = [partial(_parity, run, model, kept, parity), *larger]
+                side_by_side(first, run.together)
+                each = [partial(_train_in, run, model, framework, chain, kept) for framework in frameworks]
+                trainings += itertools.chain.from_iterable(side_by_side(each, run.together))
     return trainings, parity
 
 
-def _train_in(run: Run, model: ModelSection, framework: str, chain: Chain) -> list[Training]:
-    """Train a model in one framework at all sizes, one after the other: a size begins where the previous one ended."""
-    wanted = run.study.train
+def _frameworks_of(run: Run, model: ModelSection) -> tuple[str, ...]:
+    return model.frameworks or run.study.train.frameworks
+
+
+def _train_in(run: Run, model: ModelSection, framework: str, chain: Chain, kept: Kept) -> list[Training]:
+    """All trainings of a model in one framework, one after the other: a size begins where the one before it ended."""
+    wanted, request_of = run.study.train, partial(_training_request, run, model, framework)
     found = []
     for seed in (wanted.seed, *(model.repeat_seeds or wanted.repeat_seeds)):
         sizes = model.sizes if seed == wanted.seed else model.sizes[:1]
-        found += [_train(run, model, framework, seed, size, chain) for size in sizes]
+        found += [_train(run, model, request_of(seed, size), chain, kept) for size in sizes]
     return found
 
 
-def _train(run: Run, model: ModelSection, framework: str, seed: int, size: int, chain: Chain) -> Training:
-    """Train once, from the weights of the previous size where there was one."""
-    request = _training_request(run, model, framework, seed, size)
+def _train(run: Run, model: ModelSection, request: TrainingRequest, chain: Chain, kept: Kept) -> Training:
+    """One training, from the weights of the size before it where there was one."""
+    size, framework, seed = request.spec.size, request.framework, request.seed
     place = (model.architecture, framework, seed)
     if place in chain and run.study.train.progressive:
         before, weights = chain[place]
@@ -66,7 +73,7 @@ def _train(run: Run, model: ModelSection, framework: str, seed: int, size: int, 
     log = run.folder / "logs" / f"{name}.log"
     images = len(run.data(size)[1].train.images)
     report = partial(run.narrator.training, label)
-    training = train_model(request, run.store("weights"), name, images, log, report, host=run.host)
+    training = train_model(request, run.store("weights"), name, images, log, report, host=kept.of(framework))
     run.narrator.trained(training)
     chain[place] = (request, training)
     return training
@@ -86,6 +93,7 @@ def _training_request(run: Run, model: ModelSection, framework: str, seed: int, 
         ),
         epochs=model.epochs[model.sizes.index(size)],
         minutes=wanted.minutes,
+        evaluated_images=wanted.evaluated_images,
         seed=seed,
         dataset=artifact.folder,
         data_hash=dataset.content_hash,
@@ -94,8 +102,11 @@ def _training_request(run: Run, model: ModelSection, framework: str, seed: int, 
     )
 
 
-def _parity(run: Run, model: ModelSection, frameworks: tuple[str, ...]) -> Parity:
-    """Return the parity of one model at its smallest size, measured once."""
+def _parity(run: Run, model: ModelSection, kept: Kept, known: list[Parity]) -> None:
+    """Add the parity of one model at its smallest size, measured once, where there is something to compare."""
+    frameworks = _frameworks_of(run, model)
+    if not run.study.train.parity_steps or len(frameworks) < 2 or run.study.train.own_defaults:
+        return
     request = _training_request(run, model, frameworks[0], run.study.train.seed, model.sizes[0])
     steps = run.study.train.parity_steps
     inputs = request.inputs() | {"frameworks": list(frameworks), "steps": steps}
@@ -104,15 +115,15 @@ def _parity(run: Run, model: ModelSection, frameworks: tuple[str, ...]) -> Parit
     def fill(work: Path) -> dict[str, JsonValue]:
         run.narrator.tell(f"training parity over {steps} steps: {', '.join(frameworks)}")
         logs = run.folder / "logs"
-        found = measure_parity(request, frameworks, steps, logs, together=run.together, host=run.host)
+        found = measure_parity(request, frameworks, steps, logs, together=run.together, host_of=kept.of)
         (work / "parity.json").write_text(found.model_dump_json(), encoding="utf-8")
         return {}
 
-    kept = run.store("parity").kept("parity", inputs, fill, name=name, single=True)
-    parity = kept.record(Parity, "parity.json")
+    found = run.store("parity").kept("parity", inputs, fill, name=name, single=True)
+    parity = found.record(Parity, "parity.json")
     worst = parity.worst_relative_difference
     run.narrator.note(f"{model.architecture}: losses of the first {steps} steps differ by at most {worst:.1e}")
-    return parity
+    known.append(parity)
 
 
 def choose_subjects(run: Run, trainings: list[Training]) -> list[TrainedModel]:

@@ -30,8 +30,6 @@ from assay.records.base import Interval
 RESAMPLES = 500
 MEDIAN = 0.5
 LEAST_PROCESSES = 3
-TOO_FEW = "too few"
-"""Beginning of the reason of an INVALID cell that more time would help."""
 CONFIDENCE = 0.95
 # Spread of times between fresh processes, as a standard deviation of the logarithm: the root mean square of the
 # published study. It stands in for the spread of a median of a single process, which is INVALID; no ratio and no

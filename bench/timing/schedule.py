@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 
 from assay.bench.judging.summary import CellSamples, by_cell
 from assay.bench.machine.host import Host
+from assay.bench.timing.limits import Limits
 from assay.bench.timing.trials import (
-    AUDITED_IMAGES,
     STARTING,
     CellFacts,
     Group,
-    Limits,
     Tell,
     Unit,
     logits_name,
     timed_name,
 )
 from assay.bench.timing.unfinished import is_marked
-from assay.bench.timing.width import contenders, others, references, unsettled
-from assay.files.disk import TEMPORARY, short_name
-from assay.files.tables import read_table, write_table
+from assay.bench.timing.unit_files import (
+    BURSTS_FILE,
+    CELL_FACTS,
+    FACTS_FILE,
+    KIND,
+    SAMPLES_FILE,
+    UnitFacts,
+    fill_unit,
+    fresh_folder,
+    inputs_of,
+)
+from assay.bench.timing.width import contenders, narrowed, others, references, unsettled
+from assay.files.disk import short_name
+from assay.files.tables import read_table
 from assay.files.texts import read_json
-from assay.fingerprint import Fingerprint
-from assay.records.base import Record
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.registry import RUNTIMES
-from assay.store import Artifact, Store, facts_of, file_sha256, reporting_disk_errors
-
-SAMPLES_FILE, BURSTS_FILE, FACTS_FILE = "samples.parquet", "bursts.parquet", "facts.json"
-KIND = "unit"
-CELL_FACTS = TypeAdapter(list[CellFacts])
-RECORDS = 5  # raised when a unit records more than before, so that older ones are measured again
+from assay.store import Artifact, Store, facts_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,8 @@ class Budget:
         blocks: most blocks in one process.
         interval_width: processes are added where the interval of a ratio to the reference is wider than this share of
             it; 0 adds none.
-        most_processes: most processes of one cell, however wide its intervals are.
+        most_processes: of one cell, however wide its intervals are.
+        soon: somebody waits for the first times: what compiles for long is begun after the others have some.
     """
 
     seconds: float
@@ -68,6 +67,7 @@ class Budget:
     interval_width: float = 0.0
     processes_of_slower: int = 0
     most_processes: int = 40
+    soon: bool = False
 
     @property
     def planned(self) -> int:
@@ -94,6 +94,11 @@ class Measurements:
     planned: int = 0
     units: tuple[Artifact, ...] = ()
     interrupted: bool = False
+
+    @property
+    def timed_seconds(self) -> float:
+        """Seconds of timed calls; the others were spent on getting ready."""
+        return float(self.bursts["wall_ns"].sum()) / 1e9
 
     @property
     def by_cell(self) -> CellSamples:
@@ -144,7 +149,10 @@ def _time_all(groups: list[Group], sitting: _Sitting) -> None:
     for place, (part_of, group) in enumerate(steps):
         part, process = part_of(sitting, group), sitting.processes(group.name)
         first = process == 0
-        needs = [sitting.least_seconds(other, its(sitting, other)) for its, other in steps[place:]]
+        if not first and not sitting.finished(part, process):
+            part = sitting.fitting(group, part)
+        later = [sitting.least_seconds(other, its(sitting, other)) for its, other in steps[place + 1 :]]
+        needs = [sitting.least_seconds(group, part), *later]
         spare = 0.0 if first and budget.processes > 1 else max(sitting.left - sum(needs), 0)
         share = needs[0] + spare / len(needs)
         if part.candidates and (first or sitting.left > needs[0] or sitting.finished(part, process)):
@@ -154,16 +162,24 @@ def _time_all(groups: list[Group], sitting: _Sitting) -> None:
 
 
 def _rounds(budget: Budget) -> list[Callable[[_Sitting, Group], Group]]:
-    """Return selectors of the part of a group that is timed in its processes, one after the other."""
-    slower = budget.processes_of_slower
+    """What of a group is timed in its processes, one after the other."""
+    slower, first = budget.processes_of_slower, [_ready_soon] if budget.soon else []
     if not slower or slower >= budget.processes:
-        return [_everyone] * budget.processes
-    return [_everyone, *[_Sitting.contenders] * (budget.processes - 1), *[_Sitting.slower] * (slower - 1)]
+        return [*first, *[_everyone] * budget.processes]
+    return [*first, _everyone, *[_Sitting.contenders] * (budget.processes - 1), *[_Sitting.slower] * (slower - 1)]
 
 
 def _everyone(sitting: _Sitting, group: Group) -> Group:
     del sitting
     return group
+
+
+def _ready_soon(sitting: _Sitting, group: Group) -> Group:
+    """What has its first times soon, where there is something else; the rest is begun with everyone's next process."""
+    del sitting
+    soon = tuple(one for one in group.candidates if not RUNTIMES[one.runtime].compiles)
+    model = any(one.framework for one in soon)
+    return replace(group, candidates=soon if model and len(soon) < len(group.candidates) else ())
 
 
 def _refine(groups: list[Group], sitting: _Sitting) -> None:
@@ -186,22 +202,6 @@ def _refine(groups: list[Group], sitting: _Sitting) -> None:
         width, name, part = max(wanted, key=lambda one: one[:2])
         sitting.tell(f"{name}: one more process of {len(part.candidates)} runtimes, widest interval {width:.1%}")
         sitting.run(part, sitting.processes(name), sitting.expected_seconds(names[name], part))
-
-
-class UnitFacts(Record):
-    """Facts about a finished unit.
-
-    Attributes:
-        seconds: seconds that it took.
-        least_seconds: seconds without the blocks beyond the least number.
-        spent: seconds of single candidates by label, and of each by batch, see `assay.bench.timing.trials.Unit`.
-    """
-
-    group: str
-    process: int
-    seconds: float
-    least_seconds: float
-    spent: dict[str, dict[str, float]]
 
 
 @dataclass
@@ -238,8 +238,17 @@ class _Sitting:
             self._begin()
             now = time.monotonic()
             budget = self.budget
-            limits = Limits(share=now + share, end=now + self.left, call=budget.call_seconds, blocks=budget.blocks)
-            return _fill(Unit(group, process, limits, work, self.compile_cache, self.host), self.tell)
+            limits = Limits(
+                share=now + share,
+                end=now + self.left,
+                call=budget.call_seconds,
+                blocks=budget.blocks,
+                leave_behind=process == 0 and budget.processes_of_slower == 1,
+                later=self._later(group),
+            )
+            firsts = frozenset(one.label for one in group.candidates) - self._begun_labels(group.name)
+            unit = Unit(group, process, limits, work, self.compile_cache, self.host, firsts)
+            return fill_unit(unit, self.tell)
 
         inputs = self._inputs(group, process)
         self.units.append(self.store.kept(KIND, inputs, fill, name=_name(group, process), anew=self.again or is_marked))
@@ -254,6 +263,16 @@ class _Sitting:
         if not self._begun:
             self._begun = True
             self.before_first()
+
+    def _later(self, group: Group) -> dict[int, float]:
+        """By batch, about what those after it take at least; nothing before the first process."""
+        starting = self.least_seconds(group, replace(group, batches=()))
+        needs = {one: self.least_seconds(group, replace(group, batches=(one,))) - starting for one in group.batches}
+        return {batch: sum(needs[other] for other in group.batches if other > batch) for batch in group.batches}
+
+    def _begun_labels(self, name: str) -> set[str]:
+        """What had a process before."""
+        return {label for unit in self._of(name) for label in facts_of(unit, UnitFacts).spent}
 
     def processes(self, name: str) -> int:
         """Return the number of units so far of a group or of parts of it."""
@@ -274,6 +293,15 @@ class _Sitting:
             if self.least_seconds(group, part) < self.left:
                 return part
         return replace(group, candidates=())
+
+    def fitting(self, group: Group, part: Group) -> Group:
+        """As much of a part of a group as the seconds left suffice for, the fastest of each side first; the part itself
+        where they suffice for none.
+        """
+        for narrower in narrowed(part, self._first(group)):
+            if self.least_seconds(group, narrower) < self.left:
+                return narrower
+        return part
 
     def least_seconds(self, group: Group, part: Group) -> float:
         """Return the time a unit of a group's part needs for starting, warming and its first blocks; 0 when unknown."""
@@ -318,52 +346,6 @@ def _name(group: Group, process: int) -> str:
     return f"{short_name(group.name.replace('/', '-'))}-p{process}"
 
 
-def _fill(unit: Unit, tell: Tell) -> dict[str, JsonValue]:
-    """Run one unit and keep its results."""
-    begun, folder = time.monotonic(), unit.folder
-    least = unit.run(tell)
-    write_table(folder / SAMPLES_FILE, unit.samples())
-    write_table(folder / BURSTS_FILE, unit.burst_table())
-    facts = [fact.model_dump(mode="json") for fact in unit.facts]
-    (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    spent = {label: {str(batch): seconds for batch, seconds in mine.items()} for label, mine in unit.spent.items()}
-    return UnitFacts(
-        group=unit.group.name,
-        process=unit.process,
-        seconds=time.monotonic() - begun,
-        least_seconds=least,
-        spent=spent,
-    ).model_dump(mode="json")
-
-
-def inputs_of(group: Group, process: int, machine: Fingerprint) -> dict[str, JsonValue]:
-    """Return everything that determines a unit's measurements."""
-    candidates: list[JsonValue] = []
-    for candidate in group.candidates:
-        model = candidate.model
-        file = model.onnx if RUNTIMES[candidate.runtime].runs_files else model.weights
-        candidates.append(
-            {
-                "label": candidate.label,
-                "file": file_sha256(file) if file else candidate.model.fingerprint,
-                **({"program": model.program_key} if model.program_key else {}),
-                "versions": dict(RUNTIMES[candidate.runtime].versions()),
-                "python": str(candidate.python or ""),
-            }
-        )
-    more: dict[str, JsonValue] = {} if group.audited == AUDITED_IMAGES else {"audited": group.audited}
-    return more | {
-        "records": RECORDS,
-        "machine": machine.key,
-        "group": group.name,
-        "candidates": candidates,
-        "batches": list(group.batches),
-        "settings": json.loads(json.dumps(asdict(group.settings))),
-        "images": file_sha256(group.images),
-        "process": process,
-    }
-
-
 def _seconds(unit: Artifact) -> float:
     return facts_of(unit, UnitFacts).seconds
 
@@ -384,17 +366,3 @@ def _gathered(units: list[Artifact], planned: int) -> Measurements:
     seconds = sum(_seconds(unit) for unit in units)
     samples_of_all, bursts_of_all = polars.concat(samples), polars.concat(bursts)
     return Measurements(samples_of_all, bursts_of_all, facts, logits, timed, seconds, planned, tuple(units))
-
-
-@contextmanager
-def fresh_folder(beside: Path) -> Iterator[Path]:
-    """Make an empty folder for compilers' caches, so that a cold start is cold, and remove it afterwards."""
-    with reporting_disk_errors(beside):
-        beside.mkdir(parents=True, exist_ok=True)
-        plain = shlex.quote(str(beside.resolve())) == str(beside.resolve())
-        place = beside if plain else None  # PyTorch's compiler splits its commands at spaces and quotes of a path
-        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=place)).resolve()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

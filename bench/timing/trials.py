@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,11 +20,14 @@ import polars
 from pydantic import Field
 
 from assay.bench.machine.host import Host
-from assay.bench.timing.starting import start_all
+from assay.bench.timing.behind import clearly_behind
+from assay.bench.timing.limits import Limits
+from assay.bench.timing.starting import end_together, start_all
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import AssayError, DiskError
 from assay.files.disk import short_name
 from assay.infer.commands import SessionLoaded, SessionObserved, Warmed
+from assay.jobs.running import LateError
 from assay.records.base import Record
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.spec import Settings
@@ -33,6 +37,9 @@ MOST_CALLS = 1000
 SLOW_CALL_SECONDS = 0.25
 DROPPED_SECONDS = 0.02
 WARM_SECONDS = 2.0
+FINISHING_SECONDS, OBSERVING_SECONDS = 0.05, 0.25
+"""About what it takes to ask a worker for what it kept, and to look at a call of it."""
+BLOCKS_OF_SLOWER = 2
 LEAST_BLOCKS = 4
 """Fewest blocks: with two processes they make the eight calls that a valid cell needs, even where one call fills a
 burst.
@@ -138,6 +145,7 @@ class _Cell:
     loaded: SessionLoaded
     warmed: Warmed
     bursts: int = 0
+    medians_ns: list[float] = field(default_factory=list)
 
     @property
     def calls(self) -> int:
@@ -155,23 +163,6 @@ class _Cell:
         return min(3, self.calls, max(1, round(DROPPED_SECONDS / call_seconds)))
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Limits of a unit; times are on the clock of `time.monotonic`, in seconds.
-
-    Attributes:
-        share: end of its part of the budget; it still times the least that makes a sample.
-        end: end of the whole budget; a candidate that is not warm by then is skipped.
-        call: limit of a single command of a worker.
-        blocks: most blocks.
-    """
-
-    share: float
-    end: float
-    call: float
-    blocks: int
-
-
 @dataclass
 class Unit:
     """One fresh process for every candidate of a group, and their samples.
@@ -180,7 +171,8 @@ class Unit:
         process: number of this process among those of its cells, from 0.
         folder: folder for logs and the logits of the first process.
         compile_cache: folder shared by the processes of a run.
-        host: machine of the processes, and observer of disturbances.
+        host: where the processes run, and who says what disturbs them.
+        firsts: labels of those that had no process before: their outputs are audited, and a call of them is looked at.
         rows: every call, see `assay.records.results.SAMPLE_COLUMNS`.
         bursts: every burst, see `assay.records.results.BURST_COLUMNS`.
         spent: seconds of each candidate's own by label: at each batch up to the least number of blocks, and at
@@ -193,10 +185,12 @@ class Unit:
     folder: Path
     compile_cache: Path
     host: Host
+    firsts: frozenset[str] = frozenset()
     rows: list[Row] = field(default_factory=list)
     bursts: list[BurstRow] = field(default_factory=list)
     facts: list[CellFacts] = field(default_factory=list)
     spent: dict[str, dict[int, float]] = field(default_factory=dict)
+    _started: list[Worker] = field(default_factory=list)
     _workers: list[tuple[Worker, SessionLoaded]] = field(default_factory=list)
     _further_seconds: float = 0.0
 
@@ -208,13 +202,15 @@ class Unit:
         """
         begun = time.monotonic()
         with ExitStack() as stack:
-            workers = self._begun(stack, tell)
+            stack.callback(end_together, self._started)
+            workers = self._begun(tell)
             self._workers = start_all(workers, self.group.settings, self.host.cores(), self._costing_its_start)
             for worker, loaded in self._workers:
                 self._spend(worker.candidate.label, STARTING, loaded.import_seconds + loaded.load_seconds)
             for place, batch in enumerate(self.group.batches):
                 left = self.limits.share - time.monotonic()
-                deadline = time.monotonic() + left / (len(self.group.batches) - place)
+                even = time.monotonic() + left / (len(self.group.batches) - place)
+                deadline = min(even, self.limits.share - self.limits.later.get(batch, 0.0))
                 self._time_batch(batch, deadline, tell)
         return time.monotonic() - begun - self._further_seconds
 
@@ -224,8 +220,8 @@ class Unit:
     def burst_table(self) -> polars.DataFrame:
         return polars.DataFrame(self.bursts, schema=BURST_COLUMNS, orient="row")
 
-    def _begun(self, stack: ExitStack, tell: Tell) -> Iterator[Worker]:
-        """Start a process for each candidate, when it is asked for and there is time left."""
+    def _begun(self, tell: Tell) -> Iterator[Worker]:
+        """A process for each candidate, when it is asked for and there is time left."""
         group = short_name(self.group.name.replace("/", "-"))
         for candidate in self.group.candidates:
             if time.monotonic() > self.limits.end:
@@ -240,8 +236,9 @@ class Unit:
                 answers=self.folder,
                 compile_cache=self.compile_cache,
                 host=self.host,
+                ready_by=self.limits.end,
             )
-            stack.callback(worker.kill)
+            self._started.append(worker)
             yield worker
 
     @contextmanager
@@ -253,7 +250,7 @@ class Unit:
             raise  # the machine's failure, not this one's
         except AssayError as error:
             worker.kill()
-            self._fail(worker.candidate.label, self.group.batches, error)
+            self._end(worker.candidate.label, self.group.batches, error)
 
     def _spend(self, label: str, batch: int, seconds: float) -> None:
         mine = self.spent.setdefault(label, {})
@@ -265,7 +262,11 @@ class Unit:
             for batch in batches
         ]
 
-    def _fail(self, label: str, batches: tuple[int, ...], error: AssayError) -> None:
+    def _end(self, label: str, batches: tuple[int, ...], error: AssayError) -> None:
+        """Have no times of these cells: for the reason of a failure, or since the budget ended before it was ready."""
+        if isinstance(error, LateError) and time.monotonic() >= self.limits.end:
+            self._skip(label, batches)
+            return
         self.facts += [
             CellFacts(cell=self.group.cell_name(batch, label), process=self.process, reason=str(error))
             for batch in batches
@@ -290,13 +291,14 @@ class Unit:
             worker.kill()
             self._workers = [(other, loaded) for other, loaded in self._workers if other is not worker]
             later = tuple(other for other in self.group.batches if other >= batch)
-            self._fail(worker.candidate.label, later, error)
+            self._end(worker.candidate.label, later, error)
 
     def _time_batch(self, batch: int, deadline: float, tell: Tell) -> None:
         cells = self._warmed_cells(batch, tell)
+        end = self.limits.end - sum(self._finishing_seconds(cell, batch) for cell in cells.values())
         order = random.Random(f"{self.group.name}/{batch}/{self.process}")  # noqa: S311  an order, not a secret
         for block in range(self.limits.blocks):
-            if time.monotonic() >= (deadline if block >= LEAST_BLOCKS else self.limits.end):
+            if time.monotonic() >= (min(deadline, end) if block >= LEAST_BLOCKS else end):
                 break
             tell(f"{self.group.name}: batch {batch}, block {block + 1}, {len(cells)} runtimes")
             begun = time.monotonic()
@@ -304,9 +306,24 @@ class Unit:
                 with self._costing_its_own_cell(cell.worker, batch, counted=block < LEAST_BLOCKS):
                     self._burst(cell, block)
             cells = {worker: cells[worker] for worker, _ in self._workers if worker in cells}
+            if self.limits.leave_behind and block + 1 == BLOCKS_OF_SLOWER:
+                self._leave_behind(cells, batch)
             self._further_seconds += time.monotonic() - begun if block >= LEAST_BLOCKS else 0
         for cell in cells.values():
             self._finish(cell, batch)
+
+    def _leave_behind(self, cells: dict[Worker, _Cell], batch: int) -> None:
+        """Time no further block of what is clearly out of the running."""
+        medians = {one.worker.candidate: statistics.median(one.medians_ns) for one in cells.values()}
+        behind = clearly_behind(medians)
+        for worker in [one for one in cells if one.candidate in behind]:
+            self._finish(cells.pop(worker), batch)
+
+    def _finishing_seconds(self, cell: _Cell, batch: int) -> float:
+        """About what `_finish` takes of a cell: in the first process, the calls that are audited and looked at."""
+        if cell.worker.candidate.label not in self.firsts:
+            return FINISHING_SECONDS
+        return FINISHING_SECONDS + OBSERVING_SECONDS + self.group.audited / batch * cell.warmed.median_ns / 1e9
 
     def _warmed_cells(self, batch: int, tell: Tell) -> dict[Worker, _Cell]:
         cells = {}
@@ -346,6 +363,7 @@ class Unit:
             )
         )
         cell.bursts += 1
+        cell.medians_ns.append(statistics.median(burst.host_ns))
 
     def _keep(self, name: str, block: int, boundary: str, calls_ns: list[int], processor_ns: int = 0) -> None:
         self.rows += [
@@ -362,7 +380,7 @@ class Unit:
         with self._costing_its_own_cell(cell.worker, batch):
             peak = cell.worker.peak_memory_mib()
             cell.worker.write_timed(self.folder / timed_name(cell.name))
-            if self.process == 0:
+            if cell.worker.candidate.label in self.firsts:
                 cell.worker.write_logits(
                     self.group.images, self.group.audited, batch, self.folder / logits_name(cell.name)
                 )
@@ -381,8 +399,8 @@ class Unit:
             self._observe(cell, batch)
 
     def _observe(self, cell: _Cell, batch: int) -> None:
-        """Record device and precision, for a first process; if this ends the process, no time is lost."""
-        if self.process:
+        """Add where it computed and in what, which a first process is asked; one that this ends costs no time taken."""
+        if cell.worker.candidate.label not in self.firsts:
             return
         with self._costing_its_own_cell(cell.worker, batch + 1, counted=False):
             seen = cell.worker.observe()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -87,6 +88,31 @@ def contenders(group: Group, timed: CellSamples) -> Group:
     return replace(group, candidates=kept) if kept else group
 
 
+def narrowed(group: Group, timed: CellSamples) -> Iterator[Group]:
+    """The group, and parts of it: always without the one that is farthest behind, down to the fastest of each side.
+
+    Where little time is left, some answer is better than none.
+    """
+    kept = list(group.candidates)
+    yield group
+    behind = {one.label: _behind(group, one, timed) for one in kept}
+    for one in sorted(kept, key=lambda one: behind[one.label], reverse=True):
+        if behind[one.label] > 1:
+            kept.remove(one)
+            yield replace(group, candidates=tuple(kept))
+
+
+def _behind(group: Group, one: Candidate, timed: CellSamples) -> float:
+    """How many times as long it takes as the fastest of its side, at the batch where that is least; 1 of a fastest."""
+    (side,) = [side for side in _sides(group) if one in side] or [[one]]
+    found = []
+    for batch in group.batches:
+        medians = _medians(group, batch, side, timed)
+        if one.label in medians:
+            found.append(medians[one.label] / min(medians.values()))
+    return min(found, default=math.inf)
+
+
 def others(group: Group, near: Group, timed: CellSamples) -> list[Candidate]:
     """Return the candidates that were timed of a group and are not among the contenders."""
     found = [
@@ -101,14 +127,19 @@ def _near_the_fastest(group: Group, batch: int, timed: CellSamples) -> set[str]:
     """Return labels near the fastest of their side of the same precision: reduced precision is no rival of fp32."""
     found: set[str] = set()
     for side in _sides(group):
-        medians = {
-            one.label: float(np.median(timed[group.cell_name(batch, one.label)]["host"].values))
-            for one in _timed_candidates(group, batch, timed)
-            if one in side
-        }
+        medians = _medians(group, batch, side, timed)
         limit = OUT_OF_THE_RUNNING * min(medians.values(), default=0.0)
         found |= {label for label, median in medians.items() if median <= limit} or {one.label for one in side}
     return found
+
+
+def _medians(group: Group, batch: int, side: Sequence[Candidate], timed: CellSamples) -> dict[str, float]:
+    """By label, the median of what was timed of a side."""
+    return {
+        one.label: float(np.median(timed[group.cell_name(batch, one.label)]["host"].values))
+        for one in _timed_candidates(group, batch, timed)
+        if one in side
+    }
 
 
 def _sides(group: Group) -> list[list[Candidate]]:

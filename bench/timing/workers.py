@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,10 @@ DOES = {
     OBSERVE.name: "Looking at a call of",
     IMPORT.name: "Importing the framework of",
 }
-"""Activity of a worker, by command."""
+"""By command of a worker, what it is at."""
+READYING = {LOAD.name, WARM.name}
+LEAST_SECONDS = 0.5
+"""What a command is given that is begun when time is up."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,10 @@ class Worker:
     Args:
         limit_seconds: time limit of one command; a burst has less, in proportion to its calls.
         log: file for everything it prints.
-        answers: folder for its outputs.
-        compile_cache: folder for compilers that keep a cache, fresh for every study run.
-        host: machine that it runs on.
+        answers: folder that it writes outputs into.
+        compile_cache: folder for compilers that keep one, fresh for every study run.
+        host: where it runs.
+        ready_by: on the clock of `time.monotonic`; importing, loading and warming are given up by then.
     """
 
     def __init__(
@@ -121,9 +126,10 @@ class Worker:
         answers: Path,
         compile_cache: Path,
         host: Starter,
+        ready_by: float = math.inf,
     ) -> None:
         self.candidate = candidate
-        self._limit_seconds = limit_seconds
+        self._limit_seconds, self._ready_by = limit_seconds, ready_by
         self._call_seconds = math.inf
         folder = compile_cache / candidate.label
         environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -140,7 +146,7 @@ class Worker:
     def end_import(self) -> None:
         """Wait until it has finished the import, and freeze it."""
         with self._saying(IMPORT.name):
-            answer_to(self._process, IMPORT, self._importing, self._host, self._limit_seconds)
+            answer_to(self._process, IMPORT, self._importing, self._host, self._until_ready())
         self._process.freeze()
 
     def load(self, settings: Settings) -> SessionLoaded:
@@ -202,7 +208,7 @@ class Worker:
             AssayError: the worker's own error.
             WorkerError: it crashed, or did not answer in time.
         """
-        limit = self._limit_seconds
+        limit = self._until_ready() if command.name in READYING else self._limit_seconds
         if calls and math.isfinite(self._call_seconds):
             limit = min(limit, in_proportion(calls * self._call_seconds, SLOWER))
         with self._saying(command.name):
@@ -210,6 +216,10 @@ class Worker:
                 return ask(self._process, command, asked, limit_seconds=limit, host=self._host)
             with waiting_for(self._does(command.name), limit):
                 return ask(self._process, command, asked, limit_seconds=limit, host=self._host)
+
+    def _until_ready(self) -> float:
+        """Seconds that a command may take which only makes it ready."""
+        return min(self._limit_seconds, max(self._ready_by - time.monotonic(), LEAST_SECONDS))
 
     def _does(self, command: str) -> str:
         return f"{DOES[command]} {self.candidate.label}"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from assay.bench.judging.races import computed_in
+from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.judging.validity import is_too_short
 from assay.bench.report.evidence import (
     CellGroup,
@@ -59,24 +60,38 @@ def invalid_everywhere(results: Results) -> dict[str, list[str]]:
 
     Each has the subjects of its reasons, the most frequent first: this is said once, and in no single verdict.
     """
-    timed: dict[str, list[Cell]] = {}
-    for cell in results.cells:
-        if cell.status == "ok" and cell.framework:
-            timed.setdefault(cell.label, []).append(cell)
     found = {}
-    for label, cells in timed.items():
-        if len(cells) > 2 and sum(bool(cell.invalid) for cell in cells) > len(cells) / 2:
-            kinds = Counter(reason.partition(":")[0] for cell in cells for reason in cell.invalid)
+    for label, cells in _timed_by_label(results).items():
+        wrong = [cell for cell in cells if cell.invalid and not is_short_of_samples(cell)]
+        if len(cells) > 2 and len(wrong) > len(cells) / 2:
+            kinds = Counter(reason.partition(":")[0] for cell in wrong for reason in cell.invalid)
             found[label] = [kind for kind, _ in kinds.most_common()]
     return found
 
 
 def said_once_of_invalid(results: Results) -> list[str]:
-    """Return a sentence for each of these."""
-    return [
+    """A sentence for each of these, and one on all that has times and no rank."""
+    invalid = [
         f"{runtime_in_words(label)} is INVALID nearly everywhere and is not named again ({listed(kinds[:2])})."
         for label, kinds in invalid_everywhere(results).items()
     ]
+    short = [runtime_in_words(label) for label in short_everywhere(results)]
+    return invalid + ([f"With times and no rank, for want of processes: {listed(short)}."] if short else [])
+
+
+def short_everywhere(results: Results) -> list[str]:
+    """The labels that were timed in too few processes for a rank wherever they were, while others have one."""
+    timed = _timed_by_label(results)
+    short = [label for label, cells in timed.items() if all(is_short_of_samples(cell) for cell in cells)]
+    return short if len(short) < len(timed) else []
+
+
+def _timed_by_label(results: Results) -> dict[str, list[Cell]]:
+    timed: dict[str, list[Cell]] = {}
+    for cell in results.cells:
+        if cell.status == "ok" and cell.framework:
+            timed.setdefault(cell.label, []).append(cell)
+    return timed
 
 
 def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) -> str:

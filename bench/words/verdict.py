@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.report.evidence import (
     CellGroup,
     agreement_fails,
@@ -273,7 +274,7 @@ def _left_out(comparison: SpeedComparison, results: Results) -> str:
     text = f"; not ranked, because agreement fails: {listed(labels)}" if labels else ""
     told = invalid_everywhere(results)
     timed = [c for c in results.cells if group_of(c) == group and is_timed(c) and c.label not in told]
-    invalid = [runtime_in_words(cell.label) for cell in timed if cell.invalid]
+    invalid = [runtime_in_words(cell.label) for cell in timed if cell.invalid and not is_short_of_samples(cell)]
     return text + (f"; not ranked, because the measurement is invalid: {listed(invalid)}" if invalid else "")
 
 

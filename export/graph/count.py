@@ -1,4 +1,4 @@
-"""Operations and bytes of an ONNX graph at one batch size, by shape inference: `python -P -m assay.export.graph.count`.
+"""Operations and bytes of an ONNX graph at one batch size, by shape inference.
 
 `assay.records.roofline.GraphWork` says what each count includes. A node whose inputs are all constants is computed once
 and not in each call, so it costs nothing and its outputs are constants too.
@@ -7,25 +7,14 @@ and not in each call, so it costs nothing and its outputs are constants too.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay.errors import ArtifactError, AssayError, DiskError
-from assay.export.graph.inspect import read_model
+from assay.errors import ArtifactError
 from assay.export.graph.shapes import at_batch
-from assay.jobs.host import Starter
-from assay.jobs.job import Job
-from assay.jobs.process import HERE
-from assay.jobs.running import run_job
-from assay.jobs.serving import serve_job
-from assay.records.base import Record
-from assay.records.results import Export
 from assay.records.roofline import GraphWork, LayerWork
-from assay.steps import Limit, load_seconds, size_of
 
 if TYPE_CHECKING:
     import onnx
@@ -39,48 +28,6 @@ LOOPS = {"If", "Loop", "Scan", "LSTM", "GRU", "RNN", "Attention", "MultiHeadAtte
 CONVOLUTIONS = {"Conv", "FusedConv", "ConvInteger", "QLinearConv"}
 REDUCTIONS = {"GlobalAveragePool", "GlobalMaxPool", "Softmax", "LogSoftmax", "LayerNormalization", "ArgMax"}
 POOLS = {"MaxPool", "AveragePool", "LpPool"}
-
-
-class CountRequest(Record):
-    """A file, its identity in its record, and the batch sizes at which it is counted."""
-
-    path: Path
-    architecture: str
-    size: int
-    exporter: str
-    batches: list[int]
-
-
-class Works(Record):
-    """The work at each batch size."""
-
-    works: list[GraphWork]
-
-
-COUNT = Job("assay.export.graph.count", "count", CountRequest, Works)
-
-
-def count_file(path: Path, export: Export, batches: Sequence[int], *, host: Starter = HERE) -> list[GraphWork]:
-    """Count a file's work at each batch size, in a process of its own; a failure is a record with its reason."""
-    architecture, size, exporter = export.architecture, export.size, export.exporter
-    request = CountRequest(path=path, architecture=architecture, size=size, exporter=exporter, batches=list(batches))
-    with tempfile.TemporaryDirectory(prefix="assay-count-") as folder:
-        try:
-            return run_job(
-                COUNT,
-                request,
-                Path(folder) / "log",
-                limit_seconds=Limit(load_seconds(size_of(path)), f"Counting the work of {exporter}"),
-                host=host,
-            ).works
-        except DiskError:
-            raise  # the machine's failure, not the file's
-        except AssayError as error:
-            reason = str(error)
-            return [
-                GraphWork(architecture=architecture, size=size, exporter=exporter, batch=batch, reason=reason)
-                for batch in batches
-            ]
 
 
 @dataclass(frozen=True)
@@ -330,18 +277,3 @@ def _layer(node: _Node, flops: int) -> LayerWork:
         weight_bytes=weights,
         activation_bytes=_traffic(node) - weights,
     )
-
-
-def work(request: CountRequest) -> Works:
-    """Count the file at each batch size."""
-    model = read_model(request.path)
-    return Works(
-        works=[
-            count(model, batch, architecture=request.architecture, size=request.size, exporter=request.exporter)
-            for batch in request.batches
-        ]
-    )
-
-
-if __name__ == "__main__":
-    serve_job(COUNT.done_by(work))

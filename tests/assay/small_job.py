@@ -64,6 +64,18 @@ def import_onnxruntime(request: Deed, tell: Tell) -> Outcome:
     return Outcome(version=onnxruntime.__version__)
 
 
+def tell_threads(request: Deed, tell: Tell) -> Outcome:
+    """How many threads a library with a pool that waits in a loop would have."""
+    return Outcome(version=os.environ.get("OMP_NUM_THREADS", "as many as cores"))
+
+
+def tell_process(request: Deed, tell: Tell) -> Outcome:
+    """Which process this is, in the log too."""
+    sys.stderr.write(f"process {os.getpid()}\n")
+    sys.stderr.flush()
+    return Outcome(sum=os.getpid())
+
+
 def refuse(request: Deed, tell: Tell) -> Outcome:
     raise InputError("a bad value", expected="good", found="bad")
 
@@ -122,6 +134,8 @@ DEEDS = {
     "print": print_lines,
     "onnxruntime": import_onnxruntime,
     "refuse": refuse,
+    "threads": tell_threads,
+    "process": tell_process,
     "raise": lambda request, tell: Outcome(sum=int(1 / 0)),
     "crash": crash,
     "hang": hang,

@@ -6,12 +6,18 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from assay.errors import InputError
-from assay.jobs.side_by_side import side_by_side
+from assay.jobs.host import Starter
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.jobs.sharing import Sharing, shared
+from assay.jobs.side_by_side import beside, side_by_side
+from tests.assay.small_job import SMALL, Deed
 
 
 def test_results_come_in_order_and_so_many_are_under_way() -> None:
@@ -47,6 +53,59 @@ def test_the_first_failure_is_raised_and_what_has_not_begun_is_left() -> None:
         side_by_side(work, 2)
     assert 0 in begun
     assert len(begun) < 10
+
+
+def test_jobs_side_by_side_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that wait in a loop for others that have no core take the time of all."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+    def told(host: Starter) -> str:
+        return run_job(SMALL, Deed(do="threads"), tmp_path / "log", limit_seconds=60, host=host).version
+
+    assert [told(shared(HERE, 6, together)) for together in (1, 2)] == ["as many as cores", "3"]
+    assert shared(HERE, 2, 3) == Sharing(HERE, 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert told(shared(HERE, 6, 2)) == "5", "what a person asked for stays"
+
+
+def test_something_beside_a_block_has_its_result_at_the_end_of_the_block() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work() -> str:
+        begun.set()
+        go_on.wait(timeout=30)
+        return "done"
+
+    with beside(work) as later:
+        assert begun.wait(timeout=30)
+        assert not later.done()
+        go_on.set()
+    assert later.result() == "done"
+
+
+def test_what_is_beside_a_block_raises_at_the_end_of_the_block() -> None:
+    def fails() -> None:
+        raise InputError("no such thing")
+
+    gone_on = False
+    with pytest.raises(InputError, match="no such thing"), beside(fails):
+        gone_on = True
+    assert gone_on
+
+
+def test_what_is_beside_a_block_that_fails_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    hanging = partial(run_job, SMALL, Deed(do="hang"), tmp_path / "log", limit_seconds=3600)
+
+    def fails_beside() -> None:
+        with beside(hanging):
+            while not (tmp_path / "log").exists():
+                time.sleep(0.01)
+            raise InputError("the block")
+
+    with pytest.raises(InputError, match="the block"):
+        fails_beside()
 
 
 STOPPED = """

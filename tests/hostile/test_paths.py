@@ -14,8 +14,8 @@ import polars
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.bench.timing.schedule import fresh_folder
 from assay.bench.timing.trials import logits_name, timed_name
+from assay.bench.timing.unit_files import fresh_folder
 from assay.errors import ArtifactError
 from assay.files.disk import short_name
 from assay.files.tables import read_table, write_table

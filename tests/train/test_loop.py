@@ -78,7 +78,7 @@ def run(
         if stop_after and news.epoch and len([one for one in seen if one.epoch]) == stop_after:
             raise KeyboardInterrupt
 
-    return train(
+    trained = train(
         partial(Softmax, ModelSpec("drawn", 4, CLASSES, 1), recipe, start),
         Batches(images.train, 8, 0),
         images,
@@ -88,6 +88,7 @@ def run(
         checkpoint=Checkpoint(folder, "key"),
         report=report,
     )
+    return trained.progress, trained.best
 
 
 def test_it_learns_and_keeps_the_best(tmp_path: Path) -> None:

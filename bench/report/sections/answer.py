@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.report.contenders import Case, called, cases, not_told_from, recommended
 from assay.bench.report.drawing.palette import series_of
 from assay.bench.report.evidence import Evidence, agreement_fails, median_of
@@ -176,7 +177,7 @@ def _sure(evidence: Evidence) -> Fact:
     """Say how many processes were timed, which differences could be detected, and what was not to be trusted."""
     results = evidence.results
     judged = [cell for cell in evidence.timed if cell.steadiness is not None]
-    invalid = sum(bool(cell.invalid) for cell in judged)
+    invalid = sum(bool(cell.invalid) and not is_short_of_samples(cell) for cell in judged)
     told = what_is_told([one for one in results.comparisons if one.ratios])
     shares = f"{invalid} of {counted(len(judged), 'cell')} are INVALID and ranked nowhere" if invalid else ""
     parts = [f"All intervals are of 95{SPACE}%, over fresh processes.", told, f"{shares}." if shares else ""]

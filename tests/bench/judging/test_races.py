@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assay.bench.judging.races import races_of
-from assay.bench.statistics.stats import TOO_FEW, Samples
+from assay.bench.statistics.stats import Samples
+from assay.records.base import TOO_FEW
 from assay.records.races import OF_ALL, Race
 from assay.records.results import Cell
 from assay.registry import RUNTIMES

@@ -13,11 +13,10 @@ import pytest
 from assay.bench.judging.comparisons import comparisons_of, main_lineup
 from assay.bench.judging.races import fastest, races_of
 from assay.bench.judging.summary import _throughput, by_cell, cells_of, ranked
-from assay.bench.statistics.stats import TOO_FEW
 from assay.bench.timing.trials import CellFacts, Group
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
-from assay.records.base import Interval
+from assay.records.base import TOO_FEW, Interval
 from assay.records.races import SpeedComparison
 from assay.records.results import SAMPLE_COLUMNS, Agreement, Cell
 from assay.spec import ModelSpec, Settings

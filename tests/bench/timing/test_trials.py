@@ -13,6 +13,7 @@ import pytest
 
 from assay.bench.judging.summary import cells_of
 from assay.bench.machine.host import LOCAL
+from assay.bench.timing.limits import Limits
 from assay.bench.timing.schedule import Budget, Measurements, measure
 from assay.bench.timing.trials import (
     BUDGET_SPENT,
@@ -20,7 +21,6 @@ from assay.bench.timing.trials import (
     WARM_UP_BLOCK,
     CellFacts,
     Group,
-    Limits,
     Observation,
     Unit,
     timed_name,
@@ -61,7 +61,9 @@ def group(tmp_path: Path) -> Group:
 
 def unit(group: Group, folder: Path, seconds: float = 600, call: float = 120) -> Unit:
     now = time.monotonic()
-    return Unit(group, 0, Limits(share=now, end=now + seconds, call=call, blocks=5), folder, folder / "cache", LOCAL)
+    limits = Limits(share=now, end=now + seconds, call=call, blocks=5)
+    labels = frozenset(one.label for one in group.candidates)
+    return Unit(group, 0, limits, folder, folder / "cache", LOCAL, labels)
 
 
 def silent(text: str) -> None:

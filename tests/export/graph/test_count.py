@@ -16,7 +16,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from assay.errors import ArtifactError
-from assay.export.graph.count import count, count_file
+from assay.export.graph.count import count
+from assay.export.graph.count_job import count_files
 from assay.export.graph.inspect import read_model
 from assay.records.results import Export
 from assay.records.roofline import GraphWork
@@ -143,7 +144,7 @@ def test_a_file_that_is_no_model_leaves_a_reason_for_every_batch(tmp_path: Path)
     export = Export(
         architecture="bloodnet", size=28, exporter="tf2onnx", status="ok", weights="", opset_asked=18, seconds=0
     )
-    found = count_file(tmp_path / "model.onnx", export, (1, 32))
+    found = count_files([(tmp_path / "model.onnx", export)], (1, 32))
     assert [(one.batch, one.flops) for one in found] == [(1, 0), (32, 0)]
     assert all("model.onnx" in one.reason for one in found)
 

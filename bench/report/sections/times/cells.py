@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.report.evidence import CellGroup, Evidence, agreement_fails, group_of, is_timed, worded_columns
 from assay.bench.report.page.blocks import Column, Section, Table, Tone, Value
 from assay.bench.words.numbers import TIMES, counted, interval, significant
@@ -9,7 +10,14 @@ from assay.records.base import Interval, Tail
 from assay.records.races import SpeedComparison
 from assay.records.results import Cell, ColdStart, Timing
 
-STATUS_TONES: dict[str, Tone] = {"ok": "good", "invalid": "bad", "wrong": "bad", "failed": "bad", "skipped": "notice"}
+STATUS_TONES: dict[str, Tone] = {
+    "ok": "good",
+    "invalid": "bad",
+    "wrong": "bad",
+    "failed": "bad",
+    "too few": "notice",
+    "skipped": "notice",
+}
 PLACE_COLUMNS = (
     Column("Runtime"),
     Column("Architecture"),
@@ -84,7 +92,7 @@ def all_cells(evidence: Evidence) -> Section | None:
 
 def _place(index: int, cell: Cell, *, wrong: bool = False) -> tuple[Value, ...]:
     path = f"/cells/{index}"
-    status = "wrong" if wrong else "invalid" if cell.invalid else cell.status
+    status = "wrong" if wrong else _status(cell)
     return (
         Value(cell.label),
         Value(cell.architecture),
@@ -93,6 +101,12 @@ def _place(index: int, cell: Cell, *, wrong: bool = False) -> tuple[Value, ...]:
         Value(str(cell.threads), cell.threads, f"{path}/threads"),
         Value(status, tone=STATUS_TONES[status]),
     )
+
+
+def _status(cell: Cell) -> str:
+    if is_short_of_samples(cell):
+        return "too few"
+    return "invalid" if cell.invalid else cell.status
 
 
 def _numbers(index: int, cell: Cell, compared: tuple[int, SpeedComparison] | None) -> tuple[Value, ...]:

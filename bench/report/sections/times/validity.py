@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Column, Paragraphs, Section, Table, Value
 from assay.bench.words.numbers import counted, significant
@@ -27,16 +28,18 @@ COLUMNS = (
 
 
 def validity(evidence: Evidence) -> Section | None:
-    """Show every timed cell, VALID or INVALID with its reasons."""
+    """Every timed cell, VALID, INVALID with its reasons, or of too few processes to be either."""
     judged = [cell for cell in evidence.timed if cell.steadiness is not None]
     if not judged:
         return None
-    invalid = [cell for cell in judged if cell.invalid]
+    ordered = sorted(judged, key=lambda cell: (not cell.invalid, is_short_of_samples(cell)))
+    valid, short = sum(not cell.invalid for cell in judged), sum(is_short_of_samples(cell) for cell in judged)
+    few = f"Too few processes or calls were timed of {short}, which have no rank. " if short else ""
     lead = (
-        f"{len(judged) - len(invalid)} of {counted(len(judged), 'cell')} are VALID. An INVALID one is shown everywhere "
-        "and ranked nowhere. The outputs that are checked come from the timed calls themselves."
+        f"{valid} of {counted(len(judged), 'cell')} are VALID. {few}An INVALID one is shown everywhere and ranked "
+        "nowhere. The outputs that are checked come from the timed calls themselves."
     )
-    rows = tuple(_row(cell, evidence.place_of(cell)) for cell in [*invalid, *(c for c in judged if not c.invalid)])
+    rows = tuple(_row(cell, evidence.place_of(cell)) for cell in ordered)
     caption = "What happened while each cell was timed; empty where the system does not show it"
     table = Table("validity", caption, COLUMNS, rows, summary="Every cell", filterable=True)
     untold = _not_testable(judged)
@@ -50,7 +53,7 @@ def _row(cell: Cell, place: int) -> tuple[Value, ...]:
     share = timed.max_absolute / timed.tolerance if timed and timed.tolerance > 0 else None
     return (
         Value(cell.name),
-        Value("INVALID", tone="bad") if cell.invalid else Value("VALID", tone="good"),
+        _verdict(cell),
         _drift(seen, path),
         _number(seen.autocorrelation, f"{path}/steadiness/autocorrelation"),
         _number(seen.involuntary_switches_per_second, f"{path}/steadiness/involuntary_switches_per_second"),
@@ -62,6 +65,12 @@ def _row(cell: Cell, place: int) -> tuple[Value, ...]:
         Value(seen.kinds),
         Value("; ".join(cell.invalid)),
     )
+
+
+def _verdict(cell: Cell) -> Value:
+    if is_short_of_samples(cell):
+        return Value("too few")
+    return Value("INVALID", tone="bad") if cell.invalid else Value("VALID", tone="good")
 
 
 def _drift(seen: Steadiness, path: str) -> Value:
