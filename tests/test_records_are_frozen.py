@@ -10,7 +10,7 @@ from tests.test_imports import modules
 GATHER = {
     "Accumulator", "Asking", "CalibrationBins", "ClassCounts", "Control", "Crew", "Progress", "Reply",
     "Rounds", "Run", "SecondShape", "Serving", "Speeds",
-    "Stream", "Trial", "Unit", "Use", "Watched", "Work", "_Cell", "_Sitting", "_Tally",
+    "Stream", "TimedCell", "Trial", "Unit", "Use", "Watched", "Work", "_Sitting", "_Tally",
 }  # fmt: skip
 """What fills while something runs."""
 

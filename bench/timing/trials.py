@@ -23,19 +23,16 @@ from assay.bench.machine.host import Host
 from assay.bench.timing.behind import clearly_behind
 from assay.bench.timing.limits import Limits
 from assay.bench.timing.starting import end_together, start_all
+from assay.bench.timing.timed_cell import TimedCell
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import AssayError, DiskError
 from assay.files.disk import short_name
-from assay.infer.commands import SessionLoaded, SessionObserved, Warmed
+from assay.infer.commands import SessionLoaded, SessionObserved
 from assay.jobs.running import LateError
 from assay.records.base import Record
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.spec import Settings
 
-BURST_SECONDS = 0.06
-MOST_CALLS = 1000
-SLOW_CALL_SECONDS = 0.25
-DROPPED_SECONDS = 0.02
 WARM_SECONDS = 2.0
 FINISHING_SECONDS, OBSERVING_SECONDS = 0.05, 0.25
 """About what it takes to ask a worker for what it kept, and to look at a call of it."""
@@ -134,33 +131,6 @@ def computed_in(facts: Sequence[CellFacts]) -> str:
 
 def _observation(seen: SessionObserved) -> Observation:
     return Observation(device=seen.device, precision=seen.precision, computed=seen.computed, model=seen.model)
-
-
-@dataclass
-class _Cell:
-    """A cell of the unit under way."""
-
-    worker: Worker
-    name: str
-    loaded: SessionLoaded
-    warmed: Warmed
-    bursts: int = 0
-    medians_ns: list[float] = field(default_factory=list)
-
-    @property
-    def calls(self) -> int:
-        return max(1, min(MOST_CALLS, round(BURST_SECONDS * 1e9 / max(self.warmed.median_ns, 1))))
-
-    @property
-    def drop(self) -> int:
-        """Number of untimed calls after thawing: three, or as many as fill caches in `DROPPED_SECONDS`.
-
-        It is 0 where a call is long compared with its correction.
-        """
-        call_seconds = max(self.warmed.median_ns, 1) / 1e9
-        if call_seconds > SLOW_CALL_SECONDS:
-            return 0
-        return min(3, self.calls, max(1, round(DROPPED_SECONDS / call_seconds)))
 
 
 @dataclass
@@ -312,20 +282,20 @@ class Unit:
         for cell in cells.values():
             self._finish(cell, batch)
 
-    def _leave_behind(self, cells: dict[Worker, _Cell], batch: int) -> None:
+    def _leave_behind(self, cells: dict[Worker, TimedCell], batch: int) -> None:
         """Time no further block of what is clearly out of the running."""
         medians = {one.worker.candidate: statistics.median(one.medians_ns) for one in cells.values()}
         behind = clearly_behind(medians)
         for worker in [one for one in cells if one.candidate in behind]:
             self._finish(cells.pop(worker), batch)
 
-    def _finishing_seconds(self, cell: _Cell, batch: int) -> float:
+    def _finishing_seconds(self, cell: TimedCell, batch: int) -> float:
         """About what `_finish` takes of a cell: in the first process, the calls that are audited and looked at."""
         if cell.worker.candidate.label not in self.firsts:
             return FINISHING_SECONDS
         return FINISHING_SECONDS + OBSERVING_SECONDS + self.group.audited / batch * cell.warmed.median_ns / 1e9
 
-    def _warmed_cells(self, batch: int, tell: Tell) -> dict[Worker, _Cell]:
+    def _warmed_cells(self, batch: int, tell: Tell) -> dict[Worker, TimedCell]:
         cells = {}
         for worker, loaded in list(self._workers):
             name = self.group.cell_name(batch, worker.candidate.label)
@@ -335,11 +305,11 @@ class Unit:
             tell(f"{self.group.name}: batch {batch}, warming {worker.candidate.label}")
             with self._costing_its_own_cell(worker, batch):
                 warmed = worker.warm(self.group.images, batch, WARM_SECONDS)
-                cells[worker] = _Cell(worker, name, loaded, warmed)
+                cells[worker] = TimedCell(worker, name, loaded, warmed)
                 self._keep(name, WARM_UP_BLOCK, "warm-up", warmed.calls_ns)
         return cells
 
-    def _burst(self, cell: _Cell, block: int) -> None:
+    def _burst(self, cell: TimedCell, block: int) -> None:
         """Time one burst of one cell, and record its disturbance."""
         cores = self.group.settings.cores
         before, begun = self.host.disturbance(cores), time.monotonic_ns()
@@ -370,7 +340,7 @@ class Unit:
             (name, self.process, block, call, boundary, time_ns, processor_ns) for call, time_ns in enumerate(calls_ns)
         ]
 
-    def _finish(self, cell: _Cell, batch: int) -> None:
+    def _finish(self, cell: TimedCell, batch: int) -> None:
         """Ask for memory and the outputs of timed calls, and in the first process for the outputs that the audit
         compares.
         """
@@ -398,7 +368,7 @@ class Unit:
             )
             self._observe(cell, batch)
 
-    def _observe(self, cell: _Cell, batch: int) -> None:
+    def _observe(self, cell: TimedCell, batch: int) -> None:
         """Add where it computed and in what, which a first process is asked; one that this ends costs no time taken."""
         if cell.worker.candidate.label not in self.firsts:
             return

@@ -15,6 +15,7 @@ from assay.bench.judging.summary import cells_of
 from assay.bench.machine.host import LOCAL
 from assay.bench.timing.limits import Limits
 from assay.bench.timing.schedule import Budget, Measurements, measure
+from assay.bench.timing.timed_cell import TimedCell as Timed
 from assay.bench.timing.trials import (
     BUDGET_SPENT,
     LEAST_BLOCKS,
@@ -25,7 +26,6 @@ from assay.bench.timing.trials import (
     Unit,
     timed_name,
 )
-from assay.bench.timing.trials import _Cell as Timed
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import WorkerError
