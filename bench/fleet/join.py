@@ -16,7 +16,7 @@ from assay.bench.fleet.cells import OfKind, cells_of_kind, with_front
 from assay.bench.fleet.differences import check_joinable
 from assay.bench.fleet.races import races_of_kinds
 from assay.bench.fleet.runs import RunApart, by_machine
-from assay.bench.timing.schedule import BURSTS_FILE, SAMPLES_FILE
+from assay.bench.timing.unit_files import BURSTS_FILE, SAMPLES_FILE
 from assay.fleet.joined import JOINED_FILE, RUNS, Joined, JoinedKind, JoinedRun
 from assay.fleet.kind import short_names
 from assay.fleet.prices import Prices
