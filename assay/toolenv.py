@@ -11,13 +11,13 @@ import contextlib
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from assay.boxed.platform import end_group, user_caches
 from assay.errors import NotInstalledError, installed_by
 from assay.files.disk import disk_error_in
 from assay.files.locks import in_turn
@@ -42,9 +42,7 @@ def cache_folder() -> Path:
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "assay"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay"
+    return user_caches() / "assay"
 
 
 def environment_folder(name: str, requirements: Path, *, hashed: bool = True) -> Path:
@@ -161,7 +159,7 @@ def _run(command: list[str], limit_seconds: float) -> None:
             raise _failure(command, f"had not ended after {limit_seconds:.0f} s and was stopped", "") from None
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # what it started has ended, too
-                os.killpg(process.pid, signal.SIGKILL)
+                end_group(process.pid)
     if process.returncode != 0:
         failure = _failure(command, f"ended with status {process.returncode}", said)
         raise disk_error_in(failure) or failure

@@ -11,15 +11,13 @@ import gc
 import os
 import random
 import statistics
-import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.boxed.platform import resource
+from assay.boxed.platform import most_resident_bytes, resource
 from assay.errors import InputError
 from assay.files.arrays import map_array
 from assay.infer.commands import (
@@ -248,13 +246,8 @@ def rotation(images: int, batch: int) -> list[NDArray[np.int64]]:
 
 
 def peak_memory_mib() -> float:
-    """Return the process's own peak resident memory. On Linux ru_maxrss would include the parent's at the fork."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    unit = 1024**2 if sys.platform == "darwin" else 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / unit
+    """Return the process's own peak resident memory."""
+    return most_resident_bytes() / 2**20
 
 
 def serve() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.boxed.box import RULES
+from assay.boxed.platform import memory_bytes
 from assay.boxed.processes import running
 
 GIB = 1 << 30
@@ -130,10 +131,9 @@ def rules_of(box: Box | None, further: tuple[Path, ...], *, uses_cuda: bool) -> 
     """Return the rules that `assay.boxed.confine.confine` is given."""
     assert box is not None
     cores = os.cpu_count() or 1
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "writable": [str(path.absolute()) for path in (*box.writable, *further)],
-        "memory_bytes": 0 if uses_cuda else memory + SPARE_BYTES + cores * BYTES_A_CORE,
+        "memory_bytes": 0 if uses_cuda else memory_bytes() + SPARE_BYTES + cores * BYTES_A_CORE,
         "file_bytes": FILE_BYTES,
         "processes": running() + SPARE_PROCESSES + cores * PROCESSES_A_CORE,
     }

@@ -1,6 +1,6 @@
 """Find and end the processes below one of ours, whatever they did to get away; standard library only.
 
-It needs Linux's /proc; elsewhere nothing is found, and a process group is all that can be ended.
+It needs Linux's /proc; elsewhere nothing is found, and a process group is all that is ended.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import signal
 import time
 from collections.abc import Iterable
 from pathlib import Path
+
+from assay.boxed.platform import end_group
 
 PROC = Path("/proc")
 SETTLING_SECONDS = 0.005
@@ -64,9 +66,16 @@ def end_below(root: int) -> None:
         time.sleep(SETTLING_SECONDS)
 
 
-def end_tree(root: int) -> None:
-    """Kill a process and everything that descends from it."""
+def end_tree(root: int, group: int = 0) -> None:
+    """Kill a process and everything that descends from it.
+
+    Args:
+        group: of processes that it has begun, ended where the system does not show what descends from it; 0 for none.
+    """
     _signal([root], signal.SIGSTOP)
+    if group and not _pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            end_group(group)
     end_below(root)
     _signal([root], signal.SIGKILL)
 

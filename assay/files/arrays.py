@@ -21,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.boxed.platform import available_bytes
 from assay.errors import ArtifactError, InputError
 from assay.files.mistakes import mistake_in
 from assay.files.texts import check_plain
@@ -51,7 +52,7 @@ RuntimeError and MemoryError too, for a header with endless nesting.
 
 def most_bytes(share: float = SHARE_OF_MEMORY) -> int:
     """Return how many bytes a file may declare: a share of the memory that is free now."""
-    return int(share * _available_bytes())
+    return int(share * available_bytes())
 
 
 def load_array(path: Path, *, at_most: int | None = None) -> Array:
@@ -267,15 +268,6 @@ def _reporting(path: Path, expected: str) -> Iterator[None]:
     except DAMAGE as error:
         found = "nothing" if isinstance(error, FileNotFoundError) else mistake_in(error)[:300]
         raise ArtifactError(f"{path} cannot be read", expected=expected, found=found or type(error).__name__) from error
-
-
-def _available_bytes() -> int:
-    """Return the bytes of memory that are free or can be freed; half of all memory where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
 
 
 def _size(number: int) -> str:

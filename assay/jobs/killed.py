@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import signal
 
+from assay.boxed.platform import by_signal
 from assay.errors import WorkerError
 
-FAULTS = {
-    signal.SIGSEGV: "compiled code used memory that is not its own",
-    signal.SIGBUS: "compiled code used memory that is not there, as of a file that became shorter",
-    signal.SIGILL: "compiled code has an instruction that this processor has not",
-    signal.SIGFPE: "compiled code divided a whole number by zero",
-    signal.SIGABRT: "compiled code gave up",
-}
+FAULTS = by_signal(
+    {
+        "SIGSEGV": "compiled code used memory that is not its own",
+        "SIGBUS": "compiled code used memory that is not there, as of a file that became shorter",
+        "SIGILL": "compiled code has an instruction that this processor has not",
+        "SIGFPE": "compiled code divided a whole number by zero",
+        "SIGABRT": "compiled code gave up",
+    }
+)
 """Signals that a fault of a library ends a process with, and their meaning."""
-FROM_OUTSIDE = {
-    signal.SIGKILL: "the system ends a process so where memory is short",
-    signal.SIGTERM: "somebody asked it to end",
-    signal.SIGXCPU: "it used more processor time than it may",
-    signal.SIGXFSZ: "it wrote a larger file than it may",
-}
+FROM_OUTSIDE = by_signal(
+    {
+        "SIGKILL": "the system ends a process so where memory is short",
+        "SIGTERM": "somebody asked it to end",
+        "SIGXCPU": "it used more processor time than it may",
+        "SIGXFSZ": "it wrote a larger file than it may",
+    }
+)
 OF_A_FAULT = (
     "The fault is in compiled code that ran there, a library's or the model's own: another route, runtime or version "
     "of it may not have it"

@@ -13,19 +13,18 @@ import queue
 import secrets
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from assay.boxed import platform
 from assay.boxed.box import MARK
 from assay.boxed.boxing import HELD_BACK, REMEDY, Box, environment_for, settle
-from assay.boxed.platform import why_no_jobs
 from assay.boxed.processes import end_marked, end_tree
 from assay.errors import AssayError, DiskError, InputError, WorkerError
 from assay.files.disk import instead_of
@@ -74,7 +73,7 @@ class Process:
         box: Box | None = None,
     ) -> None:
         end_with_the_rest()
-        if reason := why_no_jobs():
+        if reason := platform.why_no_jobs():
             raise InputError(
                 "No model can be run on this system",
                 expected="Linux, or macOS",
@@ -163,15 +162,15 @@ class Process:
     def freeze(self) -> None:
         """Stop the process where it is; it uses no processor until `thaw`."""
         self._has_started.wait(START_SECONDS)
-        self._signal(signal.SIGSTOP)
+        self._to_group(platform.freeze)
 
     def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
+        self._to_group(platform.thaw)
 
     def kill(self) -> None:
         """End the process and all that it started, at once."""
         if self._popen.poll() is None:
-            end_tree(self._popen.pid)
+            end_tree(self._popen.pid, self._group)
         self._popen.wait()
         end_marked(f"{MARK}={self._mark}")
         self._leave()
@@ -219,10 +218,10 @@ class Process:
         shutil.rmtree(self._scratch, ignore_errors=True)
         _STARTED.discard(self)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _to_group(self, do: Callable[[int], None]) -> None:
         if self._group and self._popen.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._group, number)
+                do(self._group)
 
     def _read(self) -> None:
         """Deliver every message until the process has no more; anything that is not a message is the last."""

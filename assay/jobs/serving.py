@@ -6,19 +6,16 @@ the log.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import sys
 from typing import IO
 
+from assay.boxed.platform import end_with_parent
 from assay.errors import AssayError, DiskError, WorkerError
 from assay.files.disk import disk_error_in
 from assay.jobs.job import Message, Served
 from assay.steps import tell_steps_to
-
-PR_SET_PDEATHSIG = 1
 
 
 class Channel:
@@ -38,8 +35,7 @@ def open_channel() -> Channel:
 
     Anything printed afterwards, by Python or by native code, goes to standard error.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     answers = os.dup(1)
     os.dup2(2, 1)
     return Channel(os.fdopen(answers, "w", encoding="utf-8"))

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from assay.boxed.platform import signals_named
+
+SIGNALS = signals_named("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Stopped(SystemExit):

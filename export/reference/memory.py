@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from assay.boxed.platform import resource
+from assay.boxed.platform import most_resident_bytes, resident_bytes
 from assay.errors import InputError
 from assay.files.arrays import most_bytes
 
@@ -34,7 +31,7 @@ class Appetite:
     """The memory that a row of a model's calls takes, by the most that this process ever had."""
 
     def __init__(self) -> None:
-        self._before = _now()
+        self._before = resident_bytes()
 
     def rows(self, called: int, most: int, at_most: int | None = None) -> int:
         """Return how many rows a call may have, at least one.
@@ -44,7 +41,7 @@ class Appetite:
             most: largest number of rows.
             at_most: bytes that a call may take; a share of the free memory by default.
         """
-        a_row = max(_most_so_far() - self._before, 0) / max(called, 1)
+        a_row = max(most_resident_bytes() - self._before, 0) / max(called, 1)
         limit = most_bytes(SHARE) if at_most is None else at_most
         return max(min(most, int(limit / a_row) if a_row else most), 1)
 
@@ -72,17 +69,3 @@ class FittingBatches:
     def largest(self) -> int:
         """The largest size so far; 0 before the first."""
         return self._fitting[-1] if self._fitting else 0
-
-
-def _most_so_far() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
-
-
-def _now() -> int:
-    """Return the bytes that this process has in memory; where the system does not say, the most that it ever had."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return _most_so_far()
-    return pages * os.sysconf("SC_PAGE_SIZE")
