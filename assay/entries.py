@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Generic, Protocol, TypeVar
 
 from assay.errors import InputError, missing, unknown_name
@@ -88,6 +89,19 @@ class Entry:
     framework: str = ""
     extra: str = ""
     packages: tuple[str, ...] = ()
+
+    def check_installed(self, who: str) -> None:
+        """Look whether what it needs is there, without importing it.
+
+        Args:
+            who: what asks for it, the subject of a sentence.
+
+        Raises:
+            NotInstalledError: a package is missing.
+        """
+        for package in self.packages:
+            if find_spec(package) is None:
+                raise missing(who, ModuleNotFoundError(name=package), self.extra)
 
     def load(self) -> Callable[..., Any]:
         """Import and return the function or class behind the name.

@@ -55,18 +55,21 @@ DATASETS = Registry(
             "assay.train.datasets.medmnist_sets:load",
             "BloodMNIST through the medmnist package",
             extra="train",
+            packages=("medmnist",),
         ),
         Entry(
             "medmnist",
             "assay.train.datasets.medmnist_sets:load",
             "medmnist:<name>, any 2-D single-label MedMNIST set",
             extra="train",
+            packages=("medmnist",),
         ),
         Entry(
             "pbc",
             "assay.train.datasets.pbc:load",
             "pbc:<folder or zip>, the original blood-cell images at any resolution",
             extra="train",
+            packages=("PIL",),
         ),
         Entry(
             "synthetic",

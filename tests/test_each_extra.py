@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,23 @@ onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version
 """
 
 
+STUDY = """
+name = "small"
+[[models]]
+architecture = "bloodnet"
+sizes = [28]
+[train]
+frameworks = ["{framework}"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder for one environment and what is done in it; the environment, up to gigabytes, goes afterwards."""
+    yield tmp_path
+    shutil.rmtree(tmp_path / "venv", ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheel_of(tmp_path_factory.mktemp("dist"))
@@ -45,13 +64,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(wheel: Path, extra: str, folder: Path) -> Path:
     """The folder of programs of a new environment that has the wheel with an extra in it."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
+    install(wheel, extra, folder / "bin")
+    return folder / "bin"
+
+
+def install(wheel: Path, extra: str, programs: Path) -> None:
+    pip = [str(programs / "pip"), "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
     done = subprocess.run(
         [*pip, f"{wheel}[{extra}]" if extra else str(wheel)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    subprocess.run([str(folder / "bin" / "pip"), "check"], check=True, capture_output=True)
-    return folder / "bin"
+    subprocess.run([str(programs / "pip"), "check"], check=True, capture_output=True)
 
 
 def packages_in(programs: Path, *names: str) -> set[str]:
@@ -66,42 +89,67 @@ def assay(programs: Path, folder: Path, *words: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=folder, env=found, capture_output=True, text=True, check=False)
 
 
-def test_the_base_is_small_and_answers_for_an_onnx_file(wheel: Path, tmp_path: Path) -> None:
-    programs = environment(wheel, "", tmp_path / "venv")
+def test_the_base_is_small_and_answers_for_an_onnx_file(wheel: Path, folder: Path) -> None:
+    programs = environment(wheel, "", folder / "venv")
     assert not packages_in(programs, *FRAMEWORKS, "scipy", "uv", "PIL")
-    size = sum(path.lstat().st_size for path in (tmp_path / "venv").rglob("*") if path.is_file())
+    size = sum(path.lstat().st_size for path in (folder / "venv").rglob("*") if path.is_file())
     assert size < MOST_BYTES, f"{size / 1e6:.0f} MB"
-    subprocess.run([str(programs / "python"), "-c", RELU], cwd=tmp_path, check=True)
-    done = assay(programs, tmp_path, "compare-model", "relu.onnx", "--minutes", "0.5")
+    subprocess.run([str(programs / "python"), "-c", RELU], cwd=folder, check=True)
+    done = assay(programs, folder, "compare-model", "relu.onnx", "--minutes", "0.5")
     assert "agrees with the file in float64" in done.stdout, done.stderr
-    assert (tmp_path / "artifacts" / "model-relu" / "report" / "figures" / "latency.png").is_file()
-    (tmp_path / "model.py").write_text(MODELS["torch"][0], encoding="utf-8")
-    lacking = assay(programs, tmp_path, "compare-model", "model.py:build", "--shape", "x=batch,3")
+    assert (folder / "artifacts" / "model-relu" / "report" / "figures" / "latency.png").is_file()
+    pair = assay(programs, folder, "audit", "--reference", "relu.onnx", "--candidate", "relu.onnx")
+    assert pair.returncode == 0, pair.stderr
+    (folder / "model.py").write_text(MODELS["torch"][0], encoding="utf-8")
+    lacking = assay(programs, folder, "compare-model", "model.py:build", "--shape", "x=batch,3")
     assert lacking.returncode == 3
     assert "pip install 'onnx-assay[torch]'" in lacking.stderr
 
 
 @pytest.mark.parametrize("extra", MODELS)
-def test_one_framework_alone_answers_for_its_models(extra: str, wheel: Path, tmp_path: Path) -> None:
-    programs = environment(wheel, extra, tmp_path / "venv")
+def test_one_framework_alone_answers_for_its_models(extra: str, wheel: Path, folder: Path) -> None:
+    programs = environment(wheel, extra, folder / "venv")
     text, own = MODELS[extra]
     assert packages_in(programs, *FRAMEWORKS) == own
-    (tmp_path / "model.py").write_text(text, encoding="utf-8")
+    (folder / "model.py").write_text(text, encoding="utf-8")
     shape = ("--shape", "x=batch,3")
-    done = assay(programs, tmp_path, "compare-model", "model.py:build", *shape, "--minutes", "0.5", "--json")
+    done = assay(programs, folder, "compare-model", "model.py:build", *shape, "--minutes", "0.5", "--json")
     assert "Traceback" not in done.stderr
     assert done.returncode in {0, 1, 2}, done.stderr
-    results = json.loads((tmp_path / "artifacts" / "model-model-build" / "results.json").read_text(encoding="utf-8"))
+    made = folder / "artifacts" / "model-model-build"
+    results = json.loads((made / "results.json").read_text(encoding="utf-8"))
     assert {one["status"] for one in results["exports"]} == {"ok"}, results["exports"]
-    lacking = [one for one in results["cells"] if "is not installed" in json.dumps(one)]
-    assert {one["runtime"] for one in lacking} <= {"openvino"}, "it is timed unasked where it is there"
-    assert "onnx-assay[openvino]" in json.dumps(lacking) or not lacking
+    audit = json.loads((made / "audit.json").read_text(encoding="utf-8"))
+    compared = [one for model in audit["models"] for one in model["comparisons"]]
+    assert compared
+    assert [one["subject"] for one in compared if not one["passed"]] == []
+    lacking = {one["runtime"]: one["reason"] for one in results["cells"] if "is not installed" in one["reason"]}
+    assert set(lacking) <= {"openvino", "litert"}, "those are timed unasked where they are there"
+    assert all(f"onnx-assay[{runtime}]" in reason for runtime, reason in lacking.items())
+    whole = assay(programs, folder, "list", "runtimes", "--json")
+    known = {one["name"]: one["install"] for one in json.loads(whole.stdout)["runtimes"]}
+    assert {one["runtime"] for one in results["cells"] if one["status"] == "ok"} <= {
+        name for name, install in known.items() if not install
+    } | {"null"}
+    (folder / "study.toml").write_text(STUDY.format(framework=extra), encoding="utf-8")
+    if extra != "torch":
+        study = assay(programs, folder, "run", "study.toml")
+        assert (study.returncode, "pip install 'onnx-assay[torch]'" in study.stderr) == (3, True), study.stderr
+    cell = next(one["name"] for one in results["cells"] if one["runtime"] == "ort.cpu")
+    deploy = ("deploy", str(made), "--cell", cell, "--out", "deployed")
+    without = assay(programs, folder, *deploy)
+    assert (without.returncode, "pip install 'onnx-assay[serve]'" in without.stderr) == (3, True), without.stderr
+    install(wheel, f"{extra},serve", programs)
+    deployed = assay(programs, folder, *deploy)
+    assert deployed.returncode == 0 or "INVALID" in deployed.stderr, deployed.stderr
 
 
 @pytest.mark.parametrize("extra", BRINGS)
-def test_every_other_extra_brings_what_it_is_for(extra: str, wheel: Path, tmp_path: Path) -> None:
-    programs = environment(wheel, extra, tmp_path / "venv")
+def test_every_other_extra_brings_what_it_is_for(extra: str, wheel: Path, folder: Path) -> None:
+    programs = environment(wheel, extra, folder / "venv")
     code = f"import {BRINGS[extra]}"
     done = subprocess.run([str(programs / "python"), "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert assay(programs, tmp_path, "--version").returncode == 0
+    assert assay(programs, folder, "--version").returncode == 0
+    listed = json.loads(assay(programs, folder, "list", "extras", "--json").stdout)["extras"]
+    assert {one["name"]: one["install"] for one in listed}[extra] == ""

@@ -16,6 +16,8 @@ from packaging.metadata import Metadata
 
 ROOT = Path(__file__).parents[1]
 TOPS = ("train", "export", "infer", "bench")
+MOST_BYTES = 3_000_000
+"""What a wheel, or a source distribution, may weigh."""
 NAMES = ("train", "export", "infer", "bench", "assay", "utils", "data", "tests")
 """Modules of a user's that have the names of ours, of our tests, or those that everybody has."""
 MODEL = """
@@ -116,15 +118,31 @@ def test_a_wheel_has_one_package(wheel: Path) -> None:
         "assay/train/models/on_torch.py",
         "assay/export/envs/jax2tf.txt",
         "assay/export/localise/repro_script.txt",
+        "assay/infer/runtimes/envs/tf-cuda.txt",
         "assay/infer/server/envs/triton.txt",
         "assay/bench/report/page/page.html",
         "assay/bench/deployment/templates/README.md",
     ):
         assert needed in names, needed
     metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
-    Metadata.from_email(zipfile.ZipFile(wheel).read(metadata), validate=True)
+    found = Metadata.from_email(zipfile.ZipFile(wheel).read(metadata), validate=True)
+    assert (found.license_expression, found.description_content_type) == ("Apache-2.0", "text/markdown")
+    assert found.license_files == ["LICENSE"]
+    assert metadata.replace("METADATA", "licenses/LICENSE") in names
+    assert wheel.stat().st_size < MOST_BYTES
     sources = {f"assay/{path.relative_to(ROOT)}" for top in TOPS for path in (ROOT / top).rglob("*.py")}
     assert sources <= set(names)
+
+
+def test_a_source_distribution_has_what_a_wheel_is_built_from_and_no_tests(wheel: Path) -> None:
+    (archive,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+        links = [one.name for one in packed.getmembers() if not (one.isfile() or one.isdir())]
+    assert {"PKG-INFO", "LICENSE", "README.md", "pyproject.toml", "assay/boxed/platform.py"} <= names
+    assert not {name for name in names if name.startswith(("tests/", "artifacts/", "assay/tests/"))}
+    assert links == [], "a link would not be unpacked everywhere"
+    assert archive.stat().st_size < MOST_BYTES
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,8 @@ SERVED = ServedBy(
     pixels="NHWC",
     packages=("ai-edge-litert", "numpy"),
 )
+MAKERS = ("tensorflow",)
+"""What makes its files."""
 FP32 = RuntimeEntry(
     name="litert",
     family=FAMILY,
@@ -41,6 +43,7 @@ FP32 = RuntimeEntry(
     deploys=True,
     maker="assay.export.programs.on_litert:make_fp32",
     served_by=SERVED,
+    needs=MAKERS,
     unasked=("model",),
 )
 ENTRIES = (
@@ -58,6 +61,7 @@ ENTRIES = (
         deploys=True,
         maker="assay.export.programs.on_litert:make_half_weights",
         served_by=SERVED,
+        needs=MAKERS,
     ),
     RuntimeEntry(
         name="litert.dynamic",
@@ -72,6 +76,7 @@ ENTRIES = (
         deploys=True,
         maker="assay.export.programs.on_litert:make_dynamic",
         served_by=SERVED,
+        needs=MAKERS,
     ),
     RuntimeEntry(
         name="litert.int8",
@@ -87,5 +92,6 @@ ENTRIES = (
         maker="assay.export.programs.on_litert:make_int8",
         calibrated=True,
         served_by=SERVED,
+        needs=MAKERS,
     ),
 )

@@ -56,29 +56,29 @@ def _runtimes() -> list[Listed]:
 
 
 def _runtime(entry: RuntimeEntry) -> Listed:
-    return _listed(entry.name, entry.summary, entry.packages, entry.installed_by)
+    return _listed(entry.name, entry.summary, entry.needed, entry.installed_by)
 
 
 def _exporters() -> list[Listed]:
     from assay.registry import EXPORTERS
 
-    return _of_registry(EXPORTERS)
+    return list(map(_entry, EXPORTERS.values()))
 
 
 def _architectures() -> list[Listed]:
     from assay.registry import ARCHITECTURES
 
-    return _of_registry(ARCHITECTURES)
+    return list(map(_entry, ARCHITECTURES.values()))
 
 
 def _datasets() -> list[Listed]:
     from assay.registry import DATASETS
 
-    return _of_registry(DATASETS)
+    return list(map(_entry, DATASETS.values()))
 
 
-def _of_registry(known: Mapping[str, Entry]) -> list[Listed]:
-    return [_listed(entry.name, entry.summary, entry.packages, entry.extra) for entry in known.values()]
+def _entry(entry: Entry) -> Listed:
+    return _listed(entry.name, entry.summary, entry.packages, entry.extra)
 
 
 def _extras() -> list[Listed]:

@@ -59,6 +59,8 @@ def audit_study(
         AssayError: bad input or missing software.
     """
     task_of_images(run.study.task)
+    for framework in ("torch", "jax"):
+        FRAMEWORKS[framework].check_installed("The audit of a study, by a float64 in PyTorch that one in JAX checks,")
     with run.narrator.showing():
         trainings, _ = train_all(run)
         subjects = [one for one in choose_subjects(run, trainings) if not models or _name(one) in models]

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from assay import __version__
 from assay.alone import FOLDER_VARIABLE
+from assay.bench.cli import listing
 from assay.bench.cli.main import app
 from assay.bench.machine.machine import usable_cores
 from assay.errors import StudyError
@@ -117,6 +118,24 @@ def test_extras_are_listed_with_what_they_bring_and_those_of_developers_are_not(
     assert "onnxruntime-gpu" in found["gpu"]["summary"]
     assert found["gpu"]["install"] == "pip install 'onnx-assay[gpu]'"
     assert not {"dev", "mutants"} & set(found)
+
+
+def test_a_listed_name_says_what_is_missing_of_all_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside its framework: LiteRT's files are made by TensorFlow, int8 by NNCF or torchao, a data set by a package."""
+    found = listing.find_spec
+    gone = {"tensorflow", "nncf", "torchao", "medmnist", "PIL"}
+    monkeypatch.setattr(listing, "find_spec", lambda name: None if name in gone else found(name))
+
+    def missing(kind: str) -> dict[str, str]:
+        done = CliRunner().invoke(app, ["list", kind, "--json"])
+        return {one["name"]: one["install"] for one in json.loads(done.stdout)[kind] if one["install"]}
+
+    runtimes = missing("runtimes")
+    assert runtimes["litert"] == "pip install 'onnx-assay[litert]'"
+    assert runtimes["openvino.nncf"] == "pip install 'onnx-assay[nncf]'"
+    assert runtimes["torch.compile.int8"] == "pip install 'onnx-assay[torchao]'"
+    assert not {"ort.cpu", "openvino", "torch.eager"} & set(runtimes)
+    assert set(missing("datasets")) == {"bloodmnist", "medmnist", "pbc"}
 
 
 def test_an_unknown_kind_of_names_is_one_message() -> None:
