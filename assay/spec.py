@@ -18,6 +18,8 @@ TORCH_PROGRAM_FILE = "program.pt2"
 """A program of torch.export that is made from a model, to be compiled where it runs."""
 TORCH_PACKAGE_FILE, TORCH_PACKAGE_OF_ONE_FILE = "any-batch.pt2", "batch-of-one.pt2"
 """Packages of AOTInductor: one for any batch, and one whose code may rely on a batch of one row."""
+CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+"""Environment variables of a process in which no framework sees a GPU, whatever it would take by itself."""
 
 
 @dataclass(frozen=True)

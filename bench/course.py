@@ -9,7 +9,6 @@ from pathlib import Path
 
 from assay.bench.machine.host import Host
 from assay.bench.words.progress import Narrator
-from assay.export.reference.reference import CPU_ONLY
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.running import run_job
 from assay.steps import Limit
@@ -51,7 +50,7 @@ class Course:
         Args:
             answers: folders that it writes.
         """
-        return run_job(job, request, log, limit_seconds=limit, environment=CPU_ONLY, host=self.host)
+        return run_job(job, request, log, limit_seconds=limit, host=self.host)
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:

@@ -19,7 +19,6 @@ from assay.export.checking.records import Against
 from assay.export.job import EXPORT, RouteRequest
 from assay.export.record import INSPECTION_FILE, MODEL_FILE, asked_for
 from assay.export.reference.reference import (
-    CPU_ONLY,
     LOGITS,
     ReferenceRequest,
     file_sha256_of_images,
@@ -125,7 +124,7 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
         pace = pace_in(computed(framework, "float32", _told_to_nobody).manifest.facts)  # it exists by now
         seconds = limit_seconds or sum(allowed(work, pace, size_of(model.file)) for work in STEPS[job.name])
         seconds += budget_of(request)
-        return run_job(job, request, log, limit_seconds=Limit(seconds, doing), environment=CPU_ONLY, host=host)
+        return run_job(job, request, log, limit_seconds=Limit(seconds, doing), host=host)
 
     data = {"images": file_sha256_of_images(images), "task": task}
     return ExportJob(model, exporter, exports, start, opset, data, against)

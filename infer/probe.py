@@ -110,7 +110,7 @@ class FrameworkFacts(Record):
     facts: dict[str, str]
 
 
-FRAMEWORK = Job("assay.infer.probe", "framework", FrameworkRequest, FrameworkFacts)
+FRAMEWORK = Job("assay.infer.probe", "framework", FrameworkRequest, FrameworkFacts, sees_gpu=True)
 
 
 def work(request: FrameworkRequest) -> FrameworkFacts:

@@ -52,6 +52,7 @@ class Job(Generic[Asked, Answered]):
         name: name that tells it from the module's other jobs.
         request, answer: types of its request and its answer.
         silence_seconds: longest time between two messages of a job that reports often.
+        sees_gpu: whether its frameworks may take a GPU, or it hides that itself; a GPU is hidden from all other jobs.
     """
 
     module: str
@@ -59,6 +60,7 @@ class Job(Generic[Asked, Answered]):
     request: type[Asked]
     answer: type[Answered]
     silence_seconds: float = field(default=math.inf, kw_only=True)
+    sees_gpu: bool = field(default=False, kw_only=True)
 
     def message(self, request: Asked) -> Message:
         """Return the message that is sent to the process."""

@@ -19,6 +19,7 @@ from assay.jobs.job import Answered, Asked, Hear, Job, Message
 from assay.jobs.killed import KilledError, killed
 from assay.jobs.process import HERE
 from assay.records.base import Record
+from assay.spec import CPU_ONLY
 from assay.steps import LONGER, Limit, Step, hear, lost_told, step_told
 
 SEND_SECONDS = 60.0
@@ -62,7 +63,7 @@ def run_job(
     limit = limit_seconds if isinstance(limit_seconds, Limit) else Limit(limit_seconds, "", LONGER)
     lost: dict[str, str] = {}
     while True:
-        told = {**(environment or {}), **lost_told(lost)}
+        told = {**({} if job.sees_gpu else CPU_ONLY), **(environment or {}), **lost_told(lost)}
         try:
             with started(host.start(job.module, log, environment=told, box=box)) as process:
                 return _answered(process, job, request, limit, heard, host)

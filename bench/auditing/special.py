@@ -10,9 +10,8 @@ from assay.infer.operators.special_job import SPECIAL, SpecialRequest
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.registry import RUNTIMES
+from assay.spec import CPU_ONLY
 from assay.steps import MOST_SECONDS, Limit
-
-CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
 
 def operators_that_lose_nan(runtimes: Iterable[str], logs: Path, host: Starter) -> dict[str, dict[str, str]]:

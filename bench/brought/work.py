@@ -10,7 +10,6 @@ from assay.bench.course import MOST_TOGETHER, Course
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.boxed.boxing import Box
-from assay.export.reference.reference import CPU_ONLY
 from assay.export.variants.mixed import MIXED_MINUTES
 from assay.files.disk import short_name
 from assay.jobs.job import Answered, Asked, Job
@@ -94,7 +93,7 @@ class Work(Course):
             request,
             log,
             limit_seconds=Limit(max(limit.seconds, self.wanted.call_limit or 0.0), limit.doing, LONGER),
-            environment=CPU_ONLY | limits_told(self.wanted.call_limit),
+            environment=limits_told(self.wanted.call_limit),
             box=Box(answers, self.wanted.trusted, told=self.held.update),
             host=shared(self.host, len(self.host.cores()), self.jobs),
         )

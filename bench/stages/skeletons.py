@@ -8,7 +8,6 @@ from pydantic import JsonValue
 
 from assay.export.job import EXPORT, RouteRequest
 from assay.export.record import MODEL_FILE
-from assay.export.reference.reference import CPU_ONLY
 from assay.export.run import route_versions
 from assay.infer.runtime import ModelFiles
 from assay.jobs.host import Starter
@@ -74,7 +73,6 @@ def _onnx(
             request,
             log,
             limit_seconds=Limit(allowed("export", pace), f"The export of an empty {spec.architecture} by {exporter}"),
-            environment=CPU_ONLY,
             host=host,
         )
         return {"layout": made.made_by["layout"]}

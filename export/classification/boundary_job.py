@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.export.reference.reference import CPU_ONLY, read_images, spec_of
+from assay.export.reference.reference import read_images, spec_of
 from assay.export.routes.request import Images
 from assay.jobs.files import Written
 from assay.jobs.host import Starter
@@ -67,7 +67,6 @@ def find_boundary(
         request,
         log,
         limit_seconds=Limit(allowed("boundary", pace), "The search for the decision boundary"),
-        environment=CPU_ONLY,
         host=host,
     ).margins
 

@@ -13,7 +13,6 @@ from assay.boxed.boxing import Box
 from assay.errors import AssayError, DiskError, ExportFailedError, NotInstalledError, WorkerError
 from assay.export.programs.program_job import PROGRAM
 from assay.export.programs.request import ProgramRequest
-from assay.export.reference.reference import CPU_ONLY
 from assay.jobs.host import Starter
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
@@ -89,7 +88,7 @@ def program_of(
                 request,
                 workshop.store.folder / "logs" / f"{entry.name}-{model.name}.log",
                 limit_seconds=Limit(workshop.limit_seconds, f"Making what {entry.name} loads", LONGER if boxed else ""),
-                environment=CPU_ONLY | limits_told(workshop.call_limit),
+                environment=limits_told(workshop.call_limit),
                 box=Box((work,), workshop.trusted, told=workshop.told) if boxed else None,
                 host=workshop.host,
             )

@@ -38,7 +38,6 @@ from assay.store import Artifact, Store, file_sha256, read_artifact
 
 Progress = Callable[[str, int, int], None]
 
-CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 LOGITS, WEIGHTS_FILE = "logits.npy", "weights.safetensors"
 MOST_IMAGES_IN_ONE_CALL = 32
 
@@ -113,7 +112,6 @@ def reference_artifact(
             asked,
             work / "job.log",
             limit_seconds=Limit(_limit(request, weights), f"The {label}"),
-            environment=CPU_ONLY,
             host=host,
         )
         progress(label, 1, 1)

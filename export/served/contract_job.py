@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from assay.boxed.boxing import Box
 from assay.errors import AssayError, ExportFailedError
 from assay.export.graph.inspect import one_line
-from assay.export.reference.reference import CPU_ONLY
 from assay.export.served.contract import write_deployable
 from assay.export.served.made import ExportContract, serve_made
 from assay.export.served.native import NativeModel, make_served
@@ -118,7 +117,6 @@ def run_contract(
         ContractPlace(request=request, folder=folder),
         folder / "contract.log",
         limit_seconds=Limit(LIMIT_SECONDS, "Making the graph to be served"),
-        environment=CPU_ONLY,
         box=Box((folder,), trusted),
         host=host,
     )

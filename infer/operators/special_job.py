@@ -68,7 +68,7 @@ class LostNan(Record):
     lost: dict[str, str]
 
 
-SPECIAL = Job("assay.infer.operators.special_job", "special", SpecialRequest, LostNan)
+SPECIAL = Job("assay.infer.operators.special_job", "special", SpecialRequest, LostNan, sees_gpu=True)
 
 
 def work(request: SpecialRequest) -> LostNan:

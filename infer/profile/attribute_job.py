@@ -75,7 +75,9 @@ class Figures(Record):
     operators: list[RecordedOperator] = Field(default_factory=list)
 
 
-ATTRIBUTE = TellingJob("assay.infer.profile.attribute_job", "attribute", AttributionRequest, Nothing, Figures)
+ATTRIBUTE = TellingJob(
+    "assay.infer.profile.attribute_job", "attribute", AttributionRequest, Nothing, Figures, sees_gpu=True
+)
 Tell = Callable[[Figures], None]
 
 

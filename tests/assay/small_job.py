@@ -129,7 +129,14 @@ def parent(request: Deed, tell: Tell) -> Outcome:
     return hang(request, tell)
 
 
+def devices(request: Deed, tell: Tell) -> Outcome:
+    """What frameworks read here of the devices that they may use."""
+    names = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS")
+    return Outcome(version=" ".join(f"{name}={os.environ.get(name, 'not set')}" for name in names))
+
+
 DEEDS = {
+    "devices": devices,
     "count": count,
     "print": print_lines,
     "onnxruntime": import_onnxruntime,

@@ -7,6 +7,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -61,6 +62,18 @@ class TestRunJob:
         environment = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
         run_job(SMALL, Deed(do="onnxruntime"), tmp_path / "log", limit_seconds=60, environment=environment)
         assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+    def test_no_framework_in_a_job_sees_a_gpu_unless_the_job_asks_for_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """JAX and TensorFlow take one unasked, and compute fp32 in TF32 on it."""
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+        said = [
+            run_job(one, Deed(do="devices"), tmp_path / "log", limit_seconds=60).version
+            for one in (SMALL, replace(SMALL, sees_gpu=True))
+        ]
+        assert said == ["CUDA_VISIBLE_DEVICES= JAX_PLATFORMS=cpu", "CUDA_VISIBLE_DEVICES=0 JAX_PLATFORMS=not set"]
 
     def test_its_own_error_keeps_its_text_and_exit_code(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="a bad value: expected good, found bad") as caught:

@@ -59,7 +59,6 @@ DOING = {
 }
 """The description of each job, for use where it reports no step of its own."""
 SAID = "the files were not looked at while they ran: it is what the file and the runtime say of themselves"
-CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
 ORT_LEVELS = tuple(one.runner for one in RUNTIMES.levels(CPU))
 
 
@@ -154,7 +153,7 @@ def _job(request: PairRequest, out: Path, job: Job[Asked, Answered], asked: Aske
             asked,
             out / "job.log",
             limit_seconds=Limit(max(LIMIT_SECONDS, 10 * (request.call_limit or 0)), DOING[job.name], LONGER),
-            environment=CPU_ONLY | limits_told(request.call_limit),
+            environment=limits_told(request.call_limit),
             box=Box(tuple(answers), request.trusted),
             host=request.host,
         )
