@@ -4,6 +4,8 @@ EXTRAS ?= cpu,openvino,nncf,litert,torchao,serve,dev,docs
 STUDY ?= studies/quick.toml
 VENV := .venv
 BIN := $(VENV)/bin
+# pip has no overrides, without which onnxruntime writes over the files of onnxruntime-gpu.
+GPU := --override overrides-gpu.txt --constraint constraints-gpu.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help install study test test-slow mutants lint browser docs picture sbom clean
@@ -13,12 +15,13 @@ help: ## list the targets
 
 install: $(VENV)/.installed ## make .venv with pinned versions (EXTRAS=gpu,openvino,serve,dev on a machine with a GPU)
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt constraints-gpu.txt overrides-gpu.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Assay needs Python 3.11 or newer, found %d.%d. Name one: make PYTHON=python3.11" % sys.version_info[:2])'
 	@command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "Assay needs a C++ compiler for torch.compile, found neither g++ nor clang++. Debian and Ubuntu: apt-get install g++"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
-	case ",$(EXTRAS)," in *,gpu,*) $(BIN)/pip uninstall --quiet --yes onnxruntime onnxruntime-gpu && $(BIN)/pip install --quiet --no-deps --constraint constraints.txt 'onnxruntime-gpu>=1.31';; esac
+	case ",$(EXTRAS)," in \
+	*,gpu,*) $(BIN)/pip install --quiet --constraint constraints.txt uv && $(BIN)/uv pip install --quiet --python $(BIN)/python $(GPU) --constraint constraints.txt --editable '.[$(EXTRAS)]' ;; \
+	*) $(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]' ;; esac
 	@touch $@
 
 study: install ## run the main job: studies/quick.toml, or STUDY=file

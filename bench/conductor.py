@@ -21,12 +21,16 @@ from assay.bench.stages.time import export_all, groups_of, names_of_groups, time
 from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.tasks.task import task_of_images
 from assay.bench.words.progress import Narrator
-from assay.errors import unknown_name
+from assay.errors import InputError, unknown_name
 from assay.export.run import make_environments
 from assay.jobs.side_by_side import beside
 from assay.records.results import Results
+from assay.registry import FRAMEWORKS
 from assay.store import SharingTier
 from assay.study import Study
+
+REFERENCE = FRAMEWORKS["torch"]
+"""What float64 is computed in."""
 
 
 def run_study(
@@ -55,6 +59,7 @@ def run_study(
     check_groups(study, groups)
     run = Run(study, folder.resolve(), cache.resolve(), narrator, host, again, tier=tier, groups=groups)
     check_machine(study, host)
+    REFERENCE.check_installed("A study, whose numbers are held against PyTorch's in float64,")
     with narrator.showing():
         environments = partial(make_environments, study.export.exporters, run.store("onnx"))
         with beside(environments), beside(partial(probe_frameworks, host)) as probed:
@@ -101,14 +106,21 @@ def check_groups(study: Study, groups: Iterable[str]) -> None:
 def check_machine(study: Study, host: Host) -> None:
     """
     Raises:
-        InputError: the study asks for more threads or instances than there are cores, or for a task that is not for
-            studies.
+        InputError: the study asks for more threads or instances than there are cores, for a GPU where none is, or for
+            a task that is not for studies.
     """
     task_of_images(study.task)
     problem = "bench.threads asks for more threads than this process has cores"
     check_cores(problem, max(study.bench.threads), host.cores())
     problem = "bench.instances asks for more cores than this process has, at the fewest threads that the study has"
     check_cores(problem, min(study.bench.threads) * max(study.bench.instances), host.cores())
+    if study.bench.device == "cuda" and not host.environment().get("gpus"):
+        raise InputError(
+            'bench.device = "cuda" asks for a GPU',
+            expected="one of NVIDIA's, as nvidia-smi or the driver lists it",
+            found="none",
+            remedy='Set it to "cpu", or run the study where there is one',
+        )
 
 
 def _settings(run: Run) -> dict[str, JsonValue]:

@@ -30,8 +30,8 @@ ROOT = Path(__file__).parent.parent
 NAME = "onnx-assay"
 LISTS = {
     "assay": ROOT / "constraints.txt",
-    "jax2tf": ROOT / "export" / "envs" / "jax2tf.txt",
-    "triton": ROOT / "infer" / "server" / "envs" / "triton.txt",
+    "assay with a GPU": ROOT / "constraints-gpu.txt",
+    **{path.stem: path for top in ("export", "infer") for path in sorted((ROOT / top).rglob("envs/*.txt"))},
 }
 """The lists by the environment that each is for."""
 

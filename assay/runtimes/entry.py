@@ -194,6 +194,8 @@ class RuntimeEntry:
             or on an ONNX file that a user brings.
         extra: the extra that installs it, if other than its family's.
         needs: import names of packages that it, or the maker of its files, needs in addition to its family's.
+        environments: names, by device, of the environment of its own that a worker has there, for packages that cannot
+            be installed beside the others' (`assay.bench.timing.environments`).
         distribution: the distribution that brought it, "" for ours.
     """
 
@@ -222,6 +224,7 @@ class RuntimeEntry:
     unasked: tuple[Occasion, ...] = ()
     extra: str = ""
     needs: tuple[str, ...] = ()
+    environments: Mapping[str, str] = field(default_factory=dict)
     distribution: str = ""
 
     @property
@@ -237,6 +240,11 @@ class RuntimeEntry:
     @property
     def packages(self) -> tuple[str, ...]:
         return self.family.packages
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The import names of all that must be there for it to work."""
+        return (*self.packages, *self.needs)
 
     @property
     def installed_by(self) -> str:
@@ -265,7 +273,7 @@ class RuntimeEntry:
         Raises:
             NotInstalledError: a package is missing.
         """
-        needed = [name.partition(".")[0] for name in (*self.packages, *self.needs)]
+        needed = [name.partition(".")[0] for name in self.needed]
         missing = [name for name in needed if importlib.util.find_spec(name) is None]
         if missing:
             extra = self.installed_by

@@ -199,8 +199,8 @@ def _problems(entry: object, known: Mapping[str, RuntimeEntry]) -> Iterator[str]
     for what, given, allowed in (("loads", entry.formats, FORMATS), ("runs on", entry.devices, DEVICES)):
         if not given or not set(given) <= allowed:
             yield f"{told} {what} {', '.join(given) or 'nothing'}, expected some of {', '.join(sorted(allowed))}"
-    if entry.ruler or entry.unasked or entry.served_by or entry.runner:
-        yield f"{told} claims what only Assay's own may be: ruler, unasked, served_by, runner"
+    if entry.ruler or entry.unasked or entry.served_by or entry.runner or entry.environments:
+        yield f"{told} claims what only Assay's own may be: ruler, unasked, served_by, runner, environments"
 
 
 def _problems_of_texts(entry: RuntimeEntry, told: str) -> Iterator[str]:

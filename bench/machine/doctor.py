@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from importlib import metadata
 
 from pydantic import JsonValue
 from rich.table import Table
 
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.machine.machine import advice, probe_frameworks
+from assay.bench.machine.overwritten import overwritten
 from assay.bench.words.terminal import Terminal, shown
 from assay.records.base import Record
 from assay.registry import RUNTIMES
@@ -53,6 +55,7 @@ class Diagnosis(Record):
     programs: dict[str, Program]
     runtimes: list[KnownRuntime]
     refused_runtimes: list[str]
+    overwritten: list[str]
 
 
 def diagnose(host: Host = LOCAL) -> Diagnosis:
@@ -70,7 +73,13 @@ def diagnose(host: Host = LOCAL) -> Diagnosis:
         },
         runtimes=[_told(entry) for entry in RUNTIMES.values() if not entry.ruler],
         refused_runtimes=[str(one) for one in RUNTIMES.refused],
+        overwritten=[one.sentence for one in overwritten(_packages(), metadata.distributions())],
     )
+
+
+def _packages() -> set[str]:
+    """The import names of all that a runtime may need."""
+    return {package for entry in RUNTIMES.values() for package in entry.needed}
 
 
 def _told(entry: RuntimeEntry) -> KnownRuntime:
@@ -94,8 +103,8 @@ def render(found: Diagnosis) -> None:
     console.print(_frameworks(found.frameworks))
     console.print(_programs(found.programs))
     console.print(_runtimes(found.runtimes))
-    for refusal in found.refused_runtimes:
-        console.print(f"- {shown(refusal)}", style="red", markup=False)
+    for problem in (*found.refused_runtimes, *found.overwritten):
+        console.print(f"- {shown(problem)}", style="red", markup=False)
 
 
 def _machine(machine: dict[str, JsonValue]) -> Table:

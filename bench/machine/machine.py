@@ -36,6 +36,7 @@ TELLING_VARIABLES = (
     "MALLOC_CONF", "GRPC_EXPERIMENTS",
 )  # fmt: skip
 FREQUENCY = "/sys/devices/system/cpu/cpu0/cpufreq"
+DRIVER = Path("/proc/driver/nvidia/gpus")
 NOT_SHOWN = "not shown"
 MOST_LOAD, MOST_STOLEN = 0.5, 0.01
 RECORDED_PACKAGES = (
@@ -217,10 +218,10 @@ def _advice_on_guests(facts: Mapping[str, JsonValue]) -> list[str]:
 
 
 def gpus() -> tuple[str, ...]:
-    """Return the names of the NVIDIA GPUs, as nvidia-smi lists them; empty without that program."""
+    """Return the names of the NVIDIA GPUs, as nvidia-smi lists them or, where that is not installed, the driver."""
     program = shutil.which("nvidia-smi")
     if not program:
-        return ()
+        return tuple(map(_gpu_of_driver, sorted(DRIVER.glob("*/information"))))
     listing = subprocess.run(
         [program, "--query-gpu=name,driver_version", "--format=csv,noheader"],
         capture_output=True,
@@ -229,6 +230,12 @@ def gpus() -> tuple[str, ...]:
         timeout=30,
     )
     return tuple(line.strip() for line in listing.stdout.splitlines()) if listing.returncode == 0 else ()
+
+
+def _gpu_of_driver(path: Path) -> str:
+    """The name of a GPU in what NVIDIA's driver says of it, lines like "Model: NVIDIA H200"."""
+    told = dict(line.partition(":")[::2] for line in _read(str(path)).splitlines())
+    return told.get("Model", "").strip() or path.parent.name
 
 
 def package_versions() -> dict[str, str]:

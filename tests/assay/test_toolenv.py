@@ -19,6 +19,7 @@ from assay.pins import Pin, read_pins
 from assay.store import file_sha256
 
 ROOT = Path(__file__).parents[2]
+LISTS = sorted(path for folder in ("export", "infer") for path in (ROOT / folder).rglob("envs/*.txt"))
 MAKE = """
 import sys
 from pathlib import Path
@@ -210,12 +211,12 @@ def test_uv_that_never_ends_is_stopped_with_what_it_started(
     assert not toolenv.environment_folder("tiny", requirements).exists()
 
 
-@pytest.mark.parametrize("path", ["export/envs/jax2tf.txt", "infer/server/envs/triton.txt"])
-def test_our_own_lists_have_a_hash_for_everything(path: str) -> None:
-    pins = read_pins(ROOT / path)
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+def test_our_own_lists_have_a_hash_for_everything(path: Path) -> None:
+    pins = read_pins(path)
     assert all(pin.hashes for pin in pins)
     assert len({str(pin) for pin in pins}) == len(pins)
-    assert read_pins(ROOT / path) == [read_pins_of(pin.line()) for pin in pins]
+    assert read_pins(path) == [read_pins_of(pin.line()) for pin in pins]
 
 
 def read_pins_of(line: str) -> Pin:
