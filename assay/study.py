@@ -201,6 +201,8 @@ class BenchSection(StudySection):
             too few cores are left out.
         instance_minutes: wall time that these may take in all, in addition to that of the timing.
         device: "cpu" or "cuda".
+        nodes_on_cpu: on a GPU, whether nodes of an ONNX file may stay on the CPU, as ONNX Runtime leaves those that
+            compute shapes; they are on record and do not make cells INVALID.
         processes: least number of fresh processes for each cell; they are the sample from which intervals take the
             spread, also where more are added. Five make intervals a third narrower than three.
         processes_of_slower: fresh processes for each cell that its first one shows to be out of the running, more than
@@ -226,6 +228,7 @@ class BenchSection(StudySection):
     instances: tuple[Positive, ...] = Field(default=(1,), min_length=1)
     instance_minutes: float = Field(default=10, gt=0)
     device: Annotated[str, Field(pattern="^(cpu|cuda)$")] = "cpu"
+    nodes_on_cpu: bool = False
     processes: Positive = 3
     processes_of_slower: Positive | None = None
     interval_width: float = Field(default=0.02, ge=0, lt=1)

@@ -69,4 +69,17 @@ ENTRIES = (
         unasked=("study",),
         unserved="it runs Python, operator by operator, and has no file: jax.jit is the same model as one",
     ),
+    RuntimeEntry(
+        name="jax.jit.tf32",
+        family=FAMILY,
+        target="assay.infer.runtimes.tf32.on_jax:load_jit",
+        summary="JAX, jitted, on a GPU that may round fp32 to TF32",
+        words="jax.jit in TF32",
+        formats=("weights", "jax"),
+        devices=("cuda",),
+        precision="tf32",
+        reduces=JIT.name,
+        operators="assay.infer.operators.on_jax:jitted",
+        unserved="no server with a GPU was at hand to try it with: jax.jit is served",
+    ),
 )

@@ -30,6 +30,9 @@ NO_FILE = "it is a loop in Python around the model, which has no file: tf.functi
 REWRITE = "auto_mixed_precision_onednn_bfloat16"
 """The rewrite to bf16 in TensorFlow's graph optimiser."""
 
+WITH_CUDA = {"cuda": "tf-cuda"}
+"""It wants CUDA 12, where PyTorch, JAX and ONNX Runtime have 13, and both put cuDNN into the same folder."""
+
 
 def served_as_saved_model(maker: str, options: Mapping[str, str] = MappingProxyType({})) -> ServedBy:
     """Return how a function is served that this maker writes as a SavedModel."""
@@ -51,6 +54,7 @@ FUNCTION = RuntimeEntry(
     summary="tf.function, a graph without XLA",
     formats=("weights", "tf"),
     devices=("cpu", "cuda"),
+    environments=WITH_CUDA,
     operators="assay.infer.operators.on_tf:graph",
     unasked=("study", "model"),
     served_by=served_as_saved_model("make_function"),
@@ -65,6 +69,7 @@ ENTRIES = (
         summary="keras.Model.predict",
         formats=("weights",),
         devices=("cpu", "cuda"),
+        environments=WITH_CUDA,
         operators="assay.infer.operators.on_tf:graph",
         unasked=("study",),
         unserved=NO_FILE,
@@ -76,6 +81,7 @@ ENTRIES = (
         summary="TensorFlow, operator by operator",
         formats=("weights", "tf"),
         devices=("cpu", "cuda"),
+        environments=WITH_CUDA,
         operators="assay.infer.operators.on_tf:eager",
         unasked=("study",),
         unserved=NO_FILE,
@@ -88,6 +94,7 @@ ENTRIES = (
         summary="tf.function compiled by XLA",
         formats=("weights", "tf"),
         devices=("cpu", "cuda"),
+        environments=WITH_CUDA,
         operators="assay.infer.operators.on_tf:xla",
         unasked=("study", "model"),
         served_by=served_as_saved_model("make_xla"),
@@ -103,5 +110,25 @@ ENTRIES = (
         reduces=FUNCTION.name,
         operators="assay.infer.operators.on_tf:graph",
         served_by=replace(served_as_saved_model("make_network", {"rewrite": REWRITE}), pixels="NHWC"),
+    ),
+    *(
+        RuntimeEntry(
+            name=f"{name}.tf32",
+            family=FAMILY,
+            target=f"assay.infer.runtimes.tf32.on_tf:load_{loader}",
+            summary=f"{words} on a GPU that may round fp32 to TF32",
+            words=f"{name} in TF32",
+            formats=("weights", "tf"),
+            devices=("cuda",),
+            environments=WITH_CUDA,
+            precision="tf32",
+            reduces=name,
+            operators=f"assay.infer.operators.on_tf:{operators}",
+            unserved="no server with a GPU was at hand to try it with: tf.function is served",
+        )
+        for name, loader, words, operators in (
+            ("tf.function", "function", "tf.function, a graph without XLA,", "graph"),
+            ("tf.xla", "xla", "tf.function compiled by XLA", "xla"),
+        )
     ),
 )

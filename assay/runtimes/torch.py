@@ -25,6 +25,7 @@ FAMILY = Family(
     ceilings="assay.infer.ceilings.on_torch",
 )
 NO_FILE = "it runs Python, operator by operator, and has no file: torch.script is the same model as one"
+NO_GPU_SERVER = "no server with a GPU was at hand to try it with: torch.script is served"
 COMPILES = "it compiles in the process that runs it and leaves no file: what the same compiler packages is {}"
 COMPILED = "assay.infer.operators.on_torch:compiled"
 FROZEN = RuntimeEntry(
@@ -211,5 +212,27 @@ ENTRIES = (
         calibrated=True,
         extra="torchao",
         needs=("torchao",),
+    ),
+    *(
+        RuntimeEntry(
+            name=f"torch.{name}.tf32",
+            family=FAMILY,
+            target=f"assay.infer.runtimes.tf32.on_torch:load_{name}",
+            summary=f"{words} on a GPU that may round fp32 to TF32",
+            words=f"torch.{name} in TF32",
+            formats=("weights", "torch"),
+            not_for=not_for,
+            devices=("cuda",),
+            precision="tf32",
+            reduces=f"torch.{name}",
+            operators=f"assay.infer.operators.on_torch:{operators}",
+            unserved=NO_GPU_SERVER,
+        )
+        for name, words, not_for, operators in (
+            ("eager", "PyTorch, operator by operator,", (), "eager"),
+            ("channels_last", "PyTorch eager, NHWC in memory,", (), "channels_last"),
+            ("script", "TorchScript, traced and frozen,", ("program",), "script"),
+            ("compile", "torch.compile with Inductor", ("script",), "compiled"),
+        )
     ),
 )

@@ -13,6 +13,7 @@ from assay.bench.statistics.stats import Samples, quantile_intervals
 from assay.bench.statistics.tails import tail
 from assay.bench.timing.trials import CellFacts, Group, Observation, computed_in
 from assay.bench.timing.workers import Candidate
+from assay.infer.observing.observed import NODES_ON_CPU
 from assay.numerics.precisions import FULL
 from assay.records.base import TOO_FEW, Interval
 from assay.records.results import Agreement, Cell, ColdStart, Timing
@@ -47,7 +48,8 @@ def cells_of(
             for candidate in group.candidates:
                 blank = blank_cell(group, batch, candidate, weights[group.name])
                 cell = _cell(blank, told[blank.name], timed.get(blank.name), agreements.get(blank.name))
-                found.append(_with_making(cell, candidate))
+                made = _with_making(cell, candidate)
+                found.append(_allowed(made) if group.nodes_on_cpu else made)
             for candidate, reason in group.refused:
                 blank = blank_cell(group, batch, candidate, weights[group.name])
                 found.append(blank.model_copy(update={"status": "failed", "reason": reason}))
@@ -135,6 +137,14 @@ def _with_making(cell: Cell, candidate: Candidate) -> Cell:
         return cell
     cold = cell.cold.model_copy(update={"made_seconds": candidate.made_seconds})
     return cell.model_copy(update={"cold": cold})
+
+
+def _allowed(cell: Cell) -> Cell:
+    """Return the cell with its nodes on the CPU on record as allowed, so that they are not held against it."""
+    facts = dict(cell.provenance)
+    if left := facts.pop(NODES_ON_CPU, ""):
+        facts[f"{NODES_ON_CPU}, as the study allows"] = left
+    return cell.model_copy(update={"provenance": facts})
 
 
 def _as_seen(blank: Cell, seen: Observation | None) -> dict[str, str]:

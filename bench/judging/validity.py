@@ -16,7 +16,7 @@ from assay.bench.statistics.stats import Samples, block_medians
 from assay.bench.statistics.steadiness import DRIFT_LARGEST, is_drift, process_medians, steadiness
 from assay.bench.statistics.steadiness import CallSteadiness as Found
 from assay.bench.timing.schedule import Measurements
-from assay.infer.observing.observed import not_as_asked
+from assay.infer.observing.observed import NODES_ON_CPU, not_as_asked
 from assay.records.base import TOO_FEW
 from assay.records.results import Agreement, Cell, Steadiness
 from assay.runtimes.rulers import NULL
@@ -223,7 +223,10 @@ def _wrong_processor_use(cell: Cell) -> list[str]:
 def _not_as_asked(cell: Cell) -> list[str]:
     """Return deviations of device or arithmetic from what was asked for: such times answer another question."""
     computed = cell.computed_in or cell.precision
-    return not_as_asked(cell.asked_device, cell.asked_precision, cell.device_kind, computed)
+    found = not_as_asked(cell.asked_device, cell.asked_precision, cell.device_kind, computed)
+    if left := cell.provenance.get(NODES_ON_CPU):
+        found.append(f"{NODES_ON_CPU}, of a file that was to run on {cell.asked_device}: {left}")
+    return found
 
 
 def _wrong_outputs(cell: Cell) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from assay.bench.auditing.cells import Compared, JudgeOfImages, compared_cells
 from assay.bench.run import CALIBRATION_SEED, Run, TrainedModel
 from assay.bench.stages.measure import cells_without_file, measured_cells
+from assay.bench.timing.environments import with_environments
 from assay.bench.timing.programs import Refused, with_programs
 from assay.bench.timing.schedule import Budget, Measurements
 from assay.bench.timing.trials import Group
@@ -211,11 +212,13 @@ def _group(run: Run, subject: TrainedModel, exports: list[Export], threads: int)
         settings=Settings(threads, run.host.cores()[-threads:], run.study.bench.device),
         images=run.images(spec.size),
         refused=refused,
+        nodes_on_cpu=run.study.bench.nodes_on_cpu,
     )
 
 
 def programs_of(run: Run, subject: TrainedModel, wanted: list[Candidate]) -> tuple[tuple[Candidate, ...], Refused]:
-    """Return the candidates with the programs that their runtimes load, and the candidates without a program.
+    """Return the candidates with the environments that they run in and the programs that their runtimes load, and the
+    candidates for which either cannot be made.
 
     Programs are calibrated on the images of the exports' int8 variants.
     """
@@ -227,7 +230,9 @@ def programs_of(run: Run, subject: TrainedModel, wanted: list[Candidate]) -> tup
         processor=run.host.fingerprint().key,
         tell=run.narrator.tell,
     )
-    return with_programs(wanted, subject.model, workshop)
+    placed, homeless = with_environments(wanted, run.study.bench.device, run.narrator.bar)
+    able, refused = with_programs(placed, subject.model, workshop)
+    return able, (*homeless, *refused)
 
 
 def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str, str]]:

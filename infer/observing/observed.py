@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from assay.numerics.precisions import counted_in_words, least_exact, precision_named
 
+NODES_ON_CPU = "nodes on the CPU"
+"""The fact that names the nodes of a file which ONNX Runtime left on the CPU, where its session is on a GPU."""
+
 
 @dataclass(frozen=True)
 class Observed:

@@ -16,13 +16,15 @@ ARITHMETIC = ("dot_general", "conv_general_dilated", "ragged_dot", "custom_linea
 
 
 def observe(function: Callable[..., object], arguments: Sequence[object], outputs: object) -> Observed:
-    """Observe the precision of a function, and the device of these outputs of a call of it."""
+    """Observe the precision of a function, and the device of its parameters and of these outputs of a call of it."""
     leaves = jax.tree.leaves(outputs)
-    devices = {place.platform for leaf in leaves for place in leaf.devices()}
+    made = jax.make_jaxpr(function)(*arguments)
+    held = [one for one in made.consts if isinstance(one, jax.Array)]
+    devices = {place.platform for leaf in (*leaves, *held) for place in leaf.devices()}
     tensors = [(str(leaf.dtype), " and ".join(sorted({place.platform for place in leaf.devices()}))) for leaf in leaves]
     arithmetic: Counter[str] = Counter()
     others: Counter[str] = Counter()
-    for equation in _equations(jax.make_jaxpr(function)(*arguments).jaxpr):
+    for equation in _equations(made.jaxpr):
         types = (precision_named(str(one.aval.dtype)) for one in equation.invars if hasattr(one.aval, "dtype"))
         name = equation.primitive.name
         known = [one for one in types if one]

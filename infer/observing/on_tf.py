@@ -21,7 +21,7 @@ def observe(graph: tf.Graph, outputs: Iterable[tf.Tensor]) -> Observed:
     """Observe the precision of a graph, and the device of these outputs of a call of it."""
     arithmetic, others = _counts(graph.as_graph_def())
     given = list(outputs)
-    devices = {device_named(one.device) for one in given}
+    devices = {device_named(one.device) for one in (*given, *getattr(graph, "variables", ()))}
     device = "cuda" if "cuda" in devices else "cpu"
     allowed = tf.config.experimental.tensor_float_32_execution_enabled()
     told = settings() | of_each([(one.dtype.name, one.device) for one in given])

@@ -12,7 +12,13 @@ from assay.foreign import said_by
 from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_ort import RECORD_PLACES, observe
 from assay.infer.runtime import Ends, ModelFiles, Records, ends_of, signature_of
-from assay.infer.runtimes.same_for_all import CUDA_PROVIDER, TF32_OFF, onnxruntime_on_cuda, onnxruntime_options
+from assay.infer.runtimes.same_for_all import (
+    CUDA_PROVIDER,
+    TF32_OFF,
+    on_a_gpu,
+    onnxruntime_on_cuda,
+    onnxruntime_options,
+)
 from assay.spec import Settings
 from assay.train.brought.arrays import Array
 
@@ -39,7 +45,7 @@ class _OrtSession:
         self._inputs, self._outputs = names_of(model, session, self._ends)
 
     def observe(self, native: object) -> Observed:
-        return observe(self._file, self._session, TF32_OFF)
+        return observe(self._file, self._session, {"TF32": "on"} if self.precision == "tf32" else TF32_OFF)
 
     def close(self) -> None:
         del self._session
@@ -120,12 +126,24 @@ def _load_at(level: str, model: ModelFiles, settings: Settings) -> CpuSession:
 
 
 def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
-    """Load on CUDA, with TF32 turned off so that fp32 means fp32.
+    """Load on CUDA, with TF32 turned off so that fp32 means fp32."""
+    return _load_on_cuda(model, settings)
 
+
+def load_cuda_tf32(model: ModelFiles, settings: Settings) -> CudaSession:
+    """Products and convolutions of an fp32 file may be computed in TF32, as they are by default."""
+    on_a_gpu(settings)
+    session = _load_on_cuda(model, settings, tf32=True)
+    session.precision = "tf32" if model.precision == "fp32" else model.precision
+    return session
+
+
+def _load_on_cuda(model: ModelFiles, settings: Settings, *, tf32: bool = False) -> CudaSession:
+    """
     Raises:
         InputError: this onnxruntime has no CUDA provider, or it did not start.
     """
-    session = session_of(model, settings, onnxruntime_on_cuda())
+    session = session_of(model, settings, onnxruntime_on_cuda(tf32=tf32))
     if "CUDAExecutionProvider" not in session.get_providers():
         raise InputError("The CUDA execution provider did not start", found=", ".join(session.get_providers()))
     loaded = CudaSession(model, session, settings)

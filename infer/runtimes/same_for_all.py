@@ -13,12 +13,11 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay.boxed.platform import can_pin, pin
+from assay.boxed.platform import can_pin, own_threads, pin
 from assay.errors import InputError
-from assay.spec import Settings
+from assay.spec import CPU_ONLY, Settings
 
 if TYPE_CHECKING:
     import jax
@@ -50,7 +49,7 @@ def environment_for(device: str, own: Mapping[str, str]) -> dict[str, str]:
         own: the present environment; its other flags for XLA are kept.
     """
     if device == "cpu":
-        return {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+        return dict(CPU_ONLY)
     flags = [one for one in own.get("XLA_FLAGS", "").split() if not one.startswith(f"{AUTOTUNING}=")]
     return {
         "XLA_FLAGS": " ".join([*flags, f"{AUTOTUNING}=4"]),
@@ -74,14 +73,14 @@ def run_on(cores: Iterable[int]) -> None:
 
     It is also called before a framework is imported: thread pools take the cores that they find when they start.
     """
-    wanted, tasks = tuple(cores), Path("/proc/self/task")
+    wanted = tuple(cores)
     if not wanted or not can_pin():
         return
     pin(0, wanted)
     for _ in range(2):  # a thread may have been started while the others were looked through
-        for task in tasks.iterdir() if tasks.exists() else ():
+        for thread in own_threads():
             with suppress(ProcessLookupError):  # it has ended
-                pin(int(task.name), wanted)
+                pin(thread, wanted)
 
 
 def torch_device(settings: Settings) -> torch.device:
@@ -108,6 +107,34 @@ def tell_torch_of_gpu() -> None:
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
+
+
+def on_a_gpu(settings: Settings) -> None:
+    """
+    Raises:
+        InputError: the device is none that has TF32.
+    """
+    if settings.device != "cuda":
+        raise InputError("Only NVIDIA's GPUs compute in TF32", found=settings.device)
+
+
+def let_torch_round() -> None:
+    """Products and convolutions of fp32 may be computed in TF32 from now on, and so in the other two."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+
+
+def let_tensorflow_round() -> None:
+    import tensorflow as tf
+
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+
+
+def let_jax_round() -> None:
+    import jax
+
+    jax.config.update("jax_default_matmul_precision", "tensorfloat32")
 
 
 def tensorflow_device(settings: Settings) -> str:
@@ -155,8 +182,11 @@ def onnxruntime_options(settings: Settings) -> onnxruntime.SessionOptions:
     return options
 
 
-def onnxruntime_on_cuda() -> list[tuple[str, dict[str, str]]]:
+def onnxruntime_on_cuda(*, tf32: bool = False) -> list[tuple[str, dict[str, str]]]:
     """Return ONNX Runtime's provider for CUDA, with its settings.
+
+    Args:
+        tf32: it may round fp32 to TF32.
 
     Raises:
         InputError: this onnxruntime has none.
@@ -170,7 +200,8 @@ def onnxruntime_on_cuda() -> list[tuple[str, dict[str, str]]]:
             remedy="On a machine with an NVIDIA GPU install the extra 'gpu', and take the package 'onnxruntime' away, "
             "which writes the same files (docs/how-to/install.md)",
         )
-    return [("CUDAExecutionProvider", CUDA_PROVIDER)]
+    onnxruntime.preload_dlls()  # CUDA's and cuDNN's from their packages, where it does not look by itself
+    return [("CUDAExecutionProvider", CUDA_PROVIDER | ({"use_tf32": "1"} if tf32 else {}))]
 
 
 def openvino_properties(settings: Settings) -> dict[str, object]:

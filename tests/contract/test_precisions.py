@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from assay.bench.machine.host import LOCAL
 from assay.bench.timing.workers import Candidate, Worker
 from assay.entries import load_target
-from assay.errors import AssayError, NotInstalledError
+from assay.errors import AssayError, InputError, NotInstalledError
 from assay.infer.observing.on_torch_kernels import observe_compiled
 from assay.infer.runtime import ModelFiles
 from assay.numerics.precisions import FULL, is_less_exact
@@ -39,8 +39,25 @@ def test_it_says_of_which_runtime_in_full_precision_it_is_the_reduced_one(entry)
 def test_pytorch_computes_in_each_precision_by_itself_and_in_its_deployment_runtime() -> None:
     found = {(one.tier, one.precision) for one in REDUCED if one.framework == "torch"}
     assert found == {(tier, one) for tier in ("framework", "deployment") for one in ("bf16", "int8")} | {
-        ("framework", "fp16")
+        ("framework", "fp16"),
+        ("framework", "tf32"),  # on a GPU alone
     }
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(one, marks=[] if one.framework in {"torch", "onnx"} else [pytest.mark.slow], id=one.name)
+        for one in REDUCED
+        if one.precision == "tf32"
+    ],
+)
+def test_tf32_is_refused_where_no_gpu_is_asked_for(entry) -> None:  # type: ignore[no-untyped-def]
+    """It is the reduced precision of a runtime that has a GPU; nothing else has it."""
+    assert entry.devices == ("cuda",)
+    assert "cuda" in RUNTIMES[entry.reduces].devices
+    with pytest.raises(InputError, match="Only NVIDIA's GPUs compute in TF32"):
+        entry.load()(None, Settings())
 
 
 class Rounded(nn.Module):

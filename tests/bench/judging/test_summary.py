@@ -13,8 +13,10 @@ import pytest
 from assay.bench.judging.comparisons import comparisons_of, main_lineup
 from assay.bench.judging.races import fastest, races_of
 from assay.bench.judging.summary import _throughput, by_cell, cells_of, ranked
+from assay.bench.judging.validity import reasons
 from assay.bench.timing.trials import CellFacts, Group
 from assay.bench.timing.workers import Candidate
+from assay.infer.observing.observed import NODES_ON_CPU
 from assay.infer.runtime import ModelFiles
 from assay.records.base import TOO_FEW, Interval
 from assay.records.races import SpeedComparison
@@ -103,6 +105,18 @@ def test_what_it_took_to_make_what_a_runtime_loads_stands_with_its_cold_start() 
     assert [cell.cold.made_seconds for cell in found if cell.cold] == [40.5, None]
     assert next(cell.cold for cell in cells([made], timed([one], {ONNX: (1.0,) * 3}), {})) is None
     assert "made_seconds" not in found[1].model_dump_json()
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_nodes_left_on_the_cpu_are_held_against_a_cell_unless_the_study_allows_them(allowed: bool) -> None:
+    one = replace(group(28), candidates=group(28).candidates[1:], nodes_on_cpu=allowed)
+    name = one.cell_name(1, ONNX)
+    seen = {NODES_ON_CPU: "Shape sizes"}
+    told = [CellFacts(cell=name, process=0, peak_mib=1, first_call_seconds=1, facts=seen)]
+    (found,) = cells_of([one], told, timed([one], {ONNX: [2.0]}), {}, {one.name: "key"})
+    held = [reason for reason in reasons(found.model_copy(update={"processor_use": 1.0})) if NODES_ON_CPU in reason]
+    assert bool(held) != allowed
+    assert "Shape sizes" in found.provenance.values()
 
 
 def test_of_two_cells_a_wrong_one_is_not_compared() -> None:

@@ -12,6 +12,7 @@ import pytest
 from assay.bench.judging.summary import NANOSECONDS_IN_MS, ranked
 from assay.bench.judging.validity import is_too_short, judged, reasons, times_may_change, to_time_again
 from assay.bench.timing.schedule import Measurements
+from assay.infer.observing.observed import NODES_ON_CPU
 from assay.records.base import Interval
 from assay.records.results import BURST_COLUMNS, Agreement, Cell, Steadiness, Timing
 
@@ -61,6 +62,10 @@ def test_a_quiet_cell_is_valid() -> None:
         ({"timed_agreement": WRONG}, "wrong outputs in timed calls: differs by 0.1"),
         ({"timed_agreement": None}, "were not compared"),
         ({"asked_device": "cuda"}, "ran on cpu: cuda was asked for"),
+        (
+            {"asked_device": "cuda", "device_kind": "cuda", "provenance": {NODES_ON_CPU: "Shape sizes"}},
+            "nodes on the CPU, of a file that was to run on cuda: Shape sizes",
+        ),
         ({"asked_precision": "fp32", "precision": "bf16"}, "computed in bf16: fp32 was asked for"),
         ({"asked_precision": "fp32", "precision": "tf32"}, "computed in tf32: fp32 was asked for"),
         (

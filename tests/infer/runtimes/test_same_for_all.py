@@ -76,6 +76,15 @@ def test_what_a_process_s_environment_says_of_a_gpu_is_said_in_one_place() -> No
     assert naming == {"runtimes/same_for_all.py"}
 
 
+def test_a_gpu_is_hidden_by_the_same_words_everywhere() -> None:
+    root = Path(__file__).parents[3]
+    sources = [path for top in ("assay", "train", "export", "infer", "bench") for path in (root / top).rglob("*.py")]
+    naming = {
+        str(path.relative_to(root)) for path in sources if "CUDA_VISIBLE_DEVICES" in path.read_text(encoding="utf-8")
+    }
+    assert naming == {"assay/spec.py", "assay/boxed/boxing.py"}, "the box asks whether CUDA is used"
+
+
 def test_on_a_gpu_all_choose_their_kernels_by_timing_and_take_memory_as_they_need_it() -> None:
     own = {"XLA_FLAGS": "--xla_gpu_autotune_level=0 --xla_dump_to=here", "HOME": "/home"}
     assert same_for_all.environment_for("cuda", own) == {
@@ -117,8 +126,34 @@ def in_its_own_process(code: str, *words: str) -> str:
 @pytest.mark.slow
 def test_pytorch_says_that_it_was_told() -> None:
     code = "import torch; print(told('cuda')['torch.backends.cudnn.benchmark']); tell_torch_of_gpu()\n"
-    code += "print(told('cuda')['torch.backends.cudnn.benchmark'], torch.backends.cudnn.allow_tf32)"
-    assert in_its_own_process(code).split() == ["False", "True", "False"]
+    code += "print(told('cuda')['torch.backends.cudnn.benchmark'], torch.backends.cudnn.allow_tf32)\n"
+    code += "let_torch_round(); print(torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)"
+    assert in_its_own_process(code).split() == ["False", "True", "False", "True", "True"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "code",
+    [
+        "let_jax_round(); import jax; print(jax.config.jax_default_matmul_precision)",
+        "let_tensorflow_round(); import tensorflow as tf; "
+        "print(tf.config.experimental.tensor_float_32_execution_enabled())",
+    ],
+    ids=["jax", "tf"],
+)
+def test_the_others_say_that_they_may_round(code: str) -> None:
+    assert in_its_own_process(code) in {"tensorfloat32", "True"}
+
+
+def test_onnx_runtime_s_provider_rounds_where_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider is only said to be there. Its libraries are loaded first: their packages are not where it looks."""
+    loaded: list[str] = []
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: loaded.append("CUDA"))
+    ((_, exact),), ((_, rounding),) = (same_for_all.onnxruntime_on_cuda(tf32=one) for one in (False, True))
+    assert (exact["use_tf32"], rounding["use_tf32"]) == ("0", "1")
+    assert {**exact, "use_tf32": "1"} == rounding
+    assert loaded == ["CUDA", "CUDA"]
 
 
 @pytest.mark.slow
