@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
@@ -71,7 +72,7 @@ def overwritten(packages: Iterable[str], distributions: Iterable[metadata.Distri
 
 def _named_by_files(package: str, owner: metadata.Distribution) -> str:
     """Whose files they are, as ONNX Runtime's say it in a file of their own; "" of packages that have none."""
-    path = owner.locate_file(f"{package}/capi/build_and_package_info.py")
+    path = Path(str(owner.locate_file(f"{package}/capi/build_and_package_info.py")))
     try:
         told = NAMED.search(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
