@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 GPU := --override overrides-gpu.txt --constraint constraints-gpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow mutants lint browser docs picture sbom clean
+.PHONY: help install study test test-slow mutants lint browser docs notebook picture sbom clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -41,6 +41,7 @@ test: install browser lint ## linter, type checker and every test that is not sl
 	$(BIN)/pytest
 
 test-slow: install browser ## the tests that take minutes
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mlflow,wandb,notebook]'
 	$(BIN)/pytest -m slow --timeout 5400
 
 mutants: install ## change the code that decides in 400 places, and see whether a test notices: about an hour
@@ -50,6 +51,10 @@ mutants: install ## change the code that decides in 400 places, and see whether 
 docs: install ## write the documentation as a site, build/site
 	$(BIN)/python -m tools.site
 	$(BIN)/zensical build --strict --config-file mkdocs.yml
+
+notebook: install ## run the tutorial's notebook anew
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[notebook]'
+	$(BIN)/python -m tools.notebook
 
 picture: install browser ## take README's picture of the published report anew
 	$(BIN)/python -m tools.picture

@@ -129,9 +129,11 @@ class TaskEntry(Entry):
 
     Attributes:
         reduced: "module:attribute" of its rule for computing in less than fp32 (`assay.numerics.reduced`).
+        hub: the name that the Hugging Face Hub has for it in a model card.
     """
 
     reduced: str = "assay.numerics.reduced:BY_ERROR"
+    hub: str = "other"
 
 
 class Registry(Mapping[str, Kind], Generic[Kind]):

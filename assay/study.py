@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -17,6 +16,7 @@ from assay.errors import AssayError, StudyError, nearest
 from assay.files.mistakes import mistake, mistake_in
 from assay.files.overridden import overridden
 from assay.files.texts import read_text
+from assay.files.toml import NotTomlError, parse_toml
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, TASK_OF_ARCHITECTURES, TASKS
 
 MOST_BYTES = 1 << 20
@@ -347,17 +347,22 @@ def load_study(path: Path, changes: Sequence[str] = ()) -> Study:
             the key, what is wrong with it and the nearest valid name.
     """
     try:
-        document = tomllib.loads(read_text(path, MOST_BYTES))
+        document = parse_toml(read_text(path, MOST_BYTES))
     except OSError as error:
         raise StudyError(
             f"Cannot read study file {path}",
             found=error.strerror,
             remedy="studies/quick.toml in the repository is an example",
         ) from error
-    except ValueError as error:  # not TOML, not UTF-8, or too long
+    except NotTomlError as error:
+        raise StudyError(
+            f"{path} is not TOML in line {error.line}",
+            expected=error.expected,
+            found=error.found,
+            remedy="studies/quick.toml in the repository is an example",
+        ) from error
+    except ValueError as error:  # not UTF-8, or too long
         raise StudyError(f"{path} is not valid TOML", found=mistake_in(error)) from error
-    except RecursionError as error:
-        raise StudyError(f"{path} is not valid TOML", found="brackets nested deeper than in any study") from error
     try:
         return Study.model_validate(overridden(document, changes))
     except ValidationError as error:

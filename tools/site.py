@@ -1,8 +1,9 @@
 """The documentation as a site's source: `make docs` writes it to `build/docs`, and zensical makes the site of it.
 
-The pages of `docs/` are copied, and four are written from the code: commands, the keys of a study, the results schema
-and what can be named, so that no page says otherwise than the program. What a page links to outside of `docs/` (a study
-file, the published report) is copied below `files/`. Anything that a declaration leaves undocumented ends the build.
+The pages of `docs/` are copied, the notebook becomes one, and four are written from the code: commands, the keys of a
+study, the results schema and what can be named, so that no page says otherwise than the program. What a page links to
+outside of `docs/` (a study file, the published report) is copied below `files/`. Anything that a declaration leaves
+undocumented ends the build.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from assay.bench.cli.main import app
 from assay.records.results import Results
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, TASKS
 from assay.study import Study
+from tools.notebook import page_of
 
 ROOT = Path(__file__).parent.parent
 LINK = re.compile(r"(?P<open>!?\[[^\]]*\]\()(?P<target>[^)#\s:]+)(?P<rest>(?:#[^)]*)?\))")
@@ -42,6 +44,8 @@ def write(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     shutil.copytree(ROOT / "docs", folder)
+    for path in folder.rglob("*.ipynb"):
+        path.with_suffix(".md").write_text(page_of(json.loads(path.read_text(encoding="utf-8"))), encoding="utf-8")
     for name, page in PAGES.items():
         (folder / "reference" / f"{name}.md").write_text(page(), encoding="utf-8")
     for path in folder.rglob("*.md"):

@@ -7,6 +7,7 @@ Pydantic is not imported: readers of arrays are also used in tool environments, 
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 LONGEST_VALUE = 60
+PLACE = re.compile(r"at line (\d+) column (\d+)")
+"""In what pydantic says of a text that is no JSON."""
 
 EXPECTED: Final[Mapping[str, str]] = {
     "int": "a whole number",
@@ -61,7 +64,8 @@ def mistake_in(error: Exception) -> str:
     if callable(details):  # pydantic's ValidationError
         return mistake(details()[0])
     if isinstance(error, json.JSONDecodeError):
-        return f"no JSON: {error}" if error.doc.strip() else "an empty file"
+        ends = error.pos >= len(error.doc.rstrip())
+        return _no_json(error.lineno, error.colno, ends=ends) if error.doc.strip() else "an empty file"
     said = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError):
         reason = getattr(error, "reason", None)  # of urllib's, which wraps the system's
@@ -90,13 +94,22 @@ def _in_words(detail: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         return "no such key is known"
     if kind == "json_invalid":
-        return f"no JSON: {context['error']}" if _is_text(detail["input"]) else "an empty file"
+        said = str(context["error"])
+        line, column = map(int, place.groups()) if (place := PLACE.search(said)) else (1, 1)
+        return _no_json(line, column, ends=said.startswith("EOF")) if _is_text(detail["input"]) else "an empty file"
     if kind in ("value_error", "assertion_error"):
-        return " ".join(str(context["error"]).split())
+        inner = context["error"]
+        return mistake_in(inner) if hasattr(inner, "errors") else " ".join(str(inner).split())
     family = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
     expected = EXPECTED.get(family)
     found = f"found {_shown(detail['input'])}"
     return f"expected {expected.format(**context)}, {found}" if expected else f"{found}, which cannot be there"
+
+
+def _no_json(line: int, column: int, *, ends: bool) -> str:
+    """A text that is no JSON, by where it stops being one."""
+    how = "it breaks off in" if ends else "it stops being one in"
+    return f"no JSON: {how} line {line}, column {column}"
 
 
 def _is_text(content: Any) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import re
-import tomllib
 from collections.abc import Iterable
 from typing import Any
 
 from assay.errors import StudyError
+from assay.files.toml import NotTomlError, parse_toml
 
 CHANGE = re.compile(r"\s*(?P<key>[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\s*=\s*(?P<value>.*\S)\s*")
 BARE_TEXT = re.compile(r"(?!(?:true|false|inf|nan)$)[A-Za-z/~.][^\"'\\\[\]{}\x00-\x1f\x7f]*")
@@ -40,8 +40,8 @@ def overridden(document: dict[str, Any], changes: Iterable[str]) -> dict[str, An
 def _value(text: str, change: str) -> Any:
     for written in (text, _quoted(text)):
         try:
-            return tomllib.loads(f"value = {written}")["value"]
-        except (tomllib.TOMLDecodeError, RecursionError):
+            return parse_toml(f"value = {written}")["value"]
+        except NotTomlError:
             continue
     raise StudyError(
         f"--set {change[:LONGEST]}",

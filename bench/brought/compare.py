@@ -69,7 +69,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         InputError: the model does not load or run, or its inputs are unknown.
         NotInstalledError: its framework is missing.
     """
-    _check(wanted, host)
+    check_wanted(wanted, host)
     work = Work(wanted, folder.resolve(), narrator, host)
     with narrator.showing():
         with work.stage("model", f"Looking at {wanted.location}"):
@@ -77,12 +77,12 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
             what = decided(wanted, brought)
         with work.stage("export", "Exporting to ONNX"):
             brought, exports = exported(work, brought)
-        group = _group(work, brought.model, exports, what.records)
+        group = group_of(work, brought.model, exports, what.records)
         budget = Budget(
-            wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.interval_width, soon=True
+            wanted.minutes * 60, wanted.processes, command_seconds(work), BLOCKS, wanted.interval_width, soon=True
         )
         keys = {group.name: brought.model.fingerprint}
-        compare = partial(_compared, work, brought, group, exports)
+        compare = partial(compared_in, work, brought, group, exports)
         measured, timed = measured_cells(
             work, [group], budget, work.store("units"), keys, compare, again=wanted.again, show=narrator.times
         )
@@ -100,7 +100,7 @@ def _attributed(work: Work, group: Group, cells: list[Cell]) -> Attributed:
     """Attribute the time; return nothing if the user ends the wait for it."""
     minutes = ATTRIBUTION_SHARE * work.wanted.minutes
     place = AttributionSettings(
-        work.store("attribution"), work.wanted.opset, _command_seconds(work), minutes * 60, host=work.host
+        work.store("attribution"), work.wanted.opset, command_seconds(work), minutes * 60, host=work.host
     )
     with work.stage("attribution", "Attributing the time"):
         try:
@@ -124,7 +124,7 @@ def _heading(work: Work, brought: Brought) -> Heading:
     )
 
 
-def _check(wanted: Wanted, host: Host) -> None:
+def check_wanted(wanted: Wanted, host: Host) -> None:
     """
     Raises:
         InputError: more threads than cores, a runtime that runs no model of a user's, or nothing to calibrate with.
@@ -195,12 +195,12 @@ def _libraries(model: UserModel) -> list[str]:
     return [family.library for family in RUNTIMES.families if family.framework in {model.kind, "onnx"}]
 
 
-def _command_seconds(work: Work) -> float:
+def command_seconds(work: Work) -> float:
     """Return the time limit of one command of a worker: in proportion to the model's own calls."""
     return max(work.wanted.call_limit or 0.0, in_proportion(work.call_seconds, CALLS_TO_WARM, least=COMMAND_SECONDS))
 
 
-def _group(work: Work, model: UserModel, exports: Sequence[Export], audited: int) -> Group:
+def group_of(work: Work, model: UserModel, exports: Sequence[Export], audited: int) -> Group:
     """Return all runtimes on one model; those of ONNX on every file that passed its check."""
     native, wanted = ModelFiles(model=model), work.wanted
     theirs = partial(Candidate, trusted=wanted.trusted)
@@ -258,7 +258,7 @@ def _batches(wanted: Wanted, model: UserModel) -> tuple[int, ...]:
     return (only,)
 
 
-def _compared(
+def compared_in(
     work: Work, brought: Brought, group: Group, exports: Sequence[Export], measured: Measurements
 ) -> Compared:
     """Compare the outputs; values that decide indices are looked for where outputs differ."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assay.bench.cli.options import ARTIFACTS, CallLimit, DataRoot, Json, Set, Trust, as_words, say_trust
+from assay.bench.cli.options import ARTIFACTS, CallLimit, DataRoot, Json, Set, Trust, as_words, refuse_idle, say_trust
 from assay.bench.words.terminal import Terminal, print_json
+from assay.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     from assay.records.audit import Audit
@@ -66,6 +67,12 @@ def audit(
     from assay.bench.words.audit import render
     from assay.records.audit import AUDIT_FILE, PAGE_FILE
 
+    of_files = {"--runtime": runtime, "--inputs": inputs, "--dimension": dimension, "--without": without}
+    if reference is None:
+        refuse_idle("with a study", {**of_files, "--call-limit": call_limit, "--trust": trust})
+    else:
+        of_studies = {"--images": images, "--model": model, "--strict-nan": strict_nan}
+        refuse_idle("with --reference", {**of_studies, "--set": changes, "--data-root": data_root})
     say_trust(trust)
     if reference is not None and (candidate is not None or runtime) and study is None:
         pair = (reference, candidate or reference)
@@ -82,8 +89,9 @@ def audit(
     elif study is not None and reference is None and candidate is None:
         found, folder = _of_study(study, changes or [], images, model or [], out, data_root, strict_nan=strict_nan)
     else:
-        raise typer.BadParameter(
-            "name a study file, two ONNX files with --reference and --candidate, or one with --runtime"
+        raise InputError(
+            "assay audit cannot tell what to audit",
+            expected="a study file, two ONNX files with --reference and --candidate, or one with --runtime",
         )
     if as_json:
         print_json(found)
@@ -143,7 +151,7 @@ def _of_pair(
 
     for name in runtimes:
         if name not in RUNNERS:
-            raise typer.BadParameter(f"--runtime wants one of {', '.join(RUNNERS)}, found '{name}'")
+            raise unknown_name("runtime of two ONNX files", name, RUNNERS)
     folder = out / f"audit-{short_name(pair[1].stem)}"
     chosen = tuple(RUNNERS[name] for name in dict.fromkeys(runtimes)) or ORT_LEVELS
     repro = (folder / "repro").resolve()
@@ -161,6 +169,6 @@ def sizes_of(dimensions: list[str]) -> dict[str, int]:
     for text in dimensions:
         name, _, size = text.rpartition("=")
         if not name or not size.isdecimal() or int(size) < 1:
-            raise typer.BadParameter(f"--dimension wants NAME=64 with a size of 1 or more, found '{text}'")
+            raise InputError("--dimension gives no size", expected="NAME=64, 1 or more", found=f"'{text}'")
         found[name] = int(size)
     return found

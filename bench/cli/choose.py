@@ -9,6 +9,7 @@ import typer
 
 from assay.bench.cli.options import Json
 from assay.bench.words.terminal import print_json, print_lines
+from assay.errors import InputError, unknown_name
 from assay.texts import printable
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ def _model(text: str | None) -> tuple[str | None, int | None]:
         return None, None
     architecture, _, size = text.partition("/")
     if size and not size.isdecimal():
-        raise typer.BadParameter(f"--model wants bloodnet or bloodnet/28, found '{text}'")
+        raise InputError("--model names no model", expected="bloodnet or bloodnet/28", found=f"'{text}'")
     return architecture, int(size) if size else None
 
 
@@ -309,4 +310,4 @@ def _objective(text: str) -> Objective:
     for known in OBJECTIVES:
         if text == known:
             return known
-    raise typer.BadParameter(f"--objective wants {', '.join(OBJECTIVES)}, found '{text}'")
+    raise unknown_name("objective", text, OBJECTIVES)

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from assay.bench.cli.alone import alone_on_this_machine
-from assay.bench.cli.options import ARTIFACTS, Json, Set
+from assay.bench.cli.options import ARTIFACTS, Json, JUnit, Markdown, Set, SlowdownThreshold, refuse_idle
+from assay.bench.words.numbers import counted
 from assay.bench.words.terminal import Terminal, print_json
+from assay.errors import InputError
 
 
 def compare(
@@ -23,19 +25,15 @@ def compare(
             help="Twice: a virtual environment, an interpreter or a pinned list of packages; the base comes first.",
         ),
     ] = None,
-    threshold: Annotated[
-        float, typer.Option("--threshold", min=0, help="The slowdown, in percent, beyond which a cell is a regression.")
-    ] = 5.0,
+    threshold: SlowdownThreshold = 5.0,
     allow: Annotated[
         str,
         typer.Option(
             "--allow", help="Intended differences between the runs: threads,device,precision,data,weights,machine."
         ),
     ] = "",
-    markdown: Annotated[
-        Path | None, typer.Option("--markdown", help="Write a pull request comment to this file.")
-    ] = None,
-    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
+    markdown: Markdown = None,
+    junit: JUnit = None,
     out: Annotated[Path, typer.Option("--out", help="With --env: folder for the study's artifacts.")] = ARTIFACTS,
     changes: Set = None,
     data_root: Annotated[
@@ -50,7 +48,12 @@ def compare(
     allowed = [name.strip() for name in allow.split(",") if name.strip()]
     if env:
         if len(env) != 2 or len(paths) != 1:
-            raise typer.BadParameter("with --env name one study file, and --env twice")
+            raise InputError(
+                "assay compare cannot tell what to measure where",
+                expected="one study file and --env twice",
+                found=f"{counted(len(paths), 'file')} and --env {counted(len(env), 'time')}",
+            )
+        refuse_idle("with --env", {"--allow": allow})
         from assay.bench.comparing.environments import compare_environments
         from assay.files.locks import working_in
         from assay.study import load_study
@@ -60,7 +63,12 @@ def compare(
             outcome = compare_environments(env[0], env[1], study, out, data_root, threshold=threshold / 100)
     else:
         if len(paths) != 2:
-            raise typer.BadParameter("name two runs: BASE NEW")
+            raise InputError(
+                "assay compare holds one run against another",
+                expected="two folders, BASE NEW",
+                found=counted(len(paths), "folder"),
+            )
+        refuse_idle("without --env", {"--set": changes, "--data-root": data_root})
         base, new = (read_side(path) for path in paths)
         outcome = compare_runs(base, new, allowed=allowed, threshold=threshold / 100)
     if markdown:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assay.bench.cli.options import Json, Trust, say_trust
+from assay.bench.cli.options import Json, Trust, refuse_idle, say_trust
 from assay.bench.words.terminal import print_json, print_line, print_lines
+from assay.errors import InputError
 
 if TYPE_CHECKING:
     from assay.bench.deployment.checking.signature import Sign
@@ -76,9 +77,18 @@ def deploy(
     from assay.files.locks import replacing, using
 
     if sum(one is not None for one in (study, check, rollback, rerender)) != 1:
-        raise typer.BadParameter("name a study's folder, or --check, --rollback or --rerender and a FOLDER")
-    if (check is None and signed_by) or (check is not None and sign_with):
-        raise typer.BadParameter("--signed-by goes with --check, and --sign-with with what is written")
+        raise InputError(
+            "assay deploy does one thing at a time",
+            expected="a study's folder, or --check, --rollback or --rerender with a FOLDER",
+            found="none of them or several",
+        )
+    of_writing = {"--cell": cell, "--out": out, "--instances": instances, "--data": data}
+    if check is not None:
+        refuse_idle("with --check", {"--sign-with": sign_with})
+    else:
+        refuse_idle("without --check", {"--signed-by": signed_by})
+    refuse_idle("without a study's folder", of_writing if study is None else {})
+    refuse_idle("without --rollback", {"--to": to} if rollback is None else {})
     say_trust(trust)
     sign = _signer(sign_with)
     if check is not None:

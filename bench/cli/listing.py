@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from assay.runtimes.entry import RuntimeEntry
 
 DISTRIBUTION = "onnx-assay"
-OF_DEVELOPERS = frozenset(("dev", "mutants"))
+OF_DEVELOPERS = frozenset(("dev", "mutants", "notebook"))
 """Extras for work on Assay itself."""
 NAMES_OF = ("runtimes", "exporters", "architectures", "datasets", "extras")
 

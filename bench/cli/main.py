@@ -16,7 +16,6 @@ from assay.bench.cli.choose import choose
 from assay.bench.cli.compare import compare
 from assay.bench.cli.data import data_app
 from assay.bench.cli.deploy import deploy
-from assay.bench.cli.failures import check_names, flush, told_of
 from assay.bench.cli.fleet import join
 from assay.bench.cli.listing import list_names
 from assay.bench.cli.options import (
@@ -28,14 +27,19 @@ from assay.bench.cli.options import (
     Set,
     SharedStore,
     Trust,
+    refuse_idle,
     say_trust,
     tier_at,
 )
+from assay.bench.cli.pipelines.publish import publish
+from assay.bench.cli.pipelines.regress import regress
+from assay.bench.cli.refused.failures import check_names, flush, told_of
 from assay.bench.cli.selfcheck import selfcheck
 from assay.bench.cli.serve import load, serve, verify_server
 from assay.bench.cli.stopping import Stopped, listen, no_more
 from assay.bench.cli.user import compare_model
 from assay.bench.words.terminal import complain, print_json, print_line, print_lines, tolerate_any_text
+from assay.errors import InputError
 from assay.files.scratch import private_temporary_folder
 from assay.jobs.process import end_all
 
@@ -141,12 +145,16 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Export a study's trained models to ONNX by every route and check each, or inspect an ONNX file."""
+    refuse_idle("without --inspect", {"--trust": trust and inspect is None})
     if inspect is not None:
+        refuse_idle("with --inspect", {"STUDY": study, "--set": changes, "--data-root": data_root})
         say_trust(trust)
         _inspect(inspect, as_json=as_json, trusted=trust)
         return
     if study is None:
-        raise typer.BadParameter("name a study file, or an ONNX file with --inspect")
+        raise InputError(
+            "assay export needs something to export", expected="a study file, or an ONNX file with --inspect"
+        )
     from assay.bench.stages.time import export_all
     from assay.bench.stages.train import choose_subjects, train_all
     from assay.files.locks import working_in
@@ -293,6 +301,7 @@ PANELS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
         (compare_model, "assay model model.onnx --shape image=batch,3,224,224 --minutes 2"),
         (audit, "assay audit --reference model.onnx --candidate model-int8.onnx"),
         (choose, "assay choose artifacts/model-NAME --p99 2"),
+        (regress, "assay regress base/model.onnx model.onnx --threshold 5 --markdown comment.md"),
     ),
     "Study": (
         (run, "assay run studies/quick.toml --set bench.batches=[1,8]"),
@@ -303,6 +312,7 @@ PANELS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
         (report, "assay report artifacts/quick"),
         (compare, "assay compare artifacts/before artifacts/after --markdown comment.md"),
         (join, "assay join machine-a/quick machine-b/quick --out artifacts/joined --prices prices.toml"),
+        (publish, "assay publish artifacts/quick --to mlflow --project speed"),
     ),
     "Deploy": (
         (deploy, "assay deploy artifacts/quick --out deployment"),
@@ -334,12 +344,16 @@ def main() -> None:
         check_names(sys.argv[1:])
         with private_temporary_folder():
             try:
-                app()
+                ended = app(standalone_mode=False)
             finally:
                 no_more()
                 end_all()
                 flush()
+        if isinstance(ended, int) and ended:
+            sys.exit(ended)
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its making has printed the help
+            sys.exit(InputError.exit_code)
         told = told_of(error)
         if told is None or "--debug" in sys.argv:
             raise

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from assay.errors import InputError
 
 if TYPE_CHECKING:
     from assay.store import SharingTier
@@ -49,6 +52,49 @@ Without = Annotated[
     list[str] | None,
     typer.Option("--without", metavar="OUTPUT", help="Leave this output out; can be repeated."),
 ]
+Shape = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shape",
+        metavar="NAME=SHAPE",
+        help="An input by its name in the model: image=batch,3,224,224 or ids=int64:batch,128. A word leaves a "
+        "dimension open.",
+    ),
+]
+Dimension = Annotated[
+    list[str] | None, typer.Option("--dimension", metavar="NAME=SIZE", help="The size of an open dimension.")
+]
+Inputs = Annotated[
+    Path | None,
+    typer.Option("--inputs", help="An .npz or a folder of .npy, one array for each input; drawn when not given."),
+]
+Framework = Annotated[
+    str,
+    typer.Option(
+        "--framework", help="The framework of a function, where its result does not show it: torch, tf or jax."
+    ),
+]
+Batch = Annotated[
+    list[int] | None, typer.Option("--batch", min=1, help="Rows in one call (1 if not given); can be repeated.")
+]
+Runtime = Annotated[list[str] | None, typer.Option("--runtime", help="Time only this runtime; can be repeated.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Compute threads of every runtime.")]
+Minutes = Annotated[float, typer.Option("--minutes", min=0.1, help="The wall time that timing may take.")]
+Opset = Annotated[int, typer.Option("--opset", min=13, max=24, help="The ONNX operator set asked for.")]
+IntervalWidth = Annotated[
+    float,
+    typer.Option(
+        "--interval-width",
+        min=0,
+        max=1,
+        help="Add processes until the interval of every ratio is no wider than this share of it; 0 adds none.",
+    ),
+]
+SlowdownThreshold = Annotated[
+    float, typer.Option("--threshold", min=0, help="The slowdown, in percent, beyond which a cell is a regression.")
+]
+Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write a pull request comment to this file.")]
+JUnit = Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 
@@ -66,6 +112,22 @@ def say_trust(trusted: bool) -> None:
     """Print one line when something is about to run outside its box."""
     if trusted:
         typer.echo("assay: --trust: the model's code runs with your variables, network, files and no limits", err=True)
+
+
+def refuse_idle(where: str, given: Mapping[str, object]) -> None:
+    """Refuse options that would be read and then change nothing.
+
+    Args:
+        where: "with a study", what the command is asked to do.
+        given: by its name, what each option that means nothing there holds; None, False or nothing where it was not
+            given.
+
+    Raises:
+        InputError: one was given.
+    """
+    idle = [name for name, value in given.items() if not (value is None or value is False or value in ([], (), ""))]
+    if idle:
+        raise InputError(f"{' and '.join(idle)} would change nothing {where}", remedy="Leave it out")
 
 
 def as_words(changes: list[str] | None) -> list[str]:

@@ -11,7 +11,25 @@ import typer
 
 from assay.bench.cli.alone import alone_on_this_machine
 from assay.bench.cli.audit import sizes_of
-from assay.bench.cli.options import ARTIFACTS, Again, CallLimit, Json, Trust, Without, say_trust
+from assay.bench.cli.options import (
+    ARTIFACTS,
+    Again,
+    Batch,
+    CallLimit,
+    Dimension,
+    Framework,
+    Inputs,
+    IntervalWidth,
+    Json,
+    Minutes,
+    Opset,
+    Runtime,
+    Shape,
+    Threads,
+    Trust,
+    Without,
+    say_trust,
+)
 from assay.bench.cli.stopping import keeping_what_is_there
 from assay.bench.words.terminal import complain, print_json, print_line
 from assay.registry import PLAIN_TASK, TASKS
@@ -25,22 +43,9 @@ def compare_model(
             help="A .onnx, .pt (TorchScript), .pt2 or .keras file, a SavedModel folder, or FILE.py:FUNCTION.",
         ),
     ],
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--shape",
-            metavar="NAME=SHAPE",
-            help="An input by its name in the model: image=batch,3,224,224 or ids=int64:batch,128. A word leaves a "
-            "dimension open.",
-        ),
-    ] = None,
-    dimension: Annotated[
-        list[str] | None, typer.Option("--dimension", metavar="NAME=SIZE", help="The size of an open dimension.")
-    ] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option("--inputs", help="An .npz or a folder of .npy, one array for each input; drawn when not given."),
-    ] = None,
+    shape: Shape = None,
+    dimension: Dimension = None,
+    inputs: Inputs = None,
     without: Without = None,
     task: Annotated[
         str,
@@ -63,19 +68,9 @@ def compare_model(
             "for probabilities.",
         ),
     ] = None,
-    framework: Annotated[
-        str,
-        typer.Option(
-            "--framework", help="The framework of a function, where its result does not show it: torch, tf or jax."
-        ),
-    ] = "",
-    batch: Annotated[
-        list[int] | None,
-        typer.Option("--batch", min=1, help="Rows in one call (1 if not given); can be repeated."),
-    ] = None,
-    runtime: Annotated[
-        list[str] | None, typer.Option("--runtime", help="Time only this runtime; can be repeated.")
-    ] = None,
+    framework: Framework = "",
+    batch: Batch = None,
+    runtime: Runtime = None,
     precision: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,18 +88,10 @@ def compare_model(
             "5 if not given, 0 for no search.",
         ),
     ] = None,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Compute threads of every runtime.")] = 1,
-    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="The wall time that timing may take.")] = 5.0,
-    interval_width: Annotated[
-        float,
-        typer.Option(
-            "--interval-width",
-            min=0,
-            max=1,
-            help="Add processes until the interval of every ratio is no wider than this share of it; 0 adds none.",
-        ),
-    ] = 0.02,
-    opset: Annotated[int, typer.Option("--opset", min=13, max=24, help="The ONNX operator set asked for.")] = 18,
+    threads: Threads = 1,
+    minutes: Minutes = 5.0,
+    interval_width: IntervalWidth = 0.02,
+    opset: Opset = 18,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results; each model gets a folder in it.")] = (
         ARTIFACTS
     ),

@@ -60,6 +60,7 @@ class Outcome(Record):
         machine_unsure: why it is not certain that both ran on one machine, or "".
         versions: the two versions of each package that differs.
         only_in_base, only_in_new: names of cells that the other does not have.
+        remarks: what else a reader has to know, in sentences.
     """
 
     base: str
@@ -72,6 +73,7 @@ class Outcome(Record):
     changes: list[Change]
     only_in_base: list[str] = Field(default_factory=list)
     only_in_new: list[str] = Field(default_factory=list)
+    remarks: list[str] = Field(default_factory=list)
 
     @property
     def regressions(self) -> list[Change]:

@@ -12,19 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay import toolenv
-from assay.bench.comparing.compare import CellPair, Outcome, changed_versions, changes_of
+from assay.bench.comparing.compare import Outcome, changed_versions, changes_of
+from assay.bench.comparing.turns import BASE, NEW, pairs_in_turns
 from assay.bench.conductor import check_machine
 from assay.bench.machine.host import LOCAL
 from assay.bench.machine.machine import RECORDED_PACKAGES
 from assay.bench.run import Run
 from assay.bench.stages.time import export_all, groups_of, time_groups
 from assay.bench.stages.train import choose_subjects, train_all
-from assay.bench.statistics.stats import ratio_estimate
 from assay.bench.timing.trials import Group
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError, NotInstalledError
 from assay.files.mistakes import mistake_in
-from assay.records.results import Cell
 from assay.study import Study
 
 NEEDED = ("numpy", "pydantic", "safetensors")
@@ -34,7 +33,6 @@ ASK = (
     "| {'python': sys.version.split()[0]}))"
 )
 ASK_SECONDS = 60
-BASE, NEW = "base", "new"
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,7 @@ def compare_environments(
         subjects = choose_subjects(run, trainings)
         groups = [in_both(group, sides) for group in groups_of(run, subjects, export_all(run, subjects))]
         measured, cells = time_groups(run, subjects, groups, run.store(f"compared/{_key(sides)}"), interval_width=0)
-    timed = measured.by_cell
-    pairs = []
-    for before, after in _pairs(cells):
-        ours, theirs = (timed.get(cell.name, {}).get("host") for cell in (before, after))
-        ratio = ratio_estimate(theirs, ours) if ours and theirs else None
-        pairs.append(CellPair(before, after.model_copy(update={"name": _without_variant(after.name)}), ratio))
+    pairs = pairs_in_turns(cells, measured.by_cell)
     return Outcome(
         base=sides[BASE].named,
         new=sides[NEW].named,
@@ -132,20 +125,6 @@ def in_both(group: Group, sides: dict[str, Environment]) -> Group:
         for variant, side in sides.items()
     )
     return replace(group, candidates=candidates)
-
-
-def _pairs(cells: list[Cell]) -> list[tuple[Cell, Cell]]:
-    """Return pairs of cells of the base and new environment that do not differ otherwise."""
-    named = {cell.name: cell for cell in cells}
-    return [
-        (cell, named[f"{_without_variant(name)}[{NEW}]"])
-        for name, cell in named.items()
-        if name.endswith(f"[{BASE}]") and f"{_without_variant(name)}[{NEW}]" in named
-    ]
-
-
-def _without_variant(name: str) -> str:
-    return name.rpartition("[")[0]
 
 
 def _telling(versions: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:

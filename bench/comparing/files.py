@@ -140,6 +140,7 @@ def _remarks(outcome: Outcome) -> list[str]:
         f"The two were {how}; intervals are 95 %, verdicts corrected for {counted(len(outcome.changes), 'cell')}; "
         f"same means within {significant(outcome.threshold * 100, 2)} %."
     ]
+    lines += outcome.remarks
     lines += [f"Asked to differ: {line}." for line in outcome.allowed]
     lines += [f"{outcome.machine_unsure}."] if outcome.machine_unsure else []
     lines += [f"{name}: {base} in base, {new} in new." for name, (base, new) in outcome.versions.items()]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assay.bench.python.live.source import write_source
 from assay.errors import InputError
 from assay.foreign import said_by
 from assay.train.brought.model import WHAT_CAN_BE_GIVEN, Location, locate
@@ -61,7 +62,7 @@ def located(model: object, inputs: object, folder: Path, framework: str = "") ->
                 path, names = with_what
                 return LiveModel(locate(str(path)), names)
     if callable(model):
-        return LiveModel(_at_the_top_of_a_file(model, framework), _arguments(model))
+        return LiveModel(_function(model, stem, framework), _arguments(model))
     raise InputError(
         "This is nothing that can be compared",
         expected=f"{WHAT_CAN_BE_GIVEN}, or such a model itself",
@@ -88,25 +89,20 @@ def _name_of(model: object) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", str(name))[:60].strip("-") or "model"
 
 
-def _at_the_top_of_a_file(function: Callable[..., Any], framework: str) -> Location:
-    """Return the location of a function in its own file, which every process runs anew: the form in which functions are
-    brought.
+def _function(function: Callable[..., Any], stem: Path, framework: str) -> Location:
+    """Return a function's place in a file that every process runs anew: its own one, or a new one.
 
     Raises:
-        InputError: no other process would find it there.
+        InputError: it cannot be written.
     """
     plain = inspect.unwrap(function)
     name, module = getattr(function, "__name__", ""), sys.modules.get(getattr(plain, "__module__", "") or "")
     file = getattr(module, "__file__", None)
-    if not file or getattr(module, name, None) is not function:
-        raise InputError(
-            f"{name or type(function).__name__} lives only in this session, and no exporter to ONNX reads a function "
-            "that is written to disk by itself (jax.export's programs among them)",
-            expected="a function at the top of a file",
-            found="one of a notebook, within another function, or under another name",
-            remedy="Put it into a file, with what makes its weights, and name FILE.py:FUNCTION",
-        )
-    return locate(f"{file}:{name}", framework)
+    if file and getattr(module, name, None) is function:
+        return locate(f"{file}:{name}", framework)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    path, name = write_source(function, stem)
+    return locate(f"{path}:{name}", framework)
 
 
 def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -91,6 +91,12 @@ def test_a_function_is_its_own_file_or_refused(tmp_path: Path) -> None:
     found = located(at_the_top, FEATURES, tmp_path, "jax")
     assert (found.location.path, found.location.function) == (Path(__file__).resolve(), "at_the_top")
     assert (found.location.kind, found.names) == ("jax", ("features",))
+
+    def within(features: Any) -> Any:
+        return at_the_top(features) * FEATURES.size
+
+    found = located(within, FEATURES, tmp_path)
+    assert (found.location.path, found.location.function) == (tmp_path / "within.py", "within")
     for hidden in (lambda features: features, partial(at_the_top)):
         with pytest.raises(InputError, match=r"lives only in this session.*FILE\.py:FUNCTION"):
             located(hidden, FEATURES, tmp_path)

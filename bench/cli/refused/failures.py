@@ -7,6 +7,10 @@ import sys
 import tempfile
 from collections.abc import Iterable
 
+from typer import Abort
+from typer.exceptions import TyperException
+
+from assay.bench.cli.refused.usage import told_of_usage
 from assay.errors import AssayError, InputError
 from assay.files.disk import disk_error_in
 from assay.toolenv import CACHE_VARIABLE
@@ -31,11 +35,16 @@ def check_names(arguments: Iterable[str]) -> None:
 
 
 def told_of(error: Exception) -> AssayError | None:
-    """Return an error in the form that is shown: ours, the disk's, or the system's about a file; None for a mistake in
-    this program.
+    """Return an error in the form that is shown: ours, the command line's, the disk's, or the system's about a file.
+
+    Returns None for a mistake in this program.
     """
     if isinstance(error, AssayError):
         return error
+    if isinstance(error, TyperException):
+        return told_of_usage(error)
+    if isinstance(error, Abort):
+        return InputError("A question was left without an answer", remedy="Nothing was done; ask again")
     found = disk_error_in(error)
     if found is None and isinstance(error, OSError):
         what = f"{os.fsdecode(error.filename)} cannot be used" if error.filename else "The system refuses something"

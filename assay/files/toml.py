@@ -1,0 +1,62 @@
+"""TOML, and in our words what is wrong with a text that is none: the line, what was expected there and what it has."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any, Final
+
+PLACE = re.compile(r"\(at line (\d+), column \d+\)")
+LONGEST_LINE = 60
+
+EXPECTED: Final[tuple[tuple[str, str], ...]] = (
+    (r"Expected '=' after a key", "= and a value after a key, as in batches = [1, 8]"),
+    (r"Expected newline or end of document", "nothing more in this line"),
+    (r"twice|overwrite|Duplicate|redefine|mutate", "every key and section once"),
+    (r"Expected '\]+' at the end", "a section's name in brackets, as in [bench] or [[models]]"),
+    (r"Invalid statement|initial character for a key", "a key with its value, as in seed = 1, or a [section]"),
+    (r"Unclosed array", "a bracket ] where the list ends"),
+    (r"Unclosed inline table", "a bracket } where the table ends"),
+    (r"Unescaped|hex value|Escaped character", r"a backslash as \\, or the text in single quotes"),
+    (r"Unterminated string|Expected [\"']|character '\\n'", "a quote where the text ends"),
+    (r"Illegal character|invalid character", "characters that can be printed"),
+    (r"Invalid date", "a date that there is, as in 2026-01-31"),
+    (r"Invalid value", 'a value: 8, 0.5, true, "text", or a list such as [1, 8]'),
+)
+"""By what tomllib's sentence has in it, what was expected."""
+
+
+class NotTomlError(ValueError):
+    """A text that is no TOML.
+
+    Attributes:
+        line: where, from 1.
+        expected: what there, in words.
+        found: that line as far as it can be shown; "the end" where the text breaks off.
+    """
+
+    def __init__(self, line: int, expected: str, found: str) -> None:
+        self.line, self.expected, self.found = line, expected, found
+        super().__init__(f"line {line}: expected {expected}, found {found}")
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """
+    Raises:
+        NotTomlError: it is none.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said, lines = str(error), text.splitlines() or [""]
+        place = PLACE.search(said)
+        line = min(int(place[1]), len(lines)) if place else len(lines)
+        content = lines[line - 1].strip()
+        found = repr(content[:LONGEST_LINE]) if place and content else "the end of the file" if not place else "nothing"
+        raise NotTomlError(line, _expected(said), found) from error
+    except RecursionError as error:
+        raise NotTomlError(1, "brackets nested as in a study", "far more of them") from error
+
+
+def _expected(said: str) -> str:
+    return next((words for pattern, words in EXPECTED if re.search(pattern, said)), "TOML, see https://toml.io")

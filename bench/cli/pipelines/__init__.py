@@ -1,0 +1,1 @@
+"""Commands for pipelines: two versions of a model held against each other, and findings told elsewhere."""
