@@ -49,7 +49,8 @@ assay regress "$tree/$ASSAY_MODEL" "$ASSAY_MODEL" --threshold "$ASSAY_THRESHOLD"
   --markdown "$comment" --junit "$junit" --out "$out" ${arguments[@]+"${arguments[@]}"} 2> >(tee "$log" >&2) || code=$?
 case $code in
   0) say passed ;;
-  1) if [ -e "$comment" ]; then say regression; else fail "$(tail -n 1 "$log")"; fi ;;
+  1) if [ ! -e "$comment" ]; then fail "$(tail -n 1 "$log")"; fi
+    if grep -q '^### Nothing was compared' "$comment"; then say failed; else say regression; fi ;;
   *) fail "$(tail -n 1 "$log")" ;;
 esac
 exit "$code"
