@@ -9,7 +9,6 @@ currency = "USD"
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from pydantic import Field
 from assay.errors import InputError
 from assay.files.mistakes import mistake_in
 from assay.files.texts import read_text
+from assay.files.toml import parse_toml
 from assay.fleet.kind import MachineKind
 from assay.records.base import Record
 
@@ -52,11 +52,10 @@ def read_prices(path: Path) -> Prices:
         InputError: there is no such file, it is not TOML, or it has something else than prices.
     """
     try:
-        return Prices.model_validate(tomllib.loads(read_text(path, MOST_BYTES)))
-    except (OSError, ValueError, RecursionError) as error:  # a ValidationError is a ValueError
-        deep = isinstance(error, RecursionError)
+        return Prices.model_validate(parse_toml(read_text(path, MOST_BYTES)))
+    except (OSError, ValueError) as error:  # of TOML or pydantic, each of which is a ValueError
         raise InputError(
             f"Cannot read prices from {path}",
             expected="a table [per_hour] of prices above 0, by instance type or kind",
-            found="brackets nested deeper than in any list of prices" if deep else mistake_in(error),
+            found=mistake_in(error),
         ) from error

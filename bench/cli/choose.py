@@ -95,7 +95,7 @@ def choose(
     )
     if (study / JOINED_FILE).is_file():
         if price is not None:
-            raise typer.BadParameter("joined runs are of several machines: --prices names what each kind costs")
+            raise InputError("Joined runs are of several machines", expected="--prices, what each kind of them costs")
         _over_kinds(study, constraints, _objective(objective), prices, one_process=one_process, as_json=as_json)
         return
     results, audit = read_results(study / RESULTS_FILE), read_audit(study / AUDIT_FILE)
