@@ -31,8 +31,8 @@ class NotTomlError(ValueError):
 
     Attributes:
         line: where, from 1.
-        expected: what there, in words.
-        found: that line as far as it can be shown; "the end" where the text breaks off.
+        expected: the right content of the line, in words.
+        found: the line as far as it can be shown; "the end" where the text breaks off.
     """
 
     def __init__(self, line: int, expected: str, found: str) -> None:

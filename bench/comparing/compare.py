@@ -60,7 +60,7 @@ class Outcome(Record):
         machine_unsure: why it is not certain that both ran on one machine, or "".
         versions: the two versions of each package that differs.
         only_in_base, only_in_new: names of cells that the other does not have.
-        remarks: what else a reader has to know, in sentences.
+        remarks: further sentences for a reader.
     """
 
     base: str

@@ -1,4 +1,4 @@
-"""What two sides that were measured in turns have in common: cells told apart by their variant, and their ratios."""
+"""Two sides that were measured in turns: cells that both have, told apart by their variant, and their ratios."""
 
 from __future__ import annotations
 

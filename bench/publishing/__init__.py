@@ -1,1 +1,1 @@
-"""What a run found, told to other tools: experiment trackers and model cards. Nothing of it is sent unasked."""
+"""Findings of a run for other tools: experiment trackers and model cards. Nothing is sent unasked."""

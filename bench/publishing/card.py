@@ -128,7 +128,7 @@ def _body(found: Publication, cell: Cell) -> Iterator[str]:
 
 
 def _beside(cells: Sequence[Cell], cell: Cell) -> list[Cell]:
-    """What was timed under the same conditions."""
+    """Return the cells that were timed under the same conditions."""
 
     def conditions(one: Cell) -> tuple[object, ...]:
         return one.architecture, one.size, one.batch, one.threads

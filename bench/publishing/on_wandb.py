@@ -15,7 +15,7 @@ def publish(found: Publication, place: str, project: str) -> str:
     """
     Args:
         place: the folder that runs are kept in; "" for WANDB_DIR or the present one. WANDB_MODE=offline sends nothing.
-        project: of Weights & Biases.
+        project: a project of Weights & Biases.
 
     Returns:
         Where it is: a page, or the folder of a run that is not sent.

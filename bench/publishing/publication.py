@@ -29,15 +29,15 @@ Value = str | float | bool | None
 
 @dataclass(frozen=True)
 class Publication:
-    """What is told of a run.
+    """Findings of a run as they are published.
 
     Attributes:
-        name: of the study or model.
-        parameters: what was asked for and where it ran, each at most `LONGEST` characters.
+        name: name of the study or model.
+        parameters: settings, machine and package versions, each at most `LONGEST` characters.
         metrics: finite numbers by names such as "bloodnet/28/b1/t1/ort.cpu/tf2onnx/median_ms".
         rows: one for each cell, of `COLUMNS`.
         lines: the verdicts, in sentences.
-        files: that exist.
+        files: files of the run that exist.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""What a person is told when a command cannot be read, or fails on its input or on the machine."""
+"""Messages for a command that cannot be read, or fails on its input or on the machine."""

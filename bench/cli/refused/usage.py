@@ -21,7 +21,7 @@ LONGEST = 120
 
 
 def told_of_usage(error: TyperException) -> InputError:
-    """What is wrong with the command line."""
+    """Return the mistake in the command line as an error of ours."""
     context = getattr(error, "ctx", None)
     called = str(context.command_path) if context else "assay"
     kind = type(error).__name__
@@ -78,6 +78,6 @@ def _named(parameter: Any) -> str:
 
 
 def _told(parameter: Any) -> str | None:
-    """What its help says, as part of a sentence."""
+    """Return its help as part of a sentence."""
     said = str(getattr(parameter, "help", "") or "").rstrip(".")
     return f"{said[:1].lower()}{said[1:]}" if said[1:2].islower() or said[1:2] == " " else said or None

@@ -230,7 +230,7 @@ def _codes(thing: Any) -> Iterator[CodeType]:
 
 
 def named_in(source: str, thing: Any) -> Iterator[tuple[str, object]]:
-    """What a function's or class's source names that is defined outside of it, with its value; builtins are not."""
+    """Iterate over names in a function's or class's source that are defined outside of it, with their values."""
     known: dict[str, object] = {}
     for function in _functions(thing):
         known |= function.__globals__
