@@ -355,7 +355,7 @@ class Store:
         return Artifact(folder=place, manifest=manifest)
 
     def _shared(self, made: Artifact) -> Artifact:
-        """What was made just now, or what another machine has made of the same inputs and shared before."""
+        """Return the artifact just made, or one that another machine has shared before from the same inputs."""
         if self.tier is None or self.tier.offer(made).files == made.manifest.files:
             return made
         return self._fetched(made.folder, made.manifest.kind, made.manifest.inputs) or made

@@ -133,8 +133,8 @@ class TrainSection(StudySection):
         progressive: start each size from the weights of the size before it, at half the peak learning rate.
         minutes: stop one training after this many minutes, at the end of an evaluation; 0 has no limit.
         parity_steps: steps over which training parity is measured; 0 leaves it out.
-        evaluated_images: of the validation and of the test split at most so many are evaluated, of which every class
-            has its share; 0 takes all. An evaluation of all of them takes longer than a training of a few steps.
+        evaluated_images: greatest number of images evaluated of the validation and of the test split, where every
+            class has its share; 0 takes all. An evaluation of all of them takes longer than a training of a few steps.
     """
 
     frameworks: tuple[str, ...] = ("torch", "tf", "jax")

@@ -166,7 +166,7 @@ def _run(command: list[str], limit_seconds: float) -> None:
 
 
 def _said(process: subprocess.Popen[bytes], deadline: float) -> str:
-    """What it says until its end; it is left where everything that goes on is being ended.
+    """Iterate over its output until its end; stop where everything that goes on is being ended.
 
     Raises:
         TimeoutError: it has not ended until then.

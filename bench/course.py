@@ -15,8 +15,8 @@ from assay.steps import Limit
 from assay.store import SharingTier, Store
 
 SHARED_ROOMS = frozenset({"images", "weights", "onnx", "references", "trials", "programs"})
-"""What is the same wherever it was made, as its key has all that it depends on. Times, and what is told of a machine,
-stay on it.
+"""Artifacts that are the same wherever they were made, as their keys have all that they depend on. Times, and facts
+about a machine, stay on it.
 """
 
 MOST_TOGETHER = 3

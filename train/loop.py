@@ -175,7 +175,7 @@ def train(
     Args:
         epochs: passes over the training split; the schedule covers exactly these.
         minutes: where above 0, the passes are cut beforehand to what this machine does in that time.
-        report: told of a step now and then, and of every evaluation.
+        report: receiver of a step now and then, and of every evaluation.
     """
     kept = checkpoint.read()
     trainer = make_trainer()

@@ -16,11 +16,11 @@ class ChoiceOnKind(Record):
     """The best on one kind of machine.
 
     Attributes:
-        kind: its key; `name` is what it is called.
+        kind: its key; `name` is its name.
         cell: "" where nothing qualifies, which `reason` explains.
-        value: of the objective, over the kind's machines (`assay.bench.fleet.levels`).
-        serve_with: what to start, for "throughput" and "cost".
-        tied: it cannot be told from the answer, or is it.
+        value: value of the objective, over the kind's machines (`assay.bench.fleet.levels`).
+        serve_with: processes to start, for "throughput" and "cost".
+        tied: whether it is the answer or cannot be distinguished from it.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class KindChoice(Record):
 
     Attributes:
         kind, cell: the answer; both "" where nothing qualifies on any kind.
-        on_kinds: the best on each, the answer's first and those on which nothing qualifies last.
+        on_kinds: the best on each kind, the answer's first and those on which nothing qualifies last.
     """
 
     schema_version: Literal[1] = 1

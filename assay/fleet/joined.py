@@ -26,12 +26,12 @@ class JoinedRun(Record):
     """One run on one machine.
 
     Attributes:
-        name: of its folder below `runs/`.
-        kind: the key of its machine's.
-        machine: which machine of that kind, a letter for each in the order of the runs; runs that do not say which
-            machine they are of count as of one.
-        ruler_passed: what the self-check on that machine said; None where there was none.
-        ceilings: by name, the best that the machine was seen to do on one thread: "fp32 GFLOP/s", "memory GB/s".
+        name: name of its folder below `runs/`.
+        kind: key of its machine's kind.
+        machine: letter of the machine of that kind, in the order of the runs; runs without a machine's identity count
+            as of one.
+        ruler_passed: whether the self-check on that machine passed; None where there was none.
+        ceilings: by name, the best observed rates of the machine on one thread: "fp32 GFLOP/s", "memory GB/s".
     """
 
     name: str
@@ -47,10 +47,10 @@ class JoinedKind(Record):
     """One kind of machine.
 
     Attributes:
-        key: of `kind`.
-        name: what it is called beside the others.
-        machines: how many of it were measured.
-        price_per_hour: None where nobody said it.
+        key: key of `kind`.
+        name: name that distinguishes it from the others.
+        machines: number of its machines that were measured.
+        price_per_hour: price of an hour; None where unknown.
     """
 
     key: str
@@ -61,19 +61,19 @@ class JoinedKind(Record):
 
 
 class KindCell(Record):
-    """What one cell is on one kind of machine.
+    """One cell on one kind of machine.
 
     Attributes:
-        median_ms: of a call; the geometric mean over machines, see `assay.bench.fleet.levels` for the interval.
-        by_machine: the median on each machine.
-        spread: between machines, as the standard deviation of the logarithm; None of a single one.
-        p99_ms: of the worst machine.
-        throughput: rows a second, with as many instances as give most where the study has them.
-        instances: processes at the same time that the throughput is of.
-        cost_per_million: of a million rows, in the prices' currency; None where the kind has no price or the cell
+        median_ms: median of a call; the geometric mean over machines, see `assay.bench.fleet.levels` for the interval.
+        by_machine: median on each machine.
+        spread: spread between machines, as the standard deviation of the logarithm; None for a single one.
+        p99_ms: 99th percentile of the worst machine.
+        throughput: rows per second, with the best number of instances where the study has several.
+        instances: number of processes at the same time for the throughput.
+        cost_per_million: cost of a million rows, in the prices' currency; None where the kind has no price or the cell
             leaves a part of the machine idle, which `not_priced` says.
-        front: no cell of the same model on any kind is both quicker and cheaper.
-        reason: why it may not be ranked on this kind, or "".
+        front: whether no cell of the same model on any kind is both quicker and cheaper.
+        reason: reason why it may not be ranked on this kind, or "".
     """
 
     kind: str
@@ -106,13 +106,13 @@ class KindRace(Record):
     """The fastest native cell against the fastest through ONNX, on one kind of machine, like with like.
 
     Attributes:
-        precision: as in `assay.records.races.Race`.
-        native, onnx: their labels.
+        precision: precision as in `assay.records.races.Race`.
+        native, onnx: labels of both.
         speedup: native median over ONNX median, a ratio within each machine, combined over them; above 1 ONNX is
             faster.
-        by_machine: the ratio within each machine.
-        spread: of these between machines, as the standard deviation of the logarithm; None of a single one.
-        verdict: of ONNX against native; those of all kinds are one family.
+        by_machine: ratio within each machine.
+        spread: spread of these between machines, as the standard deviation of the logarithm; None for a single one.
+        verdict: verdict on ONNX against native; those of all kinds are one family.
     """
 
     kind: str
@@ -138,10 +138,10 @@ class Joined(Record):
     """Several runs as one.
 
     Attributes:
-        study, title, task, data: that all of them are of.
-        currency: of all prices, "" where none is said.
-        allowed: differences between the runs that were said to be meant, in words.
-        kinds: in the order of the runs.
+        study, title, task, data: those that all of them have in common.
+        currency: currency of all prices, "" where none is given.
+        allowed: intended differences between the runs, in words.
+        kinds: kinds in the order of the runs.
     """
 
     schema_version: Literal[1] = 1
@@ -159,7 +159,7 @@ class Joined(Record):
     races: list[KindRace]
 
     def name_of(self, kind: str) -> str:
-        """What a kind is called, by its key."""
+        """Return a kind's name, by its key."""
         return next(one.name for one in self.kinds if one.key == kind)
 
 

@@ -27,17 +27,17 @@ more on one start than on another, and machines that are sold as different diffe
 
 
 class MachineKind(Record):
-    """All that makes a machine as fast as it is. What the system does not show is None or empty.
+    """Everything that decides a machine's speed; None or empty where the system does not show it.
 
     Attributes:
         processor: its fingerprint, with the hypervisor before it.
         cores: hardware threads that Assay may use.
         threads_per_core: hardware threads that share a physical core; 1 without SMT.
         numa_nodes: memories that are nearer to some cores than to others.
-        memory_gib: that Assay may use, of the machine or of its container.
+        memory_gib: memory that Assay may use, of the machine or of its container.
         core_quota: processor time that a container gets, in cores, where it has a limit.
-        instance_type: what a cloud sells it as.
-        gpus: name and driver of each.
+        instance_type: name under which a cloud sells it.
+        gpus: name and driver of each GPU.
     """
 
     processor: Fingerprint
@@ -69,11 +69,11 @@ class MachineKind(Record):
 
 
 class MachineIdentity(Record):
-    """Which machine it is, as hashes that lead to no name. Empty where the system does not say it.
+    """The machine's identity, as hashes that reveal no name; empty where the system does not give it.
 
     Attributes:
-        machine: the same from one start to the next.
-        boot: another one after each start.
+        machine: hash that stays the same from one start to the next.
+        boot: hash that changes with each start.
     """
 
     machine: str = ""
@@ -81,7 +81,7 @@ class MachineIdentity(Record):
 
 
 def kind_in(environment: Mapping[str, JsonValue]) -> MachineKind:
-    """The kind of machine in a record's environment; of an older record, what that tells of its machine."""
+    """Return the kind of machine in a record's environment; for older records, as far as they describe it."""
     told = environment.get(KIND)
     given = told if isinstance(told, dict) else _told_by_older(environment)
     processor = fingerprint_in(environment)
@@ -92,7 +92,7 @@ def kind_in(environment: Mapping[str, JsonValue]) -> MachineKind:
 
 
 def identity_in(environment: Mapping[str, JsonValue]) -> MachineIdentity:
-    """Which machine a record is of; empty in older ones."""
+    """Return the identity of a record's machine; empty in older ones."""
     try:
         return MachineIdentity.model_validate(environment.get(IDENTITY, {}))
     except ValidationError:
@@ -110,7 +110,7 @@ def short_names(kinds: Iterable[MachineKind]) -> dict[str, str]:
 
 
 def nominal_gib(memory_gib: float | None) -> float | None:
-    """The memory that a machine is sold with, from the somewhat smaller one that its system shows."""
+    """Return the memory that a machine is sold with, from the somewhat smaller one that its system shows."""
     if memory_gib is None or memory_gib <= 0:
         return None
     step = 2.0 ** math.floor(math.log2(memory_gib)) / STEPS_IN_A_DOUBLING
@@ -118,7 +118,7 @@ def nominal_gib(memory_gib: float | None) -> float | None:
 
 
 def _told_by_older(environment: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """What an environment without a kind says of its machine."""
+    """Return the kind as far as an environment without one describes its machine."""
     cores, threads = environment.get("usable_cores"), environment.get("threads_per_core")
     memory, gpus = environment.get("memory_gib"), environment.get("gpus")
     return {

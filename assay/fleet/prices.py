@@ -1,4 +1,4 @@
-"""What an hour of each kind of machine costs: a small file that a person writes.
+"""Prices of an hour of each kind of machine: a small file that a person writes.
 
 currency = "USD"
 
@@ -31,15 +31,15 @@ class Prices(Record):
     """Prices of machines.
 
     Attributes:
-        currency: that they are in; "" where the file does not say it.
-        per_hour: by instance type, or by the beginning of a kind's key.
+        currency: currency of the prices; "" where the file does not give it.
+        per_hour: prices by instance type, or by the beginning of a kind's key.
     """
 
     currency: str = ""
     per_hour: dict[str, A_PRICE]
 
     def of(self, kind: MachineKind) -> float | None:
-        """What an hour of this kind costs; None where it is not in the file."""
+        """Return the price of an hour of this kind, or None where it is not in the file."""
         if kind.instance_type in self.per_hour:
             return self.per_hour[kind.instance_type]
         named = [name for name in self.per_hour if len(name) >= LEAST_OF_KEY and kind.key.startswith(name)]

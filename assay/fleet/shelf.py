@@ -24,29 +24,29 @@ from assay.foreign import said_by
 PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "memory": ""}
 """By a cloud's scheme, what fsspec needs for it; `memory` is this process's own, for tests."""
 MOST_BYTES = 64 << 20
-"""What is read whole, a manifest, is no larger."""
+"""Greatest size of a file that is read whole, a manifest."""
 
 
 class Shelf(Protocol):
     """Files by names such as "objects/3f/3fa4...". All of them raise DiskError where the place fails."""
 
     def read(self, name: str) -> bytes | None:
-        """A small file; None where there is none."""
+        """Return a small file, or None where there is none."""
 
     def fetch(self, name: str, to: Path) -> bool:
         """Copy a file to this machine; False where there is none."""
 
     def has(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """Check whether there is such a file."""
 
     def put(self, name: str, file: Path) -> None:
-        """Copy a file from this machine, in the place of one that is there."""
+        """Copy a file from this machine, replacing an existing one."""
 
     def create(self, name: str, content: bytes) -> bool:
-        """Write a small file unless there is one; whether it was this one."""
+        """Write a small file unless there is one, and return whether it was written."""
 
     def remove(self, name: str) -> None:
-        """Take a file away, where there is one."""
+        """Remove a file, where there is one."""
 
 
 class FolderShelf:
@@ -204,11 +204,11 @@ class CloudShelf:
 
 
 def shelf_at(url: str) -> Shelf:
-    """The shelf that a folder's path or a URL names.
+    """Return the shelf that a folder's path or a URL names.
 
     Raises:
         InputError: a URL of another kind.
-        NotInstalledError: what it needs is not installed.
+        NotInstalledError: a package that it needs is not installed.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -229,7 +229,7 @@ def _copy(source: Any, target: Any) -> None:
 
 @contextmanager
 def _told(url: str) -> Iterator[None]:
-    """What a cloud's package says, in one line; that something is there or is not, is an answer.
+    """Turn the errors of a cloud's package into ours, in one line; existence or absence is an answer.
 
     Raises:
         DiskError: the cloud cannot be reached, or refuses.

@@ -16,7 +16,7 @@ from assay.boxed.boxing import Box
 from assay.jobs.host import Running, Starter
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""What libraries with pools that wait in a loop read. Other pools sleep, and use the cores that are free."""
+"""Variables of libraries with pools that wait in a loop. Other pools sleep, and use the cores that are free."""
 
 
 @dataclass(frozen=True)

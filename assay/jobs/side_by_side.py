@@ -50,7 +50,7 @@ def beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
     """Do something while the block goes on, and wait for it at the block's end; then its result is there.
 
     Raises:
-        BaseException: what the work raised, at the end of the block. Where the block fails, or a signal comes, the work
+        BaseException: error of the work, at the end of the block. Where the block fails, or a signal comes, the work
             is ended at once.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="assay-beside") as pool:

@@ -66,10 +66,10 @@ class Work(Course):
     """One comparison under way; see also `Course`.
 
     Attributes:
-        call_seconds: of the slowest call of the model when it was looked at; other limits are in proportion.
-        load_seconds: what it took then to import its framework and to make or read it.
-        held: what of the box the platform holds, by name.
-        jobs: how many of those that are asked for go on at a time.
+        call_seconds: seconds of the slowest call of the model when it was probed; other limits are in proportion.
+        load_seconds: seconds then to import its framework and to make or read it.
+        held: parts of the box that the platform enforces, by name.
+        jobs: number of requested jobs that go on at a time.
     """
 
     wanted: Wanted

@@ -1,1 +1,1 @@
-"""What was measured on many machines, as one: runs joined, held together by kind of machine, priced and chosen from."""
+"""Measurements on many machines as one: runs joined, grouped by kind of machine, priced and chosen from."""

@@ -1,4 +1,4 @@
-"""What each cell is on each kind of machine: times, throughput and cost, of the machines on which it may be ranked."""
+"""Each cell on each kind of machine: times, throughput and cost, of the machines on which it may be ranked."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class OfKind:
     """The runs on one kind of machine.
 
     Attributes:
-        machines: by letter, the runs on each machine.
-        price_per_hour: None where nobody said it.
+        machines: runs on each machine, by letter.
+        price_per_hour: price of an hour; None where unknown.
     """
 
     key: str
@@ -38,13 +38,13 @@ class OfKind:
 
 
 def cells_of_kind(kind: OfKind) -> list[KindCell]:
-    """Every cell that a run on this kind has, in their order."""
+    """Return every cell that a run on this kind has, in their order."""
     names = dict.fromkeys(name for run in kind.runs for name in run.cells)
     return [_cell(kind, name) for name in names]
 
 
 def with_front(cells: Sequence[KindCell]) -> list[KindCell]:
-    """The same cells, marked where none of the same model, on any kind, is both quicker and cheaper."""
+    """Return the same cells, marked where none of the same model, on any kind, is both quicker and cheaper."""
     return [one.model_copy(update={"front": _is_on_front(one, cells)}) for one in cells]
 
 
@@ -58,7 +58,7 @@ def _is_on_front(one: KindCell, cells: Iterable[KindCell]) -> bool:
 
 
 def _place(one: KindCell) -> tuple[float, float] | None:
-    """Where it stands in the plane of time and cost; None of what is not in it."""
+    """Return its place in the plane of time and cost, or None where it has none."""
     if one.median_ms is None or one.cost_per_million is None:
         return None
     return one.median_ms.value, one.cost_per_million.value
@@ -94,7 +94,7 @@ def _counts(run: RunApart, name: str) -> bool:
 
 
 def _why_not_ranked(every: Sequence[Cell]) -> str:
-    """Why a cell is not ranked on a kind: it is wrong somewhere, or has no time that counts anywhere."""
+    """Say why a cell is not ranked on a kind: it is wrong somewhere, or has no time that counts anywhere."""
     wrong = [cell for cell in every if cell.agreement is not None and not cell.agreement.passed]
     if wrong:
         return why_no_time(wrong[0])
@@ -132,7 +132,7 @@ def _median(cell: Cell) -> Interval:
 
 
 def _throughput(run: RunApart, name: str) -> tuple[Interval, int]:
-    """Rows a second of the machine, and with how many instances."""
+    """Return the rows per second of the machine, and the number of instances."""
     several = best_instances(run.results, name)
     if several and several.throughput:
         return several.throughput, several.instances
@@ -142,6 +142,6 @@ def _throughput(run: RunApart, name: str) -> tuple[Interval, int]:
 
 
 def _cost(price_per_hour: float, throughput: Interval) -> Interval:
-    """What a million rows cost."""
+    """Return the cost of a million rows."""
     price = price_per_hour * A_MILLION / SECONDS_IN_AN_HOUR
     return Interval(value=price / throughput.value, low=price / throughput.high, high=price / throughput.low)

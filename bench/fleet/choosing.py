@@ -1,6 +1,6 @@
 """`assay choose` over kinds of machines: the best on each under constraints, and the best of these. Pure functions.
 
-On a kind a cell qualifies where it does on every run that has it: a limit that one machine misses is missed. Its value
+A cell qualifies on a kind where it does on every run that has it: a limit that one machine misses is missed. Its value
 is that of `assay.bench.fleet.levels` over the kind's machines. Where every run has one answer that is it, so that what
 is tied on each is settled by simplicity as `assay.bench.choosing` does it; else it is the cell of the best value. Kinds
 were never timed together: two are told apart where their intervals leave no doubt.
@@ -37,11 +37,11 @@ def choose_over_kinds(
     *,
     one_process: bool = False,
 ) -> KindChoice:
-    """The best kind and cell.
+    """Choose the best kind and cell.
 
     Args:
-        runs: by the name that the record has for each.
-        prices: in place of those that the runs were joined with.
+        runs: runs by their names in the record.
+        prices: prices that replace those that the runs were joined with.
 
     Raises:
         InputError: constraints that cannot be, a run without an audit, or the objective "cost" where no kind has a
@@ -127,7 +127,7 @@ def _choice(
 
 
 def _values(machines: Mapping[str, str], choices: Mapping[str, Choice]) -> dict[str, Interval]:
-    """By cell that qualifies on every run, its value over machines."""
+    """Return the value over machines of each cell that qualifies on every run."""
     lost = {
         cell
         for choice in choices.values()
@@ -149,7 +149,7 @@ def _picked(values: Mapping[str, Interval], answers: Sequence[str], objective: O
 
 
 def _why_none(choices: Sequence[Choice]) -> str:
-    """The first thing that keeps the nearest cell of any run from qualifying."""
+    """Return the first reason why the nearest cell of any run does not qualify."""
     nearest = next((choice.nearest for choice in choices if choice.nearest), None)
     if nearest is not None:
         reason = next(choice.losers.get(nearest.cell, "") for choice in choices if choice.nearest == nearest)
@@ -158,7 +158,7 @@ def _why_none(choices: Sequence[Choice]) -> str:
 
 
 def _tied(one: ChoiceOnKind, best: ChoiceOnKind) -> bool:
-    """Whether its value cannot be told from the best one, by both intervals, or differs by no more than a margin."""
+    """Check whether both intervals leave doubt that its value is behind the best, or it is within the margin."""
     if one.value is None or best.value is None:
         return False
     if one.kind == best.kind:

@@ -1,4 +1,4 @@
-"""What keeps runs from being joined: whatever else differs between them would be taken for a difference of machines."""
+"""Obstacles to joining runs: any other difference between them would pass for a difference of machines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.records.results import Export
 from assay.records.trainings import Training
 
 MAY_BE_MEANT = ("packages",)
-"""Differences that a person may say are meant: a machine with a GPU needs other packages than one without."""
+"""Differences that a user may declare as intended: a machine with a GPU needs other packages than one without."""
 SHOWN = 12
 
 
@@ -19,10 +19,10 @@ def check_joinable(runs: Sequence[RunApart], allowed: Collection[str] = ()) -> l
     """Refuse runs that differ in more than their machines.
 
     Args:
-        allowed: of `MAY_BE_MEANT`, what may differ.
+        allowed: permitted differences, from `MAY_BE_MEANT`.
 
     Returns:
-        What differs and may, in words.
+        The permitted differences, in words.
 
     Raises:
         InputError: fewer than two runs, one given twice, an unknown name in `allowed`, no cell in common, or a
@@ -50,7 +50,7 @@ def check_joinable(runs: Sequence[RunApart], allowed: Collection[str] = ()) -> l
 
 
 def _check_in_common(runs: Sequence[RunApart]) -> None:
-    """Each run has a cell that another one has, or is a part of the same study, of which others timed other groups."""
+    """Check that each run shares a cell with another one, or is a part of the same study with other groups."""
     for one in runs:
         others = [other for other in runs if other is not one]
         shared = any(one.cells.keys() & other.cells.keys() for other in others)
@@ -99,7 +99,7 @@ def _data(one: RunApart, other: RunApart) -> tuple[str, str] | None:
 
 
 def _weights(one: RunApart, other: RunApart) -> tuple[str, str] | None:
-    """By their keys; and where these are of one recipe, by how training came out, which differs between processors."""
+    """Compare by keys, and for keys of one recipe by the results of training, which differ between processors."""
     for name in one.cells.keys() & other.cells.keys():
         if pair := _unequal(*(side.cells[name].weights[:SHOWN] for side in (one, other))):
             return pair
@@ -112,7 +112,7 @@ def _weights(one: RunApart, other: RunApart) -> tuple[str, str] | None:
 
 
 def _files(one: RunApart, other: RunApart) -> tuple[str, str] | None:
-    """Only exports that both have: one that fails on one processor alone, as int8 may, is what joining is to show."""
+    """Compare only exports that both have: joining is to show the ones that fail on one processor, as int8 may."""
     ours, theirs = (
         {_place(export): export for export in run.results.exports if export.status == "ok"} for run in (one, other)
     )

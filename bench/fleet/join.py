@@ -1,4 +1,4 @@
-"""Several runs as one: held together by kind of machine, and written into a folder with the runs they come from."""
+"""Several runs as one: grouped by kind of machine, and written into a folder with the original runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from assay.records.results import RESULTS_FILE, Results
 from assay.store import Store, file_sha256, reporting_disk_errors, write_atomically
 
 KEPT = (RESULTS_FILE, SAMPLES_FILE, BURSTS_FILE, AUDIT_FILE)
-"""The files of a run that are kept, of those it has."""
+"""Files of a run that are kept, where it has them."""
 KIND_OF_ARTIFACT = "run"
 
 
@@ -33,8 +33,8 @@ def join(runs: Sequence[RunApart], out: Path, prices: Prices | None = None, allo
     """Join runs and write them with their record into a folder.
 
     Args:
-        prices: of the kinds of machines.
-        allowed: see `assay.bench.fleet.differences.check_joinable`.
+        prices: prices of the kinds of machines.
+        allowed: permitted differences, see `assay.bench.fleet.differences.check_joinable`.
 
     Raises:
         InputError: the runs cannot be joined, or the folder cannot be written.
@@ -47,11 +47,11 @@ def join(runs: Sequence[RunApart], out: Path, prices: Prices | None = None, allo
 
 
 def joined_of(runs: Sequence[RunApart], names: Sequence[str], prices: Prices, meant: Sequence[str]) -> Joined:
-    """The record of runs that may be joined.
+    """Return the record of runs that may be joined.
 
     Args:
-        names: of the runs' folders.
-        meant: differences that may be, in words.
+        names: names of the runs' folders.
+        meant: permitted differences, in words.
     """
     kinds, letters = _kinds(runs, prices)
     by_key = {run.kind.key: run.kind for run in runs}
@@ -84,7 +84,7 @@ def joined_of(runs: Sequence[RunApart], names: Sequence[str], prices: Prices, me
 
 
 def _kinds(runs: Sequence[RunApart], prices: Prices) -> tuple[list[OfKind], dict[str, str]]:
-    """The kinds in the order of the runs, and the letter of each machine of its kind."""
+    """Return the kinds in the order of the runs, and the letter of each machine of its kind."""
     letters: dict[str, str] = {}
     found: dict[str, dict[str, list[RunApart]]] = {}
     for machine, some in by_machine(runs).items():
@@ -96,7 +96,7 @@ def _kinds(runs: Sequence[RunApart], prices: Prices) -> tuple[list[OfKind], dict
 
 
 def _letter(number: int) -> str:
-    """A, B, ..., Z, A1, B1, ..."""
+    """Return a letter: A, B, ..., Z, A1, B1, ..."""
     rounds, place = divmod(number, len(string.ascii_uppercase))
     return f"{string.ascii_uppercase[place]}{rounds or ''}"
 
@@ -114,7 +114,7 @@ def _run(run: RunApart, name: str, letter: str) -> JoinedRun:
 
 
 def _ceilings(results: Results) -> dict[str, float]:
-    """What a run saw its machine do at the fewest threads that it measured this with."""
+    """Return the rates of a run's machine at the fewest threads that they were measured with."""
     if not results.ceilings:
         return {}
     least = min(results.ceilings, key=lambda one: one.threads)
@@ -124,7 +124,7 @@ def _ceilings(results: Results) -> dict[str, float]:
 
 
 def _keep(run: RunApart, store: Store) -> str:
-    """The name of the folder in which a run is kept, by content: joined again it is there already."""
+    """Return the name of a run's folder, by content, so that it is not copied when joined again."""
     files = [name for name in KEPT if (run.folder / name).is_file()]
     inputs: dict[str, JsonValue] = {"files": {name: file_sha256(run.folder / name) for name in files}}
 

@@ -1,4 +1,4 @@
-"""From what each machine says to what its kind does: the levels of the sample are machine, process, block and call.
+"""From the estimates of each machine to those of its kind: the sample's levels are machine, process, block and call.
 
 The spread of the highest level that was repeated holds the spread of all below it, so that the interval of a mean over
 machines needs nothing but what each machine gave (Kalibera & Jones 2013, "Rigorous benchmarking in reasonable time",
@@ -23,11 +23,11 @@ from assay.numerics.distributions import student_quantile
 from assay.records.base import Interval, Verdict
 
 LEAST_MACHINES = 3
-"""The fewest that are a sample of their kind, for the reasons of `assay.bench.judging.verdicts`."""
+"""Fewest machines that are a sample of their kind, for the reasons of `assay.bench.judging.verdicts`."""
 
 
 def within_machine(runs: Sequence[Ratio]) -> Ratio:
-    """What several runs on one machine say: the mean of their logarithms, each as sure as its processes are."""
+    """Combine several runs on one machine: the mean of their logarithms, each as certain as its processes are."""
     if len(runs) == 1:
         return runs[0]
     squares = [one.log_standard_error**2 for one in runs]
@@ -45,7 +45,7 @@ def within_machine(runs: Sequence[Ratio]) -> Ratio:
 
 
 def over_machines(machines: Sequence[Ratio]) -> Ratio | None:
-    """The ratio of their kind, whose sample the machines are; None of fewer than three."""
+    """Return the ratio of their kind, of which the machines are a sample; None for fewer than three."""
     if len(machines) < LEAST_MACHINES:
         return None
     logs = [one.log_mean for one in machines]
@@ -62,13 +62,13 @@ def over_machines(machines: Sequence[Ratio]) -> Ratio | None:
 
 
 def ratio_of_kind(machines: Sequence[Ratio]) -> Interval:
-    """The ratio with its interval: of the kind from three machines on, else of each of those that were measured."""
+    """Return the ratio with its interval: of the kind from three machines on, otherwise of those measured."""
     found = over_machines(machines)
     return found.interval if found else _reaching_over([one.interval for one in machines])
 
 
 def estimate_of_kind(machines: Sequence[Interval]) -> Interval:
-    """The same for what is no ratio, such as a time: from each machine's estimate with its own interval."""
+    """Return the same for a quantity such as a time: from each machine's estimate with its own interval."""
     if len(machines) < LEAST_MACHINES:
         return _reaching_over(machines)
     error, degrees = standard_error([math.log(one.value) for one in machines])
@@ -78,20 +78,20 @@ def estimate_of_kind(machines: Sequence[Interval]) -> Interval:
 
 
 def of_machine(runs: Sequence[Interval]) -> Interval:
-    """One machine over its runs: the geometric mean, and an interval that reaches over those of all of them."""
+    """Combine the runs of one machine: the geometric mean, and an interval that covers those of all of them."""
     return runs[0] if len(runs) == 1 else _reaching_over(runs)
 
 
 def spread_between(values: Sequence[float]) -> float | None:
-    """How far machines of a kind are apart, as the standard deviation of the logarithm; None of a single one."""
+    """Return the spread of a kind's machines as the standard deviation of the logarithm; None for a single one."""
     return float(np.std(np.log(values), ddof=1)) if len(values) > 1 else None
 
 
 def judge_kinds(families: Sequence[Sequence[Ratio]]) -> list[Verdict]:
-    """One verdict for each question, all of them one family.
+    """Return one verdict for each question, all of them one family.
 
     Args:
-        families: for each question, the ratio within each machine of one kind.
+        families: ratio within each machine of one kind, for each question.
     """
     asked = [[found] if (found := over_machines(machines)) else list(machines) for machines in families]
     told = iter(judge([ratio for ratios in asked for ratio in ratios]))

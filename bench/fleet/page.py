@@ -1,4 +1,4 @@
-"""Joined runs as one page: what wins where, what it costs, how far machines of a kind are apart, and each ruler.
+"""Joined runs as one page: winners, costs, the spread between machines of a kind, and each instrument.
 
 Like an audit's page it runs no script and loads nothing.
 """
@@ -43,7 +43,7 @@ HOW_SURE = (
 
 
 def render_joined(joined: Joined) -> str:
-    """The whole page."""
+    """Return the whole page."""
     machines = sum(kind.machines for kind in joined.kinds)
     return (
         templates()
@@ -64,7 +64,7 @@ def render_joined(joined: Joined) -> str:
 
 
 def joined_sections(joined: Joined) -> list[Section]:
-    """Every section, in order; those that would be empty are left out."""
+    """Return every section, in order; those that would be empty are left out."""
     found = [_verdict(joined), _winners(joined), _cost(joined), _machines(joined), _spread(joined), _all(joined)]
     return [section for section in found if section is not None]
 

@@ -16,7 +16,7 @@ from assay.records.results import Cell
 
 @dataclass(frozen=True)
 class _Question:
-    """One race: who runs in it, and the ratio of ONNX over native within each machine."""
+    """One race: its cells, and the ratio of ONNX over native within each machine."""
 
     kind: str
     lineup: Lineup
@@ -24,9 +24,9 @@ class _Question:
 
 
 def races_of_kinds(kinds: Sequence[tuple[OfKind, Sequence[KindCell]]]) -> list[KindRace]:
-    """The races of every kind, whose verdicts are one family.
+    """Return the races of every kind, whose verdicts are one family.
 
-    Both sides are chosen by what they take on the kind, as the mean over its machines, of the cells that were timed on
+    Both sides are chosen by their time on the kind, as the mean over its machines, of the cells that were timed on
     every one of them.
     """
     questions = [one for kind, cells in kinds for one in _questions(kind, cells)]
@@ -35,7 +35,7 @@ def races_of_kinds(kinds: Sequence[tuple[OfKind, Sequence[KindCell]]]) -> list[K
 
 
 def where_the_winner_changes(races: Iterable[KindRace]) -> list[tuple[KindRace, KindRace]]:
-    """Pairs of races of one group and precision that ONNX wins beyond doubt on one kind and loses on the other."""
+    """Return pairs of races of one group and precision that ONNX wins on one kind and loses on the other."""
     by_case: dict[tuple[GroupOfCells, str], list[KindRace]] = {}
     for race in races:
         by_case.setdefault((race.group, race.precision), []).append(race)
@@ -48,7 +48,7 @@ def where_the_winner_changes(races: Iterable[KindRace]) -> list[tuple[KindRace, 
 
 
 def fastest_on(kind: str, group: GroupOfCells, cells: Iterable[KindCell]) -> KindCell | None:
-    """The cell of a group that takes least on a kind."""
+    """Return the fastest cell of a group on a kind."""
     timed = [one for one in cells if one.kind == kind and one.group == group and one.median_ms is not None]
     return min(timed, key=lambda one: one.median_ms.value if one.median_ms else 0.0, default=None)
 
@@ -82,7 +82,7 @@ def _as_on_the_kind(kind: OfKind, cells: Sequence[KindCell]) -> list[Cell]:
 
 
 def _within_machines(kind: OfKind, lineup: Lineup) -> dict[str, Ratio]:
-    """By machine, ONNX over native; empty where a side is missing or a machine never timed both in one block."""
+    """Return ONNX over native by machine; empty where a side is missing or a machine never timed both in one block."""
     native, onnx = lineup.native, lineup.onnx
     if native is None or onnx is None:
         return {}

@@ -1,4 +1,4 @@
-"""Runs that were measured apart, as they are read to be joined, and which machine each of them is of."""
+"""Separate runs that are read to be joined, and the machine of each."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class RunApart:
     """One run.
 
     Attributes:
-        folder: that it lies in.
-        written_as: the version of its results as they lie there, before any upgrade.
-        results: as it was measured.
-        said: as its audit leaves it.
-        audit: where there is one.
+        folder: folder of the run.
+        written_as: version of its results as stored there, before any upgrade.
+        results: results as measured.
+        said: results as its audit leaves them.
+        audit: its audit, where there is one.
         timed: calls by cell and boundary, in milliseconds.
     """
 
@@ -43,12 +43,12 @@ class RunApart:
 
     @property
     def machine(self) -> str:
-        """Which one: no two kinds are one machine; all of a kind that do not say who they are count as one."""
+        """The machine's identity: kinds share no machine, and those of a kind without an identity count as one."""
         return f"{self.kind.key}/{identity_in(self.results.environment).machine}"
 
     @property
     def cells(self) -> dict[str, Cell]:
-        """By name, without what runs no model."""
+        """Cells by name, without those that run no model."""
         return {cell.name: cell for cell in self.said.cells if cell.framework}
 
 
@@ -71,7 +71,7 @@ def read_run(folder: Path) -> RunApart:
 
 
 def by_machine(runs: Sequence[RunApart]) -> dict[str, list[RunApart]]:
-    """The runs on each machine, in the order in which the machines come."""
+    """Return the runs on each machine, in the order of the machines."""
     found: dict[str, list[RunApart]] = {}
     for run in runs:
         found.setdefault(run.machine, []).append(run)

@@ -1,4 +1,4 @@
-"""Joined runs in sentences, for the terminal and the page: what wins where, and how sure that is."""
+"""Joined runs in sentences, for the terminal and the page: winners, and how certain they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from assay.records.races import OF_ALL
 
 
 def spoken(joined: Joined) -> list[str]:
-    """The whole in lines for the terminal."""
+    """Return the whole in lines for the terminal."""
     kinds = [f"{one.name}: {counted(one.machines, 'machine')}{_price(joined, one)}" for one in joined.kinds]
     races = [f"{place_of(race.group, joined)}: {race_in_words(race, joined)}" for race in joined.races]
     return [
@@ -27,7 +27,7 @@ def spoken(joined: Joined) -> list[str]:
 
 
 def groups_of_cells(joined: Joined) -> list[GroupOfCells]:
-    """The groups in the order of the cells."""
+    """Return the groups in the order of the cells."""
     return list(dict.fromkeys(cell.group for cell in joined.cells))
 
 
@@ -55,7 +55,7 @@ def race_in_words(race: KindRace, joined: Joined) -> str:
 
 
 def changes_in_words(joined: Joined) -> list[str]:
-    """Where another side wins on another kind, and where another runtime is fastest."""
+    """Say where another side wins on another kind, and where another runtime is fastest."""
     found = []
     for won, lost in where_the_winner_changes(joined.races):
         where = place_of(won.group, joined)
@@ -72,7 +72,7 @@ def changes_in_words(joined: Joined) -> list[str]:
 
 
 def cheapest_in_words(joined: Joined) -> list[str]:
-    """For each model the kind and cell that a million rows cost least on."""
+    """Name, for each model, the kind and cell with the least cost of a million rows."""
     found = []
     for model in dict.fromkeys((cell.architecture, cell.size) for cell in joined.cells):
         priced = [one for one in joined.cells if (one.architecture, one.size) == model and one.cost_per_million]
@@ -85,7 +85,7 @@ def cheapest_in_words(joined: Joined) -> list[str]:
 
 
 def choice_in_words(choice: KindChoice) -> list[str]:
-    """The answer and the best on every other kind, in lines."""
+    """Return the answer and the best on every other kind, in lines."""
     answer = next((one for one in choice.on_kinds if one.kind == choice.kind), None)
     if answer is None:
         return [
@@ -110,7 +110,7 @@ def _value(one: ChoiceOnKind, choice: KindChoice) -> str:
 
 
 def rulers_that_failed(joined: Joined) -> list[str]:
-    """Machines whose self-check failed, or that had none."""
+    """Name the machines whose self-check failed, or that had none."""
     found = []
     for run in joined.runs:
         if run.ruler_passed is not True:
@@ -130,12 +130,12 @@ def setting(cell: KindCell) -> str:
 
 
 def money(estimate: Interval, joined: Joined) -> str:
-    """An amount in the prices' currency."""
+    """Return an amount in the prices' currency."""
     return f"{interval(estimate)}{f'{SPACE}{joined.currency}' if joined.currency else ''}"
 
 
 def percent_of(spread: float | None) -> str:
-    """A spread of logarithms as a share."""
+    """Return a spread of logarithms as a share."""
     return "" if spread is None else f"{significant(100 * spread, 2)}{SPACE}%"
 
 

@@ -57,7 +57,7 @@ LOCAL = LocalHost()
 
 
 def machine_facts(host: Host, names: Iterable[str] | None = None) -> dict[str, JsonValue]:
-    """What is recorded of a machine with results: itself, and what frameworks say of themselves there."""
+    """Return the facts recorded with results: the machine, and the frameworks' facts about themselves there."""
     return with_frameworks(host, probe_frameworks(host, names))
 
 

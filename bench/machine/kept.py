@@ -1,4 +1,4 @@
-"""What is found out about a machine and holds until it is started again: what it can do, how good a ruler it is.
+"""Findings about a machine that hold until it is started again: its rates, and its quality as an instrument.
 
 It lies in this user's folder on the machine that ends with it (`assay.alone.runtime_folder`), under the machine's
 fingerprint and its boot, so that every folder that results go to finds it.

@@ -36,11 +36,11 @@ def read_kind(
     gpus: Sequence[str] = (),
     variables: Mapping[str, str] = os.environ,
 ) -> MachineKind:
-    """What a machine's files tell of its kind.
+    """Return a machine's kind, by its files.
 
     Args:
-        root: below which /proc, /sys and /run are.
-        cores: that this process may use.
+        root: folder of /proc, /sys and /run.
+        cores: cores that this process may use.
     """
     siblings = _read(root / f"sys/devices/system/cpu/cpu{min(cores, default=0)}/topology/thread_siblings_list")
     return MachineKind(
@@ -74,7 +74,7 @@ def read_identity(root: Path, variables: Mapping[str, str] = os.environ) -> Mach
 
 
 def _cloud(root: Path) -> object:
-    """What cloud-init knows; a file that is no record of its tells nothing."""
+    """Return cloud-init's facts; a file that is not a record of its gives none."""
     try:
         return read_json(root / CLOUD_FILE, MOST_BYTES)
     except (OSError, ValueError, ArtifactError):

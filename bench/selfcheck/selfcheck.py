@@ -57,7 +57,7 @@ LEAST_LOGS = 15
 """Fewest ratios of identical runtimes, one for each process, that show which differences could be detected."""
 CALL_SECONDS = 30.0
 KEPT = "selfcheck"
-"""What the record is called among what is kept of a machine."""
+"""Name of the record among the files kept for a machine."""
 KNOWN_PROCESSES, KNOWN_BLOCKS = 3, 2
 SPEC = ModelSpec("bloodnet", 28, 8)
 FILES = ModelFiles(model=BuiltModel(spec=SPEC))

@@ -1,4 +1,4 @@
-"""What is so far behind in its first blocks that no further ones are worth their time: a pure function."""
+"""Candidates so far behind in their first blocks that further ones are not worth their time: a pure function."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLEARLY_BEHIND = 1.4
 
 
 def clearly_behind(medians: Mapping[Candidate, float]) -> set[Candidate]:
-    """Those that take more than `CLEARLY_BEHIND` times as long as the fastest of their side in their precision.
+    """Return those that take more than `CLEARLY_BEHIND` times as long as the fastest of their side in their precision.
 
     Rulers are on no side and never behind.
     """

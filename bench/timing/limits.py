@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a unit may go; times are on the clock of `time.monotonic`, in seconds.
+    """Limits of a unit; times are on the clock of `time.monotonic`, in seconds.
 
     Attributes:
-        share: when its part of the budget ends; it still times the least that makes a sample.
-        end: when the whole budget ends; what is not warm by then is skipped.
-        call: longest single command of a worker.
+        share: end of its part of the budget; it still times the least that makes a sample.
+        end: end of the whole budget; a candidate that is not warm by then is skipped.
+        call: limit of a single command of a worker.
         blocks: most blocks.
-        leave_behind: what two blocks show to be clearly out of the running has no further ones.
-        later: by batch, about what the batches after it take at least.
+        leave_behind: whether candidates that two blocks show to be clearly behind have no further ones.
+        later: least time of the later batches, about, by batch.
     """
 
     share: float

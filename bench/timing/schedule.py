@@ -56,8 +56,8 @@ class Budget:
         blocks: most blocks in one process.
         interval_width: processes are added where the interval of a ratio to the reference is wider than this share of
             it; 0 adds none.
-        most_processes: of one cell, however wide its intervals are.
-        soon: somebody waits for the first times: what compiles for long is begun after the others have some.
+        most_processes: most processes of one cell, however wide its intervals are.
+        soon: whether somebody waits for the first times: long compilations then begin after the others have some.
     """
 
     seconds: float
@@ -162,7 +162,7 @@ def _time_all(groups: list[Group], sitting: _Sitting) -> None:
 
 
 def _rounds(budget: Budget) -> list[Callable[[_Sitting, Group], Group]]:
-    """What of a group is timed in its processes, one after the other."""
+    """Return selectors of the part of a group that is timed in its processes, in turn."""
     slower, first = budget.processes_of_slower, [_ready_soon] if budget.soon else []
     if not slower or slower >= budget.processes:
         return [*first, *[_everyone] * budget.processes]
@@ -175,7 +175,7 @@ def _everyone(sitting: _Sitting, group: Group) -> Group:
 
 
 def _ready_soon(sitting: _Sitting, group: Group) -> Group:
-    """What has its first times soon, where there is something else; the rest is begun with everyone's next process."""
+    """Return those with early first times, if any; the rest is begun with everyone's next process."""
     del sitting
     soon = tuple(one for one in group.candidates if not RUNTIMES[one.runtime].compiles)
     model = any(one.framework for one in soon)
@@ -271,7 +271,7 @@ class _Sitting:
         return {batch: sum(needs[other] for other in group.batches if other > batch) for batch in group.batches}
 
     def _begun_labels(self, name: str) -> set[str]:
-        """What had a process before."""
+        """Return the part that had a process before."""
         return {label for unit in self._of(name) for label in facts_of(unit, UnitFacts).spent}
 
     def processes(self, name: str) -> int:

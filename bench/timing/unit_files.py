@@ -1,4 +1,4 @@
-"""What is kept of a unit: its files, what is known of it, and all that determines what it measures."""
+"""Stored parts of a unit: its files, the facts about it, and everything that determines its measurements."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ RECORDS = 5  # raised when a unit records more than before, so that older ones a
 
 
 class UnitFacts(Record):
-    """What is known of a finished unit.
+    """Facts about a finished unit.
 
     Attributes:
-        seconds: that it took.
-        least_seconds: of them, those without the blocks beyond the least number.
-        spent: those of single candidates by label, and of each by batch, see `assay.bench.timing.trials.Unit`.
+        seconds: seconds that it took.
+        least_seconds: seconds without the blocks beyond the least number.
+        spent: seconds of single candidates by label, and of each by batch, see `assay.bench.timing.trials.Unit`.
     """
 
     group: str

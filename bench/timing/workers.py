@@ -58,7 +58,7 @@ DOES = {
 """By command of a worker, what it is at."""
 READYING = {LOAD.name, WARM.name}
 LEAST_SECONDS = 0.5
-"""What a command is given that is begun when time is up."""
+"""Time for a command that is begun when time is up."""
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ ARGUED = {
     "bench/deployment/checking/ties.py": QUALITY,
     "bench/deployment/deploy.py": QUALITY,
     "bench/deployment/subject.py": QUALITY,
+    "bench/fleet/differences.py": "our architectures are trained to classify",
     "bench/report/quality.py": QUALITY,
     "bench/report/sections/models/agreement.py": "reads a judgement",
     "bench/report/sections/reasons/pareto.py": "asked for by tasks that have a measure",
