@@ -35,7 +35,8 @@ def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[G
         works = count_files(files, run.study.bench.batches, host=run.host)
         ceilings = []
         if run.study.bench.device == "cpu":
-            for threads in run.study.bench.threads:
+            timed = {cell.threads for cell in cells}  # with --group, not all that the study asks for
+            for threads in [one for one in run.study.bench.threads if one in timed]:
                 try:
                     ceilings.append(ceilings_of(run, threads))
                 except DiskError:

@@ -61,6 +61,7 @@ def test_a_second_machine_trains_nothing_and_both_are_joined(tmp_path: Path) -> 
     for name in ("a", "b"):
         run = read_run(tmp_path / "runs" / name / "small")
         assert {cell.threads for cell in run.cells.values()} == {1}
+        assert {one.threads for one in run.results.ceilings} <= {1}, "only what the group needs"
         assert run.kind.instance_type == f"kind-{name}"
     node("a", tmp_path, "join", "runs/a/small", "runs/b/small", "--out", "joined")
     found = Joined.model_validate(json.loads((tmp_path / "joined/joined.json").read_text()))
