@@ -15,7 +15,7 @@ from assay.bench.brought.work import Work
 from assay.errors import AssayError, DiskError, ExportFailedError, FailedError, InputError
 from assay.export.checking.records import Against
 from assay.export.job import CHECK, CheckExportRequest
-from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE, ProbeRequest
+from assay.export.probing.probe import LOCATION_FILE, NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE, ProbeRequest
 from assay.export.record import MODEL_FILE
 from assay.export.reference.double_job import DECIDERS, DOUBLE, DoubleRequest
 from assay.export.run import ExportJob, artifact_folder, export_model
@@ -118,6 +118,7 @@ def bring(work: Work) -> Brought:
             folder=new,
         )
         probed = _job(work, PROBE, request, "probe", new)
+        (new / LOCATION_FILE).write_text(str(wanted.location.path.resolve()), encoding="utf-8")
         put_in_place(new, folder)
     work.call_seconds, work.load_seconds = probed.call_seconds, probed.load_seconds
     model = probed.model

@@ -20,10 +20,10 @@ from pydantic import ValidationError
 
 from assay.bench.deployment.subject import AuditedModel, FinishedStudy, check_hash
 from assay.errors import ArtifactError, FailedError, InputError
-from assay.export.probing.probe import DESCRIPTION_FILE, RECORDS_FILE, REFERENCE_FILE
+from assay.export.probing.probe import DESCRIPTION_FILE, LOCATION_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.files.arrays import load_array
 from assay.files.mistakes import mistake_in
-from assay.files.texts import read_bytes
+from assay.files.texts import read_bytes, read_text
 from assay.numerics.agreement import FLOOR_ULPS
 from assay.numerics.following import FOLLOWING_POLICY, deviation_of, is_reduced, reason_against_share, share_of_error
 from assay.numerics.served import DATATYPES, Records, ServedTensor, records_of
@@ -31,6 +31,7 @@ from assay.numerics.values import EQUALITY, is_whole, settled
 from assay.records.audit import ModelAudit
 from assay.records.deployment import ServedTolerance
 from assay.records.results import Cell, Export
+from assay.registry import RUNTIMES
 from assay.train.brought import model as user
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.model import UserModel
@@ -47,6 +48,8 @@ def audited_records(study: FinishedStudy, cell: Cell, audit: ModelAudit, export:
     del export
     folder = study.folder / "model"
     model = _model(folder, audit)
+    if not cell.exporter and not RUNTIMES[cell.runtime].maker:  # its file is made of the user's own
+        model = _located(model, folder)
     asked = asked_of(model, _array(folder / RECORDS_FILE), _array(folder / REFERENCE_FILE))
     judged = judge_reduced if is_reduced(cell.asked_precision, model.arithmetic) else judge_outputs
     return AuditedModel(
@@ -106,6 +109,25 @@ def _model(folder: Path, audit: ModelAudit) -> UserModel:
     for one in audit.inputs:
         check_hash(folder / RECORDS_FILE, one.sha256)
     return model
+
+
+def _located(model: UserModel, folder: Path) -> UserModel:
+    """Return the model with the place where its file lies, which its description does not have.
+
+    Raises:
+        ArtifactError: it is not known, or no longer there.
+    """
+    try:
+        path = Path(read_text(folder / LOCATION_FILE))
+    except (OSError, ValueError):
+        path = Path(model.location.path.name)
+    if not path.is_absolute() or not path.exists():
+        raise ArtifactError(
+            f"What is served of {model.location} is made of the file itself, which is not where it was",
+            expected=str(path) if path.is_absolute() else "its place, which an older Assay did not write",
+            remedy=REMEDY,
+        )
+    return model.model_copy(update={"location": model.location.model_copy(update={"path": path})})
 
 
 def _array(path: Path) -> NDArray[Any]:

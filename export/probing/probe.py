@@ -48,6 +48,8 @@ Array = NDArray[np.generic]
 
 RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "reference.npy"
 DESCRIPTION_FILE = "model.json"
+LOCATION_FILE = "location.txt"
+"""Where the model lies on this machine, for what is made of it later; no record and no report has that."""
 """The `UserModel`, for later readers of these files; it does not name their folder on this machine."""
 TRIED_ROWS = 5
 """The rows of the first call where any number is possible: 5 is seldom the size of anything else, as 2 and 3 are."""

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -15,8 +16,10 @@ from typer.testing import CliRunner
 
 from assay.bench.choosing.choose import Constraints, choose
 from assay.bench.cli.main import app
-from assay.bench.deployment.audited_records import asked_of, judge_outputs, judge_reduced, served_name
+from assay.bench.deployment.answered import Answered
+from assay.bench.deployment.audited_records import _located, asked_of, judge_outputs, judge_reduced, served_name
 from assay.bench.deployment.checking.contents import PLACES
+from assay.bench.deployment.checking.ties import _what_varies
 from assay.bench.deployment.checking.verify import check_deployment
 from assay.bench.deployment.config import config_of, config_text, read_config
 from assay.bench.deployment.deploy import AUDITED_OF, roll_back, subject_of, write_deployment
@@ -25,6 +28,7 @@ from assay.bench.deployment.render import CLIENTS
 from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, AssayError, FailedError, InputError
+from assay.export.probing.probe import LOCATION_FILE
 from assay.numerics.judgement import Flips, Judgement, Quality
 from assay.numerics.served import ServedTensor
 from assay.records.audit import Audit, read_audit
@@ -33,6 +37,7 @@ from assay.records.deployment import Deployment, ServedTolerance, Version
 from assay.records.results import Results, read_results
 from assay.store import file_sha256
 from assay.train.brought.arrays import record_type
+from assay.train.brought.model import Location, UserModel
 from tests.bench.cli.test_cli import GOLDEN
 from tests.bench.compared_model import Takes, cell_name, make_comparison, model_of
 from tests.bench.golden_deployment import golden_and_generated
@@ -398,3 +403,30 @@ def test_a_file_in_reduced_precision_is_held_to_its_own_evaluations(compared: Pa
     found["sum"] = exact[::-1]
     with pytest.raises(FailedError, match="'sum' does not follow the reference"):
         judge_reduced(found, {"sum": exact}, audit, {"sum": 0.25})
+
+
+def test_what_a_native_runtime_is_served_with_is_made_of_the_file_where_it_lies(tmp_path: Path) -> None:
+    """The model's description has its name alone, since descriptions are shared."""
+    model = UserModel(
+        location=Location(path=Path("net.py"), form="function", kind="jax", function="build"),
+        kind="jax", inputs=(), outputs=(),
+    )  # fmt: skip
+    with pytest.raises(
+        ArtifactError, match=r"net.py:build is made of the file itself.*older Assay.*`assay model` again"
+    ):
+        _located(model, tmp_path)
+    (tmp_path / LOCATION_FILE).write_text(str(tmp_path / "net.py"))
+    with pytest.raises(ArtifactError, match=r"is not where it was: expected .*net\.py"):
+        _located(model, tmp_path)
+    (tmp_path / "net.py").touch()
+    assert _located(model, tmp_path).location.path == tmp_path / "net.py"
+
+
+def test_a_tolerance_of_reduced_precision_is_held_against_what_varies() -> None:
+    """It follows from the file's own evaluations, so that the audit's tolerance of fp32 says nothing of it."""
+    outputs = np.zeros(4, [("sum", np.float32, (2,)), ("index", np.int64)])
+    outputs["sum"] = [[0, 5], [2, 5], [0, 5], [2, 5]]
+    version = SimpleNamespace(tolerances={"sum": None, "index": None})
+    found = _what_varies(Answered(None, outputs, None), version)  # type: ignore[arg-type]
+    assert found["index"] == 0
+    assert 0.5 < found["sum"] < 1.1

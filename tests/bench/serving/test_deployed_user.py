@@ -27,7 +27,7 @@ from assay.registry import RUNTIMES
 from assay.train.brought.model import locate, read_shapes
 from tests.bench.serving.conftest import start, stop
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # the first of a framework makes packages and compares
 ROWS, LEFT, RIGHT = 256, 48, 24
 TORCH = """
 import torch
