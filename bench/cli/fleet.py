@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from assay.bench.cli.options import Json
-from assay.bench.words.terminal import print_json, print_line
+from assay.bench.words.terminal import complain, print_json, print_line
 
 
 def join(
@@ -40,7 +40,10 @@ def join(
         write_atomically(page, render_joined(joined).encode())
     if as_json:
         print_json(joined)
-        return
-    for line in spoken(joined):
-        print_line(line)
-    print_line(f"Report: {page}")
+    else:
+        for line in spoken(joined):
+            print_line(line)
+        print_line(f"Report: {page}")
+    if all(cell.median_ms is None for cell in joined.cells):
+        complain(f"assay: nothing is compared, since no time counts on any machine: {joined.cells[0].reason}")
+        raise typer.Exit(1)

@@ -133,7 +133,18 @@ def test_the_commands_join_and_choose(runs: list[Path], tmp_path: Path) -> None:
     none = call(app, ["choose", str(out), "--accuracy", "0.9999"])
     assert none.exit_code == 1
     wrong = call(app, ["choose", str(out), "--objective", "cost", "--price", "3"])
-    assert wrong.exit_code == 2
+    assert "expected --prices, what each kind of them costs" in str(wrong.exception)
+
+
+def test_joining_runs_of_which_no_time_counts_compares_nothing(tmp_path: Path) -> None:
+    folders = []
+    for seed in (1, 2):
+        cells = [one.model_copy(update={"invalid": ["stolen"]}) for one in Machine(SMALL, "a").run(seed)[0].cells]
+        folders.append(str(Machine(SMALL, str(seed)).write(tmp_path / str(seed), seed, cells=cells)))
+    done = CliRunner().invoke(app, ["join", *folders, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert "nothing is compared, since no time counts on any machine: its times are invalid: stolen" in done.output
+    assert (tmp_path / "out" / "report" / "report.html").is_file()
 
 
 def test_a_single_run_takes_its_price_from_the_same_file(runs: list[Path], tmp_path: Path) -> None:

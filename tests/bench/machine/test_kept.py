@@ -14,7 +14,7 @@ from assay.bench.selfcheck.selfcheck import kept_selfcheck, store_selfcheck, sto
 from assay.bench.stages import roofline
 from assay.bench.words.progress import Narrator
 from assay.fleet.kind import IDENTITY
-from assay.records.roofline import Ceilings
+from assay.records.roofline import Ceilings, Rate
 from assay.records.selfcheck import SELFCHECK_FILE, SelfCheck
 from assay.study import Study
 
@@ -67,11 +67,12 @@ def test_a_damaged_one_is_as_none(checked: SelfCheck, tmp_path: Path) -> None:
 def test_ceilings_are_measured_once_until_the_machine_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured = []
+    measured, quiet = [], []
 
     def measure(threads: int, cores: tuple[int, ...], run: Run) -> Ceilings:
         measured.append(run.folder.name)
-        return Ceilings(threads=threads, cores=cores, gflop_s={}, bandwidths=[])
+        rate = Rate(best=100.0, median=95.0 if quiet[0] else 15.0, by="torch", repetitions=9, all_best={})
+        return Ceilings(threads=threads, cores=cores, gflop_s={"fp32": rate}, bandwidths=[])
 
     monkeypatch.setattr(roofline, "measure", measure)
 
@@ -81,8 +82,12 @@ def test_ceilings_are_measured_once_until_the_machine_is_started_again(
         )
         roofline.ceilings_of(Run(study, tmp_path / name, tmp_path, Narrator(), host, again=again), 1)
 
+    quiet.append(False)
+    run("busy")
+    quiet[0] = True
     run("first")
     run("second")
+    assert measured.pop(0) == "busy", "what a busy machine shows is measured again"
     assert measured == ["first"]
     run("third", StartedAgain())
     run("fourth", again=True)
