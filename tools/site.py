@@ -155,7 +155,7 @@ def study() -> str:
         parts += [
             f"## {title}\n",
             _prose(record),
-            keys_of(record, but={name for name in told if name and told[name]}, each_said=True),
+            keys_of(record, but={name for name in told if name and told[name]}),
         ]
     return "\n".join(parts)
 
@@ -195,21 +195,21 @@ def _prose(record: type[BaseModel]) -> str:
     return said[:1].upper() + said[1:] + "\n"
 
 
-def keys_of(record: type[BaseModel], but: Iterable[str] = (), *, each_said: bool = False) -> str:
+def keys_of(record: type[BaseModel], but: Iterable[str] = ()) -> str:
     """A table of a record's keys.
 
     Raises:
-        ValueError: a key has no meaning in the docstring, and each is to have one.
+        ValueError: a key has no meaning in the docstring.
     """
     meanings = meanings_of(record)
     rows = []
     for name, field in record.model_fields.items():
         if name in but:
             continue
-        if each_said and name not in meanings:
+        if name not in meanings:
             raise ValueError(f"{record.__name__}.{name} is not in its docstring's attributes")
         default = "" if field.is_required() else _default(field.get_default(call_default_factory=True))
-        rows.append((f"`{name}`", _type(field.annotation), meanings.get(name, ""), default))
+        rows.append((f"`{name}`", _type(field.annotation), meanings[name], default))
     return table(("key", "type", "meaning", "default"), rows)
 
 

@@ -31,6 +31,7 @@ class Flips(Record):
         decisions: number compared, one or more for each record.
         flipped: number of decisions that differ; `records` is the number of records with at least one.
         excused: number of differing decisions whose deciding values tie, which count as equal (`assay.numerics.ties`).
+        records: that have at least one decision that differs.
     """
 
     decisions: int = Field(ge=0)
@@ -45,6 +46,7 @@ class Quality(Record):
     Attributes:
         name: name of the measure, such as "accuracy".
         value: the measure of the answers; `base` is that of the answers they are compared with, on the same records.
+        base: of what they are held against, on the same records.
         method: how the intervals were made.
     """
 
@@ -58,13 +60,15 @@ class Judgement(Record):
     """The judgement of one subject's decisions on one output.
 
     Attributes:
+        task: by which they were judged.
         output: name of the output whose numbers are the decisions, or decide.
         against: description of the decisions compared with.
         records: number of records judged.
+        flips: decisions that are other ones.
         qualities: measures of right decisions; empty where there are no labels.
         left_out: number of decisions without a label, which enter no quality.
-        threshold: number above which a value means class 1; None where the largest of several numbers decides.
         reason: why the decisions speak against the subject, or "".
+        threshold: number above which a value means class 1; None where the largest of several numbers decides.
         scores: the kind of the output's numbers, as the task says; "" in older records.
     """
 

@@ -34,6 +34,7 @@ class Tail(Record):
 
     Attributes:
         value: the quantile of the calls that were made.
+        low: what bounds it from below.
         high: upper bound; None where the calls are too few for one; see `assay.bench.statistics.tails`.
     """
 
@@ -63,7 +64,11 @@ class Tail(Record):
 
 
 class Interval(Tail):
-    """An estimate with its 95 % confidence interval."""
+    """An estimate with its 95 % confidence interval.
+
+    Attributes:
+        high: where the interval ends.
+    """
 
     high: float
 

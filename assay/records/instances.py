@@ -19,6 +19,7 @@ class Instances(Record):
         median_ms: median of a call while all ran, with its 95 % interval over sets.
         p99_ms: p99 of all calls of all sets; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are
             too few.
+        p99_at_most_ms: what the 99th percentile is at most, with 95 % confidence.
         calls: number of calls that these were computed from.
         slowed: how many times as long a call takes as with a single instance, in the same rounds; None where no single
             instance was measured.

@@ -151,8 +151,11 @@ class LayerSearch(Record):
         steps: the files tried from int8 on, each with more layers in fp32; the set that was found is among them.
         full: the file in fp32, for its time and quality.
         found: the set that was found, or the nearest one where none passes.
+        ended: "minimal": no layer of the set can be taken back; "passes": it passes, and the time was over; "time":
+            none was found in time; "nothing": none passes that leaves anything in integers.
         tries: number of files that were made and judged.
         seconds: time that this session took, out of `allowed_seconds`.
+        allowed_seconds: how long it might take.
     """
 
     why: str

@@ -18,6 +18,7 @@ class Race(Record):
     who wins.
 
     Attributes:
+        architecture, size, batch, threads: of the cells.
         precision: the precision that all of them compute in, as a call showed it; `OF_ALL` for the fastest of all.
         best: label of the fastest cell of each tier (`assay.runtimes.entry.TIERS`); a tier without cells is left out.
         native: label of the fastest of the first two tiers, "" where none that may be ranked was timed.
@@ -52,6 +53,8 @@ class SpeedComparison(Record):
     """A comparison of the best ONNX cell with the best native cell of one group (architecture, size, batch, threads).
 
     Attributes:
+        architecture, size, batch, threads: of the cells.
+        native, onnx: label of the fastest cell of each side.
         speedup: native median over ONNX median at the host boundary, paired within interleaved blocks;
             above 1 ONNX is faster.
         verdict: verdict of ONNX against native; see `assay.bench.judging.verdicts`; those of all groups are one family.
@@ -60,9 +63,9 @@ class SpeedComparison(Record):
         told: the smallest difference that these samples would have detected four times out of five, 0.06 for 6 %; None
             in records from before it was computed.
         processes: number of fresh processes behind `speedup`; 0 in such records.
-        precision: the precision that both compute in; "fp32" in older records.
         gains: how many times as long the same runtime takes in fp32, paired, by label of each cell in less than fp32:
             the gain from the precision, apart from that of ONNX.
+        precision: the precision that both compute in; "fp32" in older records.
     """
 
     architecture: str

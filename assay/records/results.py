@@ -82,9 +82,11 @@ class Agreement(Record):
         max_absolute: largest |output - reference| over all logits.
         max_relative: the same divided by the reference's largest magnitude.
         tolerance: largest max_absolute that passes; `derivation` says where it comes from.
+        derivation: where the tolerance comes from, in words.
         largest_moved: number of images whose largest number is elsewhere than the reference's; the task says what it
             means.
         passed: whether it agrees; `reason` says why not.
+        reason: why it does not agree, or "".
     """
 
     subject: str
@@ -112,6 +114,8 @@ class Calibration(Record):
     Attributes:
         method: how a range follows from the values seen, such as "percentile 99.99".
         images: number of images of the validation split, drawn with `seed`; `sha256` is that of their .npy file.
+        seed: of the draw.
+        sha256: of the images' content as an .npy file.
         left_out: nodes that stay in fp32, such as those found by a search.
     """
 
@@ -126,13 +130,30 @@ class Export(Record):
     """One ONNX file, or the reason why there is none.
 
     Attributes:
+        architecture, size: of the model, whose images are so many pixels high and wide; 0 of a user's own.
         exporter: the route, followed by the variant for reduced precision: "torch-dynamo+int8".
+        status: "ok", or "failed" with `reason`.
+        reason: why there is no file, or why it is never timed.
+        key: of its artifact; "" where there is none.
+        weights: key of the weights that are in it.
+        opset: of the file, of the default domain; 0 where there is none.
+        opset_asked: the one that the study asks for.
+        file_bytes: size of the file, its external data included.
+        parameters: numbers in its weights.
+        nodes: of its graph.
+        operators: by operator, how many nodes are of it.
+        transposes: nodes that only reorder axes.
+        transposes_after_optimisation: those that are left when ONNX Runtime has optimised the graph.
+        seconds: that the export and its checks took.
+        made_by: by package its version, of those that made it.
+        agreement: one for each optimisation level and batch at which the file was held against float64.
         precision: precision that the graph computes in; also int8 where some layers are left in fp32.
         calibration: calibration of an integer graph.
         search: search for layers to leave in fp32, where an int8 graph fails without any.
         file_is_right: whether a runtime is wrong and not the file; see `assay.numerics.guilt`.
         undecided: whether nothing shows if the file is wrong, or the only runtime that runs it.
         wrong_in: the witnesses that are wrong; `right_in` is one that proves it.
+        right_in: a witness that computes the file rightly, "" where none does.
     """
 
     architecture: str
@@ -176,6 +197,12 @@ class Timing(Record):
     """Steady-state time of one call in milliseconds, at one boundary, over `samples` calls.
 
     The 99th percentile has the bounds of a tail (`assay.bench.statistics.tails`), none above if calls are too few.
+
+    Attributes:
+        median_ms: of all calls, with its interval over processes.
+        p90_ms, p99_ms: of the calls, in milliseconds; see above for what bounds the second.
+        samples: timed calls.
+        processes: fresh processes that they were made in.
     """
 
     median_ms: IntervalOfTime
@@ -232,19 +259,24 @@ class Cell(Record):
 
     Attributes:
         name: unique within the study, "bloodnet/28/b1/t1/ort.cpu@tf2onnx".
+        architecture, size, batch, threads: of the model and its call: image height and width in pixels (0 of a user's
+            own model), records in a call, threads that the runtime may use.
+        device_kind: the device that it ran on, as a call showed; where none did, the one asked for.
         runtime: a registered runtime.
+        framework: whose model it runs: "torch", "tf", "jax" or "onnx"; "" of the ruler's own runtimes.
         exporter: the export that it ran, for runtimes of ONNX files, else "".
         label: the runtime, followed by "@exporter" where there is one.
+        status: "ok", "failed" (with `reason`), or "skipped" (budget spent, or nothing to run).
+        reason: why it failed or was skipped, or "".
+        weights: key of the weights that it runs.
         program: key of the model's conversion for a runtime with its own format; "" for all others, and in older
             records.
-        status: "ok", "failed" (with `reason`), or "skipped" (budget spent, or nothing to run).
         host: time to prepare the input, run, and fetch the output.
         device: time to run alone, with the input already in the runtime's own form.
         throughput: images a second at the host boundary.
-        invalid: why the times of an "ok" cell, which is shown and never ranked, are not to be trusted; empty if VALID.
+        cold: how long a fresh process takes until it is ready.
         processor_use: processor time over wall time of the timed calls; about the number of threads asked for.
         peak_memory_mib: highest resident memory of the process.
-        device_kind: the device that it ran on, as a call showed; where none did, the one asked for.
         precision: precision of its numbers, "fp32" or less exact, as a call showed it
             (`assay.infer.observing.observed`).
         computed_in: precision of its kernels, where a call showed something other than `precision`: a file in fp16 may
@@ -254,6 +286,8 @@ class Cell(Record):
         provenance: versions and settings that the worker reported.
         agreement: agreement of its outputs on the audited images with the float64 reference.
         timed_agreement: the same of outputs sampled from the timed calls themselves.
+        invalid: why the times of an "ok" cell, which is shown and never ranked, are not to be trusted; empty if VALID.
+        steadiness: what happened while it was timed.
         judgement: the task's judgement of a user's model's outputs. A study's models are judged by its audit.
     """
 
@@ -313,7 +347,18 @@ class Cell(Record):
 
 
 class DataSummary(Record):
-    """The images that a study used. `notice` is shown with every result: unofficial split, synthetic images."""
+    """The images that a study used. `notice` is shown with every result: unofficial split, synthetic images.
+
+    Attributes:
+        name: of the data set.
+        content_hash: sha256 of all images and labels.
+        counts: by split, how many images are in it.
+        classes: their names, in the order of their numbers.
+        attribution: whose images they are, and where they were published.
+        licence: that they are under.
+        notice: what has to be said with every result, or "".
+        synthetic: whether they were made by Assay, and show nothing real.
+    """
 
     name: str
     content_hash: str
@@ -329,9 +374,33 @@ class Results(Record):
     """The findings of a study, or of the comparison of one model that a user brought.
 
     Attributes:
+        schema_version: of this record.
         kind: which of the two it is: a study's models take images, a user's take any numbers.
+        study: its name.
         task: task by which answers are judged; see `assay.bench.tasks`.
+        title: what it is called in its report.
+        created: UTC, ISO 8601.
+        assay_version: that wrote it.
+        settings: the whole study, as it was read, or what a model was compared with.
+        environment: machine, system and versions of packages.
+        data: which images were used.
+        trainings: one for each trained model.
+        parity: how alike the frameworks learn, one for each architecture and size.
+        exports: one for each route, architecture and size.
+        cells: everything that was timed, or was to be.
+        comparisons: one for each group of cells that were timed together and have both sides.
         races: the fastest native cell against the fastest through ONNX, in each precision; empty in older records.
+        works: what has to be computed, one for each exported graph and batch.
+        ceilings: what the machine can do, one for each number of threads.
+        bounds: the least time that the machine allows, one for each cell.
+        attributions: where the time goes, one for each cell that was looked at.
+        fits: fixed time and time for each image, one for each runtime, model and number of threads.
+        crossovers: from which size on kernels outweigh the framework.
+        factors: tables of times by exporter and runtime, taken apart.
+        precisions: tables of times by runtime and precision, taken apart.
+        instances: what several processes of a cell give together.
+        seconds: by phase, what it took.
+        selfcheck: what is known of the ruler's own error; None where it was not checked.
         tables: sha256 of the tables that were written with it, by file name; empty in records of older versions.
     """
 

@@ -20,6 +20,8 @@ class LayerWork(Record):
     """The work of one node with weights or a matrix product, for one call at the graph's batch.
 
     Attributes:
+        name: of the node.
+        operator: that it is of.
         flops: operations of its matrix product or convolution; a multiply-add is two.
         least_flops: those among them that read no padding.
         weight_bytes: bytes of the constants that it reads.
@@ -38,6 +40,8 @@ class GraphWork(Record):
     """The work in one exported graph at one batch, or the `reason` why it could not be counted.
 
     Attributes:
+        architecture, size, exporter, batch: of the export, and with how many images a call is counted.
+        reason: why it could not be counted, or "".
         flops: operations of matrix products and convolutions as usually counted; a multiply-add is two.
         least_flops: those among them that read no padding, which a kernel may skip: at 7 pixels and a window of 3
             that is 18 % of them. The bound is made of these: all other operations can run beside them.
@@ -111,8 +115,11 @@ class Ceilings(Record):
     """The highest rates of this machine at one thread count, on the cores that the cells were timed on.
 
     Attributes:
+        threads: that were used.
+        cores: that they ran on.
         gflop_s: 10^9 operations a second of a matrix product, by precision ("fp32", "bf16", "int8").
         bandwidths: bandwidths from the smallest cache to memory.
+        versions: by package its version, of those that measured.
         notes: failed measurements, with reasons.
     """
 
@@ -131,10 +138,13 @@ class Bound(Record):
         cell: the cell's name.
         flops, bytes: work of the leanest export of the model at this batch that no way to compute it can avoid, with
         weights as wide as the cell's precision.
+        precision: the cell's own.
+        level: the part of the memory whose bandwidth that is, "L2" or "memory".
         arithmetic_ms: time of `flops` at the ceiling of the cell's precision.
         traffic_ms: the least time to move `bytes`; `level` is the level of memory that takes it, such as "L2" or
             "memory".
         bound_ms: the larger of the two; `limit` says which.
+        limit: which of the two is larger, "arithmetic" or "traffic".
         fraction: `bound_ms` over the median at the device boundary: the share of the attainable rate. More than 1
             means that the cell computes less than was counted (Winograd's convolution does) or that a ceiling was
             measured on a busy machine.

@@ -14,6 +14,7 @@ class Metrics(Record):
     """Quality of classification on a test split of `count` images.
 
     Attributes:
+        count: images of the split.
         accuracy: share classified right (Wilson interval).
         macro_auc: mean over classes of one-against-rest area under the ROC curve (DeLong's interval).
         recall: per class name, share of its images classified right (Wilson interval).
@@ -28,7 +29,15 @@ class Metrics(Record):
 
 
 class Epoch(Record):
-    """One evaluation during training; `epoch` counts passes over the data and may be a fraction."""
+    """One evaluation during training; `epoch` counts passes over the data and may be a fraction.
+
+    Attributes:
+        epoch: passes over the data, which may be a fraction.
+        training_loss: mean over the batches since the last evaluation.
+        validation_loss: on the validation split.
+        validation_accuracy: share of the validation split that is classified right.
+        seconds: of training until then.
+    """
 
     epoch: float
     training_loss: float
@@ -41,11 +50,17 @@ class Training(Record):
     """One trained model.
 
     Attributes:
+        architecture, size: of the model, and height and width of its images in pixels.
+        framework: that trained it: "torch", "tf" or "jax".
+        seed: of its start and of the order of its batches.
         weights: the key of its weights artifact.
         started_from: key of the weights it started from, or None.
+        parameters: numbers that were learned.
         best_epoch: passes over the data after which validation accuracy was best; its weights are kept.
+        validation_accuracy: at the best epoch.
         seconds: time in steps and evaluations. On a machine with several cores, other frameworks trained at the same
             time; alone it takes less.
+        history: every evaluation, in order.
         test: metrics on the test split, which training never saw.
     """
 
@@ -67,6 +82,8 @@ class Parity(Record):
     """Loss curves of the frameworks, from the same start and over the same batches.
 
     Attributes:
+        architecture, size: of the model, and height and width of its images in pixels.
+        steps: that were compared.
         losses: per framework, the training loss of each step.
         worst_relative_difference: largest over steps and pairs of frameworks of |a-b| / max(|a|,|b|).
     """

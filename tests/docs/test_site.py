@@ -87,7 +87,7 @@ def test_a_key_without_a_meaning_ends_the_build() -> None:
         untold: int = 2
 
     with pytest.raises(ValueError, match=r"Section\.untold"):
-        site.keys_of(Section, each_said=True)
+        site.keys_of(Section)
 
 
 def test_every_command_is_told(source: Path) -> None:
