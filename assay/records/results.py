@@ -334,6 +334,12 @@ class Cell(Record):
         return entry.tier if entry else tier_of(self.framework)
 
     @property
+    def waits(self) -> str:
+        """How a call of its runtime gives up the processor by design (`assay.runtimes.entry`); "" for all others."""
+        entry = RUNTIMES.find(self.runtime)
+        return entry.waits if entry else ""
+
+    @property
     def is_native(self) -> bool:
         """Whether it ran in its framework, or in the framework's own deployment runtime."""
         return self.tier in {"framework", "deployment"}

@@ -184,6 +184,8 @@ class RuntimeEntry:
         compiles: whether every process that loads it runs a compiler for many seconds; where a person waits for the
             first times, such a runtime is started after the others.
         calibrated: whether its maker takes ranges of values from images, or from a user's own inputs.
+        waits: how a call of it gives up the processor by its own design, the end of a sentence that begins with its
+            name; "" for all others. Switches between its threads, and time that it waits, are then no disturbance.
         ruler: "zero" for the runtime that does nothing, "known" for those whose time is known; "" for all others.
         operators: "module:function" that gives its single operators (`assay.infer.operators.special_job`), or "".
         runner: name of its runs where the numbers of two files are compared
@@ -216,6 +218,7 @@ class RuntimeEntry:
     makes_code: bool = False
     compiles: bool = False
     calibrated: bool = False
+    waits: str = ""
     ruler: Literal["", "zero", "known"] = ""
     operators: str = ""
     runner: str = ""

@@ -73,6 +73,7 @@ ENTRIES = (
         operators="assay.infer.operators.on_tf:graph",
         unasked=("study",),
         unserved=NO_FILE,
+        waits="reads every batch through a tf.data pipeline, whose threads hand it over and wait for one another",
     ),
     RuntimeEntry(
         name="tf.eager",

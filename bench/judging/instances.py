@@ -102,9 +102,9 @@ def _reasons(cell: Cell, sets: Sequence[SetSeen], gave: Sequence[Together]) -> l
     found += disturbances(
         stolen_share=max(one.stolen_share or 0.0 for one in seen),
         throttle_events=sum(one.throttle_events or 0 for one in seen),
-        switches_per_second=max(one.switches_per_second for one in seen),
+        switches_per_second=0.0 if cell.waits else max(one.switches_per_second for one in seen),
         lost=1 - busy,
     )
-    if cell.device_kind == "cpu" and busy * cell.threads < LEAST_BUSY:
+    if cell.device_kind == "cpu" and busy * cell.threads < LEAST_BUSY and not cell.waits:
         found.append(f"an instance used {busy:.0%} of its cores; it was waiting")
     return found

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from assay.bench.explaining.precisions import precision_factors_of
 from assay.bench.judging.races import races_of
 from assay.bench.judging.summary import CellSamples, group_key
+from assay.bench.judging.validity import reasons
 from assay.records.attribution import PrecisionFactors
 from assay.records.audit import Audit
 from assay.records.races import SpeedComparison
@@ -27,6 +28,10 @@ def judged(results: Results, audit: Audit | None, timed: CellSamples | None = No
     Args:
         timed: samples by cell name and boundary.
     """
+    return _as_it_is(_as_audited(results, audit, timed))
+
+
+def _as_audited(results: Results, audit: Audit | None, timed: CellSamples | None) -> Results:
     failed = failures(results, audit) if audit else {}
     if not failed:
         return results
@@ -40,6 +45,20 @@ def judged(results: Results, audit: Audit | None, timed: CellSamples | None = No
     return results.model_copy(
         update={"cells": cells, "comparisons": comparisons, "races": races, "precisions": precisions}
     )
+
+
+def _as_it_is(results: Results) -> Results:
+    """With what gives the processor away by design judged by that, as it is today: older records held it against it.
+
+    It is shown as VALID then; who was compared with whom stays as it was.
+    """
+    cells = [
+        cell.model_copy(update={"invalid": [reason for reason in cell.invalid if reason in reasons(cell)]})
+        if cell.waits and cell.invalid and cell.host
+        else cell
+        for cell in results.cells
+    ]
+    return results if cells == results.cells else results.model_copy(update={"cells": cells})
 
 
 def failures(results: Results, audit: Audit) -> dict[str, str]:

@@ -50,7 +50,10 @@ PROCESSOR_SLACK = 0.1
 """The share by which processor time over wall time may exceed the number of threads asked for."""
 
 LEAST_BUSY = 0.75
-"""The share of one thread below which a runtime on the CPU was waiting for something other than its work."""
+"""The share of one thread below which a runtime on the CPU was waiting for something other than its work. A runtime
+whose entry says that it gives up the processor by design is subject to neither this limit nor that on switches: its
+waiting is part of every call, and is timed as such. What other processes took shows in the cells timed in turns with it.
+"""
 
 
 def judged(cells: Sequence[Cell], measured: Measurements, timed: Mapping[str, Agreement]) -> list[Cell]:
@@ -202,7 +205,7 @@ def _disturbed(cell: Cell) -> list[str]:
     found += disturbances(
         stolen_share=seen.stolen_share or 0.0,
         throttle_events=seen.throttle_events or 0,
-        switches_per_second=seen.involuntary_switches_per_second or 0.0,
+        switches_per_second=0.0 if cell.waits else seen.involuntary_switches_per_second or 0.0,
         lost=1 - (cell.processor_use or 0.0) / cell.threads,
     )
     if (seen.floor_share or 0) > MOST_FLOOR:
@@ -215,7 +218,7 @@ def _wrong_processor_use(cell: Cell) -> list[str]:
     most = cell.threads * (1 + PROCESSOR_SLACK)
     if use > most:
         return [f"processor time over wall time: {use:.2f}, more than the {cell.threads} threads asked for"]
-    if cell.device_kind == "cpu" and use < LEAST_BUSY:
+    if cell.device_kind == "cpu" and use < LEAST_BUSY and not cell.waits:
         return [f"processor time over wall time: {use:.2f}, less than one thread's; it was waiting"]
     return []
 

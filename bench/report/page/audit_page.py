@@ -17,6 +17,7 @@ def render_audit(audit: Audit) -> str:
     """Return the whole page."""
     names = list(dict.fromkeys(model.name for model in audit.models))
     title = f"Audit of {names[0]}" if len(names) == 1 else f"Audit of {len(names)} models"
+    sections = [_without_script(section) for section in audit_sections(audit)]
     return (
         templates()
         .get_template("audit.html")
@@ -25,11 +26,11 @@ def render_audit(audit: Audit) -> str:
             kicker="numerical audit",
             created=audit.created,
             notice=audit.notice,
-            title=f"{title}: {audit.verdict}",
+            title=title,
             date=moment(audit.created, time=True),
-            sections=[_without_script(section) for section in audit_sections(audit)],
+            sections=sections,
             policy=POLICY,
-            styles=styles(),
+            styles=styles(sections),
         )
     )
 

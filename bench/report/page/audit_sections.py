@@ -1,63 +1,38 @@
-"""An audit in sections: the content of the standalone page, and of the report's section."""
+"""An audit in sections: what the standalone page consists of, and what the report's section takes from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
+from assay.bench.report.page.audit_tables import (
+    comparisons_table,
+    failed_table,
+    models_table,
+    share_of,
+    subjects_table,
+    tolerances_table,
+)
 from assay.bench.report.page.blocks import (
     Block,
     Code,
     Column,
+    Fact,
+    FactList,
     Item,
     Listing,
     Paragraphs,
+    Recommendation,
     Section,
     Table,
     Value,
 )
-from assay.bench.tasks.task import ColumnOfSubject, task, task_of
-from assay.bench.words.numbers import count, counted, duration, listed, moment, scientific, significant
+from assay.bench.tasks.task import task, task_of
+from assay.bench.words.numbers import SPACE, count, counted, duration, listed, moment, scientific
+from assay.fingerprint import fingerprint_in
 from assay.records.audit import Audit, Comparison, ModelAudit
 
-SUBJECTS = (
-    Column("Subject"),
-    Column("Outcome"),
-    Column("Share of what is tolerated", numeric=True),
-    Column("Effective bits", numeric=True),
-    Column("Arithmetic seen"),
-)
-"""The columns after those that the task adds."""
-SUBJECTS_AFTER = (Column("Again, other batch, other threads"), Column("NaN and infinity"))
-MODELS = (
-    Column("Model"),
-    Column("Comparisons", numeric=True),
-    Column("Failed"),
-    Column("Most that fp32 takes of its tolerance", numeric=True),
-    Column("By"),
-)
-TOLERANCES = (
-    Column("Inputs"),
-    Column("For"),
-    Column("Tolerated", numeric=True),
-    Column("Largest output", numeric=True),
-    Column("Where it comes from"),
-)
-COMPARISONS = (
-    Column("Subject"),
-    Column("Inputs"),
-    Column("Images", numeric=True),
-    Column("Batch", numeric=True),
-    Column("Threads", numeric=True),
-    Column("Largest error", numeric=True),
-    Column("Relative", numeric=True),
-    Column("ulps", numeric=True),
-    Column("Bits", numeric=True),
-    Column("Least cosine", numeric=True),
-)
-"""The columns of comparisons after those that the task adds."""
-COMPARISONS_AFTER = (Column("Agrees"),)
 INPUTS = (
     Column("Inputs"),
     Column("Images", numeric=True),
@@ -68,34 +43,45 @@ TWO_COLUMNS = (Column("What"), Column("Value"))
 
 
 def audit_sections(audit: Audit) -> list[Section]:
-    """Return every section of the page, in order."""
-    return [
-        _verdict(audit),
-        *(section for model in audit.models for section in _of_model(audit, model)),
-        _record(audit),
-    ]
+    """Every section of the page: the verdict with what failed, all models, and the rest folded by model."""
+    failed_first = sorted(audit.models, key=lambda model: not any(not one.passed for one in model.comparisons))
+    everything = [section for section in (_verdict(audit), _models(audit)) if section.blocks]
+    return [*everything, *(_of_model(audit, model) for model in failed_first), _method(audit), _record(audit)]
 
 
 def headline(audit: Audit) -> str:
-    """Return the verdict in one sentence, with how much was compared."""
-    comparisons = [one for model in audit.models for one in model.comparisons if not one.note]
-    failed = sum(not one.passed for one in comparisons)
+    """The verdict in one sentence, with how much was compared."""
     changed = "".join(f", and {one}" for one in _changed(audit))
+    said = f"The audit {'passed' if audit.passed else 'FAILED'}: {_outcome(audit)}"
+    return f"{said}{'' if _fails_otherwise(audit) else changed}."
+
+
+def _outcome(audit: Audit) -> str:
+    """What the verdict rests on: "2 of 3,214 comparisons with float64 did not agree"."""
+    comparisons = _judged(audit)
+    failed = sum(not one.passed for one in comparisons)
     compared = f"{counted(len(comparisons), 'comparison')} with float64"
     if audit.passed:
-        return f"The audit passed: all {compared} are within what is tolerated{changed}."
+        return f"all {compared} are within what is tolerated"
     if not comparisons:
-        return "The audit FAILED: nothing could be compared with float64."
+        return "nothing could be compared with float64"
     if not failed:
-        return f"The audit FAILED: all {compared} agree, and it fails for another reason, given below."
-    return f"The audit FAILED: {count(failed)} of {compared} did not agree{changed}."
+        return f"all {compared} agree, and it fails for another reason, given below"
+    return f"{count(failed)} of {compared} did not agree"
+
+
+def _fails_otherwise(audit: Audit) -> bool:
+    return not audit.passed and all(one.passed for one in _judged(audit))
+
+
+def _judged(audit: Audit) -> list[Comparison]:
+    """The comparisons that are not on record only."""
+    return [one for model in audit.models for one in model.comparisons if not one.note]
 
 
 def of_whom(audit: Audit) -> str:
-    """Return which comparisons of a failed audit did not agree: "2 of 3,134 comparisons with float64 did not agree:
-    ...".
-    """
-    comparisons = [one for model in audit.models for one in model.comparisons if not one.note]
+    """Which comparisons of a failed audit did not agree: "2 of 3,134 comparisons with float64 did not agree: ..."."""
+    comparisons = _judged(audit)
     failed = {
         model.name: list(dict.fromkeys(one.subject for one in model.comparisons if not one.passed))
         for model in audit.models
@@ -108,19 +94,29 @@ def of_whom(audit: Audit) -> str:
 
 
 def _changed(audit: Audit) -> Iterator[str]:
-    """Iterate over what changed in the decisions of all models of a task, task by task."""
+    """What changed in the decisions of all models of a task, task by task."""
     for name in dict.fromkeys(model.task for model in audit.models):
         if said := task(name).changed_in_audit([model for model in audit.models if model.task == name]):
             yield said
 
 
 def outcome_items(audit: Audit) -> Iterator[Block]:
-    """Iterate over why it failed, and what else a reader has to know."""
+    """Why it failed, and what else a reader has to know."""
+    yield from why_it_failed(audit, audit.reasons)
+    yield from findings_of(audit)
+
+
+def why_it_failed(audit: Audit, reasons: list[str]) -> Iterator[Listing]:
+    """Who is wrong, and of the reasons for the verdict these."""
     guilt = [f"{model.name}: {said}" for model in audit.models for said in model.guilt]
     if guilt:
         yield Listing("Who is wrong", tuple(Item(said) for said in guilt))
-    if audit.reasons:
-        yield Listing("Why it failed", tuple(Item(reason, "FAILED", "bad") for reason in audit.reasons))
+    if reasons:
+        yield Listing("Why it failed", tuple(Item(reason, "FAILED", "bad") for reason in reasons))
+
+
+def findings_of(audit: Audit) -> Iterator[Listing]:
+    """What has to be known and does not fail it, folded."""
     if audit.findings:
         found = tuple(_findings(audit))
         yield Listing(
@@ -131,62 +127,68 @@ def outcome_items(audit: Audit) -> Iterator[Block]:
 
 
 def _findings(audit: Audit) -> Iterator[Item]:
-    """Iterate over each finding once, with the models that it is about."""
-    found: dict[str, list[str]] = {}
-    for model in audit.models:
-        for finding in model.findings():
-            found.setdefault(finding, []).append(model.name)
-    for finding, names in found.items():
+    """Each finding once, and below it the models that it is of."""
+    for finding, names in _models_of_findings(audit).items():
         everywhere = len(names) == len(audit.models) > 1
         yield Item(finding, "finding", "notice", "every model" if everywhere else ", ".join(names))
 
 
-def models_table(audit: Audit) -> Table:
-    """Return one row for each model: those that failed first, and then by the share of their tolerance that they
-    use.
-    """
-    rows = [_model_row(model) for model in audit.models]
-    rows.sort(key=lambda row: (not row[2].number, -(row[3].number or 0)))
-    caption = "The worst of each model; audit.html has every subject and comparison"
-    return Table("audit-models-worst", caption, MODELS, tuple(rows))
-
-
-def _model_row(model: ModelAudit) -> tuple[Value, ...]:
-    compared = [one for one in model.comparisons if not one.note]
-    failed = sum(not one.passed for one in compared)
-    measured = [(one.measured, one.tolerance, one.subject) for one in compared if one.measured and one.tolerance]
-    share, worst = max(((found.max_absolute / most, name) for found, most, name in measured), default=(0.0, ""))
-    return (
-        Value(model.name),
-        _number(len(compared)),
-        Value(f"{failed} FAILED", failed, tone="bad") if failed else Value("none", 0, tone="good"),
-        Value(_share(share), 100 * share) if worst else Value("not compared", tone="muted"),
-        Value(worst),
-    )
-
-
-def subjects_table(model: ModelAudit, number: int = 0) -> Table:
-    """Return one row for each subject, those that failed first: its worst over all inputs, batches and threads."""
-    failed = {one.subject for one in model.comparisons if not one.passed}
-    names = dict.fromkeys(one.subject for one in model.comparisons)
-    rows = tuple(_subject(model, name) for name in sorted(names, key=lambda name: name not in failed))
-    caption = f"{model.name}: the worst of each subject, over all inputs, batch sizes and threads"
-    columns = (*SUBJECTS, *(one.column for one in task_of(model).subject_columns()), *SUBJECTS_AFTER)
-    return Table(f"audit-subjects-{number}", caption, columns, rows)
+def _models_of_findings(audit: Audit) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for model in audit.models:
+        for finding in model.findings():
+            found.setdefault(finding, []).append(model.name)
+    return found
 
 
 def _verdict(audit: Audit) -> Section:
-    method = (
-        "Every subject is compared with the same model in float64, never with its neighbour. A tolerance is "
-        "derived from how far correct native runs in fp32 are from that reference on the same inputs.",
-        f"NaN and infinity: {audit.special_values_policy}." + (" --strict-nan was given." if audit.strict_nan else ""),
-        f"Reduced precision (fp16, bf16, int8): {audit.reduced_precision_policy}.",
+    """The first screen: the verdict in one sentence, the facts beside it, and each comparison that did not agree."""
+    facts = tuple(fact for fact in _facts_beside(audit) if fact.text)
+    sentence = f"{'Passed' if audit.passed else 'FAILED'}: {_outcome(audit)}."
+    rests_on = (
+        "Every subject, a runtime or a file in one, is compared with the same model in float64, never with its "
+        "neighbour. What is tolerated is derived from how far correct native runs in fp32 are from that reference."
     )
-    again = Code("To make this audit again from the same artifacts", audit.command, "sh")
-    return Section("verdict", "Verdict", headline(audit), (*outcome_items(audit), again, Paragraphs(method)))
+    failed = failed_table(audit)
+    in_table = {
+        f"{model.name}: {one.subject}, {one.inputs}: {one.reason}"
+        for model in audit.models
+        for one in model.comparisons
+        if not one.passed
+    }
+    others = [reason for reason in audit.reasons if reason not in in_table]
+    blocks: tuple[Block, ...] = (*([failed] if failed.rows else []), *why_it_failed(audit, others), FactList(facts))
+    return Section("verdict", "Numerical audit", "", (Recommendation(sentence, rests_on), *blocks))
 
 
-def _of_model(audit: Audit, model: ModelAudit) -> Iterator[Section]:
+def _facts_beside(audit: Audit) -> Iterator[Fact]:
+    subjects = {one.subject for model in audit.models for one in model.comparisons}
+    yield Fact("Compared", f"{counted(len(audit.models), 'model')} in {counted(len(subjects), 'subject')}.")
+    closest = max(
+        ((share_of(one), one.subject, model.name) for model in audit.models for one in model.comparisons if one.passed),
+        default=(0.0, "", ""),
+    )
+    if closest[0]:
+        share, subject, name = closest
+        told = f"{subject} with {name} takes {100 * share:.0f}{SPACE}% of what is tolerated."
+        yield Fact("Nearest its limit", f"Of what agrees in fp32, {told}")
+    yield Fact("Decisions", "".join(f"{one[:1].upper()}{one[1:]}. " for one in _changed(audit)).strip())
+    found = len(_models_of_findings(audit))
+    if found:
+        yield Fact("Findings", f"{counted(found, 'finding')} that {'does' if found == 1 else 'do'} not fail it, below.")
+    known = isinstance(audit.environment.get("processor"), str)
+    yield Fact("Machine", f"{fingerprint_in(audit.environment).words}." if known else "")
+    yield Fact("Made by", f"Assay {audit.assay_version}, {moment(audit.created, time=True)}.")
+
+
+def _models(audit: Audit) -> Section:
+    """Each model's worst, and what was found beside."""
+    table = [models_table(audit)] if len(audit.models) > 1 else []
+    return Section("models", "All models", "", (*table, *findings_of(audit)))
+
+
+def _of_model(audit: Audit, model: ModelAudit) -> Section:
+    """All about one model, folded where there are several."""
     number = audit.models.index(model)
     check = "" if model.reference_check is None else f" (they agree to {scientific(model.reference_check)})"
     blocks: list[Block] = [subjects_table(model, number)]
@@ -195,112 +197,26 @@ def _of_model(audit: Audit, model: ModelAudit) -> Iterator[Section]:
     if model.missing:
         items = tuple(Item(f"{name}: {reason}") for name, reason in model.missing.items())
         blocks.append(Listing("What could not be audited", items))
-    blocks += [_tolerances(model, number), _comparisons(model, number)]
-    yield Section(f"model-{number}", model.name, f"Reference: {model.reference}{check}.", tuple(blocks))
+    blocks += [tolerances_table(model, number), comparisons_table(model, number)]
     said = " ".join(text for text in (audit.notice, audit.data) if text)
-    shown = task_of(model).audit_section(model, said, f"flips-{number}")
-    if shown:
-        yield shown
+    if shown := task_of(model).audit_section(model, said, f"flips-{number}"):
+        blocks += [Paragraphs((shown.lead,)), *shown.blocks]
+    judged = [one for one in model.comparisons if not one.note]
+    failed, compared = sum(not one.passed for one in judged), counted(len(judged), "comparison")
+    title = f"{model.name}: {f'{count(failed)} of {compared} did not agree' if failed else f'all {compared} agree'}"
+    lead = f"Reference: {model.reference}{check}."
+    return Section(f"model-{number}", title, lead, tuple(blocks), detail=len(audit.models) > 1)
 
 
-def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
-    mine = [one for one in model.comparisons if one.subject == subject]
-    failed = sum(not one.passed for one in mine)
-    measured = [one.measured for one in mine if one.measured]
-    shares = [one.measured.max_absolute / one.tolerance for one in mine if one.measured and one.tolerance]
-    bits = min((one.effective_bits for one in measured), default=None)
-    return (
-        Value(subject),
-        Value(f"{failed} FAILED", tone="bad") if failed else Value("agrees", tone="good"),
-        _tolerated(shares, mine),
-        Value("" if bits is None else f"{bits:.1f}", bits),
-        Value(", ".join(dict.fromkeys(one.delivered for one in mine if one.delivered))),
-        *(one.of(mine) for one in task_of(model).subject_columns()),
-        Value(_determinism(model, subject)),
-        _propagation(model, subject),
+def _method(audit: Audit) -> Section:
+    texts = (
+        f"NaN and infinity: {audit.special_values_policy}." + (" --strict-nan was given." if audit.strict_nan else ""),
+        f"Reduced precision (fp16, bf16, int8): {audit.reduced_precision_policy}."
+        if audit.reduced_precision_policy
+        else "",
     )
-
-
-def _tolerated(shares: list[float], comparisons: list[Comparison]) -> Value:
-    """Return the largest share of its tolerance that a subject uses; reduced precision has none."""
-    if shares:
-        return Value(_share(max(shares)), 100 * max(shares))
-    reduced = any(one.measured and one.precision != "fp32" for one in comparisons)
-    return Value("by the policy for reduced precision" if reduced else "not compared", tone="muted")
-
-
-def _share(share: float) -> str:
-    return f"{share:.1%}" if share < 10 else f"{significant(share, 2)} times"
-
-
-def _determinism(model: ModelAudit, subject: str) -> str:
-    """Return "same bits; 2.1e-7; same bits" for running again, in another batch, with other threads."""
-    found = next((one for one in model.determinism if one.subject == subject), None)
-    if found is None:
-        return ""
-    differences = [found.repeated, found.batches, *([] if found.threads is None else [found.threads])]
-    return "; ".join("same bits" if not value else scientific(value) for value in differences)
-
-
-def _propagation(model: ModelAudit, subject: str) -> Value:
-    found = next((one for one in model.propagation if one.subject == subject), None)
-    if found is None:
-        return Value("")
-    if found.passed:
-        return Value("passed on", tone="good")
-    return Value("lost", tone="notice") if found.is_the_runtimes_own else Value("NOT as the reference", tone="bad")
-
-
-def _tolerances(model: ModelAudit, number: int) -> Table:
-    rows = tuple(
-        (
-            Value(one.inputs),
-            Value(one.for_subject or "all others"),
-            Value(scientific(one.value), one.value),
-            Value(significant(one.scale), one.scale),
-            Value(one.problem or one.derivation),
-        )
-        for one in model.tolerances
-    )
-    caption = "What is tolerated, and where it comes from"
-    return Table(f"audit-tolerances-{number}", caption, TOLERANCES, rows, summary="How the tolerances were derived")
-
-
-def _comparisons(model: ModelAudit, number: int) -> Table:
-    added = task_of(model).comparison_columns()
-    rows = tuple(_comparison(one, added) for one in model.comparisons)
-    caption = f"Every comparison of {model.name} with its reference"
-    summary = f"All {counted(len(rows), 'comparison')}"
-    columns = (*COMPARISONS, *(one.column for one in added), *COMPARISONS_AFTER)
-    return Table(f"audit-comparisons-{number}", caption, columns, rows, summary=summary)
-
-
-def _comparison(one: Comparison, added: Sequence[ColumnOfSubject]) -> tuple[Value, ...]:
-    agrees = _agrees(one)
-    conditions = (Value(one.subject), Value(one.inputs), *(_number(n) for n in (one.images, one.batch, one.threads)))
-    found = one.measured
-    if found is None:
-        return (*conditions, *[Value("")] * (5 + len(added)), agrees)
-    return (
-        *conditions,
-        Value(scientific(found.max_absolute), found.max_absolute),
-        Value(scientific(found.max_relative), found.max_relative),
-        Value(significant(found.max_ulps, 2), found.max_ulps),
-        Value(f"{found.effective_bits:.1f}", found.effective_bits),
-        Value(f"1 - {scientific(max(0.0, 1 - found.min_cosine))}", found.min_cosine),
-        *(column.of([one]) for column in added),
-        agrees,
-    )
-
-
-def _agrees(one: Comparison) -> Value:
-    if one.note:
-        return Value(f"not judged: {one.note}", tone="muted")
-    return Value("yes", tone="good") if one.passed else Value(f"NO: {one.reason}", tone="bad")
-
-
-def _number(value: int) -> Value:
-    return Value(count(value), value)
+    again = Code("To make this audit again from the same artifacts", audit.command, "sh")
+    return Section("method", "How it is judged", "", (Paragraphs(tuple(filter(None, texts))), again), detail=True)
 
 
 def _record(audit: Audit) -> Section:
@@ -319,7 +235,7 @@ def _record(audit: Audit) -> Section:
     )
     models = {f"{model.name}, {name}": sha256 for model in audit.models for name, sha256 in model.models.items()}
     said = {"Images": audit.data, "Notice": audit.notice}
-    lead = f"Made by Assay {audit.assay_version}, {moment(audit.created, time=True)}."
+    lead = "What was audited, by its hashes, and on what machine."
     blocks = (
         Table("audit-inputs", "Inputs", INPUTS, rows),
         _facts("audit-models", "Models: sha256 of the weights and of every ONNX file", models),
@@ -327,7 +243,7 @@ def _record(audit: Audit) -> Section:
         _facts("audit-data", "Whose images", {name: text for name, text in said.items() if text}),
         _facts("audit-seconds", "Time", {name: duration(value) for name, value in audit.seconds.items()}, folded=True),
     )
-    return Section("record", "Record", lead, tuple(one for one in blocks if one.rows))
+    return Section("record", "Record", lead, tuple(one for one in blocks if one.rows), detail=True)
 
 
 def _facts(identifier: str, caption: str, facts: Mapping[str, JsonValue], *, folded: bool = False) -> Table:

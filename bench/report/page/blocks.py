@@ -1,7 +1,11 @@
-"""The parts of a report as plain values: sections, and in them paragraphs, figures and tables."""
+"""What a report is made of, as plain values: sections, and in them paragraphs, figures and tables.
+
+The page (page.html) and the Markdown (page.md) each draw every kind of block; nothing here knows of either.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -12,6 +16,8 @@ from assay.bench.report.drawing.palette import Series
 
 Spec = dict[str, JsonValue]
 MOST_ROWS = 60
+CARDS_ABOVE, WIDE_ABOVE = 3, 9
+"""Above how many columns a row is a card on a phone, and a table as wide as the page."""
 Tone = Literal["", "good", "bad", "notice", "muted"]
 
 
@@ -20,11 +26,11 @@ class Value:
     """One table cell.
 
     Attributes:
-        text: the text that the reader sees.
+        text: what the reader sees.
         number: the number behind it, in the unit shown, by which the column sorts.
-        path: JSON pointer to that number in results.json, or "" if it is derived.
+        path: JSON pointer to that number in results.json, or "" where it is derived.
         factor: number in the unit shown over the number in results.json.
-        tone: its colouring, which is never the only sign of its meaning.
+        tone: how it is coloured; never the only sign of what it means.
     """
 
     text: str
@@ -44,7 +50,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings; the first column names the row. The table is folded behind a `summary` if there is one."""
+    """Rows under headings; the first column names the row. `summary` folds it behind that line."""
 
     kind: ClassVar[str] = "table"
     identifier: str
@@ -57,19 +63,37 @@ class Table:
 
     @property
     def is_long(self) -> bool:
-        """Whether the page makes its rows only when it is viewed: a script sorts them, and they are not printed."""
+        """Whether the page makes its rows when it is looked at: what a script sorts, not what paper has."""
         return self.sortable and len(self.rows) > MOST_ROWS
+
+    @property
+    def layout(self) -> str:
+        """The class of all tables with these columns, by which the style sheet knows them."""
+        told = repr([(column.heading, column.numeric) for column in self.columns])
+        return f"of-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+
+    @property
+    def looks(self) -> str:
+        """Every class that it has."""
+        number = len(self.columns)
+        wanted = {
+            "facts": not self.sortable,
+            "pairs": not self.sortable and number == 2,
+            "cards": number > CARDS_ABOVE,
+            "wide": number > WIDE_ABOVE,
+        }
+        return " ".join([self.layout, *(name for name, is_so in wanted.items() if is_so)])
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: a Vega-Lite view without width and theme, and a description in its place.
+    """One chart: a Vega-Lite view without width and theme, and the words that stand for it.
 
     Attributes:
         identifier: unique in the report.
         spec: Vega-Lite, its colours as tokens (see `assay.bench.report.drawing.palette`).
-        description: text for a reader who cannot see it.
-        min_width_px: width below which the page scrolls instead of squeezing it.
+        description: what a reader who cannot see it is told.
+        min_width_px: narrower places scroll instead of squeezing it.
     """
 
     identifier: str
@@ -83,10 +107,10 @@ class Figure:
     """Panels that share a caption, a legend and an image file.
 
     Attributes:
-        legend: entries that the reader can highlight.
-        named: whether there are names down the side of each panel, which takes room.
-        legend_in_file: whether the image file shows the legend; it is not needed if the names say the same.
-        small: whether it has many panels of few marks, drawn small and side by side.
+        legend: what the reader can highlight.
+        named: names stand down the side of each panel, which takes room.
+        legend_in_file: the image file shows the legend; not needed where the names say it.
+        small: many panels of few marks, drawn small and side by side.
     """
 
     kind: ClassVar[str] = "figure"
@@ -109,7 +133,7 @@ class Paragraphs:
 
 @dataclass(frozen=True)
 class Item:
-    """One line of a list, with a sign that shows the outcome at a glance, and an explanation below it."""
+    """One line of a list, with a sign that says at a glance how it turned out, and below it what explains it."""
 
     text: str
     sign: str = ""
@@ -143,7 +167,7 @@ class Picture:
 
     Attributes:
         source: a data URI.
-        description: text for a reader who cannot see it.
+        description: what a reader who cannot see it is told.
     """
 
     source: str
@@ -154,7 +178,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures side by side, with a notice about all of them above."""
+    """Pictures side by side; what has to be said of all of them stands above."""
 
     kind: ClassVar[str] = "gallery"
     heading: str
@@ -164,7 +188,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Bar:
-    """One time among others: `share` is that of the longest."""
+    """One time beside others: `share` is of the longest."""
 
     name: str
     text: str
@@ -174,7 +198,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Fact:
-    """A fact that a reader has to know besides the answer, with a sign that shows its state at a glance."""
+    """What a reader has to know beside the answer, with a sign that says at a glance how it stands."""
 
     name: str
     text: str
@@ -184,12 +208,19 @@ class Fact:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The report in one sentence, its basis, and the facts that say how far to trust it."""
+    """The report in one sentence, and what it rests on."""
 
     kind: ClassVar[str] = "answer"
     sentence: str
     rests_on: str
-    bars: tuple[Bar, ...]
+    bars: tuple[Bar, ...] = ()
+
+
+@dataclass(frozen=True)
+class FactList:
+    """What says how far to trust it."""
+
+    kind: ClassVar[str] = "facts"
     facts: tuple[Fact, ...]
 
 
@@ -208,7 +239,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Lane:
-    """One case: its fastest, its verdict, its marks on the axis that all share, and the text that folds open."""
+    """One case: what is fastest in it, its verdict, its marks on the axis that all share, and what folds open."""
 
     place: str
     run: str
@@ -227,8 +258,8 @@ class Lanes:
     """Cases below one another on one logarithmic axis.
 
     Attributes:
-        span: beginning and end of the axis, both above 0.
-        ticks: positions and texts of its labels.
+        span: where the axis begins and ends, both above 0.
+        ticks: where it is labelled, and how.
     """
 
     kind: ClassVar[str] = "lanes"
@@ -240,12 +271,12 @@ class Lanes:
     legend: tuple[Series, ...]
 
     def across(self, value: float) -> float:
-        """Return how far along the axis a value is, in percent."""
+        """How far along the axis a value stands, in percent."""
         low, high = (math.log(end) for end in self.span)
         return 100 * (math.log(value) - low) / (high - low)
 
 
-Block = Table | Figure | Paragraphs | Listing | Code | Gallery | Recommendation | Lanes
+Block = Table | Figure | Paragraphs | Listing | Code | Gallery | Recommendation | FactList | Lanes
 
 
 @dataclass(frozen=True)

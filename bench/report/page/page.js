@@ -120,11 +120,10 @@
   addEventListener("keydown", (event) => event.key === "Escape" && hideTip());
 
   // Long tables get their rows when they are looked at.
-  function made(value, heading, isHead) {
+  function made(value, isHead) {
     const [text, number, path, factor, tone] = Array.isArray(value) ? value : [value, null, "", 1, ""];
-    const cell = line(isHead ? "th" : "td", text, `${heading.className} ${tone}`.trim());
+    const cell = line(isHead ? "th" : "td", text, tone);
     if (isHead) cell.scope = "row";
-    else cell.dataset.label = heading.textContent;
     if (number !== null) cell.dataset.value = number;
     if (path) cell.dataset.path = path;
     if (factor !== 1) cell.dataset.factor = factor;
@@ -133,10 +132,9 @@
 
   function fillIn(part) {
     for (const table of part.querySelectorAll("table[data-rows]")) {
-      const headings = [...table.tHead.rows[0].cells];
       const rows = tables[table.dataset.rows].map((values) => {
         const row = document.createElement("tr");
-        row.append(...values.map((value, place) => made(value, headings[place], place === 0)));
+        row.append(...values.map((value, place) => made(value, place === 0)));
         return row;
       });
       table.tBodies[0].append(...rows);
@@ -188,23 +186,14 @@
     });
   });
 
-  // Colours follow the reader's system; paper is always light, and hides nothing.
+  // Colours follow the reader's system; paper is always light. What is folded is printed where the reader opened it.
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   addEventListener("beforeprint", () => {
     root.dataset.scheme = "light";
-    fillIn(document);
-    document.querySelectorAll("details:not([open])").forEach((details) => {
-      details.open = true;
-      details.dataset.opened = "";
-    });
     drawAll();
   });
   addEventListener("afterprint", () => {
     delete root.dataset.scheme;
-    document.querySelectorAll("[data-opened]").forEach((details) => {
-      details.open = false;
-      delete details.dataset.opened;
-    });
     drawAll();
   });
 

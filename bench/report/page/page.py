@@ -1,6 +1,7 @@
-"""The page and the Markdown, both drawn from the same sections by a template beside this file. The page is one file
-that makes no requests to the network: it contains styles, scripts (Vega and our own), and, compressed, charts, long
-tables and the record. Its content security policy allows exactly these scripts, by hash, and no request.
+"""The page and the Markdown: both are drawn from the same sections by a template beside this file.
+
+The page is one file that asks nothing of the network: styles, scripts (Vega and our own), and, compressed, charts, long
+tables and the record are inside it. Its content security policy allows exactly these scripts, by hash, and no request.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from assay.bench.report.drawing.figures import FOCUS_PARAMETER, SCHEMA, VEGA_CON
 from assay.bench.report.drawing.palette import Series, colours
 from assay.bench.report.evidence import SYNTHETIC_LABEL
 from assay.bench.report.page.blocks import Figure, Panel, Section, Table, Value
+from assay.bench.report.page.table_styles import table_styles
 from assay.bench.words.numbers import counted, moment
 from assay.fingerprint import fingerprint_in
 from assay.records.results import Results
@@ -35,7 +37,7 @@ POLICY = (
 
 
 def render_page(results: Results, sections: list[Section]) -> str:
-    """Return the whole report as one HTML file."""
+    """The whole report as one HTML file."""
     scripts = [chart_library(), _file("page.js")]
     return (
         templates()
@@ -43,7 +45,7 @@ def render_page(results: Results, sections: list[Section]) -> str:
         .render(
             **_common(results, sections),
             policy=POLICY.format(hashes=" ".join(map(_hash_source, scripts))),
-            styles=styles(),
+            styles=styles(sections),
             scripts=scripts,
             packed=_packed({"charts": _charts(sections), "tables": _long_tables(sections)}),
             record=_packed(json.loads(results.model_dump_json())),
@@ -52,33 +54,31 @@ def render_page(results: Results, sections: list[Section]) -> str:
 
 
 def render_markdown(results: Results, sections: list[Section]) -> str:
-    """Return the report as Markdown, with its figures as files beside it; long tables are only in the page and in
-    cells.csv.
-    """
+    """The report as Markdown, its figures as files beside it; the long tables stay in the page and in cells.csv."""
     text = templates().get_template("page.md").render(**_common(results, sections))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def styles() -> str:
-    """Return the style sheet with the palette in it."""
-    return _file("page.css").replace("/* colours */", _colour_styles())
+def styles(sections: list[Section]) -> str:
+    """The style sheet with the palette and what the columns of these sections look like in it."""
+    return _file("page.css").replace("/* colours */", _colour_styles()) + table_styles(sections)
 
 
 @functools.cache
 def chart_library() -> str:
-    """Return Vega as one script without any dependency."""
+    """Vega, as one script without any dependency."""
     bundle: str = vl_convert.javascript_bundle(OPEN_TO_THE_PAGE)
     return bundle.replace("</script", "<\\/script").replace("\r", "")
 
 
 def legend_groups(legend: tuple[Series, ...]) -> list[tuple[str, list[Series]]]:
-    """Return a legend's entries, family by family."""
+    """A legend's entries, family by family."""
     names = dict.fromkeys(series.family for series in legend)
     return [(name, [series for series in legend if series.family == name]) for name in names]
 
 
 def _common(results: Results, sections: list[Section]) -> dict[str, object]:
-    """Return the words that both the page and the Markdown use."""
+    """What the page and the Markdown use."""
     return {
         "results": results,
         "assay_version": results.assay_version,
@@ -100,7 +100,7 @@ def _extent(results: Results) -> list[str]:
 
 
 def _machine(results: Results) -> str:
-    """Return the processor and its number of cores, if the record has them."""
+    """The processor and how many cores it has, where the record says so."""
     named, cores = results.environment.get("processor"), results.environment.get("cores")
     if not isinstance(named, str):
         return ""
@@ -109,13 +109,13 @@ def _machine(results: Results) -> str:
 
 
 def _charts(sections: list[Section]) -> JsonValue:
-    """Return every panel's chart in Vega, by its identifier."""
+    """Every panel's chart in Vega, by its identifier."""
     figures = [block for section in sections for block in section.blocks if isinstance(block, Figure)]
     return {panel.identifier: _compiled(panel) for figure in figures for panel in figure.panels}
 
 
 def _compiled(panel: Panel) -> JsonValue:
-    """Compile the panel as wide as its place on the page; it is compiled here so that the page needs no compiler."""
+    """The panel as wide as its place on the page, compiled here so that the page carries no compiler."""
     spec = panel.spec | {
         "$schema": SCHEMA,
         "width": "container",
@@ -130,9 +130,7 @@ def _compiled(panel: Panel) -> JsonValue:
 
 
 def _long_tables(sections: list[Section]) -> JsonValue:
-    """Return the rows of the long tables, by identifier: a value is its text, or text, number, path, factor and
-    tone.
-    """
+    """The rows of the long tables, by identifier: a value is its text, or text, number, path, factor and tone."""
     tables = [block for section in sections for block in section.blocks if isinstance(block, Table) and block.is_long]
     return {table.identifier: [[_told(value) for value in row] for row in table.rows] for table in tables}
 
@@ -145,7 +143,7 @@ def _told(value: Value) -> JsonValue:
 
 
 def _packed(value: JsonValue) -> str:
-    """Return JSON compressed (gzip) and written in letters (base64): the same bytes for the same value."""
+    """JSON that was compressed (gzip) and written in letters (base64): the same bytes of the same value."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
 
@@ -156,7 +154,7 @@ def _hash_source(script: str) -> str:
 
 
 def _colour_styles() -> str:
-    """Return the palette as CSS variables; dark if the reader's system is, but never on paper."""
+    """The palette as CSS variables; dark where the reader's system is, never on paper."""
     light, dark = (
         "".join(f"--{name}:{colour};" for name, colour in colours(is_dark).items()) for is_dark in (False, True)
     )
@@ -168,7 +166,7 @@ def _colour_styles() -> str:
 
 @functools.cache
 def templates() -> jinja2.Environment:
-    """Return the templates; HTML ones escape everything that is not marked as markup, Markdown ones use a filter."""
+    """Templates; HTML ones escape everything that is not marked as markup, Markdown ones use a filter."""
     environment = jinja2.Environment(
         loader=jinja2.DictLoader({name: _file(name) for name in TEMPLATES}),
         autoescape=jinja2.select_autoescape(["html"]),
@@ -182,9 +180,7 @@ def templates() -> jinja2.Environment:
 
 
 def _seen(value: object) -> object:
-    """Return a template's text without invisible characters that act; markup and the template's own words are left
-    alone.
-    """
+    """What a template writes, without characters that act and are not seen; markup and its own words are left alone."""
     return printable(value, lines=True) if type(value) is str else value
 
 

@@ -8,7 +8,7 @@ from assay.bench.report.drawing.palette import series_of
 from assay.bench.report.evidence import Evidence, agreement_fails, median_of
 from assay.bench.report.page.audit_sections import headline as headline_of_audit
 from assay.bench.report.page.audit_sections import of_whom
-from assay.bench.report.page.blocks import Bar, Fact, Recommendation, Section, Tone
+from assay.bench.report.page.blocks import Bar, Fact, FactList, Recommendation, Section, Tone
 from assay.bench.report.quality import qualities
 from assay.bench.report.sections.times.speed import what_is_told
 from assay.bench.tasks.task import task_of
@@ -33,11 +33,11 @@ def answer(evidence: Evidence) -> Section:
     chosen = recommended(found, evidence)
     facts = tuple(fact for fact in _facts(evidence, found, chosen) if fact.text)
     if chosen is None:
-        block = Recommendation("Nothing can be recommended.", headline(evidence.results), (), facts)
+        block = Recommendation("Nothing can be recommended.", headline(evidence.results))
     else:
         says, rests_on = _sentence(evidence, found, *chosen), _rests_on(evidence, *chosen)
-        block = Recommendation(says, rests_on, _bars(*chosen), facts)
-    return Section(IDENTIFIER, TITLE, "", (block,))
+        block = Recommendation(says, rests_on, _bars(*chosen))
+    return Section(IDENTIFIER, TITLE, "", (block, FactList(facts)))
 
 
 def _sentence(evidence: Evidence, found: list[Case], case: Case, cell: Cell) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from assay.bench.report.page.blocks import Gallery, Picture, Section
-from assay.bench.words.numbers import counted, scientific
+from assay.bench.words.numbers import counted, listed, scientific
 from assay.numerics.classification.pictured import MOST_PICTURES, FlippedImage
 from assay.records.audit import ModelAudit
 
@@ -23,7 +23,7 @@ def flips_in_words(flipped: list[FlippedImage]) -> str:
         return CHANGED_NOTHING
     if len(flipped) == MOST_PICTURES:  # the record shows no more
         return f"{MOST_PICTURES} images or more change class in some subject"
-    return f"{' and '.join(parts)} change{'s' if len(flipped) == 1 else ''} class in some subject"
+    return f"{listed(parts)} change{'s' if len(flipped) == 1 else ''} class in some subject"
 
 
 def flips_section(model: ModelAudit, said: str, identifier: str) -> Section:

@@ -6,6 +6,7 @@ from assay.bench.report.drawing.charts import SMALL_PANEL_HEIGHT_PX, Plot, Row, 
 from assay.bench.report.drawing.palette import family_of, framework_series
 from assay.bench.report.evidence import Evidence, chart_notice
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.report.page.values import tiny, whole
 from assay.bench.words.numbers import counted, pixels, scientific, significant
 from assay.records.trainings import Parity, Training
 
@@ -112,7 +113,7 @@ def _parity_table_row(index: int, record: Parity) -> tuple[Value, ...]:
     worst = record.worst_relative_difference
     return (
         Value(record.architecture),
-        Value(str(record.size), record.size, f"/parity/{index}/size"),
-        Value(str(record.steps), record.steps, f"/parity/{index}/steps"),
-        Value(scientific(worst), worst, f"/parity/{index}/worst_relative_difference"),
+        whole(record.size, f"/parity/{index}/size"),
+        whole(record.steps, f"/parity/{index}/steps"),
+        tiny(worst, f"/parity/{index}/worst_relative_difference"),
     )

@@ -12,6 +12,7 @@ from assay.bench.report.drawing.charts import Plot, Row, Scale, grouped_dots, he
 from assay.bench.report.drawing.palette import family_of, framework_series
 from assay.bench.report.evidence import Evidence, chart_notice
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.words.numbers import count, counted, interval, listed, percent, pixels, points, scaled, significant
 from assay.numerics.distributions import student_quantile
 from assay.records.base import Interval
@@ -133,7 +134,7 @@ def _means_row(key: tuple[str, int], trainings: list[Training], frameworks: list
     seeds = [str(seed) for seed in sorted({training.seed for training in these})]
     return (
         Value(key[0]),
-        Value(str(key[1]), key[1]),
+        whole(key[1]),
         *(_mean_value(by_framework[name]) for name in frameworks),
         Value(significant(gap, 2) if len(means) > 1 else "", gap if len(means) > 1 else None),
         _within(by_framework, means),
@@ -184,18 +185,17 @@ def _training_row(index: int, training: Training) -> tuple[Value, ...]:
     path = f"/trainings/{index}"
     shown = scaled(training.test.accuracy, 100)
     auc = training.test.macro_auc
-    validation = training.validation_accuracy * 100
     return (
         Value(training.architecture),
         Value(_framework(training)),
-        Value(str(training.size), training.size, f"{path}/size"),
-        Value(str(training.seed), training.seed, f"{path}/seed"),
+        whole(training.size, f"{path}/size"),
+        whole(training.seed, f"{path}/seed"),
         Value(points(training.test.accuracy), shown.value, f"{path}/test/accuracy/value", 100),
-        Value(interval(auc), auc.value, f"{path}/test/macro_auc/value"),
-        Value(significant(validation, 4), validation, f"{path}/validation_accuracy", 100),
+        estimate(auc, f"{path}/test/macro_auc"),
+        amount(training.validation_accuracy, f"{path}/validation_accuracy", factor=100, digits=4),
         Value(f"{training.best_epoch:g}", training.best_epoch, f"{path}/best_epoch"),
-        Value(count(training.parameters), training.parameters, f"{path}/parameters"),
-        Value(significant(training.seconds), training.seconds, f"{path}/seconds"),
+        whole(training.parameters, f"{path}/parameters"),
+        amount(training.seconds, f"{path}/seconds"),
     )
 
 
@@ -253,8 +253,8 @@ def _recall_row(index: int, training: Training, names: list[str]) -> tuple[Value
     return (
         Value(training.architecture),
         Value(_framework(training)),
-        Value(str(training.size), training.size),
-        Value(str(training.seed), training.seed),
+        whole(training.size),
+        whole(training.seed),
         *(_recall_value(index, training.test.recall.get(name), name) for name in names),
     )
 

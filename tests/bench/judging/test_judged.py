@@ -7,12 +7,13 @@ from pathlib import Path
 from assay.bench.choosing.choose import choose
 from assay.bench.cli.choose import render
 from assay.bench.judging.judged import failures, judged
+from assay.bench.judging.validity import reasons
 from assay.bench.report.write import write_report
 from assay.bench.words.verdict import headline, verdicts
 from assay.numerics.agreement import NOT_COMPARED
 from assay.records.audit import Audit
 from assay.records.choice import Constraints
-from assay.records.results import Cell, Results
+from assay.records.results import Cell, Results, Steadiness
 from assay.store import file_sha256
 from tests.bench.report.sample_audit import sample_audit
 from tests.bench.report.sample_results import plain, sample_results, spread
@@ -172,3 +173,17 @@ def test_what_is_wrong_stands_first_among_what_is_not_chosen() -> None:
     assert found.wrong == [f"bloodnet/28/b1/t1/{INT8}"]
     lines = render(found, everything=True).splitlines()
     assert lines[lines.index("Not chosen:") + 1].startswith(f"  WRONG bloodnet/28/b1/t1/{INT8}: ")
+
+
+def test_an_older_record_of_what_gives_the_processor_away_is_judged_for_what_it_is() -> None:
+    switched = (
+        "involuntary context switches: 326 a second and 6.6% of the processor lost, at most 100 and 5% are tolerated"
+    )
+    seen = Steadiness(involuntary_switches_per_second=326.0, drift=0.4, drift_p_value=0.001)
+    drifted = reasons(BASE.cells[0].model_copy(update={"steadiness": seen, "processor_use": 0.93}))[0]
+    old = {"steadiness": seen, "processor_use": 0.93, "invalid": [drifted, switched]}
+    cells = [cell.model_copy(update=old) if cell.host and cell.framework else cell for cell in BASE.cells]
+    found = judged(BASE.model_copy(update={"cells": cells}), None).cells
+    told = {cell.runtime: cell.invalid for cell in found if cell.host and cell.framework}
+    assert told.pop("tf.predict") == [drifted]
+    assert all(invalid == [drifted, switched] for invalid in told.values())

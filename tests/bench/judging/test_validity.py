@@ -38,6 +38,16 @@ def cell(**changes: Any) -> Cell:
     return quiet.model_copy(update=changes)
 
 
+def test_what_gives_the_processor_away_by_design_is_measured_for_what_it_is() -> None:
+    switching = Steadiness(involuntary_switches_per_second=500.0)
+    predict = cell(runtime="tf.predict", framework="tf", steadiness=switching, processor_use=0.55)
+    assert reasons(predict) == []
+    assert len(reasons(predict.model_copy(update={"runtime": "tf.function"}))) == 2
+    assert "more than the 1 threads asked for" in reasons(predict.model_copy(update={"processor_use": 1.9}))[0]
+    drifting = switching.model_copy(update={"drift": 0.4, "drift_p_value": 0.0001})
+    assert reasons(predict.model_copy(update={"steadiness": drifting}))[0].startswith("drift")
+
+
 def test_a_quiet_cell_is_valid() -> None:
     assert reasons(cell()) == []
     assert ranked(cell())

@@ -153,16 +153,26 @@ def test_dark_is_dark_in_page_and_charts_and_follows_the_system(visit: Visitor, 
     assert light["line"] != dark["line"]
 
 
-def test_paper_is_light_and_hides_nothing(visit: Visitor, report: Path) -> None:
+def test_paper_is_light_and_has_what_the_reader_opened(visit: Visitor, report: Path) -> None:
     page = visit(report / "report.html", scheme="dark", opened=False).page
     before = look(page)
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.wait_for_function("before => (" + CHART_INK + ") !== before", arg=before["ink"])
     assert sum(look(page)["paper"]) > 700
-    assert page.evaluate("[...document.querySelectorAll('details')].every(one => one.open)")
+    for seen in (".answer", "summary.lane", ".lanes details > p", "#validity h3", "#validity > .lead"):
+        assert page.locator(seen).first.is_visible(), seen
+    assert not page.locator("#table-validity").is_visible()
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert not page.evaluate("[...document.querySelectorAll('details')].some(one => one.open)")
+    page.emulate_media(media="screen")
+    assert not page.locator(".lanes details > p").first.is_visible()
+    assert not page.locator("#validity > .lead").is_visible()
+
+
+def test_a_report_prints_on_a_dozen_pages(visit: Visitor, report: Path) -> None:
+    page = visit(report / "report.html", LARGE, opened=False).page
+    printed = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) <= 12
 
 
 def test_tables_sort_by_number_with_mouse_and_keyboard(visit: Visitor, report: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from assay.bench.brought.compare import refusals
 from assay.bench.report.evidence import Evidence
-from assay.bench.report.page.blocks import Recommendation
+from assay.bench.report.page.blocks import FactList
 from assay.bench.report.sections.answer import answer
 from assay.bench.report.sections.models.agreement import agreement
 from assay.bench.report.sections.models.exports import exports
@@ -149,8 +149,8 @@ def words_of(block: Any) -> list[str]:
 
 
 def test_the_report_says_it_before_any_time() -> None:
-    (block,) = answer(Evidence(results(export("a", WRONG, reason="differs by 0.252")))).blocks
-    assert isinstance(block, Recommendation)
+    _, block = answer(Evidence(results(export("a", WRONG, reason="differs by 0.252")))).blocks
+    assert isinstance(block, FactList)
     (fact,) = [fact for fact in block.facts if fact.name == "Numbers"]
     assert fact.text == "The export by a does NOT agree with PyTorch in float64."
 

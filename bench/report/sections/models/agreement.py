@@ -10,6 +10,7 @@ from assay.bench.report.drawing.charts import Plot, Row, Scale, dots, notes
 from assay.bench.report.drawing.palette import Series, families_of, ordered, series_of
 from assay.bench.report.evidence import Evidence, chart_notice, worded, worded_columns
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.report.page.values import tiny, whole
 from assay.bench.tasks.task import Task, task_of
 from assay.bench.words.numbers import count, counted, pixels, scientific
 from assay.records.results import Agreement, Results
@@ -175,14 +176,14 @@ def _table_row(subject: AgreementRow) -> tuple[Value, ...]:
     return (
         Value(found.subject),
         Value(subject.architecture),
-        Value(str(subject.size), subject.size),
+        whole(subject.size),
         Value("" if subject.batch is None else str(subject.batch), subject.batch),
         Value("yes", tone="good") if found.passed else Value("NO", tone="bad"),
         _error(found.max_absolute, f"{path}/max_absolute"),
-        Value(scientific(found.tolerance), found.tolerance, f"{path}/tolerance"),
+        tiny(found.tolerance, f"{path}/tolerance"),
         _error(found.max_relative, f"{path}/max_relative"),
         Value("" if subject.changed is None else count(subject.changed), subject.changed, subject.path_of_changed),
-        Value(count(found.images), found.images, f"{path}/images"),
+        whole(found.images, f"{path}/images"),
         Value(found.reason),
     )
 
@@ -194,7 +195,7 @@ def _error(value: float, path: str) -> Value:
 
 def _derivations(subjects: list[AgreementRow]) -> Table:
     texts = Counter(subject.agreement.derivation for subject in subjects if subject.agreement.derivation)
-    rows = tuple((Value(text), Value(str(uses), uses)) for text, uses in texts.items())
+    rows = tuple((Value(text), whole(uses)) for text, uses in texts.items())
     columns = (Column("Derivation"), Column("Comparisons", numeric=True))
     caption = "Where the tolerances come from"
     return Table("derivations", caption, columns, rows, summary="How the tolerances were derived")

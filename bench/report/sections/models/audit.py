@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence, worded
-from assay.bench.report.page.audit_sections import headline, models_table, outcome_items
+from assay.bench.report.page.audit_sections import headline, outcome_items
+from assay.bench.report.page.audit_tables import models_table
 from assay.bench.report.page.blocks import Block, Code, Item, Listing, Paragraphs, Section
 from assay.bench.words.numbers import moment
 from assay.records.stale import AGAIN, current_part, in_words, stale_parts

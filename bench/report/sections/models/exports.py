@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence, worded_columns
 from assay.bench.report.page.blocks import Column, Item, Listing, Section, Table, Value
-from assay.bench.words.numbers import MEBIBYTE, count, listed, pixels, significant
+from assay.bench.report.page.values import amount, whole
+from assay.bench.words.numbers import MEBIBYTE, count, listed, pixels
 from assay.records.results import Export
 
 COLUMNS = (
@@ -30,7 +31,8 @@ def exports(evidence: Evidence) -> Section | None:
     found = evidence.results.exports
     if not found:
         return None
-    rows = tuple(_row(index, export) for index, export in enumerate(found))
+    failed_first = sorted(enumerate(found), key=lambda pair: pair[1].status != "failed")
+    rows = tuple(_row(index, export) for index, export in failed_first)
     table = Table("exports", "One ONNX file a line", worded_columns(COLUMNS, evidence.results), rows)
     working = sum(export.status == "ok" for export in found)
     lead = f"{working} of {len(found)} exports passed their checks. One that fails is kept, and never timed."
@@ -52,24 +54,23 @@ def _failures(found: list[Export]) -> tuple[Listing, ...]:
 
 def _row(index: int, export: Export) -> tuple[Value, ...]:
     path = f"/exports/{index}"
-    names = (Value(export.exporter), Value(export.architecture), Value(str(export.size), export.size, f"{path}/size"))
+    names = (Value(export.exporter), Value(export.architecture), whole(export.size, f"{path}/size"))
     made_by = Value(", ".join(f"{name} {version}" for name, version in export.made_by.items()))
-    time = Value(significant(export.seconds), export.seconds, f"{path}/seconds")
-    asked = Value(str(export.opset_asked), export.opset_asked, f"{path}/opset_asked")
+    time = amount(export.seconds, f"{path}/seconds")
+    asked = whole(export.opset_asked, f"{path}/opset_asked")
     if export.status == "failed":
         empty = (Value("", None),) * 5
         return (*names, Value("failed", tone="bad"), Value(""), asked, *empty, time, made_by, Value(""))
-    mebibytes = export.file_bytes / MEBIBYTE
     operators = sorted(export.operators.items(), key=lambda pair: (-pair[1], pair[0]))
     return (
         *names,
         Value("ok", tone="good"),
-        Value(str(export.opset), export.opset, f"{path}/opset", tone="" if _opset_as_asked(export) else "notice"),
+        whole(export.opset, f"{path}/opset", tone="" if _opset_as_asked(export) else "notice"),
         asked,
-        Value(significant(mebibytes), mebibytes, f"{path}/file_bytes", 1 / MEBIBYTE),
-        Value(count(export.parameters), export.parameters, f"{path}/parameters"),
-        Value(count(export.nodes), export.nodes, f"{path}/nodes"),
-        Value(count(export.transposes), export.transposes, f"{path}/transposes"),
+        amount(export.file_bytes, f"{path}/file_bytes", factor=1 / MEBIBYTE),
+        whole(export.parameters, f"{path}/parameters"),
+        whole(export.nodes, f"{path}/nodes"),
+        whole(export.transposes, f"{path}/transposes"),
         Value(
             count(export.transposes_after_optimisation),
             export.transposes_after_optimisation,

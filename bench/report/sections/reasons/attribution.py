@@ -8,11 +8,19 @@ from collections.abc import Sequence
 from assay.bench.report.contenders import called, firsts_of
 from assay.bench.report.drawing.charts import Plot, Row, Scale, bars, notes
 from assay.bench.report.drawing.palette import Series
-from assay.bench.report.evidence import Evidence, chart_notice, conditions, fastest_files, median_of, split_by
+from assay.bench.report.evidence import (
+    Evidence,
+    chart_notice,
+    conditions,
+    fastest_files,
+    median_of,
+    split_by,
+    worded_columns,
+)
 from assay.bench.report.page.blocks import Column, Figure, Item, Listing, Panel, Section, Table, Value
-from assay.bench.words.numbers import DASH, counted, interval, pixels, ratio, significant
+from assay.bench.report.page.values import amount, estimate, whole
+from assay.bench.words.numbers import DASH, TIMES, counted, pixels, significant
 from assay.records.attribution import AffineFit, Attribution, Crossover, OperatorTime
-from assay.records.base import Interval
 from assay.records.results import Cell
 
 PARTS = (
@@ -45,7 +53,7 @@ def attribution(evidence: Evidence) -> Section | None:
     )
     lead = (
         "Two estimators that share nothing. The framework's own profiler gives the union of the operators' intervals, "
-        "corrected for what recording them costs. A skeleton, the same operators with every width and the image at "
+        "corrected for what recording them costs. A skeleton, the same operators with every width and the input at "
         "their least, takes what the framework takes. What a dispatcher does inside an operator is kernel time to the "
         "profile and framework time to the skeleton."
     )
@@ -160,8 +168,8 @@ def _crossover_table(evidence: Evidence) -> Table | None:
         (
             Value(label),
             Value(architecture),
-            Value(str(batch), batch),
-            Value(str(threads), threads),
+            whole(batch),
+            whole(threads),
             _crossing(by_estimator.get("profiled")),
             _crossing(by_estimator.get("skeleton")),
         )
@@ -175,7 +183,7 @@ def _crossing(one: Crossover | None) -> Value:
     if one is None:
         return Value(DASH)
     if one.pixels is not None:
-        return Value(significant(one.pixels, 2), one.pixels)
+        return amount(one.pixels, digits=2)
     edge = one.sizes[0] if one.place == "below" else one.sizes[-1]
     return Value(f"{one.place} {edge}", float(edge) + (0.5 if one.place == "above" else -0.5))
 
@@ -187,7 +195,7 @@ def _fits_table(evidence: Evidence) -> Table | None:
     columns = (
         Column("runtime"),
         Column("model"),
-        Column("image size, px", numeric=True),
+        Column("Image size, px", numeric=True),
         Column("threads", numeric=True),
         Column("fixed, ms", numeric=True),
         Column("per image, ms", numeric=True),
@@ -196,24 +204,25 @@ def _fits_table(evidence: Evidence) -> Table | None:
     )
     rows = tuple(_fit_row(one, f"/fits/{place}") for place, one in enumerate(evidence.results.fits))
     caption = (
-        "Wall time at the device boundary as fixed + per image x batch, by least squares of the relative error. Two "
-        "batch sizes are met exactly; only three or more could contradict it."
+        "Wall time at the device boundary as fixed + a share for each of the batch, by least squares of the relative "
+        "error. Two batch sizes are met exactly; only three or more could contradict it."
     )
-    return Table("fits", caption, columns, rows, summary="Cost of a call and cost of an image", filterable=True)
+    headings = worded_columns(columns, evidence.results)
+    return Table("fits", caption, headings, rows, summary="Cost of a call and cost of an image", filterable=True)
 
 
 def _fit_row(one: AffineFit, path: str) -> TableRow:
-    exact = len(one.batches) < 3
-    worst = 100 * one.worst_relative_error
     return (
         Value(one.label),
         Value(one.architecture),
-        Value(str(one.size), one.size, f"{path}/size"),
-        Value(str(one.threads), one.threads, f"{path}/threads"),
-        Value(significant(one.fixed_ms), one.fixed_ms, f"{path}/fixed_ms"),
-        Value(significant(one.per_image_ms), one.per_image_ms, f"{path}/per_image_ms"),
+        whole(one.size, f"{path}/size"),
+        whole(one.threads, f"{path}/threads"),
+        amount(one.fixed_ms, f"{path}/fixed_ms"),
+        amount(one.per_image_ms, f"{path}/per_image_ms"),
         Value(", ".join(map(str, one.batches))),
-        Value(DASH) if exact else Value(significant(worst, 2), worst, f"{path}/worst_relative_error", 100),
+        Value(DASH)
+        if len(one.batches) < 3
+        else amount(one.worst_relative_error, f"{path}/worst_relative_error", factor=100, digits=2),
     )
 
 
@@ -250,18 +259,14 @@ def _cell_row(cell: Cell, one: Attribution) -> TableRow:
     reasons = [reason for reason in (profiled.reason, skeleton.reason) if reason]
     return (
         Value(cell.name),
-        _estimate(one.wall_ms),
-        _estimate(profiled.kernel_ms),
-        _estimate(profiled.overhead_ms),
-        _estimate(skeleton.overhead_ms),
-        Value(significant(one.transfer_ms, 2), one.transfer_ms),
-        Value(ratio(profiled.inflation), profiled.inflation.value) if profiled.inflation else Value(DASH),
+        estimate(one.wall_ms, none=DASH),
+        estimate(profiled.kernel_ms, none=DASH),
+        estimate(profiled.overhead_ms, none=DASH),
+        estimate(skeleton.overhead_ms, none=DASH),
+        amount(one.transfer_ms, digits=2),
+        estimate(profiled.inflation, unit=TIMES, none=DASH),
         Value("; ".join(reasons), tone="notice" if reasons else ""),
     )
-
-
-def _estimate(found: Interval | None) -> Value:
-    return Value(interval(found), found.value) if found else Value(DASH)
 
 
 def _extremes(cells: list[Cell]) -> list[list[Cell]]:
@@ -287,12 +292,15 @@ def _operator_table(pairs: list[Pair], identifier: str) -> Table:
     times = [_by_layer(one) for _, one in some]
     layers = {layer for known in times for layer in known if layer != OTHER}
     longest = sorted(layers, key=lambda layer: -max(known.get(layer, 0.0) for known in times))
-    rows = [(Value(layer), *(_milliseconds(known.get(layer)) for known in times)) for layer in longest[:MOST_LAYERS]]
+    rows = [
+        (Value(layer), *(amount(known.get(layer), digits=2, none=DASH) for known in times))
+        for layer in longest[:MOST_LAYERS]
+    ]
     if rest := longest[MOST_LAYERS:]:
         sums = [sum(known.get(layer, 0.0) for layer in rest) or None for known in times]
-        rows.append((Value(f"{counted(len(rest), 'other layer')}"), *(_milliseconds(ms) for ms in sums)))
+        rows.append((Value(f"{counted(len(rest), 'other layer')}"), *(amount(ms, digits=2, none=DASH) for ms in sums)))
     if any(OTHER in known for known in times):
-        rows.append((Value(OTHER), *(_milliseconds(known.get(OTHER)) for known in times)))
+        rows.append((Value(OTHER), *(amount(known.get(OTHER), digits=2, none=DASH) for known in times)))
     title = conditions(pairs[0][0], size=True, batch=True, threads=True)
     operators = (Value("longest operator"), *(_named(one.operators[0]) for _, one in some))
     return Table(identifier, f"{title}, ms in each layer", columns, (*rows, operators))
@@ -309,7 +317,3 @@ def _by_layer(one: Attribution) -> dict[str, float]:
     for operator in one.operators:
         found[operator.layer or OTHER] += operator.ms
     return found
-
-
-def _milliseconds(ms: float | None) -> Value:
-    return Value(DASH) if ms is None else Value(significant(ms, 2), ms)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from assay.bench.report.evidence import Evidence, worded_columns
 from assay.bench.report.page.blocks import Column, Item, Listing, Section, Table, Value
+from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.report.sections.reasons.precisions import PRECISIONS_LEAD, precisions_table
 from assay.bench.words.numbers import TIMES, pixels, ratio, significant
 from assay.records.attribution import Factors
@@ -61,13 +62,11 @@ def _share_row(place: int, one: Factors) -> tuple[Value, ...]:
     return (
         Value(one.question),
         Value(one.architecture),
-        Value(str(one.size), one.size, f"/factors/{place}/size"),
-        Value(str(one.batch), one.batch, f"/factors/{place}/batch"),
-        Value(str(one.threads), one.threads, f"/factors/{place}/threads"),
+        whole(one.size, f"/factors/{place}/size"),
+        whole(one.batch, f"/factors/{place}/batch"),
+        whole(one.threads, f"/factors/{place}/threads"),
         *(
-            Value(
-                significant(100 * one.shares[name], 2), 100 * one.shares[name], f"/factors/{place}/shares/{name}", 100
-            )
+            amount(one.shares[name], f"/factors/{place}/shares/{name}", factor=100, digits=2)
             for name in ("exporter", "runtime", "interaction")
         ),
         Value(f"{significant(graphs)}{TIMES}", graphs),
@@ -87,7 +86,7 @@ def _effect_rows(place: int, one: Factors) -> list[tuple[Value, ...]]:
             Value(f"{kind} {name}"),
             Value(at),
             Value(one.question),
-            Value(ratio(effect), effect.value, f"/factors/{place}/{field}/{name}/value"),
+            estimate(effect, f"/factors/{place}/{field}/{name}", unit=TIMES),
         )
         for kind, field, effects in (("exporter", "exporters", one.exporters), ("runtime", "runtimes", one.runtimes))
         for name, effect in effects.items()

@@ -9,6 +9,7 @@ from assay.bench.report.drawing.charts import Plot, Row, Scale, lines, notes
 from assay.bench.report.drawing.palette import Series
 from assay.bench.report.evidence import Evidence, chart_notice, worded_columns
 from assay.bench.report.page.blocks import Column, Figure, Panel, Paragraphs, Section, Table, Value
+from assay.bench.report.page.values import amount
 from assay.bench.words.numbers import counted, duration, listed, pixels, significant
 from assay.records.localisation import LayerSearch, Tried
 from assay.records.results import Export
@@ -165,17 +166,13 @@ def _step_rows(one: _Found) -> Iterator[tuple[Value, ...]]:
             Value(f"{one.file}: {'fp32' if full else 'int8' if not step.left else 'mixed'}"),
             Value("all" if full else str(len(step.left)), one.search.layers if full else len(step.left)),
             Value(", ".join([*added[:MOST_NAMED], *more])),
-            Value(significant(100 * step.error), 100 * step.error, f"{path}/error", 100),
-            _number(step.quality, f"{path}/quality", 100),
-            _number(step.milliseconds, f"{path}/milliseconds"),
+            amount(step.error, f"{path}/error", factor=100),
+            amount(step.quality, f"{path}/quality", factor=100),
+            amount(step.milliseconds, f"{path}/milliseconds"),
             Value("passes", tone="good") if step.passed else Value(step.reason, tone="bad"),
         )
 
 
 def _layer_rows(one: _Found) -> Iterator[tuple[Value, ...]]:
     for name, error in list(one.search.sensitivities.items())[:MOST_SENSITIVE]:
-        yield (Value(name), Value(one.file), Value(significant(100 * error), 100 * error))
-
-
-def _number(value: float | None, path: str, factor: float = 1) -> Value:
-    return Value("") if value is None else Value(significant(factor * value), factor * value, path, factor)
+        yield (Value(name), Value(one.file), amount(100 * error))

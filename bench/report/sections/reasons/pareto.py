@@ -19,6 +19,7 @@ from assay.bench.report.evidence import (
     split_by,
 )
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.report.page.values import estimate, whole
 from assay.bench.report.quality import qualities
 from assay.bench.tasks.task import task_of
 from assay.bench.words.numbers import counted, interval, percent, pixels, points
@@ -146,13 +147,13 @@ def _row(cell: Cell, accuracy: Interval, words: _Words, on_front: bool) -> Row:
 
 def _table_row(evidence: Evidence, cell: Cell, accuracy: Interval) -> tuple[Value, ...]:
     index = evidence.place_of(cell)
-    of_model = (Value(cell.architecture), Value(str(cell.size), cell.size, f"/cells/{index}/size"))
+    of_model = (Value(cell.architecture), whole(cell.size, f"/cells/{index}/size"))
     return (
         Value(cell.label),
         *(of_model if evidence.results.kind == "study" else ()),
-        Value(str(cell.batch), cell.batch, f"/cells/{index}/batch"),
-        Value(str(cell.threads), cell.threads, f"/cells/{index}/threads"),
-        Value(interval(median_of(cell)), median_of(cell).value, f"/cells/{index}/host/median_ms/value"),
+        whole(cell.batch, f"/cells/{index}/batch"),
+        whole(cell.threads, f"/cells/{index}/threads"),
+        estimate(median_of(cell), f"/cells/{index}/host/median_ms"),
         Value(points(accuracy), accuracy.value * 100),
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence, worded_columns
 from assay.bench.report.page.blocks import Column, Table, Value
-from assay.bench.words.numbers import ratio, significant
+from assay.bench.report.page.values import amount, estimate, whole
+from assay.bench.words.numbers import TIMES
 from assay.records.attribution import PrecisionFactors
 
 COLUMNS = (
@@ -44,16 +45,13 @@ def _row(place: int, one: PrecisionFactors) -> tuple[Value, ...]:
     return (
         Value(one.architecture),
         *(
-            Value(str(number), number, f"{at}/{name}")
+            whole(number, f"{at}/{name}")
             for name, number in (("size", one.size), ("batch", one.batch), ("threads", one.threads))
         ),
         Value(one.precision),
         Value(", ".join(one.runtimes)),
         Value(", ".join(one.graphs) or "each runtime's fastest"),
-        Value(ratio(one.gain), one.gain.value, f"{at}/gain/value"),
-        Value(ratio(one.between), one.between.value, f"{at}/between/value"),
-        *(
-            Value(significant(100 * one.shares[name], 2), 100 * one.shares[name], f"{at}/shares/{name}", 100)
-            for name in SHARES
-        ),
+        estimate(one.gain, f"{at}/gain", unit=TIMES),
+        estimate(one.between, f"{at}/between", unit=TIMES),
+        *(amount(one.shares[name], f"{at}/shares/{name}", factor=100, digits=2) for name in SHARES),
     )

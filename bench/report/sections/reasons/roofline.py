@@ -8,6 +8,7 @@ from assay.bench.report.drawing.charts import Plot, Row, Scale, bars, notes
 from assay.bench.report.drawing.palette import Series
 from assay.bench.report.evidence import Evidence, chart_notice, conditions, fastest_files, median_of, split_by
 from assay.bench.report.page.blocks import Block, Column, Figure, Item, Listing, Panel, Section, Table, Value
+from assay.bench.report.page.values import amount, whole
 from assay.bench.report.sections.reasons.attribution import parts_of
 from assay.bench.words.numbers import counted, pixels, significant
 from assay.records.results import Cell
@@ -187,9 +188,9 @@ def _ceilings_table(ceilings: Sequence[Ceilings]) -> Table:
 def _ceiling_row(name: str, threads: int, rate: Rate, path: str, unit: str) -> tuple[Value, ...]:
     return (
         Value(name),
-        Value(str(threads), threads),
-        Value(significant(rate.best), rate.best, f"{path}/best"),
-        Value(significant(rate.median), rate.median, f"{path}/median"),
+        whole(threads),
+        amount(rate.best, f"{path}/best"),
+        amount(rate.median, f"{path}/median"),
         Value(unit),
         Value(rate.by),
     )
@@ -207,11 +208,11 @@ def _bound_row(cell: Cell, bound: Bound, path: str) -> tuple[Value, ...]:
     measured = cell.device.median_ms.value
     return (
         Value(cell.name),
-        Value(significant(bound.flops / 1e6), bound.flops / 1e6, f"{path}/flops", 1e-6),
-        Value(significant(bound.bytes / 1e6), bound.bytes / 1e6, f"{path}/bytes", 1e-6),
-        Value(significant(bound.bound_ms), bound.bound_ms, f"{path}/bound_ms"),
-        Value(significant(measured), measured),
+        amount(bound.flops, f"{path}/flops", factor=1e-6),
+        amount(bound.bytes, f"{path}/bytes", factor=1e-6),
+        amount(bound.bound_ms, f"{path}/bound_ms"),
+        amount(measured),
         Value(_percent(bound.fraction), 100 * bound.fraction, f"{path}/fraction", 100),
-        Value(significant(bound.gflop_s), bound.gflop_s, f"{path}/gflop_s"),
+        amount(bound.gflop_s, f"{path}/gflop_s"),
         Value(_limit(bound)),
     )

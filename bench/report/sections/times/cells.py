@@ -5,19 +5,22 @@ from __future__ import annotations
 from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.report.evidence import CellGroup, Evidence, agreement_fails, group_of, is_timed, worded_columns
 from assay.bench.report.page.blocks import Column, Section, Table, Tone, Value
-from assay.bench.words.numbers import TIMES, counted, interval, significant
+from assay.bench.report.page.values import amount, estimate, whole
+from assay.bench.words.numbers import TIMES, counted, significant
 from assay.records.base import Interval, Tail
 from assay.records.races import SpeedComparison
 from assay.records.results import Cell, ColdStart, Timing
 
 STATUS_TONES: dict[str, Tone] = {
-    "ok": "good",
-    "invalid": "bad",
     "wrong": "bad",
     "failed": "bad",
+    "invalid": "bad",
     "too few": "notice",
     "skipped": "notice",
+    "ok": "good",
 }
+ORDER = list(STATUS_TONES)
+"""The order of rows, wrong cells first."""
 PLACE_COLUMNS = (
     Column("Runtime"),
     Column("Architecture"),
@@ -51,8 +54,8 @@ NOT_RUN_COLUMNS = (*PLACE_COLUMNS, Column("Reason"))
 def not_run(evidence: Evidence) -> Section | None:
     """Show the cells without a time, each with its reason."""
     rows = tuple(
-        (*_place(index, cell), Value(cell.reason or "no reason was recorded"))
-        for index, cell in enumerate(evidence.results.cells)
+        (*_place(index, cell, cell.status), Value(cell.reason or "no reason was recorded"))
+        for index, cell in sorted(enumerate(evidence.results.cells), key=lambda pair: pair[1].status != "failed")
         if cell.status != "ok"
     )
     if not rows:
@@ -73,32 +76,32 @@ def all_cells(evidence: Evidence) -> Section | None:
         CellGroup(c.architecture, c.size, c.batch, c.threads): (index, c)
         for index, c in enumerate(evidence.results.comparisons)
     }
+    stands = {cell.name: "wrong" if cell.name in wrong else _status(cell) for cell in cells}
     rows = tuple(
         (
-            *_place(index, cell, wrong=cell.name in wrong),
+            *_place(index, cell, stands[cell.name]),
             *_numbers(index, cell, comparisons.get(group_of(cell))),
             Value(cell.precision),
         )
-        for index, cell in sorted(enumerate(cells), key=lambda pair: pair[1].name not in wrong)
+        for index, cell in sorted(enumerate(cells), key=lambda pair: ORDER.index(stands[pair[1].name]))
     )
     columns = worded_columns((*PLACE_COLUMNS, *NUMBER_COLUMNS, Column("Precision")), evidence.results)
     caption = "All cells; times at the host boundary unless said otherwise, with 95 % intervals"
     lead = (
-        "Select a heading to sort; cells whose outputs are wrong stand first and have no rank. "
+        "Select a heading to sort; cells that are wrong, failed or INVALID stand first and have no rank. "
         "The same table is in cells.csv and cells.parquet, with full precision."
     )
     return Section("cells", "All cells", lead, (Table("all-cells", caption, columns, rows, filterable=True),))
 
 
-def _place(index: int, cell: Cell, *, wrong: bool = False) -> tuple[Value, ...]:
+def _place(index: int, cell: Cell, status: str) -> tuple[Value, ...]:
     path = f"/cells/{index}"
-    status = "wrong" if wrong else _status(cell)
     return (
         Value(cell.label),
         Value(cell.architecture),
-        Value(str(cell.size), cell.size, f"{path}/size"),
-        Value(str(cell.batch), cell.batch, f"{path}/batch"),
-        Value(str(cell.threads), cell.threads, f"{path}/threads"),
+        whole(cell.size, f"{path}/size"),
+        whole(cell.batch, f"{path}/batch"),
+        whole(cell.threads, f"{path}/threads"),
         Value(status, tone=STATUS_TONES[status]),
     )
 
@@ -119,9 +122,9 @@ def _numbers(index: int, cell: Cell, compared: tuple[int, SpeedComparison] | Non
         p90,
         p99,
         device_median,
-        _estimate(cell.throughput, f"{path}/throughput"),
-        _number(cell.processor_use, f"{path}/processor_use"),
-        _number(cell.peak_memory_mib, f"{path}/peak_memory_mib"),
+        estimate(cell.throughput, f"{path}/throughput"),
+        amount(cell.processor_use, f"{path}/processor_use"),
+        amount(cell.peak_memory_mib, f"{path}/peak_memory_mib"),
         *_cold(cell.cold, f"{path}/cold"),
         calls,
         processes,
@@ -133,11 +136,11 @@ def _timing(timing: Timing | None, path: str) -> tuple[Value, Value, Value, Valu
     if timing is None:
         return (Value(""), Value(""), Value(""), Value(""), Value(""))
     return (
-        _estimate(timing.median_ms, f"{path}/median_ms"),
-        _estimate(timing.p90_ms, f"{path}/p90_ms"),
+        estimate(timing.median_ms, f"{path}/median_ms"),
+        estimate(timing.p90_ms, f"{path}/p90_ms"),
         _tail(timing.p99_ms, f"{path}/p99_ms"),
-        _number(timing.samples, f"{path}/samples"),
-        _number(timing.processes, f"{path}/processes"),
+        whole(timing.samples, f"{path}/samples"),
+        whole(timing.processes, f"{path}/processes"),
     )
 
 
@@ -145,10 +148,10 @@ def _cold(cold: ColdStart | None, path: str) -> tuple[Value, ...]:
     if cold is None:
         return (Value(""),) * 4
     return (
-        _number(cold.import_seconds, f"{path}/import_seconds"),
-        _number(cold.load_seconds, f"{path}/load_seconds"),
-        _number(cold.first_call_seconds, f"{path}/first_call_seconds"),
-        _number(cold.made_seconds, f"{path}/made_seconds"),
+        amount(cold.import_seconds, f"{path}/import_seconds"),
+        amount(cold.load_seconds, f"{path}/load_seconds"),
+        amount(cold.first_call_seconds, f"{path}/first_call_seconds"),
+        amount(cold.made_seconds, f"{path}/made_seconds"),
     )
 
 
@@ -156,22 +159,11 @@ def _ratio(cell: Cell, compared: tuple[int, SpeedComparison] | None) -> Value:
     if compared is None or cell.label not in compared[1].ratios:
         return Value("")
     pointer = cell.label.replace("~", "~0").replace("/", "~1")
-    return _estimate(compared[1].ratios[cell.label], f"/comparisons/{compared[0]}/ratios/{pointer}")
-
-
-def _estimate(estimate: Interval | None, path: str) -> Value:
-    return Value("") if estimate is None else Value(interval(estimate), estimate.value, f"{path}/value")
+    return estimate(compared[1].ratios[cell.label], f"/comparisons/{compared[0]}/ratios/{pointer}")
 
 
 def _tail(found: Tail, path: str) -> Value:
     """Return the quantile with its bounds, or with "or more" where nothing bounds it from above."""
     if found.high is not None:
-        return _estimate(Interval(value=found.value, low=found.low, high=found.high), path)
+        return estimate(Interval(value=found.value, low=found.low, high=found.high), path)
     return Value(f"{significant(found.value)} or more", found.value, f"{path}/value")
-
-
-def _number(number: float | None, path: str) -> Value:
-    if number is None:
-        return Value("")
-    text = f"{number:,}" if isinstance(number, int) else significant(number)
-    return Value(text, number, path)

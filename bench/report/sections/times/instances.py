@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence, worded_columns
 from assay.bench.report.page.blocks import Column, Section, Table, Value
-from assay.bench.words.numbers import TIMES, significant
-from assay.records.base import Interval
+from assay.bench.report.page.values import amount, estimate, whole
+from assay.bench.words.numbers import TIMES
 from assay.records.instances import Instances
 
 COLUMNS = (
@@ -42,25 +42,12 @@ def _row(place: int, one: Instances) -> tuple[Value, ...]:
     path = f"/instances/{place}"
     return (
         Value(one.cell),
-        Value(str(one.instances), one.instances, f"{path}/instances"),
-        Value(str(one.cores), one.cores, f"{path}/cores"),
-        _estimate(one.throughput, f"{path}/throughput"),
-        _estimate(one.median_ms, f"{path}/median_ms"),
-        _number(one.p99_ms, f"{path}/p99_ms"),
-        _estimate(one.slowed, f"{path}/slowed", TIMES),
-        Value("")
-        if one.memory_mib is None
-        else Value(significant(one.memory_mib), one.memory_mib, f"{path}/memory_mib"),
+        whole(one.instances, f"{path}/instances"),
+        whole(one.cores, f"{path}/cores"),
+        estimate(one.throughput, f"{path}/throughput"),
+        estimate(one.median_ms, f"{path}/median_ms"),
+        amount(one.p99_ms, f"{path}/p99_ms"),
+        estimate(one.slowed, f"{path}/slowed", unit=TIMES),
+        amount(one.memory_mib, f"{path}/memory_mib"),
         Value(one.reason or "; ".join(one.invalid) or "yes"),
     )
-
-
-def _estimate(found: Interval | None, path: str, unit: str = "") -> Value:
-    if found is None:
-        return Value("")
-    around = f" ({significant(found.low)} to {significant(found.high)})"
-    return Value(f"{significant(found.value)}{unit}{around}", found.value, f"{path}/value")
-
-
-def _number(found: float | None, path: str) -> Value:
-    return Value("") if found is None else Value(significant(found), found, path)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Block, Column, Item, Listing, Paragraphs, Section, Table, Value
+from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.words.numbers import duration, interval, moment, significant
 from assay.bench.words.serving import NOT_COMPLIANT, PARTS, cores_sentence, invalid_of, said_by_loadgen, validity
-from assay.records.base import Interval
 from assay.records.load import ClosedLoop, HighestRate, Load, Overhead, Scenario
 
 LOOP = (
@@ -72,11 +72,11 @@ def _closed_loop(found: Load) -> Table:
 def _loop(one: ClosedLoop) -> tuple[Value, ...]:
     parts = [None if one.split is None else float(getattr(one.split, part)) for part in PARTS]
     return (
-        Value(str(one.clients), one.clients),
+        whole(one.clients),
         Value(f"{one.requests:,}", one.requests),
-        _estimate(one.images_per_second),
-        *(_estimate(value) for value in (one.median_ms, one.p90_ms, one.p99_ms)),
-        *(Value("not told") if part is None else Value(significant(part), part) for part in parts),
+        estimate(one.images_per_second),
+        *(estimate(value) for value in (one.median_ms, one.p90_ms, one.p99_ms)),
+        *(amount(part, none="not told") for part in parts),
         _valid(one),
     )
 
@@ -85,9 +85,9 @@ def _costs(found: Load) -> Table:
     rows = tuple(
         (
             Value(one.way),
-            _estimate(one.served_ms),
-            _estimate(one.in_process_ms),
-            _estimate(one.overhead_ms),
+            estimate(one.served_ms),
+            estimate(one.in_process_ms),
+            estimate(one.overhead_ms),
             _valid(one),
         )
         for one in found.overheads
@@ -103,8 +103,8 @@ def _scenarios(found: Load) -> Table:
         (
             Value(one.name),
             Value(f"{one.queries:,}", one.queries),
-            _estimate(one.samples_per_second),
-            *(_estimate(value) for value in (one.p50_ms, one.p90_ms, one.p99_ms)),
+            estimate(one.samples_per_second),
+            *(estimate(value) for value in (one.p50_ms, one.p90_ms, one.p99_ms)),
             Value(said_by_loadgen(one)),
             _valid(one),
         )
@@ -122,10 +122,6 @@ def _rate(found: HighestRate) -> str:
     end = f", and no longer at {significant(found.fails_at)}" if found.fails_at else "; no higher one was tried"
     over = f" Over {found.searches} searches it is {interval(found.interval)}." if found.interval else ""
     return f"Up to {significant(found.rate)} requests a second, arriving at random, have {bound}{end}.{over}"
-
-
-def _estimate(value: Interval) -> Value:
-    return Value(interval(value), value.value)
 
 
 def _valid(one: ClosedLoop | Overhead | Scenario) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Block, Column, Item, Listing, Paragraphs, Section, Table, Value
+from assay.bench.report.page.values import whole
 from assay.bench.words.numbers import counted, duration, in_processes, moment, percent, scaled, significant
 from assay.bench.words.selfcheck import VERDICTS, measured, required
 from assay.records.selfcheck import Check, PlantedComparisons, SelfCheck
@@ -51,7 +52,8 @@ def _design(evidence: Evidence) -> str:
 
 
 def _checks(found: SelfCheck) -> Table:
-    rows = tuple(_check(check, f"/selfcheck/checks/{place}/found") for place, check in enumerate(found.checks))
+    failed_first = sorted(enumerate(found.checks), key=lambda pair: pair[1].passed)
+    rows = tuple(_check(check, f"/selfcheck/checks/{place}/found") for place, check in failed_first)
     return Table("selfcheck-checks", "What was measured and what is required", CHECKS, rows, sortable=False)
 
 
@@ -96,7 +98,7 @@ def _planted(planted: PlantedComparisons, path: str) -> list[tuple[Value, ...]]:
                 Value(str(place + 1), place + 1),
                 Value(percent(excess), scaled(excess, 100).value),
                 Value(verdict),
-                Value(str(processes), processes, f"{path}/processes/{place}"),
+                whole(processes, f"{path}/processes/{place}"),
             )
         )
     return rows

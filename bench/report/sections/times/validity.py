@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from assay.bench.judging.summary import is_short_of_samples
+from assay.bench.report.contenders import runtime_name
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Column, Paragraphs, Section, Table, Value
+from assay.bench.report.page.values import amount, whole
 from assay.bench.words.numbers import counted, significant
 from assay.records.results import Cell, Steadiness
 
@@ -42,7 +44,7 @@ def validity(evidence: Evidence) -> Section | None:
     rows = tuple(_row(cell, evidence.place_of(cell)) for cell in ordered)
     caption = "What happened while each cell was timed; empty where the system does not show it"
     table = Table("validity", caption, COLUMNS, rows, summary="Every cell", filterable=True)
-    untold = _not_testable(judged)
+    untold = (*_given_away(judged), *_not_testable(judged))
     return Section("validity", "Validity", lead, (Paragraphs(untold), table) if untold else (table,))
 
 
@@ -55,13 +57,13 @@ def _row(cell: Cell, place: int) -> tuple[Value, ...]:
         Value(cell.name),
         _verdict(cell),
         _drift(seen, path),
-        _number(seen.autocorrelation, f"{path}/steadiness/autocorrelation"),
-        _number(seen.involuntary_switches_per_second, f"{path}/steadiness/involuntary_switches_per_second"),
-        _number(seen.stolen_share, f"{path}/steadiness/stolen_share", 100),
-        _number(seen.throttle_events, f"{path}/steadiness/throttle_events"),
-        _number(seen.floor_share, f"{path}/steadiness/floor_share", 100),
-        _number(cell.processor_use, f"{path}/processor_use"),
-        Value("") if share is None else Value(significant(share), share),
+        amount(seen.autocorrelation, f"{path}/steadiness/autocorrelation", digits=2),
+        amount(seen.involuntary_switches_per_second, f"{path}/steadiness/involuntary_switches_per_second", digits=2),
+        amount(seen.stolen_share, f"{path}/steadiness/stolen_share", factor=100, digits=2),
+        whole(seen.throttle_events, f"{path}/steadiness/throttle_events"),
+        amount(seen.floor_share, f"{path}/steadiness/floor_share", factor=100, digits=2),
+        amount(cell.processor_use, f"{path}/processor_use", digits=2),
+        amount(share),
         Value(seen.kinds),
         Value("; ".join(cell.invalid)),
     )
@@ -76,7 +78,26 @@ def _verdict(cell: Cell) -> Value:
 def _drift(seen: Steadiness, path: str) -> Value:
     if any(rule.startswith("drift") for rule in seen.not_testable):
         return Value("not testable")
-    return _number(seen.drift, f"{path}/steadiness/drift", 100)
+    return amount(seen.drift, f"{path}/steadiness/drift", factor=100, digits=2)
+
+
+def _given_away(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """What gives the processor away by design, said once: its times are what a call takes, whatever it waits for."""
+    known = {runtime_name(cell): cell for cell in cells if cell.waits}
+    return tuple(
+        f"{name} {cell.waits}. That is its own design and part of every call, and is not held against it: it is timed "
+        f"for what a call takes, and uses {_use([one for one in cells if one.runtime == cell.runtime])}."
+        for name, cell in known.items()
+    )
+
+
+def _use(cells: Sequence[Cell]) -> str:
+    """How much of the processor these used: "0.55 to 0.95 of a core"."""
+    used = sorted(cell.processor_use / cell.threads for cell in cells if cell.processor_use is not None)
+    if not used:
+        return "no more than its cores"
+    least, most = (significant(one, 2) for one in (used[0], used[-1]))
+    return f"{least if least == most else f'{least} to {most}'} of each core that it has"
 
 
 def _not_testable(cells: Sequence[Cell]) -> tuple[str, ...]:
@@ -85,9 +106,3 @@ def _not_testable(cells: Sequence[Cell]) -> tuple[str, ...]:
     return tuple(
         f"Not testable in {counted(number, 'cell')} of {len(cells)}: {rule}." for rule, number in Counter(told).items()
     )
-
-
-def _number(number: float | None, path: str, factor: float = 1) -> Value:
-    if number is None:
-        return Value("")
-    return Value(significant(number * factor, 2) if number else "0", number * factor, path, factor)

@@ -12,6 +12,17 @@ DRIFT = "drift: 9 blocks in 3 process(es) cannot show one beyond doubt"
 KINDS = "2 of 10 processes are 8.0% slower than the rest"
 
 
+def test_what_gives_the_processor_away_by_design_is_said_once() -> None:
+    results = sample_results((28, 64), (1,), ("bloodnet",))
+    seen = [cell.model_copy(update={"steadiness": Steadiness(), "processor_use": 0.6}) for cell in results.cells]
+    section = validity(Evidence(results.model_copy(update={"cells": seen})))
+    assert section is not None
+    (told,) = (block for block in section.blocks if isinstance(block, Paragraphs))
+    (text,) = told.texts
+    assert text.startswith("tf.predict reads every batch through a tf.data pipeline")
+    assert text.endswith("and uses 0.60 of each core that it has.")
+
+
 def test_a_rule_that_cannot_fire_is_said_and_is_no_zero() -> None:
     results = sample_results((64,), (1,), ("bloodnet",))
     timed = [cell for cell in results.cells if cell.host is not None]
