@@ -50,9 +50,11 @@ PROCESSOR_SLACK = 0.1
 """The share by which processor time over wall time may exceed the number of threads asked for."""
 
 LEAST_BUSY = 0.75
-"""The share of one thread below which a runtime on the CPU was waiting for something other than its work. A runtime
-whose entry says that it gives up the processor by design is subject to neither this limit nor that on switches: its
-waiting is part of every call, and is timed as such. What other processes took shows in the cells timed in turns with it.
+"""The share of one thread below which a runtime on the CPU was waiting for something other than its work.
+
+A runtime whose entry says that it gives up the processor by design is subject to neither this limit nor that on
+switches: its waiting is part of every call, and is timed as such. What other processes took shows in the cells timed in
+turns with it.
 """
 
 
