@@ -139,6 +139,24 @@ class Tried(Record):
         return not self.reason
 
 
+class Calibration(Record):
+    """The source of an integer graph's ranges.
+
+    Attributes:
+        method: how a range follows from the values seen, such as "percentile 99.99".
+        images: number of images of the validation split, drawn with `seed`; `sha256` is that of their .npy file.
+        seed: of the draw.
+        sha256: of the images' content as an .npy file.
+        left_out: nodes that stay in fp32, such as those found by a search.
+    """
+
+    method: str
+    images: int
+    seed: int
+    sha256: str
+    left_out: list[str] = Field(default_factory=list)
+
+
 class LayerSearch(Record):
     """The search for the layers that may not be int8.
 

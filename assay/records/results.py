@@ -22,17 +22,14 @@ from assay.numerics.precisions import FULL
 from assay.records.attribution import AffineFit, Attribution, Crossover, Factors, PrecisionFactors
 from assay.records.base import (
     OLDER,
-    Duration,
     Interval,
-    IntervalOfTime,
     Record,
-    TailOfTime,
 )
-from assay.records.instances import Instances
-from assay.records.localisation import LayerSearch
+from assay.records.localisation import Calibration, LayerSearch
 from assay.records.races import Race, SpeedComparison
 from assay.records.roofline import Bound, Ceilings, GraphWork
 from assay.records.selfcheck import SelfCheck
+from assay.records.timings import ColdStart, Instances, Steadiness, Timing
 from assay.records.trainings import Parity, Training
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import Tier, tier_of
@@ -108,24 +105,6 @@ class Agreement(Record):
         return told
 
 
-class Calibration(Record):
-    """The source of an integer graph's ranges.
-
-    Attributes:
-        method: how a range follows from the values seen, such as "percentile 99.99".
-        images: number of images of the validation split, drawn with `seed`; `sha256` is that of their .npy file.
-        seed: of the draw.
-        sha256: of the images' content as an .npy file.
-        left_out: nodes that stay in fp32, such as those found by a search.
-    """
-
-    method: str
-    images: int
-    seed: int
-    sha256: str
-    left_out: list[str] = Field(default_factory=list)
-
-
 class Export(Record):
     """One ONNX file, or the reason why there is none.
 
@@ -191,67 +170,6 @@ class Export(Record):
     def is_unfinished(self) -> bool:
         """Whether the same work, started again, continues from where it was and may give another answer."""
         return self.status == "failed" and self.search is not None and self.search.is_over_time
-
-
-class Timing(Record):
-    """Steady-state time of one call in milliseconds, at one boundary, over `samples` calls.
-
-    The 99th percentile has the bounds of a tail (`assay.bench.statistics.tails`), none above if calls are too few.
-
-    Attributes:
-        median_ms: of all calls, with its interval over processes.
-        p90_ms, p99_ms: of the calls, in milliseconds; see above for what bounds the second.
-        samples: timed calls.
-        processes: fresh processes that they were made in.
-    """
-
-    median_ms: IntervalOfTime
-    p90_ms: IntervalOfTime
-    p99_ms: TailOfTime
-    samples: int
-    processes: int
-
-
-class ColdStart(Record):
-    """Seconds until a fresh process is ready.
-
-    Attributes:
-        import_seconds: importing the framework, while others import on cores of their own; median over processes.
-        load_seconds: building or opening the model; median over processes.
-        first_call_seconds: the first call of the first process, when no compiler has anything in its cache.
-        made_seconds: time to make its program, once, before any process; None where there is none, and in old records.
-    """
-
-    import_seconds: Duration
-    load_seconds: Duration
-    first_call_seconds: Duration
-    made_seconds: Duration | None = Field(default=None, exclude_if=operator.not_)
-
-
-class Steadiness(Record):
-    """Signs of unsteadiness while one cell was timed; None where the system does not show them or data are too few.
-
-    Attributes:
-        drift: relative change over the blocks of a process, by the trend that fits best; median over processes.
-        drift_p_value: chance of such a trend where there is none.
-        autocorrelation: correlation of successive calls of a burst; calls that resemble their neighbours tell less.
-        involuntary_switches_per_second: how often the system took the processor away.
-        stolen_share: processor time a hypervisor kept from the pinned cores over wall time of the bursts.
-        throttle_events: how often the cores were slowed down for heat or power.
-        floor_share: the median of the runtime that does nothing, over this runtime's median.
-        kinds: a sentence on two kinds of processes, one of them slower (`assay.bench.statistics.modes`), or "".
-        not_testable: rules that could not have found anything here, each with its reason; empty in older records.
-    """
-
-    drift: float | None = None
-    drift_p_value: float | None = None
-    autocorrelation: float | None = None
-    involuntary_switches_per_second: float | None = None
-    stolen_share: float | None = None
-    throttle_events: int | None = None
-    floor_share: float | None = None
-    kinds: str = ""
-    not_testable: list[str] = Field(default_factory=list)
 
 
 class Cell(Record):

@@ -31,9 +31,9 @@ from assay.fingerprint import fingerprint_in
 from assay.records.audit import Audit
 from assay.records.base import Interval
 from assay.records.choice import PRECISIONS, Choice, Constraints, EligibleCell, NearMiss, Objective, in_words
-from assay.records.instances import Instances
 from assay.records.results import Cell, Results
 from assay.records.stale import AGAIN, Stale, is_of, stale_parts
+from assay.records.timings import Instances
 from assay.registry import RUNTIMES
 
 P99 = 0.99

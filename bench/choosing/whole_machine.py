@@ -11,8 +11,8 @@ from assay.bench.choosing.best import is_tie
 from assay.bench.statistics.together import ratio_of_sets
 from assay.errors import InputError
 from assay.records.choice import EligibleCell
-from assay.records.instances import Instances
 from assay.records.results import Cell, Results
+from assay.records.timings import Instances
 
 
 def best_instances(results: Results, cell: str) -> Instances | None:

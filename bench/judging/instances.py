@@ -15,8 +15,8 @@ from assay.bench.statistics.tails import least_calls, tail
 from assay.bench.statistics.together import Together, mean_interval, ratio_interval
 from assay.bench.timing.instances import BatchSeen
 from assay.records.base import TOO_FEW, Interval, Tail
-from assay.records.instances import Instances
 from assay.records.results import Cell
+from assay.records.timings import Instances
 
 LEAST_SETS = 2
 """The fewest sets: a single one says nothing about how sets differ."""

@@ -16,7 +16,8 @@ from assay.bench.timing.workers import Candidate
 from assay.infer.observing.observed import NODES_ON_CPU
 from assay.numerics.precisions import FULL
 from assay.records.base import TOO_FEW, Interval
-from assay.records.results import Agreement, Cell, ColdStart, Timing
+from assay.records.results import Agreement, Cell
+from assay.records.timings import ColdStart, Timing
 
 NANOSECONDS_IN_MS = 1e6
 GroupKey = tuple[str, int, int, int]

@@ -18,7 +18,8 @@ from assay.bench.statistics.steadiness import CallSteadiness as Found
 from assay.bench.timing.schedule import Measurements
 from assay.infer.observing.observed import NODES_ON_CPU, not_as_asked
 from assay.records.base import TOO_FEW
-from assay.records.results import Agreement, Cell, Steadiness
+from assay.records.results import Agreement, Cell
+from assay.records.timings import Steadiness
 from assay.runtimes.rulers import NULL
 
 TOO_SHORT = "harness floor"

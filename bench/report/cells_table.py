@@ -8,7 +8,8 @@ import polars
 
 from assay.files.tables import write_table
 from assay.records.base import Tail
-from assay.records.results import Cell, Results, Timing
+from assay.records.results import Cell, Results
+from assay.records.timings import Timing
 from assay.store import write_atomically
 from assay.texts import spreadsheet
 

@@ -23,8 +23,8 @@ from assay.bench.timing.trials import Group
 from assay.bench.timing.unit_files import fresh_folder, inputs_of
 from assay.bench.timing.workers import Candidate
 from assay.files.arrays import load_array
-from assay.records.instances import Instances
 from assay.records.results import Cell
+from assay.records.timings import Instances
 from assay.store import Artifact, facts_of
 
 KIND = "instances"

@@ -13,7 +13,8 @@ from assay.export.run import KIND, LOG_FILE, ExportJob, Progress, filed, usable_
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variant_job import VARIANT, VariantRequest
 from assay.files.arrays import map_array
-from assay.records.results import Calibration, Export
+from assay.records.localisation import Calibration
+from assay.records.results import Export
 from assay.registry import installed_versions
 from assay.store import artifact_key, file_sha256
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from assay.numerics.classification.significance import Accuracy
 from assay.records.base import OLDER, ROUNDING, Interval, Tail
-from assay.records.results import Agreement, ColdStart, Timing, read_results
+from assay.records.results import Agreement, read_results
+from assay.records.timings import ColdStart, Timing
 from assay.records.trainings import Metrics
 
 GOOD = Interval(value=0.5, low=0.4, high=0.6)

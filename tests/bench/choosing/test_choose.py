@@ -22,7 +22,8 @@ from assay.numerics.numbers import Measured
 from assay.records.audit import Audit, Comparison, ModelAudit
 from assay.records.base import Tail
 from assay.records.choice import Choice, Constraints, nearest_in_words, read_choice, write_choice
-from assay.records.results import Cell, Results, Timing
+from assay.records.results import Cell, Results
+from assay.records.timings import Timing
 from assay.registry import TASK_OF_ARCHITECTURES
 from tests.bench.cli.test_cli import assay
 from tests.bench.report.sample_audit import keys_of

@@ -9,8 +9,8 @@ from assay.bench.cli.choose import render
 from assay.errors import InputError
 from assay.records.base import Interval
 from assay.records.choice import Constraints
-from assay.records.instances import Instances
 from assay.records.results import Cell, Results
+from assay.records.timings import Instances
 from tests.bench.choosing.test_choose import audit, cell, compared, results
 
 FAST, STEADY = cell("torch.eager", 4), cell("jax.jit", 5)

@@ -25,7 +25,8 @@ from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, FailedError, InputError
 from assay.records.audit import read_audit
 from assay.records.deployment import RENDERING, STOCK_TRITON, read_deployment
-from assay.records.results import Calibration, read_results
+from assay.records.localisation import Calibration
+from assay.records.results import read_results
 from tests.bench.choosing.test_choose import cell as constructed
 from tests.bench.cli.test_cli import ASSAY, assay
 from tests.bench.finished_study import CELL, finished_study

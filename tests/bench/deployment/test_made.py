@@ -23,8 +23,8 @@ from assay.records.audit import PROGRAM, ModelAudit
 from assay.records.base import Interval, Tail
 from assay.records.choice import Choice, Constraints, EligibleCell, write_choice
 from assay.records.deployment import read_deployment, served_by
-from assay.records.instances import Instances
 from assay.records.results import Cell, read_results
+from assay.records.timings import Instances
 from assay.registry import RUNTIMES
 from assay.spec import ModelSpec
 from assay.store import KEY_CHARACTERS, write_artifact

@@ -21,7 +21,8 @@ from assay.infer.profile.timing import Profiled, Round, events_inside, profile_i
 from assay.infer.runtimes.calibrated import spend
 from assay.records.attribution import Attribution, ProfiledEstimate, SkeletonEstimate
 from assay.records.base import Interval
-from assay.records.results import Cell, Timing
+from assay.records.results import Cell
+from assay.records.timings import Timing
 
 OVERHEAD_NS, KERNEL_NS, EVENT_NS = 200_000, 600_000, 40_000
 

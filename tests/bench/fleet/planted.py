@@ -17,7 +17,8 @@ from assay.bench.timing.schedule import Measurements
 from assay.fingerprint import Fingerprint
 from assay.fleet.kind import MachineKind
 from assay.records.base import Interval
-from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS, Cell, Results, Timing
+from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS, Cell, Results
+from assay.records.timings import Timing
 from tests.bench.report.sample_results import sample_results
 
 PROCESSES, BLOCKS, CALLS = 5, 3, 4

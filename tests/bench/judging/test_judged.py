@@ -13,7 +13,8 @@ from assay.bench.words.verdict import headline, verdicts
 from assay.numerics.agreement import NOT_COMPARED
 from assay.records.audit import Audit
 from assay.records.choice import Constraints
-from assay.records.results import Cell, Results, Steadiness
+from assay.records.results import Cell, Results
+from assay.records.timings import Steadiness
 from assay.store import file_sha256
 from tests.bench.report.sample_audit import sample_audit
 from tests.bench.report.sample_results import plain, sample_results, spread

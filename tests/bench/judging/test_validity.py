@@ -14,7 +14,8 @@ from assay.bench.judging.validity import is_too_short, judged, reasons, times_ma
 from assay.bench.timing.schedule import Measurements
 from assay.infer.observing.observed import NODES_ON_CPU
 from assay.records.base import Interval
-from assay.records.results import BURST_COLUMNS, Agreement, Cell, Steadiness, Timing
+from assay.records.results import BURST_COLUMNS, Agreement, Cell
+from assay.records.timings import Steadiness, Timing
 
 AGREES = Agreement(
     subject="timed calls", images=8, max_absolute=1e-6, max_relative=1e-6, tolerance=1e-5, derivation="derived",

@@ -13,7 +13,8 @@ from assay.bench.report.sections.times.speed import what_is_told
 from assay.bench.words.verdict import Verdict, headline, verdicts
 from assay.records.base import Interval
 from assay.records.races import SpeedComparison
-from assay.records.results import Agreement, Cell, Results, Steadiness
+from assay.records.results import Agreement, Cell, Results
+from assay.records.timings import Steadiness
 from assay.registry import FRAMEWORKS
 from tests.bench.report.sample_results import agreement, plain, sample_results
 

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from assay.export.checking.records import Against
 from assay.export.variants.mixed_job import MixedRequest
-from assay.records.results import Calibration, Export
+from assay.records.localisation import Calibration
+from assay.records.results import Export
 from assay.train.brought.arrays import record_type
 from assay.train.brought.model import Location, Tensor, UserModel
 

@@ -9,7 +9,8 @@ from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.words.numbers import TIMES, counted, significant
 from assay.records.base import Interval, Tail
 from assay.records.races import SpeedComparison
-from assay.records.results import Cell, ColdStart, Timing
+from assay.records.results import Cell
+from assay.records.timings import ColdStart, Timing
 
 STATUS_TONES: dict[str, Tone] = {
     "wrong": "bad",

@@ -7,7 +7,8 @@ from assay.bench.report.drawing.palette import Series, families_of, series_of
 from assay.bench.report.evidence import Evidence, chart_notice, conditions, legend_of, split_by, worded, worded_columns
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
 from assay.bench.words.numbers import duration, pixels, significant
-from assay.records.results import Cell, ColdStart
+from assay.records.results import Cell
+from assay.records.timings import ColdStart
 
 STAGES = (
     Series("import", "import", "@stage-import", "square", (1, 0)),

@@ -6,7 +6,7 @@ from assay.bench.report.evidence import Evidence, worded_columns
 from assay.bench.report.page.blocks import Column, Section, Table, Value
 from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.words.numbers import TIMES
-from assay.records.instances import Instances
+from assay.records.timings import Instances
 
 COLUMNS = (
     Column("Cell"),

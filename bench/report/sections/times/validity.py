@@ -11,7 +11,8 @@ from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Column, Paragraphs, Section, Table, Value
 from assay.bench.report.page.values import amount, whole
 from assay.bench.words.numbers import counted, significant
-from assay.records.results import Cell, Steadiness
+from assay.records.results import Cell
+from assay.records.timings import Steadiness
 
 COLUMNS = (
     Column("Cell"),

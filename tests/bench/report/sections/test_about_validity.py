@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Paragraphs, Table
 from assay.bench.report.sections.times.validity import validity
-from assay.records.results import Steadiness
+from assay.records.timings import Steadiness
 from tests.bench.report.sample_results import sample_results
 
 DRIFT = "drift: 9 blocks in 3 process(es) cannot show one beyond doubt"

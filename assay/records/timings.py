@@ -1,0 +1,111 @@
+"""What was timed: calls, cold starts, what happened meanwhile, and several processes at the same time."""
+
+from __future__ import annotations
+
+import operator
+
+from pydantic import Field
+
+from assay.records.base import Duration, Interval, IntervalOfTime, Record, TailOfTime
+
+
+class Timing(Record):
+    """Steady-state time of one call in milliseconds, at one boundary, over `samples` calls.
+
+    The 99th percentile has the bounds of a tail (`assay.bench.statistics.tails`), none above if calls are too few.
+
+    Attributes:
+        median_ms: of all calls, with its interval over processes.
+        p90_ms, p99_ms: of the calls, in milliseconds; see above for what bounds the second.
+        samples: timed calls.
+        processes: fresh processes that they were made in.
+    """
+
+    median_ms: IntervalOfTime
+    p90_ms: IntervalOfTime
+    p99_ms: TailOfTime
+    samples: int
+    processes: int
+
+
+class ColdStart(Record):
+    """Seconds until a fresh process is ready.
+
+    Attributes:
+        import_seconds: importing the framework, while others import on cores of their own; median over processes.
+        load_seconds: building or opening the model; median over processes.
+        first_call_seconds: the first call of the first process, when no compiler has anything in its cache.
+        made_seconds: time to make its program, once, before any process; None where there is none, and in old records.
+    """
+
+    import_seconds: Duration
+    load_seconds: Duration
+    first_call_seconds: Duration
+    made_seconds: Duration | None = Field(default=None, exclude_if=operator.not_)
+
+
+class Steadiness(Record):
+    """Signs of unsteadiness while one cell was timed; None where the system does not show them or data are too few.
+
+    Attributes:
+        drift: relative change over the blocks of a process, by the trend that fits best; median over processes.
+        drift_p_value: chance of such a trend where there is none.
+        autocorrelation: correlation of successive calls of a burst; calls that resemble their neighbours tell less.
+        involuntary_switches_per_second: how often the system took the processor away.
+        stolen_share: processor time a hypervisor kept from the pinned cores over wall time of the bursts.
+        throttle_events: how often the cores were slowed down for heat or power.
+        floor_share: the median of the runtime that does nothing, over this runtime's median.
+        kinds: a sentence on two kinds of processes, one of them slower (`assay.bench.statistics.modes`), or "".
+        not_testable: rules that could not have found anything here, each with its reason; empty in older records.
+    """
+
+    drift: float | None = None
+    drift_p_value: float | None = None
+    autocorrelation: float | None = None
+    involuntary_switches_per_second: float | None = None
+    stolen_share: float | None = None
+    throttle_events: int | None = None
+    floor_share: float | None = None
+    kinds: str = ""
+    not_testable: list[str] = Field(default_factory=list)
+
+
+class Instances(Record):
+    """The joint performance of so many processes of one cell.
+
+    Attributes:
+        cell: the cell that each process runs.
+        instances: number of processes at the same time; 1 is measured in the same way, for comparison.
+        cores: number of cores that they had, all together.
+        sets: images a second of all processes, in each set of fresh ones.
+        throughput: images a second of all processes, with its 95 % interval over sets.
+        median_ms: median of a call while all ran, with its 95 % interval over sets.
+        p99_ms: p99 of all calls of all sets; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are
+            too few.
+        p99_at_most_ms: what the 99th percentile is at most, with 95 % confidence.
+        calls: number of calls that these were computed from.
+        slowed: how many times as long a call takes as with a single instance, in the same rounds; None where no single
+            instance was measured.
+        memory_mib: highest resident memory of all processes, each counted whole.
+        reason: why there are no numbers, or "".
+        invalid: why the numbers are not to be trusted; empty if VALID.
+    """
+
+    cell: str
+    instances: int = Field(ge=1)
+    cores: int = Field(ge=1)
+    sets: list[float] = Field(default_factory=list)
+    throughput: Interval | None = None
+    median_ms: Interval | None = None
+    p99_ms: float | None = None
+    p99_at_most_ms: float | None = None
+    calls: int = 0
+    slowed: Interval | None = None
+    memory_mib: float | None = None
+    reason: str = ""
+    invalid: list[str] = Field(default_factory=list)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether its numbers may be trusted."""
+        return self.throughput is not None and not self.invalid
