@@ -45,6 +45,7 @@ HOW_SURE = (
 def render_joined(joined: Joined) -> str:
     """Return the whole page."""
     machines = sum(kind.machines for kind in joined.kinds)
+    sections = joined_sections(joined)
     return (
         templates()
         .get_template("joined.html")
@@ -56,9 +57,9 @@ def render_joined(joined: Joined) -> str:
             date=moment(joined.created, time=True),
             extent=f"{counted(len(joined.kinds), 'kind')}, {counted(machines, 'machine')}, "
             f"{counted(len(joined.runs), 'run')}",
-            sections=joined_sections(joined),
+            sections=sections,
             policy=POLICY,
-            styles=styles(),
+            styles=styles(sections),
         )
     )
 
