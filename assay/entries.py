@@ -94,7 +94,7 @@ class Entry:
         """Look whether what it needs is there, without importing it.
 
         Args:
-            who: what asks for it, the subject of a sentence.
+            who: name of the requester, as the subject of a sentence.
 
         Raises:
             NotInstalledError: a package is missing.

@@ -85,10 +85,8 @@ class ModelSection(StudySection):
         epochs: passes over the training split for each size; fractions are allowed.
         frameworks: frameworks to train it in; empty takes those of [train].
         repeat_seeds: further seeds; empty takes those of [train].
-        further_runtimes: runtimes timed in addition to those of [bench], at the smallest size only, where a call is
-            cheapest.
-        audit_images: number of test images that `assay audit` takes for each size, drawn once, 0 for all; empty takes
-            all for every size.
+        further_runtimes: runtimes timed in addition to those of [bench], at the smallest and cheapest size only.
+        audit_images: test images that `assay audit` draws for each size, 0 for all; empty takes all at every size.
         batch_size, peak_learning_rate: where given, they replace those of [train].
         calibration_percentile: where given, it replaces that of [export].
     """
@@ -161,8 +159,7 @@ class ExportSection(StudySection):
             "torch-dynamo+int8". One that onnxruntime would compute in fp32 is refused, and the record says why.
         quantise: routes of whose files variants are made.
         calibration_images: number of images of the validation split from which the ranges of an int8 variant are taken.
-        calibration_percentile: percentage of a tensor's values on those images that its range holds; 100 takes the
-            least and the greatest.
+        calibration_percentile: percentage of a tensor's values on those images within its range; 100 takes all.
         mixed_minutes: where an int8 file fails its policy, the longest that each search may take for the fewest layers
             to leave in fp32 so that it passes ("torch-dynamo+int8-mixed"); 0 does not search.
     """
@@ -191,8 +188,7 @@ class BenchSection(StudySection):
     """[bench]
 
     Attributes:
-        runtimes: runtimes to time; those that run ONNX files are timed on every export, or on the one that is named
-            as in "openvino@torch-dynamo".
+        runtimes: runtimes to time; those of ONNX files on every export, or on one as in "openvino@torch-dynamo".
         weights: the framework whose trained weights all runtimes run, or "best" (validation accuracy).
         batches: images in one call.
         threads: compute threads given to every runtime, one set of cells for each number.

@@ -30,7 +30,7 @@ from assay.store import SharingTier
 from assay.study import Study
 
 REFERENCE = FRAMEWORKS["torch"]
-"""What float64 is computed in."""
+"""Framework in which float64 is computed."""
 
 
 def run_study(

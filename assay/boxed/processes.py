@@ -70,7 +70,7 @@ def end_tree(root: int, group: int = 0) -> None:
     """Kill a process and everything that descends from it.
 
     Args:
-        group: of processes that it has begun, ended where the system does not show what descends from it; 0 for none.
+        group: group of processes that it began, ended where the system does not show its descendants; 0 for none.
     """
     _signal([root], signal.SIGSTOP)
     if group and not _pids():

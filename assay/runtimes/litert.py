@@ -32,7 +32,7 @@ SERVED = ServedBy(
     packages=("ai-edge-litert", "numpy"),
 )
 MAKERS = ("tensorflow",)
-"""What makes its files."""
+"""Packages that make its files."""
 FP32 = RuntimeEntry(
     name="litert",
     family=FAMILY,

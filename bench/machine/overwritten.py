@@ -18,9 +18,9 @@ class Overwritten:
     """One import package that several distributions have installed.
 
     Attributes:
-        package: as it is imported.
-        distributions: "onnxruntime 1.32.0", by name.
-        there: the name of the one whose files are there, "" where the files do not say.
+        package: name of the import package.
+        distributions: names and versions, "onnxruntime 1.32.0", by name.
+        there: name of the one whose files are there, "" where the files do not say.
     """
 
     package: str
@@ -29,14 +29,14 @@ class Overwritten:
 
     @property
     def sentence(self) -> str:
-        """What has happened and what to do."""
+        """The finding and its remedy."""
         both = " and ".join(self.distributions)
         found = f"; the files are those of {self.there}" if self.there else ""
         return f"{both} write the same files, the package '{self.package}'{found}. {self.remedy}"
 
     @property
     def remedy(self) -> str:
-        """What leaves one of them, the one for a GPU where there is one."""
+        """Commands that leave one of them, the one for a GPU where there is one."""
         names = [one.rpartition(" ")[0] for one in self.distributions]
         kept = next((one for one in self.distributions if one.rpartition(" ")[0].endswith("-gpu")), "")
         if not kept:
@@ -46,11 +46,11 @@ class Overwritten:
 
 
 def overwritten(packages: Iterable[str], distributions: Iterable[metadata.Distribution]) -> tuple[Overwritten, ...]:
-    """The packages, of these, that more than one distribution has installed.
+    """Return those of the packages that more than one distribution has installed.
 
     Args:
         packages: import names.
-        distributions: all that are installed.
+        distributions: all installed distributions.
     """
     wanted = list(packages)
     owners: dict[str, dict[str, metadata.Distribution]] = {}
@@ -71,7 +71,7 @@ def overwritten(packages: Iterable[str], distributions: Iterable[metadata.Distri
 
 
 def _named_by_files(package: str, owner: metadata.Distribution) -> str:
-    """Whose files they are, as ONNX Runtime's say it in a file of their own; "" of packages that have none."""
+    """Name the owner of the files, as ONNX Runtime's do in a file of their own; "" for packages without one."""
     path = Path(str(owner.locate_file(f"{package}/capi/build_and_package_info.py")))
     try:
         told = NAMED.search(path.read_text(encoding="utf-8"))

@@ -21,11 +21,11 @@ FOLDER = Path(__file__).parents[2] / "infer" / "runtimes" / "envs"
 def with_environments(
     candidates: Iterable[Candidate], device: str, progress: toolenv.Progress
 ) -> tuple[tuple[Candidate, ...], Refused]:
-    """The candidates with the interpreter that each runs in, and those whose environment cannot be made, with why.
+    """Return the candidates with the interpreter that each runs in, and those without an environment, with reasons.
 
     Args:
-        device: that is asked for.
-        progress: told when an environment is made, once for all that run in it.
+        device: requested device.
+        progress: receiver of news of an environment being made, once for all that run in it.
 
     Raises:
         DiskError: the machine cannot write.
