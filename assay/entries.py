@@ -50,7 +50,7 @@ def load_function(name: str, target: str, extra: str = "") -> Callable[..., Any]
     returns.
 
     Raises:
-        NotInstalledError: a package it needs is missing.
+        NotInstalledError: a package that the code needs is missing.
         InputError: it cannot be called.
     """
     found = load_target(name, target, extra)
@@ -79,7 +79,7 @@ class Entry:
         target: "module:attribute" of the code behind it.
         summary: one line for lists and help texts.
         framework: "torch", "tf", "jax", "onnx" or "" where no framework is involved.
-        extra: the extra of this distribution that installs what it needs, or "".
+        extra: the extra of this distribution that installs what the code needs, or "".
         packages: import names of the packages that it needs.
     """
 
@@ -91,7 +91,7 @@ class Entry:
     packages: tuple[str, ...] = ()
 
     def check_installed(self, who: str) -> None:
-        """Look whether what it needs is there, without importing it.
+        """Check that the packages that it needs are there, without importing them.
 
         Args:
             who: name of the requester, as the subject of a sentence.
@@ -107,7 +107,7 @@ class Entry:
         """Import and return the function or class behind the name.
 
         Raises:
-            NotInstalledError: a package it needs is missing.
+            NotInstalledError: a package that the code needs is missing.
         """
         return load_function(self.name, self.target, self.extra)
 

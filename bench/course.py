@@ -48,7 +48,7 @@ class Course:
         """Run a job on a model and return its answer; a user's model is run in its box.
 
         Args:
-            answers: folders that it writes.
+            answers: folders that the job writes.
         """
         return run_job(job, request, log, limit_seconds=limit, host=self.host)
 

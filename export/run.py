@@ -102,7 +102,7 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
         task: how answers are judged; by its rule variants in less than fp32 are refused.
         limit_seconds: for the export with its checks, not for making a tool environment; in proportion to what the
             model took where it is None.
-        host: where the jobs run.
+        host: the host that runs the jobs.
         host_of: where a framework computes references, if that is told apart.
 
     Raises:

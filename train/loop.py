@@ -137,7 +137,7 @@ class Checkpoint:
         """Return the training saved here, or None if there is none of this key.
 
         Raises:
-            ArtifactError: it is damaged.
+            ArtifactError: the deployment is damaged.
         """
         path = self.folder / "progress.json"
         if not path.is_file():

@@ -43,7 +43,7 @@ def read_table(path: Path) -> polars.DataFrame:
     """Read a table.
 
     Raises:
-        ArtifactError: it is missing or damaged.
+        ArtifactError: the file is missing or damaged.
     """
     return _parsed(path, _content(path))
 

@@ -31,7 +31,7 @@ class Flips(Record):
         decisions: number compared, one or more for each record.
         flipped: number of decisions that differ; `records` is the number of records with at least one.
         excused: number of differing decisions whose deciding values tie, which count as equal (`assay.numerics.ties`).
-        records: that have at least one decision that differs.
+        records: number with at least one decision that differs.
     """
 
     decisions: int = Field(ge=0)
@@ -46,7 +46,7 @@ class Quality(Record):
     Attributes:
         name: name of the measure, such as "accuracy".
         value: the measure of the answers; `base` is that of the answers they are compared with, on the same records.
-        base: of what they are held against, on the same records.
+        base: the measure of the answers compared with, on the same records.
         method: how the intervals were made.
     """
 

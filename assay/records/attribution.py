@@ -105,9 +105,9 @@ class AffineFit(Record):
     """Wall time at the device boundary as fixed + per_image * batch, by least squares of the relative error.
 
     Attributes:
-        architecture, size, threads, label: of the cells that it is of, which differ in batch.
-        fixed_ms: what a call takes however few images it has.
-        per_image_ms: what each image adds.
+        architecture, size, threads, label: those of its cells, which differ in batch.
+        fixed_ms: time of a call however few images it has.
+        per_image_ms: time that each image adds.
         batches: the batch sizes it rests on; two are fitted exactly, so only three or more can contradict it.
         worst_relative_error: largest |fit / measured - 1| over them.
     """
@@ -126,7 +126,7 @@ class Crossover(Record):
     """The image size at which the kernels of a runtime outweigh its framework.
 
     Attributes:
-        architecture, batch, threads, label: of the cells that it is of, which differ in size.
+        architecture, batch, threads, label: those of its cells, which differ in size.
         estimator: the estimator whose kernel time it rests on.
         pixels: height and width, interpolated between the sizes around it; None when it is not between two sizes.
         place: "between" two sizes, "below" the smallest size (kernels outweigh everywhere), or "above" the largest.
@@ -153,7 +153,7 @@ class Factors(Record):
     predict.
 
     Attributes:
-        architecture, size, batch, threads: of the cells in the table.
+        architecture, size, batch, threads: those of the cells in the table.
         question: the columns of the table: runtimes, or the optimisation levels of ONNX Runtime.
         exporters: effect of each exporter's graph, over all runtimes.
         runtimes: effect of each runtime, over all graphs.
@@ -161,7 +161,7 @@ class Factors(Record):
             or badly with this graph.
         shares: parts of the table's variation (sum of squares of logarithms) that "exporter", "runtime" and
             "interaction" explain; together 1, or all 0 where nothing varies.
-        processes, blocks: how many of each it was computed from; every block has the whole table.
+        processes, blocks: number of each that it was computed from; every block has the whole table.
     """
 
     architecture: str
@@ -181,7 +181,7 @@ class PrecisionFactors(Record):
     """A table of times, runtime by precision, decomposed: the gain from a smaller precision, whichever runtime runs it.
 
     Attributes:
-        architecture, size, batch, threads: of the cells in the table.
+        architecture, size, batch, threads: those of the cells in the table.
         precision: the smaller precision; the other is fp32.
         gain: how many times as fast it makes a call, as the geometric mean over the table's runtimes.
         between: slowest over fastest of the table's cells in that precision: how much the choice of runtime matters.
@@ -190,7 +190,7 @@ class PrecisionFactors(Record):
             third side; else empty, and every runtime appears with the graph that it runs fastest.
         shares: parts of the table's variation (sum of squares of logarithms) that "precision", "runtime", "graph" and
             "interaction" explain; together 1, or all 0 where nothing varies.
-        processes, blocks: how many of each it was computed from; every block has the whole table.
+        processes, blocks: number of each that it was computed from; every block has the whole table.
     """
 
     architecture: str

@@ -34,7 +34,7 @@ class Tail(Record):
 
     Attributes:
         value: the quantile of the calls that were made.
-        low: what bounds it from below.
+        low: lower bound.
         high: upper bound; None where the calls are too few for one; see `assay.bench.statistics.tails`.
     """
 

@@ -145,8 +145,8 @@ class Calibration(Record):
     Attributes:
         method: how a range follows from the values seen, such as "percentile 99.99".
         images: number of images of the validation split, drawn with `seed`; `sha256` is that of their .npy file.
-        seed: of the draw.
-        sha256: of the images' content as an .npy file.
+        seed: seed of the draw.
+        sha256: sha256 of the images' content as an .npy file.
         left_out: nodes that stay in fp32, such as those found by a search.
     """
 

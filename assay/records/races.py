@@ -18,7 +18,7 @@ class Race(Record):
     who wins.
 
     Attributes:
-        architecture, size, batch, threads: of the cells.
+        architecture, size, batch, threads: those of the cells.
         precision: the precision that all of them compute in, as a call showed it; `OF_ALL` for the fastest of all.
         best: label of the fastest cell of each tier (`assay.runtimes.entry.TIERS`); a tier without cells is left out.
         native: label of the fastest of the first two tiers, "" where none that may be ranked was timed.
@@ -53,7 +53,7 @@ class SpeedComparison(Record):
     """A comparison of the best ONNX cell with the best native cell of one group (architecture, size, batch, threads).
 
     Attributes:
-        architecture, size, batch, threads: of the cells.
+        architecture, size, batch, threads: those of the cells.
         native, onnx: label of the fastest cell of each side.
         speedup: native median over ONNX median at the host boundary, paired within interleaved blocks;
             above 1 ONNX is faster.

@@ -109,30 +109,30 @@ class Export(Record):
     """One ONNX file, or the reason why there is none.
 
     Attributes:
-        architecture, size: of the model, whose images are so many pixels high and wide; 0 of a user's own.
+        architecture, size: the model's, whose images are so many pixels high and wide; 0 for a user's own.
         exporter: the route, followed by the variant for reduced precision: "torch-dynamo+int8".
         status: "ok", or "failed" with `reason`.
         reason: why there is no file, or why it is never timed.
-        key: of its artifact; "" where there is none.
+        key: key of its artifact; "" where there is none.
         weights: key of the weights that are in it.
-        opset: of the file, of the default domain; 0 where there is none.
-        opset_asked: the one that the study asks for.
+        opset: opset of the file's default domain; 0 where there is none.
+        opset_asked: opset that the study requests.
         file_bytes: size of the file, its external data included.
         parameters: numbers in its weights.
-        nodes: of its graph.
-        operators: by operator, how many nodes are of it.
-        transposes: nodes that only reorder axes.
+        nodes: number of nodes of its graph.
+        operators: number of nodes by operator.
+        transposes: number of nodes that only reorder axes.
         transposes_after_optimisation: those that are left when ONNX Runtime has optimised the graph.
-        seconds: that the export and its checks took.
-        made_by: by package its version, of those that made it.
-        agreement: one for each optimisation level and batch at which the file was held against float64.
+        seconds: seconds of the export and its checks.
+        made_by: versions of the packages that made it.
+        agreement: one for each optimisation level and batch at which the file was compared with float64.
         precision: precision that the graph computes in; also int8 where some layers are left in fp32.
         calibration: calibration of an integer graph.
         search: search for layers to leave in fp32, where an int8 graph fails without any.
         file_is_right: whether a runtime is wrong and not the file; see `assay.numerics.guilt`.
         undecided: whether nothing shows if the file is wrong, or the only runtime that runs it.
-        wrong_in: the witnesses that are wrong; `right_in` is one that proves it.
-        right_in: a witness that computes the file rightly, "" where none does.
+        wrong_in: the witnesses that are wrong; `right_in` proves it.
+        right_in: a witness that computes the file correctly, "" where none does.
     """
 
     architecture: str
@@ -176,12 +176,12 @@ class Cell(Record):
     """One runtime, on one model, at one batch size and thread count.
 
     Attributes:
-        name: unique within the study, "bloodnet/28/b1/t1/ort.cpu@tf2onnx".
-        architecture, size, batch, threads: of the model and its call: image height and width in pixels (0 of a user's
+        name: unique name within the study, "bloodnet/28/b1/t1/ort.cpu@tf2onnx".
+        architecture, size, batch, threads: the model's and its call's: image height and width in pixels (0 of a user's
             own model), records in a call, threads that the runtime may use.
-        device_kind: the device that it ran on, as a call showed; where none did, the one asked for.
+        device_kind: device that it ran on, as a call showed; where none did, the requested one.
         runtime: a registered runtime.
-        framework: whose model it runs: "torch", "tf", "jax" or "onnx"; "" of the ruler's own runtimes.
+        framework: framework of its model: "torch", "tf", "jax" or "onnx"; "" for the instrument's own runtimes.
         exporter: the export that it ran, for runtimes of ONNX files, else "".
         label: the runtime, followed by "@exporter" where there is one.
         status: "ok", "failed" (with `reason`), or "skipped" (budget spent, or nothing to run).
@@ -191,7 +191,7 @@ class Cell(Record):
             records.
         host: time to prepare the input, run, and fetch the output.
         device: time to run alone, with the input already in the runtime's own form.
-        throughput: images a second at the host boundary.
+        throughput: images per second at the host boundary.
         cold: how long a fresh process takes until it is ready.
         processor_use: processor time over wall time of the timed calls; about the number of threads asked for.
         peak_memory_mib: highest resident memory of the process.
@@ -200,12 +200,12 @@ class Cell(Record):
         computed_in: precision of its kernels, where a call showed something other than `precision`: a file in fp16 may
             be computed in fp32.
         asked_device, asked_precision: those requested of it; "" where none was, as for a user's own model, and in
-        older records. Deviations are in `invalid`.
+            older records. Deviations are in `invalid`.
         provenance: versions and settings that the worker reported.
         agreement: agreement of its outputs on the audited images with the float64 reference.
         timed_agreement: the same of outputs sampled from the timed calls themselves.
         invalid: why the times of an "ok" cell, which is shown and never ranked, are not to be trusted; empty if VALID.
-        steadiness: what happened while it was timed.
+        steadiness: observations while it was timed.
         judgement: the task's judgement of a user's model's outputs. A study's models are judged by its audit.
     """
 
@@ -274,13 +274,13 @@ class DataSummary(Record):
     """The images that a study used. `notice` is shown with every result: unofficial split, synthetic images.
 
     Attributes:
-        name: of the data set.
+        name: name of the data set.
         content_hash: sha256 of all images and labels.
-        counts: by split, how many images are in it.
-        classes: their names, in the order of their numbers.
-        attribution: whose images they are, and where they were published.
-        licence: that they are under.
-        notice: what has to be said with every result, or "".
+        counts: number of images by split.
+        classes: names of the classes, in the order of their numbers.
+        attribution: owners of the images, and place of publication.
+        licence: licence of the images.
+        notice: remark that goes with every result, or "".
         synthetic: whether they were made by Assay, and show nothing real.
     """
 
@@ -298,33 +298,33 @@ class Results(Record):
     """The findings of a study, or of the comparison of one model that a user brought.
 
     Attributes:
-        schema_version: of this record.
+        schema_version: version of this record's format.
         kind: which of the two it is: a study's models take images, a user's take any numbers.
-        study: its name.
+        study: name of the study.
         task: task by which answers are judged; see `assay.bench.tasks`.
-        title: what it is called in its report.
+        title: title of its report.
         created: UTC, ISO 8601.
-        assay_version: that wrote it.
-        settings: the whole study, as it was read, or what a model was compared with.
+        assay_version: version that wrote it.
+        settings: the whole study, as it was read, or the settings of a model's comparison.
         environment: machine, system and versions of packages.
-        data: which images were used.
+        data: images that were used.
         trainings: one for each trained model.
-        parity: how alike the frameworks learn, one for each architecture and size.
+        parity: parity of the frameworks' training, one for each architecture and size.
         exports: one for each route, architecture and size.
         cells: everything that was timed, or was to be.
         comparisons: one for each group of cells that were timed together and have both sides.
         races: the fastest native cell against the fastest through ONNX, in each precision; empty in older records.
-        works: what has to be computed, one for each exported graph and batch.
-        ceilings: what the machine can do, one for each number of threads.
+        works: work of each exported graph at each batch.
+        ceilings: highest rates of the machine, one for each number of threads.
         bounds: the least time that the machine allows, one for each cell.
-        attributions: where the time goes, one for each cell that was looked at.
+        attributions: parts of the time, one for each cell examined.
         fits: fixed time and time for each image, one for each runtime, model and number of threads.
-        crossovers: from which size on kernels outweigh the framework.
-        factors: tables of times by exporter and runtime, taken apart.
-        precisions: tables of times by runtime and precision, taken apart.
-        instances: what several processes of a cell give together.
-        seconds: by phase, what it took.
-        selfcheck: what is known of the ruler's own error; None where it was not checked.
+        crossovers: sizes from which kernels outweigh the framework.
+        factors: tables of times by exporter and runtime, decomposed.
+        precisions: tables of times by runtime and precision, decomposed.
+        instances: joint performance of several processes of a cell.
+        seconds: seconds by phase.
+        selfcheck: check of the instrument's own error; None where there was none.
         tables: sha256 of the tables that were written with it, by file name; empty in records of older versions.
     """
 

@@ -20,8 +20,8 @@ class LayerWork(Record):
     """The work of one node with weights or a matrix product, for one call at the graph's batch.
 
     Attributes:
-        name: of the node.
-        operator: that it is of.
+        name: name of the node.
+        operator: operator of the node.
         flops: operations of its matrix product or convolution; a multiply-add is two.
         least_flops: those among them that read no padding.
         weight_bytes: bytes of the constants that it reads.
@@ -40,7 +40,7 @@ class GraphWork(Record):
     """The work in one exported graph at one batch, or the `reason` why it could not be counted.
 
     Attributes:
-        architecture, size, exporter, batch: of the export, and with how many images a call is counted.
+        architecture, size, exporter, batch: the export's, and the number of images in a call.
         reason: why it could not be counted, or "".
         flops: operations of matrix products and convolutions as usually counted; a multiply-add is two.
         least_flops: those among them that read no padding, which a kernel may skip: at 7 pixels and a window of 3
@@ -115,11 +115,11 @@ class Ceilings(Record):
     """The highest rates of this machine at one thread count, on the cores that the cells were timed on.
 
     Attributes:
-        threads: that were used.
-        cores: that they ran on.
-        gflop_s: 10^9 operations a second of a matrix product, by precision ("fp32", "bf16", "int8").
+        threads: number of threads used.
+        cores: cores that they ran on.
+        gflop_s: 10^9 operations per second of a matrix product, by precision ("fp32", "bf16", "int8").
         bandwidths: bandwidths from the smallest cache to memory.
-        versions: by package its version, of those that measured.
+        versions: versions of the packages that measured.
         notes: failed measurements, with reasons.
     """
 

@@ -18,12 +18,12 @@ class Check(Record):
     """One measurement and the requirement on it.
 
     Attributes:
-        name: what was measured.
+        name: name of the measurement.
         found: the measurement, None where it could not be taken; `remark` says why, or how it was taken.
         unit: unit of `found` and `required`: "ns", "us" (microseconds) or "share" (between 0 and 1).
         bound: whether `required` is the most or the least that passes.
-        required: of it, in the same unit.
-        passed: whether it is within what is required.
+        required: requirement, in the same unit.
+        passed: whether it meets the requirement.
         remark: why nothing could be measured, or what the number rests on.
     """
 
@@ -56,8 +56,8 @@ class Design(Record):
     """How each comparison was made: as a study makes it, in fresh processes of at most so many blocks each.
 
     Attributes:
-        processes: of each of the two, fresh ones.
-        blocks: in a process, at most.
+        processes: number of fresh processes of each of the two.
+        blocks: most blocks in a process.
     """
 
     processes: int = Field(ge=2)
@@ -70,10 +70,10 @@ class SelfCheck(Record):
     Attributes:
         created: UTC, ISO 8601.
         machine: properties that a measurement's machine must share for the check to apply to it.
-        seconds: how long it took.
+        seconds: seconds that it took.
         passed: whether every check passed.
         checks: everything that was measured.
-        comparisons: of runtimes whose difference is known.
+        comparisons: comparisons of runtimes whose difference is known.
         advice: advice on making the machine quieter.
         design: design of every comparison; None in records from before 2026-11-27, where processes were added one by
             one.

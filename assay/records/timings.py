@@ -1,4 +1,4 @@
-"""What was timed: calls, cold starts, what happened meanwhile, and several processes at the same time."""
+"""Records of timing: calls, cold starts, disturbances, and several processes at the same time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Timing(Record):
     The 99th percentile has the bounds of a tail (`assay.bench.statistics.tails`), none above if calls are too few.
 
     Attributes:
-        median_ms: of all calls, with its interval over processes.
-        p90_ms, p99_ms: of the calls, in milliseconds; see above for what bounds the second.
-        samples: timed calls.
-        processes: fresh processes that they were made in.
+        median_ms: median of all calls, with its interval over processes.
+        p90_ms, p99_ms: percentiles of the calls, in milliseconds; see above for the bounds of the second.
+        samples: number of timed calls.
+        processes: number of fresh processes that they were made in.
     """
 
     median_ms: IntervalOfTime
@@ -82,7 +82,7 @@ class Instances(Record):
         median_ms: median of a call while all ran, with its 95 % interval over sets.
         p99_ms: p99 of all calls of all sets; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are
             too few.
-        p99_at_most_ms: what the 99th percentile is at most, with 95 % confidence.
+        p99_at_most_ms: upper bound of the 99th percentile, with 95 % confidence.
         calls: number of calls that these were computed from.
         slowed: how many times as long a call takes as with a single instance, in the same rounds; None where no single
             instance was measured.

@@ -33,10 +33,10 @@ class Epoch(Record):
 
     Attributes:
         epoch: passes over the data, which may be a fraction.
-        training_loss: mean over the batches since the last evaluation.
-        validation_loss: on the validation split.
-        validation_accuracy: share of the validation split that is classified right.
-        seconds: of training until then.
+        training_loss: mean loss over the batches since the last evaluation.
+        validation_loss: loss on the validation split.
+        validation_accuracy: share of the validation split that is classified correctly.
+        seconds: seconds of training until then.
     """
 
     epoch: float
@@ -50,14 +50,14 @@ class Training(Record):
     """One trained model.
 
     Attributes:
-        architecture, size: of the model, and height and width of its images in pixels.
-        framework: that trained it: "torch", "tf" or "jax".
-        seed: of its start and of the order of its batches.
-        weights: the key of its weights artifact.
+        architecture, size: the model's name, and height and width of its images in pixels.
+        framework: framework that trained it: "torch", "tf" or "jax".
+        seed: seed of its start and of the order of its batches.
+        weights: key of its weights artifact.
         started_from: key of the weights it started from, or None.
-        parameters: numbers that were learned.
+        parameters: number of learned numbers.
         best_epoch: passes over the data after which validation accuracy was best; its weights are kept.
-        validation_accuracy: at the best epoch.
+        validation_accuracy: accuracy at the best epoch.
         seconds: time in steps and evaluations. On a machine with several cores, other frameworks trained at the same
             time; alone it takes less.
         history: every evaluation, in order.
@@ -82,8 +82,8 @@ class Parity(Record):
     """Loss curves of the frameworks, from the same start and over the same batches.
 
     Attributes:
-        architecture, size: of the model, and height and width of its images in pixels.
-        steps: that were compared.
+        architecture, size: the model's name, and height and width of its images in pixels.
+        steps: number of steps compared.
         losses: per framework, the training loss of each step.
         worst_relative_difference: largest over steps and pairs of frameworks of |a-b| / max(|a|,|b|).
     """

@@ -149,7 +149,7 @@ class ServedBy:
             inputs, outputs: NumPy's name of each tensor's type by the tensor's name, in the model's order.
 
         Raises:
-            NotInstalledError: a package it needs is missing.
+            NotInstalledError: a package that the code needs is missing.
         """
         open_model: OpenModel = load_function(self.file, f"{self.opener}:open_model")
         return open_model(path, options, inputs, outputs)
@@ -289,7 +289,7 @@ class RuntimeEntry:
         """Import and return the function that loads a model.
 
         Raises:
-            NotInstalledError: a package it needs is missing.
+            NotInstalledError: a package that the code needs is missing.
             InputError: it is not a function.
         """
         return load_function(self.name, self.target, self.installed_by)

@@ -305,7 +305,7 @@ def _job(work: Work, job: Job[Asked, Answered], request: Asked, name: str, *answ
     """Run a job on a model that is not yet exported, or on its files.
 
     Args:
-        answers: folders that it writes.
+        answers: folders that the job writes.
     """
     limit = Limit(_limit(work, job.name) + budget_of(request), DOING[job.name])
     return work.ask(job, request, work.folder / "logs" / f"{name}.log", limit, *answers)

@@ -24,7 +24,7 @@ class AuditedAnswers:
 
     Attributes:
         inputs, outputs: arrays of shape (count,), in one order.
-        labels: int64 (count,), the true classes, where there are classes.
+        labels: the true classes, int64 (count,), where there are classes.
     """
 
     deployment: Deployment

@@ -129,7 +129,7 @@ class Serving:
         """Have the server load or unload the model; Triton answers when it is ready, or refused.
 
         Raises:
-            FailedError: it did not.
+            FailedError: the server did not do it.
         """
         triton_control.change(self.work, deployment.name, action, f"version {deployment.serving}", LOAD_SECONDS)
 

@@ -56,7 +56,7 @@ def take_snapshot(
     Raises:
         ArtifactError: the folder is not a deployment, a file is not the one that was deployed, or lies elsewhere.
         InputError: the copy cannot be written.
-        NotInstalledError: its runtime is missing here, or is another version than was measured.
+        NotInstalledError: its runtime is missing here, or has another version than the measured one.
     """
     found = checked_deployment(folder, signed_by)
     known = measured_of(folder, found)
@@ -104,7 +104,7 @@ def checked_deployment(folder: Path, signed_by: Path | None = None) -> Deploymen
     """Return the record of a deployment whose files are all as they were deployed.
 
     Args:
-        signed_by: the public key whose signature it has to have.
+        signed_by: the public key of the signature that it must have.
 
     Raises:
         ArtifactError: a path leaves the folder, something is missing, changed, or not of this deployment, or it is not

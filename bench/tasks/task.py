@@ -71,7 +71,7 @@ class ServedAnswers:
         labels: int64 (records,).
         audit: record with the tolerance of a number.
         precision: precision of the graph.
-        spread: by output, the largest difference between correct evaluations of the file.
+        spread: largest difference between correct evaluations of the file, by output.
     """
 
     found: Records

@@ -113,7 +113,7 @@ class Worker:
         log: file for everything it prints.
         answers: folder that it writes outputs into.
         compile_cache: folder for compilers that keep one, fresh for every study run.
-        host: where it runs.
+        host: the host that runs it.
         ready_by: on the clock of `time.monotonic`; importing, loading and warming are given up by then.
     """
 

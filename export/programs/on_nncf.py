@@ -38,7 +38,7 @@ CONTROL_SECONDS = 300.0
 def make_int8(request: ProgramRequest) -> dict[str, str]:
     """
     Raises:
-        InputError: there is nothing to calibrate with, or it does not fit.
+        InputError: there is nothing to calibrate with, or it does not fit the model.
     """
     calls = _calls(request)
     made = nncf.quantize(

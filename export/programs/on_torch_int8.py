@@ -27,7 +27,7 @@ from assay.train.built import BuiltModel
 def make_int8_package(request: ProgramRequest) -> dict[str, str]:
     """
     Raises:
-        InputError: there is nothing to calibrate with, or it does not fit.
+        InputError: there is nothing to calibrate with, or it does not fit the model.
         ExportFailedError: no part of the model can be quantised.
         AssayError: as for `make_package`.
     """

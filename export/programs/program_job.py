@@ -35,7 +35,7 @@ def work(request: ProgramRequest) -> Made:
 
     Raises:
         NotInstalledError: a package is missing.
-        InputError: there is nothing to calibrate with, or it does not fit.
+        InputError: there is nothing to calibrate with, or it does not fit the model.
         ExportFailedError: the converter refuses the model, or writes nothing.
     """
     entry = RUNTIMES[request.runtime]

@@ -50,7 +50,7 @@ class OverheadRequest(LoadRequest):
 
 
 class ScenarioRequest(LoadRequest):
-    """One of LoadGen's scenarios.
+    """Run one of LoadGen's scenarios.
 
     Attributes:
         rate: expected queries a second, or the rate asked for ("Server").

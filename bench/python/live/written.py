@@ -93,7 +93,7 @@ def _function(function: Callable[..., Any], stem: Path, framework: str) -> Locat
     """Return a function's place in a file that every process runs anew: its own one, or a new one.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: the folder cannot be written.
     """
     plain = inspect.unwrap(function)
     name, module = getattr(function, "__name__", ""), sys.modules.get(getattr(plain, "__module__", "") or "")

@@ -1,4 +1,4 @@
-"""An audit in sections: what the standalone page consists of, and what the report's section takes from it."""
+"""An audit in sections: the content of the standalone page, and of the report's section."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def audit_sections(audit: Audit) -> list[Section]:
 
 
 def headline(audit: Audit) -> str:
-    """The verdict in one sentence, with how much was compared."""
+    """Return the verdict in one sentence, with how much was compared."""
     changed = "".join(f", and {one}" for one in _changed(audit))
     said = f"The audit {'passed' if audit.passed else 'FAILED'}: {_outcome(audit)}"
     return f"{said}{'' if _fails_otherwise(audit) else changed}."
 
 
 def _outcome(audit: Audit) -> str:
-    """What the verdict rests on: "2 of 3,214 comparisons with float64 did not agree"."""
+    """State the basis of the verdict: "2 of 3,214 comparisons with float64 did not agree"."""
     comparisons = _judged(audit)
     failed = sum(not one.passed for one in comparisons)
     compared = f"{counted(len(comparisons), 'comparison')} with float64"
@@ -80,7 +80,9 @@ def _judged(audit: Audit) -> list[Comparison]:
 
 
 def of_whom(audit: Audit) -> str:
-    """Which comparisons of a failed audit did not agree: "2 of 3,134 comparisons with float64 did not agree: ..."."""
+    """Return which comparisons of a failed audit did not agree: "2 of 3,134 comparisons with float64 did not agree:
+    ...".
+    """
     comparisons = _judged(audit)
     failed = {
         model.name: list(dict.fromkeys(one.subject for one in model.comparisons if not one.passed))
@@ -94,20 +96,20 @@ def of_whom(audit: Audit) -> str:
 
 
 def _changed(audit: Audit) -> Iterator[str]:
-    """What changed in the decisions of all models of a task, task by task."""
+    """Iterate over what changed in the decisions of all models of a task, task by task."""
     for name in dict.fromkeys(model.task for model in audit.models):
         if said := task(name).changed_in_audit([model for model in audit.models if model.task == name]):
             yield said
 
 
 def outcome_items(audit: Audit) -> Iterator[Block]:
-    """Why it failed, and what else a reader has to know."""
+    """Iterate over why it failed, and what else a reader has to know."""
     yield from why_it_failed(audit, audit.reasons)
     yield from findings_of(audit)
 
 
 def why_it_failed(audit: Audit, reasons: list[str]) -> Iterator[Listing]:
-    """Who is wrong, and of the reasons for the verdict these."""
+    """Name the culprit, with these reasons for the verdict."""
     guilt = [f"{model.name}: {said}" for model in audit.models for said in model.guilt]
     if guilt:
         yield Listing("Who is wrong", tuple(Item(said) for said in guilt))
@@ -116,7 +118,7 @@ def why_it_failed(audit: Audit, reasons: list[str]) -> Iterator[Listing]:
 
 
 def findings_of(audit: Audit) -> Iterator[Listing]:
-    """What has to be known and does not fail it, folded."""
+    """List the folded remarks, which do not fail it."""
     if audit.findings:
         found = tuple(_findings(audit))
         yield Listing(
@@ -127,7 +129,7 @@ def findings_of(audit: Audit) -> Iterator[Listing]:
 
 
 def _findings(audit: Audit) -> Iterator[Item]:
-    """Each finding once, and below it the models that it is of."""
+    """Iterate over each finding once, with the models that it is about."""
     for finding, names in _models_of_findings(audit).items():
         everywhere = len(names) == len(audit.models) > 1
         yield Item(finding, "finding", "notice", "every model" if everywhere else ", ".join(names))
@@ -170,8 +172,8 @@ def _facts_beside(audit: Audit) -> Iterator[Fact]:
     )
     if closest[0]:
         share, subject, name = closest
-        told = f"{subject} with {name} takes {100 * share:.0f}{SPACE}% of what is tolerated."
-        yield Fact("Nearest its limit", f"Of what agrees in fp32, {told}")
+        told = f"{subject} with {name} takes {100 * share:.0f}{SPACE}% of its tolerance."
+        yield Fact("Nearest its limit", f"Among those that agree in fp32, {told}")
     yield Fact("Decisions", "".join(f"{one[:1].upper()}{one[1:]}. " for one in _changed(audit)).strip())
     found = len(_models_of_findings(audit))
     if found:

@@ -17,7 +17,7 @@ SUBJECTS = (
     Column("Effective bits", numeric=True),
     Column("Arithmetic seen"),
 )
-"""The columns after what the task adds."""
+"""The columns after those that the task adds."""
 SUBJECTS_AFTER = (Column("Again, other batch, other threads"), Column("NaN and infinity"))
 MODELS = (
     Column("Model"),
@@ -45,7 +45,7 @@ COMPARISONS = (
     Column("Bits", numeric=True),
     Column("Least cosine", numeric=True),
 )
-"""Likewise."""
+"""The columns of comparisons after those that the task adds."""
 COMPARISONS_AFTER = (Column("Agrees"),)
 FAILED = (
     Column("Model"),
@@ -61,7 +61,7 @@ FAILED = (
 
 
 def models_table(audit: Audit) -> Table:
-    """One row for each model, those that failed first and then by what they take of their tolerance."""
+    """Return one row for each model: those that failed first, then by the share of tolerance that they use."""
     rows = [_model_row(model) for model in audit.models]
     rows.sort(key=lambda row: (not row[2].number, -(row[3].number or 0)))
     return Table("audit-models-worst", "The worst of each model", MODELS, tuple(rows))
@@ -102,7 +102,7 @@ def _failed(model: ModelAudit, one: Comparison) -> tuple[Value, ...]:
 
 
 def subjects_table(model: ModelAudit, number: int = 0) -> Table:
-    """One row for each subject, those that failed first: its worst over all inputs, batches and threads."""
+    """Return one row for each subject, those that failed first: its worst over all inputs, batches and threads."""
     failed = {one.subject for one in model.comparisons if not one.passed}
     worst: dict[str, float] = {}
     for one in model.comparisons:
@@ -132,7 +132,7 @@ def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
 
 
 def _tolerated(shares: list[float], comparisons: list[Comparison]) -> Value:
-    """The most of its tolerance that a subject takes; reduced precision has none."""
+    """Return the largest share of its tolerance that a subject uses; reduced precision has none."""
     if shares:
         return Value(_share(max(shares)), 100 * max(shares))
     reduced = any(one.measured and one.precision != "fp32" for one in comparisons)
@@ -144,7 +144,7 @@ def _share(share: float) -> str:
 
 
 def _determinism(model: ModelAudit, subject: str) -> str:
-    """ "same bits; 2.1e-7; same bits" for running again, in another batch, with other threads."""
+    """Return "same bits; 2.1e-7; same bits" for running again, in another batch, with other threads."""
     found = next((one for one in model.determinism if one.subject == subject), None)
     if found is None:
         return ""

@@ -1,4 +1,4 @@
-"""What a report is made of, as plain values: sections, and in them paragraphs, figures and tables.
+"""The parts of a report, as plain values: sections, and in them paragraphs, figures and tables.
 
 The page (page.html) and the Markdown (page.md) each draw every kind of block; nothing here knows of either.
 """
@@ -26,11 +26,11 @@ class Value:
     """One table cell.
 
     Attributes:
-        text: what the reader sees.
+        text: the text that the reader sees.
         number: the number behind it, in the unit shown, by which the column sorts.
-        path: JSON pointer to that number in results.json, or "" where it is derived.
+        path: JSON pointer to that number in results.json, or "" if it is derived.
         factor: number in the unit shown over the number in results.json.
-        tone: how it is coloured; never the only sign of what it means.
+        tone: its colouring, which is never the only sign of its meaning.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings; the first column names the row. `summary` folds it behind that line."""
+    """Rows under headings; the first column names the row. The table is folded behind a `summary` if there is one."""
 
     kind: ClassVar[str] = "table"
     identifier: str
@@ -63,7 +63,7 @@ class Table:
 
     @property
     def is_long(self) -> bool:
-        """Whether the page makes its rows when it is looked at: what a script sorts, not what paper has."""
+        """Whether the page makes its rows only when it is viewed: a script sorts them, and they are not printed."""
         return self.sortable and len(self.rows) > MOST_ROWS
 
     @property
@@ -87,13 +87,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart: a Vega-Lite view without width and theme, and the words that stand for it.
+    """One chart: a Vega-Lite view without width and theme, and a description in its place.
 
     Attributes:
         identifier: unique in the report.
         spec: Vega-Lite, its colours as tokens (see `assay.bench.report.drawing.palette`).
-        description: what a reader who cannot see it is told.
-        min_width_px: narrower places scroll instead of squeezing it.
+        description: text for a reader who cannot see it.
+        min_width_px: width below which the page scrolls instead of squeezing it.
     """
 
     identifier: str
@@ -107,10 +107,10 @@ class Figure:
     """Panels that share a caption, a legend and an image file.
 
     Attributes:
-        legend: what the reader can highlight.
-        named: names stand down the side of each panel, which takes room.
-        legend_in_file: the image file shows the legend; not needed where the names say it.
-        small: many panels of few marks, drawn small and side by side.
+        legend: entries that the reader can highlight.
+        named: whether there are names down the side of each panel, which takes room.
+        legend_in_file: whether the image file shows the legend; it is not needed if the names say the same.
+        small: whether it has many panels of few marks, drawn small and side by side.
     """
 
     kind: ClassVar[str] = "figure"
@@ -133,7 +133,7 @@ class Paragraphs:
 
 @dataclass(frozen=True)
 class Item:
-    """One line of a list, with a sign that says at a glance how it turned out, and below it what explains it."""
+    """One line of a list, with a sign that shows the outcome at a glance, and an explanation below it."""
 
     text: str
     sign: str = ""
@@ -167,7 +167,7 @@ class Picture:
 
     Attributes:
         source: a data URI.
-        description: what a reader who cannot see it is told.
+        description: text for a reader who cannot see it.
     """
 
     source: str
@@ -178,7 +178,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures side by side; what has to be said of all of them stands above."""
+    """Pictures side by side, with a notice about all of them above."""
 
     kind: ClassVar[str] = "gallery"
     heading: str
@@ -188,7 +188,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Bar:
-    """One time beside others: `share` is of the longest."""
+    """One time among others: `share` is that of the longest."""
 
     name: str
     text: str
@@ -198,7 +198,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Fact:
-    """What a reader has to know beside the answer, with a sign that says at a glance how it stands."""
+    """A fact that a reader has to know besides the answer, with a sign that shows its state at a glance."""
 
     name: str
     text: str
@@ -218,7 +218,7 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class FactList:
-    """What says how far to trust it."""
+    """The parts that say how far to trust it."""
 
     kind: ClassVar[str] = "facts"
     facts: tuple[Fact, ...]
@@ -239,7 +239,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Lane:
-    """One case: what is fastest in it, its verdict, its marks on the axis that all share, and what folds open."""
+    """One case: its fastest, its verdict, its marks on the axis that all share, and the text that folds open."""
 
     place: str
     run: str
@@ -258,8 +258,8 @@ class Lanes:
     """Cases below one another on one logarithmic axis.
 
     Attributes:
-        span: where the axis begins and ends, both above 0.
-        ticks: where it is labelled, and how.
+        span: beginning and end of the axis, both above 0.
+        ticks: positions and texts of its labels.
     """
 
     kind: ClassVar[str] = "lanes"
@@ -271,7 +271,7 @@ class Lanes:
     legend: tuple[Series, ...]
 
     def across(self, value: float) -> float:
-        """How far along the axis a value stands, in percent."""
+        """Return how far along the axis a value is, in percent."""
         low, high = (math.log(end) for end in self.span)
         return 100 * (math.log(value) - low) / (high - low)
 

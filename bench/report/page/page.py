@@ -37,7 +37,7 @@ POLICY = (
 
 
 def render_page(results: Results, sections: list[Section]) -> str:
-    """The whole report as one HTML file."""
+    """Return the whole report as one HTML file."""
     scripts = [chart_library(), _file("page.js")]
     return (
         templates()
@@ -54,7 +54,9 @@ def render_page(results: Results, sections: list[Section]) -> str:
 
 
 def render_markdown(results: Results, sections: list[Section]) -> str:
-    """The report as Markdown, its figures as files beside it; the long tables stay in the page and in cells.csv."""
+    """Return the report as Markdown, with its figures as files beside it; long tables are only in the page and in
+    cells.csv.
+    """
     text = templates().get_template("page.md").render(**_common(results, sections))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -66,19 +68,19 @@ def styles(sections: list[Section]) -> str:
 
 @functools.cache
 def chart_library() -> str:
-    """Vega, as one script without any dependency."""
+    """Return Vega as one script without any dependency."""
     bundle: str = vl_convert.javascript_bundle(OPEN_TO_THE_PAGE)
     return bundle.replace("</script", "<\\/script").replace("\r", "")
 
 
 def legend_groups(legend: tuple[Series, ...]) -> list[tuple[str, list[Series]]]:
-    """A legend's entries, family by family."""
+    """Return a legend's entries, family by family."""
     names = dict.fromkeys(series.family for series in legend)
     return [(name, [series for series in legend if series.family == name]) for name in names]
 
 
 def _common(results: Results, sections: list[Section]) -> dict[str, object]:
-    """What the page and the Markdown use."""
+    """Return the words that both the page and the Markdown use."""
     return {
         "results": results,
         "assay_version": results.assay_version,
@@ -100,7 +102,7 @@ def _extent(results: Results) -> list[str]:
 
 
 def _machine(results: Results) -> str:
-    """The processor and how many cores it has, where the record says so."""
+    """Return the processor and its number of cores, if the record has them."""
     named, cores = results.environment.get("processor"), results.environment.get("cores")
     if not isinstance(named, str):
         return ""
@@ -109,13 +111,13 @@ def _machine(results: Results) -> str:
 
 
 def _charts(sections: list[Section]) -> JsonValue:
-    """Every panel's chart in Vega, by its identifier."""
+    """Return every panel's chart in Vega, by its identifier."""
     figures = [block for section in sections for block in section.blocks if isinstance(block, Figure)]
     return {panel.identifier: _compiled(panel) for figure in figures for panel in figure.panels}
 
 
 def _compiled(panel: Panel) -> JsonValue:
-    """The panel as wide as its place on the page, compiled here so that the page carries no compiler."""
+    """Compile the panel as wide as its place on the page; it is compiled here so that the page needs no compiler."""
     spec = panel.spec | {
         "$schema": SCHEMA,
         "width": "container",
@@ -130,7 +132,7 @@ def _compiled(panel: Panel) -> JsonValue:
 
 
 def _long_tables(sections: list[Section]) -> JsonValue:
-    """The rows of the long tables, by identifier: a value is its text, or text, number, path, factor and tone."""
+    """Return the long tables' rows, by identifier: a value is its text, or text, number, path, factor and tone."""
     tables = [block for section in sections for block in section.blocks if isinstance(block, Table) and block.is_long]
     return {table.identifier: [[_told(value) for value in row] for row in table.rows] for table in tables}
 
@@ -143,7 +145,7 @@ def _told(value: Value) -> JsonValue:
 
 
 def _packed(value: JsonValue) -> str:
-    """JSON that was compressed (gzip) and written in letters (base64): the same bytes of the same value."""
+    """Return JSON compressed (gzip) and written in letters (base64): the same bytes for the same value."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
 
@@ -154,7 +156,7 @@ def _hash_source(script: str) -> str:
 
 
 def _colour_styles() -> str:
-    """The palette as CSS variables; dark where the reader's system is, never on paper."""
+    """Return the palette as CSS variables; dark if the reader's system is, but never on paper."""
     light, dark = (
         "".join(f"--{name}:{colour};" for name, colour in colours(is_dark).items()) for is_dark in (False, True)
     )
@@ -166,7 +168,7 @@ def _colour_styles() -> str:
 
 @functools.cache
 def templates() -> jinja2.Environment:
-    """Templates; HTML ones escape everything that is not marked as markup, Markdown ones use a filter."""
+    """Return the templates; HTML ones escape everything that is not marked as markup, Markdown ones use a filter."""
     environment = jinja2.Environment(
         loader=jinja2.DictLoader({name: _file(name) for name in TEMPLATES}),
         autoescape=jinja2.select_autoescape(["html"]),
@@ -180,7 +182,9 @@ def templates() -> jinja2.Environment:
 
 
 def _seen(value: object) -> object:
-    """What a template writes, without characters that act and are not seen; markup and its own words are left alone."""
+    """Return a template's text without invisible characters that act; markup and the template's own words are left
+    alone.
+    """
     return printable(value, lines=True) if type(value) is str else value
 
 

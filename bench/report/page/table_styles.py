@@ -1,4 +1,4 @@
-"""What the columns of tables look like, as styles: said once for a column, where each of its cells would repeat it."""
+"""The appearance of tables' columns, as styles: given once for a column, where each of its cells would repeat it."""
 
 from __future__ import annotations
 

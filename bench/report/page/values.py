@@ -16,9 +16,9 @@ def amount(found: float | None, path: str = "", *, factor: float = 1, digits: in
     """A measured number.
 
     Args:
-        path: where results.json has it.
-        factor: the number shown over that in results.json.
-        none: what stands there where it was not measured.
+        path: place in results.json.
+        factor: number shown, over that in results.json.
+        none: text where it was not measured.
     """
     if found is None:
         return Value(none)

@@ -93,7 +93,7 @@ def check_script_file(path: Path) -> None:
     """Check every member of a file of `torch.jit.save` as torch's reader sees it.
 
     Raises:
-        ArtifactError: its code acts on files, or it has an unknown member; the message names it.
+        ArtifactError: its code acts on files, or it has an unknown member; the message names which.
         Exception: whatever torch raises on a damaged file.
     """
     _check_size(path)

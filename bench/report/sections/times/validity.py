@@ -83,7 +83,7 @@ def _drift(seen: Steadiness, path: str) -> Value:
 
 
 def _given_away(cells: Sequence[Cell]) -> tuple[str, ...]:
-    """What gives the processor away by design, said once: its times are what a call takes, whatever it waits for."""
+    """Name, once, the runtimes that give the processor away by design: waiting is part of their calls."""
     known = {runtime_name(cell): cell for cell in cells if cell.waits}
     return tuple(
         f"{name} {cell.waits}. That is its own design and part of every call, and is not held against it: it is timed "
