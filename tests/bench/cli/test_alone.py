@@ -25,11 +25,12 @@ COMMANDS = {
     "bench": ["bench", "studies/quick.toml"],
     "attribute": ["attribute", "studies/quick.toml"],
     "compare-model": ["compare-model", NET, "--shape", "features=batch,256"],
+    "regress": ["regress", NET, NET, "--shape", "features=batch,256"],
     "compare": ["compare", "studies/quick.toml", "--env", sys.prefix, "--env", sys.prefix],
 }
 
 TIMES_NOTHING = {
-    "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names", "join",
+    "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names", "join", "publish",
 }  # fmt: skip
 """Commands that compare numbers, read results, or make what is timed later: no time of theirs is a result."""
 
