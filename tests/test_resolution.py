@@ -6,6 +6,7 @@ and run is in `test_each_extra.py`, on this system alone.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tomllib
 from pathlib import Path
@@ -23,21 +24,25 @@ PROJECT = ROOT / "pyproject.toml"
 EXTRAS = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 OF_DEVELOPERS = {"dev", "docs", "mutants"}
 SYSTEMS = {
-    "Linux on ARM64": "aarch64-manylinux_2_28",
+    "Linux on ARM64": "aarch64-manylinux_2_35",
     "macOS": "aarch64-apple-darwin",
     "Windows": "x86_64-pc-windows-msvc",
 }
 NOT_THERE: dict[str, set[str]] = {}
 """Extras that no system of this name has all wheels for, as docs/reference/platforms.md says."""
 LINUX = "x86_64-manylinux_2_28"
-PYTHONS = ("3.11", "3.12")
+PYTHONS = ("3.11.7", "3.12")
+"""In full where an extra needs a later one than the first of its minor version."""
+MACOS = {"MACOSX_DEPLOYMENT_TARGET": "14.0"}
+"""The oldest macOS that ONNX Runtime has a wheel for; uv takes 13 by itself."""
 GPU = ("--override", "overrides-gpu.txt", "--constraint", "constraints-gpu.txt")
 
 
 def resolved(*words: str) -> subprocess.CompletedProcess[str]:
     """What uv answers when it is asked which versions would be installed."""
     command = [str(find_uv()), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-build", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    told = os.environ | MACOS
+    return subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False)
 
 
 def versions_in(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
