@@ -32,7 +32,7 @@ class NotTomlError(ValueError):
     Attributes:
         line: where, from 1.
         expected: the right content of the line, in words.
-        found: the line as far as it can be shown; "the end" where the text breaks off.
+        found: the line as far as it can be shown.
     """
 
     def __init__(self, line: int, expected: str, found: str) -> None:
@@ -52,7 +52,8 @@ def parse_toml(text: str) -> dict[str, Any]:
         place = PLACE.search(said)
         line = min(int(place[1]), len(lines)) if place else len(lines)
         content = lines[line - 1].strip()
-        found = repr(content[:LONGEST_LINE]) if place and content else "the end of the file" if not place else "nothing"
+        found = repr(content[:LONGEST_LINE]) if content else "nothing"
+        found += "" if place else ", where the file ends"
         raise NotTomlError(line, _expected(said), found) from error
     except RecursionError as error:
         raise NotTomlError(1, "brackets nested as in a study", "far more of them") from error

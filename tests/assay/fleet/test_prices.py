@@ -46,7 +46,7 @@ def test_too_short_a_key_names_nothing(tmp_path: Path) -> None:
         ('[per_hour]\na = "0.1"', "a number"),
         ("[per_hours]\na = 1", "per_hour"),
         ("per_hour = 3", "an object with keys"),
-        ("[per_hour", "line 1"),
+        ("[per_hour", "line 1: expected a section's name in brackets"),
         ("a = " + "[" * 20_000, "brackets|line 1"),
         ("", "per_hour: it is missing"),
     ],
