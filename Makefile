@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 GPU := --override overrides-gpu.txt --constraint constraints-gpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow mutants lint browser docs notebook picture sbom clean
+.PHONY: help install study test test-slow mutants lint browser docs notebook readme picture sbom clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -55,6 +55,9 @@ docs: install ## write the documentation as a site, build/site
 notebook: install ## run the tutorial's notebook anew
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[notebook]'
 	$(BIN)/python -m tools.notebook
+
+readme: install ## run README's command on one's own model anew, and put what it says there: on a quiet machine
+	$(BIN)/python -m tools.readme
 
 picture: install browser ## take README's picture of the published report anew
 	$(BIN)/python -m tools.picture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.cli.test_cli import assay
+from tools.readme import BEGIN, BETWEEN, COMMAND, END, block
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +26,14 @@ TARGETS = set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE))
 
 def test_it_is_one_screen_or_two() -> None:
     assert len(README.splitlines()) <= 100
+
+
+def test_what_the_command_says_is_put_there_by_the_tool() -> None:
+    found = BETWEEN.search(README)
+    assert found
+    said = found[0].removeprefix(f"{BEGIN}\n```text\n$ {COMMAND}\n").removesuffix(f"```\n{END}")
+    assert BETWEEN.search(block("one line")), "it can be written anew"
+    assert block(said) == found[0]
 
 
 def test_there_are_commands_to_test() -> None:
