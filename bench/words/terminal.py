@@ -23,7 +23,10 @@ class Terminal(Console):
     """A console for plain texts: markup, emoji names and escape codes in them have no effect."""
 
     def __init__(self, *, stderr: bool = False, file: TextIO | None = None, width: int | None = None) -> None:
-        super().__init__(stderr=stderr, file=file, width=width, highlight=False, markup=False, emoji=False)
+        notebook = False if file else None  # rich would show in a notebook what goes to a file
+        super().__init__(
+            stderr=stderr, file=file, width=width, highlight=False, markup=False, emoji=False, force_jupyter=notebook
+        )
 
     def render_str(
         self,

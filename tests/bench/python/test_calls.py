@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import assay
+from assay.bench.words.terminal import Terminal
 from assay.errors import InputError
 from assay.start import START
 
@@ -34,6 +36,14 @@ def test_a_pair_of_live_models_is_audited(tmp_path: Path) -> None:
     assert all("candidate" in subject for subject in wrong["subject"])
     assert wrong["largest_error"].max() == pytest.approx(0.4, rel=1e-3)
     assert "no</b>" in found._repr_html_()
+
+
+def test_what_is_quiet_shows_nothing_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert Terminal().is_jupyter
+    file = io.StringIO()
+    Terminal(file=file).print("told to the file")
+    assert file.getvalue() == "told to the file\n"
 
 
 def test_a_call_from_within_a_models_own_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
