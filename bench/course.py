@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from assay.bench.machine.host import Host
 from assay.bench.words.progress import Narrator
+from assay.export.programs.programs import Workshop
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.running import run_job
 from assay.steps import Limit
@@ -51,6 +52,21 @@ class Course:
             answers: folders that the job writes.
         """
         return run_job(job, request, log, limit_seconds=limit, host=self.host)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether a model that somebody brought runs outside of its box."""
+        return False
+
+    def workshop(self, calibration: Callable[[], Path | None]) -> Workshop:
+        """Where what runtimes load is made of a model; `calibration` is as of `Workshop`."""
+        return Workshop(
+            self.store("programs"),
+            calibration,
+            host=self.host,
+            processor=self.host.fingerprint().key,
+            tell=self.narrator.tell,
+        )
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:

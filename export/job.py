@@ -8,7 +8,6 @@ that anything made before a crash can be examined; if it is told what to compare
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Callable
@@ -16,18 +15,21 @@ from pathlib import Path
 
 from assay import __version__
 from assay.errors import ArtifactError, AssayError, ExportFailedError, FailedError
-from assay.export.checking.check import check_images, read_truth
+from assay.export.checking.check import IMAGES_NEEDED, check_images
 from assay.export.checking.records import Against, check_records
 from assay.export.finish import finish, rename
 from assay.export.graph.inspect import one_line, read_model
 from assay.export.graph.saved import save_model
 from assay.export.record import MODEL_FILE, Judged, asked_for, recorded
+from assay.export.reference.reference import read_images
 from assay.export.routes.request import ExportOutcome, ExportRequest, versions_of
 from assay.export.routes.size_limit import beyond_the_limit
+from assay.files.arrays import load_array
 from assay.files.disk import disk_error_in
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
+from assay.numerics.agreement import JudgeOfImages
 from assay.numerics.reduced import rule_of
 from assay.records.base import Record
 from assay.records.results import Export
@@ -118,8 +120,9 @@ def check(request: CheckExportRequest) -> Judged:
         return check_records(file, model, request, request.exporter, request.precision)
     framework = EXPORTERS[request.exporter.partition("+")[0]].framework
     rule = rule_of(request.task)
-    truth = read_truth(model.spec, request.records, request.reference, request.native, framework, rule)
-    return check_images(file, model.spec, request.layout, truth, request.exporter, request.precision)
+    images = read_images(request.records, model.spec, IMAGES_NEEDED)
+    judge = JudgeOfImages(load_array(request.reference), {framework: load_array(request.native)}, rule)
+    return check_images(file, model.spec, request.layout, images, judge, request.exporter, request.precision)
 
 
 def _exported(request: RouteRequest) -> tuple[ExportOutcome, float]:
@@ -236,5 +239,4 @@ def _names_of(model: BuiltModel | UserModel, layout: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     serve_job(EXPORT.done_by(work), CHECK.done_by(check))

@@ -214,17 +214,6 @@ def determined_by(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
     }
 
 
-def usable_exports(exports: Store) -> list[tuple[Export, Path]]:
-    """Return the records and files of all exports in a store that passed every check; a failed one is not among them
-    and must not be timed or offered.
-
-    Raises:
-        ArtifactError: a file is not the one that was written.
-    """
-    found = (read_artifact(path.parent, KIND) for path in sorted(exports.folder.glob(f"*/{MANIFEST}")))
-    return [(record_of(one), one.file(MODEL_FILE)) for one in found if record_of(one).status == "ok"]
-
-
 def usable_model(record: Export, exports: Store) -> Path:
     """Return the file of one export.
 

@@ -128,5 +128,4 @@ def work(request: FrameworkRequest) -> FrameworkFacts:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     serve_job(FRAMEWORK.done_by(work))

@@ -8,7 +8,6 @@ themselves.
 from __future__ import annotations
 
 import gc
-import os
 import random
 import statistics
 import time
@@ -267,5 +266,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     serve()

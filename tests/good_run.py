@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from assay.bench.brought.compare import refusals_of_numbers
 from assay.bench.judging.answers import unanswered
 from assay.records.results import Results
 
@@ -10,3 +11,8 @@ def status_of_good(results: Results) -> int:
     """The exit code of a run with these results, whose numbers are looked at elsewhere."""
     disturbed = any(cell.invalid for cell in results.cells)
     return 1 if disturbed and unanswered(results) else 0
+
+
+def refusals_of(results: Results) -> list[str]:
+    """Why a run with these results answers no, as its command says it."""
+    return refusals_of_numbers(results) or unanswered(results)

@@ -100,7 +100,7 @@ def version(number: int, folder: Path) -> Version:
         precision="fp32",
         model_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         weights="0" * 64,
-        accuracy=Interval(value=share, low=share, high=share),
+        quality=Interval(value=share, low=share, high=share),
         tolerances={
             "probabilities": ServedTolerance(value=1e-5, derivation="float32 rounding of a product of 432 terms")
         },

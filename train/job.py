@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -179,5 +178,4 @@ def keep(request: TrainingRequest, record: Training, best: Weights) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     serve_job(TRAIN.told_by(train_to_the_end), FIRST_LOSSES.done_by(first_losses))

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,6 +184,35 @@ def compare_reduced(subject: str, candidate: Logits, reference: Logits, rule: Re
         passed=not reason,
         reason=reason,
     )
+
+
+@dataclass(frozen=True)
+class JudgeOfImages:
+    """What outputs of one of our architectures are held against, in an export's check and where they are timed; the one
+    of anything that somebody brings is `assay.train.brought.agreement.Judge`.
+
+    Attributes:
+        reference: float64 logits (images, classes).
+        natives: correct fp32 logits of the same images by a name; the tolerance is derived from them.
+        rule: of the task, for what computes in less.
+    """
+
+    reference: Logits
+    natives: Mapping[str, Logits]
+    rule: ReducedRule = BY_ERROR
+
+    @cached_property
+    def tolerance(self) -> Tolerance:
+        """One for all images."""
+        return derive_tolerance(self.reference, self.natives)
+
+    def compare(self, subject: str, rows: Logits, places: NDArray[np.integer], precision: str = "") -> Agreement:
+        """
+        Args:
+            places: (n,), which images the rows are of.
+            precision: by which they are judged; "" for fp32.
+        """
+        return compare(subject, rows, self.reference[places], self.tolerance, precision or "fp32", self.rule)
 
 
 def _failed(subject: str, images: int, tolerance: Tolerance, reason: str) -> Agreement:

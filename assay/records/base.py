@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, Validatio
 # How one time compares with another; see `assay.bench.judging.verdicts`.
 Verdict = Literal["faster", "slower", "same", "undecided"]
 
+ONCE = "accuracy"
+"""The one measure of an older Assay."""
 ROUNDING = 1e-9
 """The relative difference by which two computations of one number may differ."""
 TOO_FEW = "too few"
@@ -27,6 +29,17 @@ class Record(BaseModel):
     """Base of the records: unknown keys are errors, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OfMeasure(Record):
+    """A record of how right answers are, by the measure of their task. When there was none but accuracy, its fields had
+    that name: such a record is read.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_today(cls, said: object) -> object:
+        return {name.replace(ONCE, "quality"): said[name] for name in said} if isinstance(said, dict) else said
 
 
 class Tail(Record):

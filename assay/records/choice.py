@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from assay.errors import ArtifactError
 from assay.files.mistakes import mistake_in
 from assay.files.texts import read_bytes
-from assay.records.base import Interval, Record
+from assay.records.base import ONCE, Interval, OfMeasure, Record
 from assay.runtimes.entry import Tier
 from assay.store import write_atomically
 
@@ -20,26 +20,9 @@ OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "cost")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 """Precisions, the most exact first."""
 UNKNOWN = Interval(value=0.5, low=0, high=1)
-OLDER_NAMES = {
-    "least_accuracy": "least_quality",
-    "accuracy": "quality",
-    "accuracy_images": "quality_images",
-    "accuracy_inferred": "quality_inferred",
-    "accuracy_open": "quality_open",
-}
-"""Today's names by the names in records from when accuracy was the only measure."""
 
 
-class _Renamed(Record):
-    """A record that may be read under older names."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _names_of_today(cls, said: object) -> object:
-        return {OLDER_NAMES.get(name, name): value for name, value in said.items()} if isinstance(said, dict) else said
-
-
-class Constraints(_Renamed):
+class Constraints(OfMeasure):
     """The constraints on an answer; empty or None leaves one open.
 
     Attributes:
@@ -64,7 +47,7 @@ class Constraints(_Renamed):
     licences: list[str] = Field(default_factory=list)
 
 
-class EligibleCell(_Renamed):
+class EligibleCell(OfMeasure):
     """A cell that may be trusted.
 
     Attributes:
@@ -167,7 +150,7 @@ class Choice(Record):
     created: str
     machine: str = ""
     objective: Objective
-    measure: str = "accuracy"
+    measure: str = ONCE
     price_per_hour: float | None
     constraints: Constraints
     answer: str

@@ -36,12 +36,13 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
+from pydantic_core import to_json
 
 from assay.errors import ArtifactError
 from assay.files.mistakes import mistake_in
 from assay.files.texts import read_json
 from assay.numerics.served import ServedTensor
-from assay.records.base import Interval, Record
+from assay.records.base import ONCE, Interval, OfMeasure, Record
 from assay.records.results import DataSummary
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import RuntimeEntry, ServedBy
@@ -87,7 +88,7 @@ class ServedTolerance(Record):
     derivation: str
 
 
-class Version(Record):
+class Version(OfMeasure):
     """One model that is or was served.
 
     Attributes:
@@ -101,7 +102,7 @@ class Version(Record):
         audited_sha256: sha256 that the audit names, of the served file or of what it was made from: an export, neutral
             weights, or the fingerprint of a user's model; "" in a deployment of an older Assay.
         weights: key of the weights that it came from, or fingerprint of the user's model.
-        accuracy: accuracy on the audited records; None without labels.
+        quality: quality of the audited answers, by the `measure` of their task; None without labels.
         tolerances: tolerance of each output; an index is judged by the output that it points into.
     """
 
@@ -113,7 +114,8 @@ class Version(Record):
     files: dict[FilePath, Sha256] = Field(default_factory=dict, exclude_if=operator.not_)
     audited_sha256: Sha256 | Literal[""] = ""
     weights: str
-    accuracy: Interval | None
+    quality: Interval | None
+    measure: str = ONCE
     tolerances: dict[str, ServedTolerance]
     created: str
 
@@ -249,6 +251,17 @@ def served_by(runtime: str) -> ServedBy:
     found = served_runtime(runtime).served_by
     assert found is not None, "a runtime that nothing serves is none of these"
     return found
+
+
+def text_before_measures(deployment: Deployment) -> bytes:
+    """Of a deployment whose measure is accuracy, what an Assay wrote that had no other."""
+    record = deployment.model_dump(mode="json")
+    record["versions"] = [
+        {ONCE if name == "quality" else name: said for name, said in one.items() if name != "measure"}
+        for one in record["versions"]
+        if one["measure"] == ONCE
+    ]
+    return to_json(record, indent=1)
 
 
 def read_deployment(folder: Path) -> Deployment:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from assay.records.base import Interval, Record
+from assay.records.base import ONCE, Interval, OfMeasure
 from assay.records.deployment import ServedTolerance, Unit
 
 SCHEMA_VERSION: Literal[1] = 1
 
 
-class WayVerified(Record):
+class WayVerified(OfMeasure):
     """The answers to all audited records over one transport.
 
     Attributes:
@@ -20,7 +20,7 @@ class WayVerified(Record):
         failed: requests that were not answered, or answered with something else; the first reasons are in `reasons`.
         wrong: number of images with an output that is not the audited one.
         max_absolute: largest |answer - audited| over all numbers that are not an index.
-        accuracy: accuracy over the wire (Wilson interval); None without labels.
+        quality: quality over the wire (Wilson interval); None without labels.
         versions: versions of the model that the answers say they come from.
     """
 
@@ -31,7 +31,7 @@ class WayVerified(Record):
     failed: int
     wrong: int
     max_absolute: float
-    accuracy: Interval | None
+    quality: Interval | None
     versions: list[str]
     reasons: list[str]
 
@@ -40,7 +40,7 @@ class WayVerified(Record):
         return not (self.failed or self.wrong or self.reasons)
 
 
-class Verification(Record):
+class Verification(OfMeasure):
     """The requests to a server and how it answered.
 
     Attributes:
@@ -48,7 +48,8 @@ class Verification(Record):
         unit: meaning of a record, "image" or "record".
         server: the server's name for itself.
         tolerances: how far an answer may be from the audited one, by output.
-        audited_accuracy: accuracy of the audited answers, against the same labels.
+        measure: the task's name for the quality of answers.
+        audited_quality: quality of the audited answers, against the same labels.
         metadata: differences between the server's description of the model and the deployment's contract.
         skipped: why a transport was not tried, by transport.
     """
@@ -61,7 +62,8 @@ class Verification(Record):
     unit: Unit
     server: str
     tolerances: dict[str, ServedTolerance]
-    audited_accuracy: Interval | None
+    measure: str = ONCE
+    audited_quality: Interval | None
     metadata: list[str]
     ways: list[WayVerified]
     skipped: dict[str, str]

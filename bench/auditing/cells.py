@@ -1,14 +1,12 @@
-"""A check of whether the timed cells computed the right numbers: the outputs of each against float64. A judge compares
-the numbers of one model: the one here for images with one output, and `assay.train.brought.agreement.Judge` for
-anything that a user brings.
+"""Whether what was timed computed the right numbers: the outputs of every timed cell against float64.
+
+How numbers of one model are compared is its judge's: `assay.numerics.agreement.JudgeOfImages` of images with one
+output, `assay.train.brought.agreement.Judge` of anything that somebody brings.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,8 +16,6 @@ from assay.bench.auditing.by_output import judged_in
 from assay.bench.timing.schedule import Measurements
 from assay.bench.timing.trials import CellFacts, Group, computed_in
 from assay.files.arrays import load_array, load_arrays
-from assay.numerics.agreement import Tolerance, compare, derive_tolerance
-from assay.numerics.reduced import ReducedRule
 from assay.records.results import Agreement
 
 Rows = NDArray[Any]
@@ -37,30 +33,6 @@ class Judging(Protocol):
             places: the records that the rows belong to, (n,).
             precision: precision by which they are judged; "" for the model's own.
         """
-
-
-@dataclass(frozen=True)
-class JudgeOfImages:
-    """The judge of one of our architectures.
-
-    Attributes:
-        reference: float64 logits (images, classes) of all images that calls use in turn.
-        natives: fp32 logits of each framework's own forward pass, from which the tolerance is derived.
-        rule: the task's rule for computing in less than fp32.
-    """
-
-    reference: NDArray[np.float64]
-    natives: Mapping[str, NDArray[np.float32]]
-    rule: ReducedRule
-
-    @cached_property
-    def tolerance(self) -> Tolerance:
-        """The tolerance for all images."""
-        return derive_tolerance(self.reference, self.natives)
-
-    def compare(self, subject: str, rows: Rows, places: Places, precision: str = "") -> Agreement:
-        """See `Judging`."""
-        return compare(subject, rows, self.reference[places], self.tolerance, precision or "fp32", self.rule)
 
 
 def compared_cells(group: Group, measured: Measurements, judge: Judging, arithmetic: str = "fp32") -> Compared:

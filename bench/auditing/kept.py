@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from assay.bench.course import Course
 from assay.bench.timing.workers import Candidate
-from assay.records.audit import ModelAudit
+from assay.export.run import usable_model
+from assay.records.audit import PROGRAM, ModelAudit
+from assay.records.results import Export
 from assay.registry import RUNTIMES
-from assay.store import TRY_AGAIN, Store
+from assay.store import TRY_AGAIN, Store, file_sha256
 
 FILE = "audit.json"
 RULES = 6
@@ -26,15 +29,41 @@ class Identity:
 
     Attributes:
         models: sha256 of weights and ONNX files, by name.
-        keys: keys of the same as artifacts.
+        keys: of the same as artifacts, and of what runtimes load that was made of them.
         data_hash: hash of the content of its data set.
         machine: key of the machine, `assay.fingerprint.Fingerprint.key`.
     """
 
     models: dict[str, str]
     keys: dict[str, str]
-    data_hash: str
+    data_hash: str = ""
     machine: str = ""
+
+
+def identity_of(
+    course: Course,
+    own: Mapping[str, str],
+    key: str,
+    exports: Iterable[Export],
+    programs: Mapping[str, str],
+    data_hash: str = "",
+) -> Identity:
+    """
+    Args:
+        own: what the model itself is, by name.
+        key: by which results name it.
+        programs: by label, the key of what its runtime loads; "" where that is nothing of its own.
+    """
+    files = {f"onnx@{one.exporter}": one for one in exports if one.status == "ok"}
+    store = course.store("onnx")
+    return Identity(
+        dict(own) | {name: file_sha256(usable_model(one, store)) for name, one in files.items()},
+        {"weights": key}
+        | {name: one.key for name, one in files.items()}
+        | {f"{PROGRAM}{label}": made for label, made in programs.items() if made},
+        data_hash,
+        course.host.fingerprint().key,
+    )
 
 
 def determined_by(
@@ -48,9 +77,7 @@ def determined_by(
         served: runtimes that run the whole test split where the images are a part of it.
     """
     versions = [RUNTIMES[one.runtime].versions() for one in candidates]
-    programs: dict[str, JsonValue] = {one.label: one.model.program_key for one in candidates if one.model.program_key}
-    found: dict[str, JsonValue] = {"programs": programs} if programs else {}
-    return found | {
+    return {
         "rules": RULES,
         "machine": identity.machine,
         "models": dict(identity.models),

@@ -7,18 +7,19 @@ from functools import partial
 from pathlib import Path
 
 from assay.bench.auditing.by_output import RunOfOutputs, compared_by_output
-from assay.bench.auditing.guilt import guilt_of_files
-from assay.bench.auditing.localise import Followable, localisations_of
+from assay.bench.auditing.guilt import explained_by_files
+from assay.bench.auditing.kept import identity_of
+from assay.bench.auditing.localise import Followable
 from assay.bench.auditing.outputs import Array, AuditedOutput
 from assay.bench.auditing.record import audit_of
 from assay.bench.auditing.runs import ran_of_cell
 from assay.bench.brought.decided import audited_outputs
-from assay.bench.brought.exports import Brought, files_of
+from assay.bench.brought.exports import Brought
 from assay.bench.brought.work import Work
 from assay.export.checking.edges import EDGES_FILE, EDGES_NATIVE_FILE
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE
 from assay.files.arrays import load_array
-from assay.records.audit import PROGRAM, Audit, InputSet, ModelAudit
+from assay.records.audit import Audit, InputSet, ModelAudit
 from assay.records.results import Cell, Export
 from assay.store import file_sha256
 from assay.train.brought.agreement import parts_of
@@ -34,29 +35,24 @@ def audit_user_model(
     """
     model, known = brought.model, len(brought.reference)
     audited, runs = audited_outputs(brought), list(_runs(brought, cells, outputs))
-    comparisons = compared_by_output(audited, runs)
-    localisations = localisations_of(work, _followable(work, brought), exports, comparisons)
     records = file_sha256(brought.folder / RECORDS_FILE)
     what = f"inputs {'drawn' if brought.drawn else 'given by the user'}" + (f". {brought.made}" if brought.made else "")
-    files = {f"onnx@{name}": file_sha256(path) for name, path in files_of(work, exports).items()}
+    programs = {cell.label: cell.program for cell in cells}
+    identity = identity_of(work, {"model": model.fingerprint}, model.fingerprint, exports, programs)
     record = ModelAudit(
         name=model.location.name,
         task=work.wanted.task,
         reference=brought.what,
         reference_check=None,
-        models={"model": model.fingerprint} | files,
-        keys={"weights": model.fingerprint}
-        | {f"onnx@{one.exporter}": one.key for one in exports}
-        | {f"{PROGRAM}{cell.label}": cell.program for cell in cells if cell.program},
+        models=identity.models,
+        keys=identity.keys,
         inputs=[
             InputSet(name=one.name, sha256=records, images=known, sampled_from=brought.records, what=what)
             for one in model.outputs
         ],
         tolerances=[one.tolerance for one in audited],
-        comparisons=comparisons,
+        comparisons=compared_by_output(audited, runs),
         ran=list({one.ran.subject: one.ran for one in sorted(runs, key=lambda one: bool(one.ran.otherwise))}.values()),
-        localisations=localisations,
-        guilt=guilt_of_files(comparisons, exports, localisations),
         left_out=list(model.without),
         missing={
             f"the export by {one.exporter}": one.reason
@@ -64,6 +60,7 @@ def audit_user_model(
             if one.agreement and one.status != "ok" and not one.is_refused_variant
         },
     )
+    record = explained_by_files(work, _followable(work, brought), exports, record)
     return audit_of([record], work.wanted.command, {}, host=work.host)
 
 

@@ -17,30 +17,26 @@ from assay.bench.auditing.record import write_audit
 from assay.bench.brought.audit import audit_user_model
 from assay.bench.brought.decided import decided, judgements_of, with_judgements
 from assay.bench.brought.exports import Brought, bring, described, exported, files_of, look_for_deciders
-from assay.bench.brought.which_runtimes import left_out, natively, on_files, parted
+from assay.bench.brought.which_runtimes import left_out, timed_on
 from assay.bench.brought.work import Wanted, Work, folder_name
-from assay.bench.judging.answers import unanswered
 from assay.bench.machine.host import LOCAL, Host, machine_facts
 from assay.bench.machine.machine import check_cores
 from assay.bench.stages.attribute import Attributed, AttributionSettings, attribute_all
+from assay.bench.stages.groups import candidates_of, files_of_model, group_of, on_export, parted
 from assay.bench.stages.measure import INTERRUPTED, cells_without_file, measured_cells
 from assay.bench.stages.results import Heading, file_results
-from assay.bench.timing.programs import with_programs
 from assay.bench.timing.schedule import Budget, Measurements
 from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, Group
-from assay.bench.timing.workers import Candidate
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError, unknown_name
 from assay.export.probing.probe import RECORDS_FILE
-from assay.export.programs.programs import Workshop
 from assay.export.variants.mixed import MIXED_MINUTES, SUFFIX
-from assay.infer.runtime import ModelFiles
 from assay.records.results import Cell, DataSummary, Export, Results
 from assay.registry import RUNTIMES
 from assay.runtimes.openvino import BF16
 from assay.runtimes.rulers import NULL
 from assay.spec import Settings
-from assay.steps import MOST_SECONDS, in_proportion
+from assay.steps import in_proportion
 from assay.store import file_sha256
 from assay.train.brought.agreement import Judge
 from assay.train.brought.model import KINDS, UserModel
@@ -77,7 +73,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
             what = decided(wanted, brought)
         with work.stage("export", "Exporting to ONNX"):
             brought, exports = exported(work, brought)
-        group = group_of(work, brought.model, exports, what.records)
+        group = group_of_model(work, brought.model, exports, what.records)
         budget = Budget(
             wanted.minutes * 60, wanted.processes, command_seconds(work), BLOCKS, wanted.interval_width, soon=True
         )
@@ -86,7 +82,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         measured, timed = measured_cells(
             work, [group], budget, work.store("units"), keys, compare, again=wanted.again, show=narrator.times
         )
-        missing = cells_without_file(group, exports, lambda one: on_files(wanted, brought.model, one.exporter))
+        missing = cells_without_file(group, exports, partial(on_export, timed_on(wanted, brought.model)))
         cells = [_in_terms_of_options(cell) for cell in timed + missing]
         cells = with_judgements(cells, judgements_of(what, brought, cells, measured.logits))
         attributed = Attributed() if measured.interrupted else _attributed(work, group, cells)
@@ -200,44 +196,22 @@ def command_seconds(work: Work) -> float:
     return max(work.wanted.call_limit or 0.0, in_proportion(work.call_seconds, CALLS_TO_WARM, least=COMMAND_SECONDS))
 
 
-def group_of(work: Work, model: UserModel, exports: Sequence[Export], audited: int) -> Group:
+def group_of_model(work: Work, model: UserModel, exports: Sequence[Export], audited: int) -> Group:
     """Return all runtimes on one model; those of ONNX on every file that passed its check."""
-    native, wanted = ModelFiles(model=model), work.wanted
-    theirs = partial(Candidate, trusted=wanted.trusted)
-    candidates = [theirs(name, "", native) for name in natively(wanted, model)]
-    precisions = {one.exporter: one.precision for one in exports}
-    for reason in left_out(wanted, model, precisions):
-        work.narrator.note(reason)
-    for exporter, file in files_of(work, exports).items():
-        runnable = ModelFiles(model=model, onnx=file, precision=precisions[exporter])
-        candidates += [theirs(name, exporter, runnable) for name in on_files(wanted, model, exporter)]
-    able, refused = with_programs(candidates, model, _workshop(work))
-    return Group(
-        name=f"{model.name}/{model.image_size}/t{wanted.threads}",
-        candidates=(*able, theirs(NULL.name, "", native)),
+    wanted = work.wanted
+    files = files_of_model(work, model, exports)
+    for why in left_out(wanted, model, [one.exporter for one in exports]):
+        work.narrator.note(why)
+    records = work.folder / "model" / RECORDS_FILE
+    return group_of(
+        work,
+        model,
+        candidates_of(work, model, (*timed_on(wanted, model), NULL.name), files),
+        lambda: records if wanted.inputs else None,  # nothing is calibrated on random inputs
         batches=_batches(wanted, model),
         settings=Settings(wanted.threads, work.host.cores()[-wanted.threads :]),
-        images=work.folder / "model" / RECORDS_FILE,
+        images=records,
         audited=audited,
-        refused=refused,
-    )
-
-
-def _workshop(work: Work) -> Workshop:
-    """Return the place where programs are made from the user's model, calibrated on the user's inputs; nothing is
-    calibrated on random inputs.
-    """
-    wanted = work.wanted
-    return Workshop(
-        work.store("programs"),
-        lambda: work.folder / "model" / RECORDS_FILE if wanted.inputs else None,
-        host=work.host,
-        processor=work.host.fingerprint().key,
-        tell=work.narrator.tell,
-        limit_seconds=max(MOST_SECONDS, 10 * (wanted.call_limit or 0.0)),
-        trusted=wanted.trusted,
-        call_limit=wanted.call_limit,
-        told=work.held.update,
     )
 
 
@@ -317,13 +291,6 @@ def _data(wanted: Wanted, brought: Brought) -> DataSummary:
         notice="" if given else brought.made or DRAWN,
         synthetic=False,
     )
-
-
-def refusals(results: Results) -> list[str]:
-    """Return why the answer is no: numbers that differ, no ONNX file at all, or no usable time; an empty list means
-    yes.
-    """
-    return refusals_of_numbers(results) or unanswered(results)
 
 
 def refused_variants(exports: Sequence[Export]) -> list[Export]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from assay.bench.course import MOST_TOGETHER, Course
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.boxed.boxing import Box
+from assay.export.programs.programs import Workshop
 from assay.export.variants.mixed import MIXED_MINUTES
 from assay.files.disk import short_name
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.running import run_job
 from assay.jobs.sharing import shared
 from assay.registry import PLAIN_TASK
-from assay.steps import LONGER, Limit, limits_told
+from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told
 from assay.train.brought.model import Declared, Location
 
 
@@ -86,6 +88,20 @@ class Work(Course):
         """The same for so many jobs that go on at a time, as far as there are cores."""
         return replace(self, jobs=min(jobs, len(self.host.cores()), MOST_TOGETHER))
 
+    @property
+    def trusted(self) -> bool:
+        return self.wanted.trusted
+
+    def workshop(self, calibration: Callable[[], Path | None]) -> Workshop:
+        """See `Course`; what a user's model may do, and how long, is what the user says."""
+        return replace(
+            super().workshop(calibration),
+            limit_seconds=max(MOST_SECONDS, 10 * (self.wanted.call_limit or 0.0)),
+            trusted=self.trusted,
+            call_limit=self.wanted.call_limit,
+            told=self.held.update,
+        )
+
     def ask(self, job: Job[Asked, Answered], request: Asked, log: Path, limit: Limit, *answers: Path) -> Answered:
         """Run a job, see `Course`; it is allowed at least the time that the user allows one call of the model."""
         return run_job(
@@ -94,7 +110,7 @@ class Work(Course):
             log,
             limit_seconds=Limit(max(limit.seconds, self.wanted.call_limit or 0.0), limit.doing, LONGER),
             environment=limits_told(self.wanted.call_limit),
-            box=Box(answers, self.wanted.trusted, told=self.held.update),
+            box=Box(answers, self.trusted, told=self.held.update),
             host=shared(self.host, len(self.host.cores()), self.jobs),
         )
 

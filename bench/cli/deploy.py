@@ -113,8 +113,8 @@ def deploy(
     from assay.bench.words.numbers import counted
 
     version = found.version(found.serving)
-    accuracy = version.accuracy
-    right = f", accuracy {accuracy.value:.2%} ({accuracy.low:.2%} to {accuracy.high:.2%})" if accuracy else ""
+    known = version.quality
+    right = f", {version.measure} {known.value:.2%} ({known.low:.2%} to {known.high:.2%})" if known else ""
     served = f"{found.name}, version {version.number} of {len(found.versions)}"
     print_line(f"{served}: {version.cell}, {version.precision}{right}")
     if found.instances > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
@@ -14,12 +14,12 @@ from assay.bench.words.terminal import Terminal, print_json, shown
 
 if TYPE_CHECKING:
     from assay.entries import Entry
-    from assay.runtimes.entry import RuntimeEntry
 
 DISTRIBUTION = "onnx-assay"
 OF_DEVELOPERS = frozenset(("dev", "mutants", "notebook"))
 """Extras for work on Assay itself."""
-NAMES_OF = ("runtimes", "exporters", "architectures", "datasets", "extras")
+RUNTIMES, EXTRAS = "runtimes", "extras"
+NAMES_OF = (RUNTIMES, "exporters", "architectures", "datasets", EXTRAS)
 
 Listed = dict[str, str]
 """A name, a line about it, and what has to be installed for it, "" where nothing has."""
@@ -36,7 +36,7 @@ def list_names(
 
     if kind not in NAMES_OF:
         raise unknown_name("kind of names", kind, NAMES_OF)
-    found = LISTS[kind]()
+    found = _extras() if kind == EXTRAS else _registered(kind)
     if as_json:
         print_json({kind: list(map(dict, found))})
         return
@@ -48,37 +48,15 @@ def list_names(
     Terminal().print(table)
 
 
-def _runtimes() -> list[Listed]:
-    """List the runtimes of models; the rulers, which are the instrument's own, are left out."""
-    from assay.registry import RUNTIMES
+def _registered(kind: str) -> list[Listed]:
+    """What has an entry; the rulers among the runtimes, which are the instrument's own, are left out."""
+    from assay import registry
 
-    return [_runtime(entry) for entry in RUNTIMES.values() if not entry.ruler]
-
-
-def _runtime(entry: RuntimeEntry) -> Listed:
-    return _listed(entry.name, entry.summary, entry.needed, entry.installed_by)
-
-
-def _exporters() -> list[Listed]:
-    from assay.registry import EXPORTERS
-
-    return list(map(_entry, EXPORTERS.values()))
-
-
-def _architectures() -> list[Listed]:
-    from assay.registry import ARCHITECTURES
-
-    return list(map(_entry, ARCHITECTURES.values()))
-
-
-def _datasets() -> list[Listed]:
-    from assay.registry import DATASETS
-
-    return list(map(_entry, DATASETS.values()))
-
-
-def _entry(entry: Entry) -> Listed:
-    return _listed(entry.name, entry.summary, entry.packages, entry.extra)
+    if kind == RUNTIMES:
+        known = [one for one in registry.RUNTIMES.values() if not one.ruler]
+        return [_listed(one.name, one.summary, one.needed, one.installed_by) for one in known]
+    entries: Mapping[str, Entry] = getattr(registry, kind.upper())
+    return [_listed(one.name, one.summary, one.packages, one.extra) for one in entries.values()]
 
 
 def _extras() -> list[Listed]:
@@ -139,12 +117,3 @@ def _listed(name: str, summary: str, packages: tuple[str, ...], extra: str) -> L
 
 def _installing(extra: str) -> str:
     return f"pip install '{DISTRIBUTION}[{extra}]'" if extra else f"pip install {DISTRIBUTION}"
-
-
-LISTS: Mapping[str, Callable[[], list[Listed]]] = {
-    "runtimes": _runtimes,
-    "exporters": _exporters,
-    "architectures": _architectures,
-    "datasets": _datasets,
-    "extras": _extras,
-}

@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from assay.bench.auditing.cells import Compared
-from assay.bench.brought.compare import BLOCKS, check_wanted, command_seconds, compared_in, group_of
+from assay.bench.brought.compare import BLOCKS, check_wanted, command_seconds, compared_in, group_of_model
 from assay.bench.brought.decided import decided
 from assay.bench.brought.exports import Brought, bring, described, exported
-from assay.bench.brought.which_runtimes import on_files
+from assay.bench.brought.which_runtimes import timed_on
 from assay.bench.brought.work import Wanted, Work
 from assay.bench.comparing.compare import Outcome, changes_of
 from assay.bench.comparing.turns import BASE, NEW, alone, pairs_in_turns
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.python.given import written_inputs
+from assay.bench.stages.groups import on_export
 from assay.bench.stages.measure import cells_without_file, measured_cells
 from assay.bench.timing.schedule import Budget, Measurements
 from assay.bench.timing.trials import Group
@@ -136,7 +137,7 @@ def _exported(variant: str, work: Work, brought: Brought) -> LookedAt:
     audited = decided(work.wanted, brought).records
     with work.stage("export", f"Exporting {variant} to ONNX"):
         brought, exports = exported(work, brought)
-    return LookedAt(variant, work, brought, exports, group_of(work, brought.model, exports, audited))
+    return LookedAt(variant, work, brought, exports, group_of_model(work, brought.model, exports, audited))
 
 
 def _measured(sides: Sequence[LookedAt]) -> tuple[list[Cell], Measurements]:
@@ -188,7 +189,7 @@ def _compared(sides: Sequence[LookedAt], group: Group, measured: Measurements) -
 def _without_file(side: LookedAt, group: Group) -> list[Cell]:
     model, wanted = side.brought.model, side.work.wanted
     named = replace(group, candidates=side.group.candidates)
-    cells = cells_without_file(named, side.exports, lambda one: on_files(wanted, model, one.exporter))
+    cells = cells_without_file(named, side.exports, partial(on_export, timed_on(wanted, model)))
     return [cell.model_copy(update={"name": f"{cell.name}[{side.variant}]"}) for cell in cells]
 
 

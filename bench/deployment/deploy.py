@@ -38,6 +38,7 @@ from assay.bench.deployment.subject import (
     export_of,
     servable_cell,
 )
+from assay.bench.tasks.task import task_of
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
 from assay.export.run import usable_model
@@ -252,7 +253,8 @@ def _version(study: FinishedStudy, subject: Deployable, built: ServedGraph, numb
         files=_files_beside(built.folder, served),
         audited_sha256=subject.audited_sha256,
         weights=subject.cell.weights,
-        accuracy=built.accuracy,
+        quality=built.quality,
+        measure=task_of(study.results).quality,
         tolerances=built.tolerances,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

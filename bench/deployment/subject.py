@@ -60,7 +60,7 @@ class ServedGraph:
 
     folder: Path
     tolerances: dict[str, ServedTolerance]
-    accuracy: Interval | None
+    quality: Interval | None
 
 
 Judged = tuple[dict[str, ServedTolerance], Interval | None]

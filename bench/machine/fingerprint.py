@@ -49,19 +49,19 @@ def read_fingerprint(root: Path) -> Fingerprint:
     Args:
         root: folder that contains /proc and /sys.
     """
-    processors = parse_cpuinfo(_read(root / "proc/cpuinfo"))
+    processors = parse_cpuinfo(shown_in(root / "proc/cpuinfo"))
     first = processors[0] if processors else {}
     names = X86 if X86["vendor"] in first else ARM
     flags = _flags(processors)
     return Fingerprint(
         name=first.get("model name") or first.get("Processor") or platform.processor() or platform.machine(),
         **{what: _each(processors, key) for what, key in names.items()},
-        microcode=_each(processors, "microcode") or _read(root / CPU / "microcode/version"),
+        microcode=_each(processors, "microcode") or shown_in(root / CPU / "microcode/version"),
         flags=_hash(flags - OF_THE_KERNEL),
         features=[flag for flag in TELLING_FLAGS if flag in flags],
         caches=_caches(root / CPU / "cache") or ({"cache": first["cache size"]} if "cache size" in first else {}),
         nominal_mhz=_nominal_mhz(root, first),
-        most_mhz=_mhz(_read(root / CPU / "cpufreq/cpuinfo_max_freq"), per_mhz=1000),
+        most_mhz=_mhz(shown_in(root / CPU / "cpufreq/cpuinfo_max_freq"), per_mhz=1000),
         hypervisor=hypervisor(root, flags),
     )
 
@@ -81,8 +81,8 @@ def hypervisor(root: Path, flags: Iterable[str]) -> str:
     """Return "" where no hypervisor is seen, else "hypervisor", and which one as far as it tells."""
     if "hypervisor" not in flags:
         return ""
-    vendor, product = _read(root / "sys/class/dmi/id/sys_vendor"), _read(root / "sys/class/dmi/id/product_name")
-    kind = _read(root / "sys/hypervisor/type") or f"{vendor} {product}".strip()
+    vendor, product = shown_in(root / "sys/class/dmi/id/sys_vendor"), shown_in(root / "sys/class/dmi/id/product_name")
+    kind = shown_in(root / "sys/hypervisor/type") or f"{vendor} {product}".strip()
     return f"hypervisor ({kind})" if kind else "hypervisor"
 
 
@@ -104,7 +104,7 @@ def _caches(folder: Path) -> dict[str, str]:
     """Return the sizes of the first core's caches, by name."""
     found = {}
     for index in sorted(folder.glob("index*")):
-        level, kind, size = (_read(index / name) for name in ("level", "type", "size"))
+        level, kind, size = (shown_in(index / name) for name in ("level", "type", "size"))
         if level and size:
             found[f"L{level}{CACHE_KINDS.get(kind, '')}"] = size
     return found
@@ -114,8 +114,8 @@ def _nominal_mhz(root: Path, first: Entries) -> float | None:
     """Return the frequency without turbo: from the system, from the name, or from the time stamp counter, in which
     Linux counts delay loops (two a cycle).
     """
-    shown = _mhz(_read(root / CPU / "cpufreq/base_frequency"), per_mhz=1000)
-    shown = shown or _mhz(_read(root / CPU / "acpi_cppc/nominal_freq"), per_mhz=1)
+    shown = _mhz(shown_in(root / CPU / "cpufreq/base_frequency"), per_mhz=1000)
+    shown = shown or _mhz(shown_in(root / CPU / "acpi_cppc/nominal_freq"), per_mhz=1)
     if shown:
         return shown
     named = re.search(r"@ ([0-9.]+)\s*GHz", first.get("model name", ""))
@@ -129,8 +129,9 @@ def _mhz(text: str, per_mhz: int) -> float | None:
     return int(text) / per_mhz if text.isdigit() and int(text) else None
 
 
-def _read(path: Path) -> str:
+def shown_in(path: Path | str) -> str:
+    """What the system shows in a file; nothing where it has none."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""

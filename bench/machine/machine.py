@@ -16,7 +16,7 @@ import psutil
 from pydantic import JsonValue
 
 from assay.bench.machine.disturbance import busy_seconds, stolen_seconds
-from assay.bench.machine.fingerprint import fingerprint, parse_cpuinfo
+from assay.bench.machine.fingerprint import fingerprint, parse_cpuinfo, shown_in
 from assay.bench.machine.kind import read_identity, read_kind
 from assay.boxed.platform import can_pin
 from assay.boxed.platform import usable_cores as cores_usable_by
@@ -61,7 +61,7 @@ def environment() -> dict[str, JsonValue]:
         "cores": os.cpu_count() or 1,
         "usable_cores": len(usable_cores()),
         "threads_per_core": threads_per_core(),
-        "frequency_governor": _read(f"{FREQUENCY}/scaling_governor") or NOT_SHOWN,
+        "frequency_governor": shown_in(f"{FREQUENCY}/scaling_governor") or NOT_SHOWN,
         "frequency_mhz": dict(frequency_mhz()),
         "turbo": turbo(),
         "virtualisation": virtualisation(),
@@ -130,7 +130,7 @@ def _of_this_name(listening: psutil.Process, program: str) -> psutil.Process | N
 
 def threads_per_core() -> int | str:
     """Return the number of hardware threads on a physical core, as far as the system shows it; 1 without SMT."""
-    siblings = _read("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list")
+    siblings = shown_in("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list")
     return len(cores_in(siblings)) if siblings else NOT_SHOWN
 
 
@@ -146,17 +146,17 @@ def cores_in(text: str) -> list[int]:
 def frequency_mhz() -> dict[str, float]:
     """Return the present, least and greatest frequency of the first core, as far as they are shown."""
     files = {"now": "scaling_cur_freq", "least": "scaling_min_freq", "most": "scaling_max_freq"}
-    shown = {name: _read(f"{FREQUENCY}/{file}") for name, file in files.items()}
+    shown = {name: shown_in(f"{FREQUENCY}/{file}") for name, file in files.items()}
     found = {name: int(text) / 1000 for name, text in shown.items() if text.isdigit()}
-    processors = parse_cpuinfo(_read("/proc/cpuinfo"))
+    processors = parse_cpuinfo(shown_in("/proc/cpuinfo"))
     present = processors[0].get("cpu MHz") if processors else None
     return found or ({"now": float(present)} if present else {})
 
 
 def turbo() -> str:
     """Return whether the processor may exceed its nominal frequency."""
-    intel = _read("/sys/devices/system/cpu/intel_pstate/no_turbo")
-    boost = _read("/sys/devices/system/cpu/cpufreq/boost")
+    intel = shown_in("/sys/devices/system/cpu/intel_pstate/no_turbo")
+    boost = shown_in("/sys/devices/system/cpu/cpufreq/boost")
     return {"0": "on", "1": "off"}.get(intel) or {"1": "on", "0": "off"}.get(boost) or NOT_SHOWN
 
 
@@ -234,7 +234,7 @@ def gpus() -> tuple[str, ...]:
 
 def _gpu_of_driver(path: Path) -> str:
     """The name of a GPU in what NVIDIA's driver says of it, lines like "Model: NVIDIA H200"."""
-    told = dict(line.partition(":")[::2] for line in _read(str(path)).splitlines())
+    told = dict(line.partition(":")[::2] for line in shown_in(path).splitlines())
     return told.get("Model", "").strip() or path.parent.name
 
 
@@ -269,8 +269,3 @@ def probe_frameworks(host: Starter, names: Iterable[str] | None = None) -> dict[
             except AssayError as error:
                 found[name] = {"missing": str(error)}
     return found
-
-
-def _read(path: str) -> str:
-    file = Path(path)
-    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""

@@ -14,6 +14,7 @@ from assay.bench.words.numbers import pixels
 from assay.records.audit import Audit
 from assay.records.base import Interval
 from assay.records.load import Load
+from assay.records.races import Race, SpeedComparison
 from assay.records.results import Agreement, Cell, Results
 from assay.records.trainings import Training
 
@@ -68,8 +69,8 @@ class Evidence:
         return len({cell.threads for cell in self.results.cells}) > 1
 
 
-def group_of(cell: Cell) -> CellGroup:
-    return CellGroup(cell.architecture, cell.size, cell.batch, cell.threads)
+def group_of(one: Cell | Race | SpeedComparison) -> CellGroup:
+    return CellGroup(one.architecture, one.size, one.batch, one.threads)
 
 
 def worded(text: str, results: Results) -> str:

@@ -12,10 +12,10 @@ from assay.records.stale import is_of, stale_parts
 
 
 def qualities(evidence: Evidence) -> dict[str, Interval]:
-    """Return each trustworthy cell's accuracy on all images, by cell, if it is known."""
+    """Return each trustworthy cell's quality on all images, by cell, if it is known."""
     timed = [cell for cell in evidence.timed if not cell.invalid and not agreement_fails(cell, evidence.results)]
     found = {cell.name: _judged(evidence, cell) or _accuracy(evidence, cell) for cell in timed}
-    return {name: accuracy for name, accuracy in found.items() if accuracy}
+    return {name: known for name, known in found.items() if known}
 
 
 def _judged(evidence: Evidence, cell: Cell) -> Interval | None:

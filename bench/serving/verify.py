@@ -66,7 +66,8 @@ def verify(
         unit=deployment.unit,
         server=f"{server.name} {server.version}".strip(),
         tolerances=version.tolerances,
-        audited_accuracy=_accuracy(audited, _right(audited, audited.outputs), 1),
+        measure=version.measure,
+        audited_quality=_quality(audited, _right(audited, audited.outputs), 1),
         metadata=metadata,
         ways=[_verify_way(audited, target, way, seed) for way in tried],
         skipped=skipped,
@@ -137,7 +138,7 @@ def _verify_way(audited: AuditedAnswers, target: Target, way: Way, seed: int) ->
         failed=tally.failed,
         wrong=tally.wrong,
         max_absolute=tally.worst,
-        accuracy=_accuracy(audited, tally.right, times),
+        quality=_quality(audited, tally.right, times),
         versions=sorted(tally.versions),
         reasons=tally.reasons,
     )
@@ -214,6 +215,6 @@ def _right(
     return int((outputs[index] == labels).sum())
 
 
-def _accuracy(audited: AuditedAnswers, right: int, times: int) -> Interval | None:
+def _quality(audited: AuditedAnswers, right: int, times: int) -> Interval | None:
     """Return the share of right answers among all records so many times, or None where nobody knows the right ones."""
     return None if audited.labels is None else share(right, len(audited.labels) * times)

@@ -198,7 +198,7 @@ def _run(
     request = AttributionRequest(
         runtime=task.runtime, settings=task.settings, subjects=tuple(subjects), seconds=SECONDS_A_CELL
     )
-    environment = {"TORCHINDUCTOR_CPP_ENABLE_KERNEL_PROFILE": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = {"TORCHINDUCTOR_CPP_ENABLE_KERNEL_PROFILE": "1"}
     try:
         run_job(
             ATTRIBUTE,

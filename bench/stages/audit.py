@@ -5,28 +5,29 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from assay.bench.auditing.guilt import guilt_of_files
+from assay.bench.auditing.guilt import explained_by_files
 from assay.bench.auditing.inputs import LARGE, Prepared, prepare
 from assay.bench.auditing.judge import AuditEvidence, determinism_of, judge_all, propagation_of
-from assay.bench.auditing.kept import Identity, determined_by, kept_or_made
-from assay.bench.auditing.localise import Followable, localisations_of
+from assay.bench.auditing.kept import Identity, determined_by, identity_of, kept_or_made
+from assay.bench.auditing.localise import Followable
 from assay.bench.auditing.record import audit_of, write_audit
 from assay.bench.auditing.runs import SPECIAL, AuditPlan, Outputs, run_subjects
 from assay.bench.auditing.special import operators_that_lose_nan
 from assay.bench.run import Run, TrainedModel
-from assay.bench.stages.time import export_all, model_of, programs_of
+from assay.bench.stages.groups import files_of_model, made_of
+from assay.bench.stages.time import calibration_of, export_all, exports_of
 from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.tasks.task import task, task_of_images
 from assay.bench.timing.workers import Candidate
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
-from assay.export.run import usable_model
 from assay.files.arrays import load_array
 from assay.infer.runtime import ModelFiles
 from assay.jobs.pace import pace_in
 from assay.numerics.reduced import rule_of
-from assay.records.audit import PROGRAM, Audit, ModelAudit, Propagation
+from assay.records.audit import Audit, ModelAudit, Propagation
 from assay.records.results import Export
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.store import file_sha256
@@ -83,23 +84,18 @@ def audit_study(
 
 def subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple[list[Candidate], dict[str, str]]:
     """Return every runtime of the study, ONNX Runtime at every optimisation level on every export; and missing ones."""
-    spec = subject.spec
     native = ModelFiles(model=subject.model)
     names = [name for name in run.study.runtimes if RUNTIMES[name].framework]
     found = [Candidate(name, "", native) for name in names if RUNTIMES[name].framework in FRAMEWORKS]
     others = [name for name in names if RUNTIMES[name].framework not in FRAMEWORKS]
     levels = dict.fromkeys(one.name for name in others for one in RUNTIMES.levels(RUNTIMES[name]))
-    missing = {}
-    for export in exports:
-        if (export.architecture, export.size) != (spec.architecture, spec.size):
-            continue
-        if export.status != "ok":
-            if export.precision == "fp32":  # nobody could choose a variant that was refused
-                missing[f"the export by {export.exporter}"] = export.reason
-            continue
-        model = model_of(run, subject, export)
-        found += [Candidate(name, export.exporter, model) for name in levels]
-    able, refused = programs_of(run, subject, found)
+    mine = exports_of(subject, exports)
+    missing = {  # nobody could choose a variant that was refused
+        f"the export by {one.exporter}": one.reason for one in mine if one.status != "ok" and one.precision == "fp32"
+    }
+    for exporter, model in files_of_model(run, subject.model, mine).items():
+        found += [Candidate(name, exporter, model) for name in levels]
+    able, refused = made_of(run, found, partial(calibration_of, run, subject), run.study.bench.device)
     missing |= {one.label: reason for one, reason in refused if not RUNTIMES[one.runtime].reduces}
     return list(able), missing
 
@@ -109,12 +105,19 @@ def _kept_audit(run: Run, subject: TrainedModel, exports: list[Export], most_ima
     candidates, missing = subjects_of(run, subject, exports)
     if most_images is None:
         most_images = run.study.audit_images_at(subject.spec.architecture, subject.spec.size)
-    data_hash = run.data(subject.spec.size)[1].content_hash
-    identity = Identity(_hashes(run, subject, exports), _keys(subject, exports), data_hash, run.host.fingerprint().key)
+    mine = exports_of(subject, exports)
+    identity = identity_of(
+        run,
+        {"weights": file_sha256(subject.weights / WEIGHTS_FILE)},
+        subject.key,
+        mine,
+        {one.label: one.model.program_key for one in candidates},
+        run.data(subject.spec.size)[1].content_hash,
+    )
     return kept_or_made(
         run.store("audits"),
         determined_by(identity, most_images, candidates, _served(run, subject)),
-        lambda: _audit_model(run, subject, exports, identity, candidates, missing, most_images),
+        lambda: _audit_model(run, subject, mine, identity, candidates, missing, most_images),
     )
 
 
@@ -147,16 +150,13 @@ def _audit_model(
         judged_as = task(run.study.task)
         evidence = AuditEvidence(plan, outputs, prepared.references, rule_of(judged_as.name))
         tolerances, comparisons = judge_all(evidence)
-        mine = _of(subject, exports)
-        localisations = localisations_of(run, _followable(run, subject), mine, comparisons)
-        return ModelAudit(
+        model = ModelAudit(
             name=name,
             task=run.study.task,
             reference="PyTorch in float64, checked by JAX in float64",
             reference_check=prepared.agreement,
             models=identity.models,
-            keys=identity.keys
-            | {f"{PROGRAM}{one.label}": one.model.program_key for one in candidates if one.model.program},
+            keys=identity.keys,
             data_hash=identity.data_hash,
             inputs=prepared.records,
             tolerances=tolerances,
@@ -164,13 +164,12 @@ def _audit_model(
             ran=[one.ran for one in outputs],
             determinism=[determinism_of(one, plan) for one in outputs],
             propagation=_propagations(outputs, prepared, plan, work),
-            localisations=localisations,
-            guilt=guilt_of_files(comparisons, mine, localisations),
             classes=list(run.data(subject.spec.size)[1].classes) if judged_as.quality else [],
             flipped=judged_as.changed_images(comparisons, plan.inputs, prepared.places),
             missing=missing,
             split=prepared.whole,
         )
+        return explained_by_files(run, _followable(run, subject), exports, model)
 
 
 def _followable(run: Run, subject: TrainedModel) -> Followable:
@@ -207,25 +206,3 @@ def _propagations(outputs: list[Outputs], prepared: Prepared, plan: AuditPlan, w
     losing = [one.candidate.runtime for one in outputs if first[one.candidate.label].swallowed]
     operators = operators_that_lose_nan(losing, work, plan.host)
     return [first[one.candidate.label] if first[one.candidate.label].passed else of(one, operators) for one in outputs]
-
-
-def _of(subject: TrainedModel, exports: list[Export]) -> list[Export]:
-    spec = subject.spec
-    return [one for one in exports if (one.architecture, one.size) == (spec.architecture, spec.size)]
-
-
-def _good(subject: TrainedModel, exports: list[Export]) -> list[Export]:
-    """Return the exports of one model that may be used."""
-    return [one for one in _of(subject, exports) if one.status == "ok"]
-
-
-def _hashes(run: Run, subject: TrainedModel, exports: list[Export]) -> dict[str, str]:
-    """Return the sha256 of the weights and of every ONNX file made from them."""
-    return {"weights": file_sha256(subject.weights / WEIGHTS_FILE)} | {
-        f"onnx@{one.exporter}": file_sha256(usable_model(one, run.store("onnx"))) for one in _good(subject, exports)
-    }
-
-
-def _keys(subject: TrainedModel, exports: list[Export]) -> dict[str, str]:
-    """Return the keys by which results name the same artifacts."""
-    return {"weights": subject.key} | {f"onnx@{one.exporter}": one.key for one in _good(subject, exports)}

@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from assay.bench.auditing.cells import Compared, JudgeOfImages, compared_cells
+from assay.bench.auditing.cells import Compared, compared_cells
 from assay.bench.run import CALIBRATION_SEED, Run, TrainedModel
+from assay.bench.stages.groups import candidates_of, files_of_model, group_of, on_export
 from assay.bench.stages.measure import cells_without_file, measured_cells
-from assay.bench.timing.environments import with_environments
-from assay.bench.timing.programs import Refused, with_programs
 from assay.bench.timing.schedule import Budget, Measurements
 from assay.bench.timing.trials import Group
-from assay.bench.timing.workers import Candidate
-from assay.export.programs.programs import Workshop
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
-from assay.export.run import ExportJob, export_model, job_of_weights, usable_model
+from assay.export.run import ExportJob, export_model, job_of_weights
 from assay.export.variants.mixed import MixedJob, export_mixed
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
 from assay.files.arrays import load_array
-from assay.infer.runtime import ModelFiles
 from assay.jobs.kept import Kept, keeping
 from assay.jobs.side_by_side import side_by_side
+from assay.numerics.agreement import JudgeOfImages
 from assay.numerics.reduced import rule_of
 from assay.records.results import Cell, Export
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.spec import Settings
 from assay.store import Store
 from assay.study import Study
+
+
+def exports_of(subject: TrainedModel, exports: Iterable[Export]) -> list[Export]:
+    """Those of one model."""
+    spec = subject.spec
+    return [one for one in exports if (one.architecture, one.size) == (spec.architecture, spec.size)]
 
 
 def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
@@ -105,16 +109,6 @@ def _mixed(run: Run, subject: TrainedModel, variant: VariantJob, made: Export) -
     return [mixed] if mixed else []
 
 
-def model_of(run: Run, subject: TrainedModel, export: Export) -> ModelFiles:
-    """Return a good export as runtimes take it."""
-    return ModelFiles(
-        model=subject.model,
-        onnx=usable_model(export, run.store("onnx")),
-        onnx_layout=export.made_by["layout"],
-        precision=export.precision,
-    )
-
-
 def time_all(
     run: Run, subjects: list[TrainedModel], groups: list[Group], exports: list[Export]
 ) -> tuple[Measurements, list[Cell]]:
@@ -126,7 +120,7 @@ def time_all(
         for cell in cells_without_file(
             group,
             [one for one in exports if group.name.startswith(f"{one.architecture}/{one.size}/")],
-            lambda export: _runtimes_of(run, export),
+            lambda one: on_export(run.study.runtimes_at(one.architecture, one.size), one),
         )
     ]
     return measured, cells + missing
@@ -194,61 +188,22 @@ def _in_two_environments(groups: Iterable[Group]) -> bool:
 def _group(run: Run, subject: TrainedModel, exports: list[Export], threads: int) -> Group:
     """Return all runtimes of the study on one subject."""
     spec = subject.spec
-    native = ModelFiles(model=subject.model)
-    exported = {
-        export.exporter: model_of(run, subject, export)
-        for export in exports
-        if (export.architecture, export.size, export.status) == (spec.architecture, spec.size, "ok")
-    }
-    wanted = [
-        Candidate(runtime, exporter, exported[exporter] if exporter else native)
-        for runtime, exporter in runs_of(run.study.runtimes_at(spec.architecture, spec.size), exported)
-    ]
-    candidates, refused = programs_of(run, subject, wanted)
-    return Group(
-        name=_name_of_group(spec.architecture, spec.size, threads),
-        candidates=candidates,
-        batches=tuple(sorted(run.study.bench.batches)),
+    files = files_of_model(run, subject.model, exports_of(subject, exports))
+    return group_of(
+        run,
+        subject.model,
+        candidates_of(run, subject.model, run.study.runtimes_at(spec.architecture, spec.size), files),
+        partial(calibration_of, run, subject),
+        batches=run.study.bench.batches,
         settings=Settings(threads, run.host.cores()[-threads:], run.study.bench.device),
         images=run.images(spec.size),
-        refused=refused,
         nodes_on_cpu=run.study.bench.nodes_on_cpu,
     )
 
 
-def programs_of(run: Run, subject: TrainedModel, wanted: list[Candidate]) -> tuple[tuple[Candidate, ...], Refused]:
-    """Return the candidates with the environments that they run in and the programs that their runtimes load, and the
-    candidates for which either cannot be made.
-
-    Programs are calibrated on the images of the exports' int8 variants.
-    """
-    spec = subject.spec
-    workshop = Workshop(
-        run.store("programs"),
-        lambda: run.calibration_images(spec.size, run.study.export.calibration_images),
-        host=run.host,
-        processor=run.host.fingerprint().key,
-        tell=run.narrator.tell,
-    )
-    placed, homeless = with_environments(wanted, run.study.bench.device, run.narrator.bar)
-    able, refused = with_programs(placed, subject.model, workshop)
-    return able, (*homeless, *refused)
-
-
-def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str, str]]:
-    """Return each wanted runtime with its exporter ("" for runtimes that run no files), each pair once.
-
-    Args:
-        wanted: runtimes as a study names them, "ort.cpu" for every exporter or "openvino@torch-dynamo" for one.
-    """
-    found = []
-    for name in wanted:
-        runtime, _, only = name.partition("@")
-        if RUNTIMES[runtime].runs_files:
-            found += [(runtime, exporter) for exporter in exporters if only in {"", exporter}]
-        else:
-            found.append((runtime, ""))
-    return list(dict.fromkeys(found))
+def calibration_of(run: Run, subject: TrainedModel) -> Path:
+    """Return the images that int8 variants of its exports, and what its runtimes load, are calibrated on."""
+    return run.calibration_images(subject.spec.size, run.study.export.calibration_images)
 
 
 def _judge(run: Run, subject: TrainedModel) -> JudgeOfImages:
@@ -264,9 +219,3 @@ def _judge(run: Run, subject: TrainedModel) -> JudgeOfImages:
     frameworks = frameworks or {"torch"}  # where only ONNX files are timed, what the reference itself is made with
     natives = {framework: logits(framework, "float32") for framework in sorted(frameworks)}
     return JudgeOfImages(logits("torch", "float64"), natives, rule_of(run.study.task))
-
-
-def _runtimes_of(run: Run, export: Export) -> list[str]:
-    """Return the runtimes that run an export."""
-    wanted = run.study.runtimes_at(export.architecture, export.size)
-    return [runtime for runtime, exporter in runs_of(wanted, [export.exporter]) if exporter]

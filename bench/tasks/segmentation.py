@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.bench.report.page.blocks import Column, Value
 from assay.bench.tasks.decisions import (
     MOST_CLASSES,
     THRESHOLD,
@@ -49,7 +50,7 @@ from assay.train.metrics import share
 
 if TYPE_CHECKING:
     from assay.bench.report.evidence import Evidence
-    from assay.bench.report.page.blocks import Section, Value
+    from assay.bench.report.page.blocks import Section
 
 UNIT = "pixel"
 PIXEL_ACCURACY, MEAN_IOU = "pixel accuracy", "mean IoU"
@@ -158,8 +159,6 @@ class Segmentation(Task):
         return told_of_cells(results, UNIT)
 
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
-        from assay.bench.report.page.blocks import Column  # noqa: PLC0415
-
         return (
             ColumnOfSubject(Column(self.changed_heading), "pixels changed", _flips),
             ColumnOfSubject(Column("Pixel accuracy, reference to subject"), PIXEL_ACCURACY, _quality(PIXEL_ACCURACY)),
@@ -167,8 +166,6 @@ class Segmentation(Task):
         )
 
     def comparison_columns(self) -> Sequence[ColumnOfSubject]:
-        from assay.bench.report.page.blocks import Column  # noqa: PLC0415
-
         return (ColumnOfSubject(Column(self.changed_heading, numeric=True), "", _flip_count),)
 
 
@@ -260,12 +257,6 @@ def interval_over_images(measure: Measure, sums: Sums, draws: Counts) -> Interva
     return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
 
 
-def _text(text: str, number: float | None = None) -> Value:
-    from assay.bench.report.page.blocks import Value  # noqa: PLC0415
-
-    return Value(text, number)
-
-
 def _judged(comparisons: Sequence[Comparison]) -> Judgement | None:
     """Return the judgement with the most flips."""
     judged = [one.judgement for one in comparisons if one.judgement]
@@ -274,12 +265,12 @@ def _judged(comparisons: Sequence[Comparison]) -> Judgement | None:
 
 def _flips(comparisons: Sequence[Comparison]) -> Value:
     found = _judged(comparisons)
-    return _text(flips_in_words(found.flips, UNIT), found.flips.flipped) if found else _text("")
+    return Value(flips_in_words(found.flips, UNIT), found.flips.flipped) if found else Value("")
 
 
 def _flip_count(comparisons: Sequence[Comparison]) -> Value:
     found = _judged(comparisons)
-    return _text(count(found.flips.flipped), found.flips.flipped) if found else _text("")
+    return Value(count(found.flips.flipped), found.flips.flipped) if found else Value("")
 
 
 def _quality(name: str) -> Callable[[Sequence[Comparison]], Value]:
@@ -289,9 +280,9 @@ def _quality(name: str) -> Callable[[Sequence[Comparison]], Value]:
         judged = _judged(comparisons)
         one = judged.quality(name) if judged else None
         if one is None:
-            return _text("")
+            return Value("")
         said = f"{one.base.value:.2%} to {one.value.value:.2%} ({one.value.low:.2%} to {one.value.high:.2%})"
-        return _text(said, one.value.value)
+        return Value(said, one.value.value)
 
     return of
 

@@ -9,15 +9,11 @@ from assay.bench.timing.workers import Candidate
 from assay.errors import AssayError, DiskError
 from assay.export.programs.programs import Workshop, program_of, seconds_of
 from assay.registry import RUNTIMES
-from assay.train.brought.model import UserModel
-from assay.train.built import BuiltModel
 
 Refused = tuple[tuple[Candidate, str], ...]
 
 
-def with_programs(
-    candidates: Iterable[Candidate], model: BuiltModel | UserModel, workshop: Workshop
-) -> tuple[tuple[Candidate, ...], Refused]:
+def with_programs(candidates: Iterable[Candidate], workshop: Workshop) -> tuple[tuple[Candidate, ...], Refused]:
     """Return the candidates that can be timed, and those for which their runtime's format cannot be made, with reasons.
 
     Raises:
@@ -34,7 +30,7 @@ def with_programs(
             continue  # no other one is made from a variant of reduced precision
         onnx = files.onnx if entry.runs_files else None
         try:
-            made = program_of(entry, model, workshop, onnx, files.onnx_layout)
+            made = program_of(entry, files.model, workshop, onnx, files.onnx_layout)
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError as error:

@@ -132,7 +132,7 @@ class Worker:
         self._limit_seconds, self._ready_by = limit_seconds, ready_by
         self._call_seconds = math.inf
         folder = compile_cache / candidate.label
-        environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder)}
         folder.mkdir(parents=True, exist_ok=True)
         box = Box((answers, folder), candidate.trusted) if candidate.model.user else None
         self._host = host

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from assay.bench.report.evidence import CellGroup, group_of
+from assay.bench.report.evidence import group_of
 from assay.bench.words.no_verdict import said_once_of_invalid
 from assay.bench.words.numbers import DASH, SPACE, inverse, listed, significant
 from assay.bench.words.runtimes import runtime_in_words
@@ -72,7 +72,7 @@ class Contradiction:
 
 def explanations(results: Results, found: Verdict) -> list[str]:
     """Explain the verdict of a group: first on the two it compares, then on a framework far behind both."""
-    comparison = next((one for one in results.comparisons if _group(one) == found.group), None)
+    comparison = next((one for one in results.comparisons if group_of(one) == found.group), None)
     if comparison is None or found.outcome in {"invalid", "missing"}:
         return []
     return [*_on_the_compared(results, comparison), *_on_the_farthest(results, comparison)]
@@ -133,7 +133,7 @@ def _far_behind(results: Results, comparison: SpeedComparison, least: float) -> 
         least: multiple of the fastest native runtime's time that it must significantly exceed.
     """
     fastest: dict[str, str] = {}
-    frameworks = {cell.label: cell.framework for cell in results.cells if group_of(cell) == _group(comparison)}
+    frameworks = {cell.label: cell.framework for cell in results.cells if group_of(cell) == group_of(comparison)}
     for label in sorted(comparison.ratios, key=lambda label: comparison.ratios[label].value):
         fastest.setdefault(frameworks.get(label, ""), label)
     compared = {name.rsplit("/", 1)[-1] for name in (comparison.onnx, comparison.native)}
@@ -154,7 +154,7 @@ def _both_near_the_limit(*pair: Told | Contradiction | None) -> list[str]:
 
 def _known(results: Results, comparison: SpeedComparison, label: str) -> Told | Contradiction | None:
     """Return the knowledge about a cell of the group, by its label, or None where there is none."""
-    cells = [cell for cell in results.cells if group_of(cell) == _group(comparison)]
+    cells = [cell for cell in results.cells if group_of(cell) == group_of(comparison)]
     cell = next((cell for cell in cells if label in {cell.label, cell.name}), None)
     one = next((one for one in results.attributions if cell and one.cell == cell.name), None)
     if cell is None or one is None:
@@ -287,7 +287,3 @@ def _unsettled(one: Contradiction) -> str:
 
 def _percent(share: float) -> str:
     return f"{significant(100 * share, 2)}{SPACE}%"
-
-
-def _group(comparison: SpeedComparison) -> CellGroup:
-    return CellGroup(comparison.architecture, comparison.size, comparison.batch, comparison.threads)

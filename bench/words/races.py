@@ -9,14 +9,15 @@ from typing import Literal
 
 from assay.bench.judging.races import computed_in
 from assay.bench.report.evidence import CellGroup, agreement_fails, group_of, is_timed, median_of
+from assay.bench.tasks.task import task_of
 from assay.bench.words.numbers import counted, in_processes, interval, inverse, listed, ratio
 from assay.bench.words.runtimes import runtime_in_words
-from assay.records.races import OF_ALL, Race, SpeedComparison
+from assay.records.base import ONCE
+from assay.records.races import OF_ALL, Race
 from assay.records.results import Cell, Results
 from assay.runtimes.entry import TIERS
 
 Outcome = Literal["faster", "slower", "same", "undecided", "invalid", "missing"]
-OF_ALL_IN_WORDS = "among all that keep their accuracy"
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,14 @@ def said_of_races(results: Results) -> list[Said]:
 
 def beside(group: CellGroup, results: Results) -> list[Said]:
     """Describe the races of a group, without the one of its verdict."""
-    told = [
-        one.precision
-        for one in results.comparisons
-        if group == CellGroup(one.architecture, one.size, one.batch, one.threads)
-    ]
-    races = [race for race in results.races if _group(race) == group]
+    told = [one.precision for one in results.comparisons if group == group_of(one)]
+    races = [race for race in results.races if group_of(race) == group]
     return [said(race, results) for race in races if race.precision not in told]
 
 
 def tiers_in_words(group: CellGroup, precision: str, results: Results) -> str:
     """Name the fastest of each tier in one precision, where all three are there; otherwise ""."""
-    race = next((one for one in results.races if _group(one) == group and one.precision == precision), None)
+    race = next((one for one in results.races if group_of(one) == group and one.precision == precision), None)
     return _tiers(race, results) if race else ""
 
 
@@ -61,10 +58,11 @@ def said(race: Race, results: Results) -> Said:
         return Said(race.precision, "missing", _one_sided(race, results))
     wrong = [label for label in (race.native, race.onnx) if _fails(label, race, results)]
     if wrong:
-        text = f"{_place_in_words(race)}, agreement FAILS for {listed([runtime_in_words(label) for label in wrong])}: "
-        return Said(race.precision, "invalid", f"{text}the times must not be used.")
+        names = listed([runtime_in_words(label) for label in wrong])
+        text = f"{_place_in_words(race, results)}, agreement FAILS for {names}: the times must not be used."
+        return Said(race.precision, "invalid", text)
     tiers = _tiers(race, results)
-    text = f"{_place_in_words(race)}, {_speed(race, results)}."
+    text = f"{_place_in_words(race, results)}, {_speed(race, results)}."
     return Said(race.precision, race.verdict, f"{text} {tiers}".rstrip())
 
 
@@ -83,7 +81,7 @@ def counts_in_words(results: Results, precision: str) -> str:
     }
     parts = [f"{words} in {counts[outcome]}" for outcome, words in names.items() if counts[outcome]]
     kept = len(found) - counts["missing"] - counts["invalid"]
-    where = "Among all that keep their accuracy, ONNX's fastest" if precision == OF_ALL else f"In {precision} ONNX"
+    where = f"A{_of_all(results)[1:]}, ONNX's fastest" if precision == OF_ALL else f"In {precision} ONNX"
     if not parts:
         sides = dict.fromkeys(
             f"{side} {precision} {_why_absent(side, r, results)}" for r in races for side in _absent(r)
@@ -115,13 +113,13 @@ def _speed(race: Race, results: Results) -> str:
 def _one_sided(race: Race, results: Results) -> str:
     """Name the side that is there, and say that nothing of the other side was timed."""
     if race.native and race.onnx:
-        return f"{_place_in_words(race)}, no two cells were timed in the same blocks."
+        return f"{_place_in_words(race, results)}, no two cells were timed in the same blocks."
     label = race.native or race.onnx
     where = "natively" if race.native else "through ONNX"
     what = race.precision if race.precision != OF_ALL else "anything else"
     absent = [f"{side} {what} {_why_absent(side, race, results)}" for side in _absent(race)]
-    text = f"{_place_in_words(race)}, {_named(label, race, results)} is the fastest {where}{_ms(label, race, results)}"
-    return f"{text}; {' and '.join(absent)}."
+    fastest = f"{_named(label, race, results)} is the fastest {where}{_ms(label, race, results)}"
+    return f"{_place_in_words(race, results)}, {fastest}; {' and '.join(absent)}."
 
 
 def _absent(race: Race) -> list[str]:
@@ -167,13 +165,13 @@ def _cell(label: str, race: Race, results: Results) -> Cell | None:
 
 
 def _cells(race: Race, results: Results) -> Sequence[Cell]:
-    return [cell for cell in results.cells if group_of(cell) == _group(race)]
+    return [cell for cell in results.cells if group_of(cell) == group_of(race)]
 
 
-def _place_in_words(race: Race) -> str:
-    words = OF_ALL_IN_WORDS if race.precision == OF_ALL else f"in {race.precision}"
+def _place_in_words(race: Race, results: Results) -> str:
+    words = _of_all(results) if race.precision == OF_ALL else f"in {race.precision}"
     return words[0].upper() + words[1:]
 
 
-def _group(one: Race | SpeedComparison) -> CellGroup:
-    return CellGroup(one.architecture, one.size, one.batch, one.threads)
+def _of_all(results: Results) -> str:
+    return f"among all that keep their {task_of(results).quality or ONCE}"

@@ -13,21 +13,21 @@ from assay.records.verification import Verification
 
 
 def render_verification(found: Verification, console: Console) -> None:
-    """Print each way with its worst difference and its accuracy, and the verdict with its reasons."""
+    """Print each way with its worst difference and its quality, and the verdict with its reasons."""
     console.print(shown(f"{found.deployment}, version {found.version}, on {found.server or 'a server'}"))
     for name, tolerance in found.tolerances.items():
         console.print(shown(f"{name}: {tolerance.value:.3g} tolerated: {tolerance.derivation}"), soft_wrap=True)
     table = Table("way", title=f"Every audited {found.unit} over the wire", title_justify="left")
-    known = found.audited_accuracy is not None
+    known = found.audited_quality is not None
     for name in (
         "requests",
         f"{found.unit}s",
         "failed",
         "wrong",
         "worst difference",
-        *(["accuracy %"] if known else []),
+        *([f"{found.measure} %"] if known else []),
     ):
-        table.add_column(name, justify="right")
+        table.add_column(shown(name), justify="right")
     for way in found.ways:
         table.add_row(
             shown(way.way),
@@ -36,13 +36,13 @@ def render_verification(found: Verification, console: Console) -> None:
             str(way.failed),
             str(way.wrong),
             f"{way.max_absolute:.3g}",
-            *([_percent(way.accuracy)] if way.accuracy else []),
+            *([_percent(way.quality)] if way.quality else []),
         )
     console.print(table)
     for name, why in found.skipped.items():
         console.print(shown(f"{name} was not tried: {why}"))
     reasons = [*found.metadata, *(reason for way in found.ways for reason in way.reasons)]
-    audited = f" (audited: {_percent(found.audited_accuracy)} %)" if found.audited_accuracy else ""
+    audited = f" (audited: {_percent(found.audited_quality)} %)" if found.audited_quality else ""
     console.print(f"{'The server gives the audited answers' if found.passed else 'DIFFERENT'}{audited}", style="bold")
     for reason in reasons:
         console.print(shown(f"  {reason}"), soft_wrap=True)

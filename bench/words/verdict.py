@@ -70,7 +70,7 @@ class Verdict:
 
 def verdicts(results: Results) -> list[Verdict]:
     """Return one verdict for each group that has cells or a comparison, in the order of the groups."""
-    comparisons = {_group_of_comparison(comparison): comparison for comparison in results.comparisons}
+    comparisons = {group_of(comparison): comparison for comparison in results.comparisons}
     cells = {group_of(cell) for cell in results.cells if cell.framework}
     groups = sorted(cells | set(comparisons))
     threads_vary = len({group.threads for group in groups}) > 1
@@ -117,7 +117,7 @@ def _faster_part(results: Results, wins: int, groups: int) -> str:
     """Return "faster than the fastest native runtime in 13 of 16 cases (1.2x to 9.6x)"."""
     text = f"faster than the fastest native runtime in {wins} of {groups} cases"
     valid = {verdict.group for verdict in verdicts(results) if verdict.outcome == "faster"}
-    speedups = [c.speedup.value for c in results.comparisons if _group_of_comparison(c) in valid]
+    speedups = [c.speedup.value for c in results.comparisons if group_of(c) in valid]
     if not speedups:
         return text
     least, most = significant(min(speedups), 2), significant(max(speedups), 2)
@@ -203,7 +203,7 @@ def _in_reduced_precision(comparison: SpeedComparison, results: Results) -> str:
     The gain is separate from ONNX's: it is relative to the same runtime in fp32, and where several were timed in
     both, to all of them. "" where there is none.
     """
-    group = _group_of_comparison(comparison)
+    group = group_of(comparison)
     told = precisions_in_words(group, results)
     if told:
         return f" {' '.join(told)}"
@@ -268,7 +268,7 @@ def _agreement_clause(comparison: SpeedComparison, results: Results) -> str:
 
 def _left_out(comparison: SpeedComparison, results: Results) -> str:
     """Name the cells of the group that were timed but not ranked, because their outputs do not agree."""
-    group = _group_of_comparison(comparison)
+    group = group_of(comparison)
     wrong = [c for c in results.cells if group_of(c) == group and is_timed(c) and agreement_fails(c, results)]
     labels = [runtime_in_words(cell.label) for cell in wrong if cell.label not in comparison.ratios]
     text = f"; not ranked, because agreement fails: {listed(labels)}" if labels else ""
@@ -291,7 +291,7 @@ def _agreements(comparison: SpeedComparison, results: Results) -> dict[str, list
 
 def _cell(name: str, comparison: SpeedComparison, results: Results) -> Cell | None:
     """Return the cell that a comparison names, by its label or its full name."""
-    group = _group_of_comparison(comparison)
+    group = group_of(comparison)
     matches = (c for c in results.cells if group_of(c) == group and name in {c.label, c.name})
     return next(matches, None)
 
@@ -314,7 +314,3 @@ def _labels_with_precision(comparison: SpeedComparison, results: Results) -> tup
         return labels
     onnx, native = (f"{label} in {precision}" for label, precision in zip(labels, precisions, strict=True))
     return onnx, native
-
-
-def _group_of_comparison(comparison: SpeedComparison) -> CellGroup:
-    return CellGroup(comparison.architecture, comparison.size, comparison.batch, comparison.threads)

@@ -9,9 +9,8 @@ are wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +20,9 @@ from assay.export.checking.lacking import lacks_operator, not_run
 from assay.export.checking.levels import Levels, judged_at_levels, sentence_on
 from assay.export.graph.inspect import STANDARD_DOMAINS, one_line, read_model
 from assay.export.record import Judged, judged_by
-from assay.export.reference.reference import read_images
 from assay.export.routes.request import Images
-from assay.files.arrays import load_array
-from assay.numerics.agreement import Tolerance, compare, derive_tolerance
+from assay.numerics.agreement import JudgeOfImages
 from assay.numerics.guilt import Outcome
-from assay.numerics.reduced import BY_ERROR, ReducedRule
 from assay.records.results import Agreement
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
 from assay.steps import load_seconds, size_of, step
@@ -42,42 +38,14 @@ FLOAT = 1
 """onnx.TensorProto.FLOAT"""
 
 
-@dataclass(frozen=True)
-class Truth:
-    """The data that an export is compared with.
-
-    Attributes:
-        images: normalised images, at least 32.
-        reference: float64 logits of all of them.
-        native: the source framework's own fp32 logits of all of them.
-        native_name: name of the native run in the derivation of the tolerance.
-        rule: the task's rule for computing in less than fp32.
-    """
-
-    images: Images
-    reference: NDArray[np.floating]
-    native: NDArray[np.floating]
-    native_name: str
-    rule: ReducedRule = BY_ERROR
-
-    def tolerance(self) -> Tolerance:
-        return derive_tolerance(self.reference, {self.native_name: self.native})
-
-
-def read_truth(
-    spec: ModelSpec, images: Path, reference: Path, native: Path, native_name: str, rule: ReducedRule = BY_ERROR
-) -> Truth:
-    """Read the data that an export is compared with, from .npy files.
-
-    Raises:
-        InputError: there are too few images, or they do not fit the model.
-    """
-    read = read_images(images, spec, IMAGES_NEEDED)
-    return Truth(read, load_array(reference), load_array(native), native_name, rule)
-
-
 def check_images(
-    path: Path, spec: ModelSpec, layout: str, truth: Truth, subject: str, precision: str = "fp32"
+    path: Path,
+    spec: ModelSpec,
+    layout: str,
+    images: Images,
+    judge: JudgeOfImages,
+    subject: str,
+    precision: str = "fp32",
 ) -> Judged:
     """Check everything: structure, agreement at every level, and who is wrong where there is none; arguments as below.
 
@@ -86,9 +54,12 @@ def check_images(
         ExportFailedError: its structure fails, or ONNX Runtime does not load or run it at any level.
     """
     check_structure(path, spec, layout)
-    levels = check_agreement(path, layout, truth, subject, precision)
-    asked = precision == "fp32"  # the witnesses cannot judge other precisions
-    return judged_by(levels.agreements, sentence_on(levels, lambda: others_on(path, layout, truth) if asked else {}))
+    levels = check_agreement(path, layout, images, judge, subject, precision)
+
+    def heard() -> dict[str, Outcome]:  # the witnesses are not judges of another precision
+        return others_on(path, layout, images, judge) if precision == "fp32" else {}
+
+    return judged_by(levels.agreements, sentence_on(levels, heard))
 
 
 def check_structure(path: Path, spec: ModelSpec, layout: str) -> None:
@@ -104,13 +75,16 @@ def check_structure(path: Path, spec: ModelSpec, layout: str) -> None:
     _check_shapes(model)
 
 
-def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precision: str = "fp32") -> Levels:
+def check_agreement(
+    path: Path, layout: str, images: Images, judge: JudgeOfImages, subject: str, precision: str = "fp32"
+) -> Levels:
     """Load a file at every optimisation level and compare its outputs at every batch size.
 
     Args:
         layout: "NHWC" or "NCHW".
-        subject: name of the compared file, for the records.
-        precision: precision of the file; only fp32 is judged by the tolerance; see `assay.numerics.agreement.compare`.
+        images: normalised, at least 32, which the judge's reference is of.
+        subject: what is compared, for the records.
+        precision: of the file; only fp32 is judged by the tolerance, see `assay.numerics.agreement.compare`.
 
     Returns:
         One record for each level and batch size, including failed ones.
@@ -118,35 +92,31 @@ def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precisi
     Raises:
         ExportFailedError: ONNX Runtime does not load or run it at any level, or there are too few images.
     """
-    if len(truth.images) < IMAGES_NEEDED:
+    if len(images) < IMAGES_NEEDED:
         raise ExportFailedError(
             f"{subject} cannot be compared",
             expected=f"{IMAGES_NEEDED} images or more",
-            found=str(len(truth.images)),
+            found=str(len(images)),
         )
-    tolerance = truth.tolerance()
 
-    def judge(level: str) -> list[Agreement]:
+    def judge_at(level: str) -> list[Agreement]:
         session = session_at(path, level, subject)
         return [judged(session, f"{subject} at level {level}, batch {batch}", batch) for batch in BATCHES]
 
     def judged(session: onnxruntime.InferenceSession, name: str, batch: int) -> Agreement:
-        output = _run(session, truth.images[:batch], layout, name)
-        return compare(name, output, truth.reference[:batch], tolerance, precision, truth.rule)
+        return judge.compare(name, _run(session, images[:batch], layout, name), np.arange(batch), precision)
 
-    return judged_at_levels(level_names(), judge)
+    return judged_at_levels(level_names(), judge_at)
 
 
-def others_on(path: Path, layout: str, truth: Truth) -> dict[str, Outcome]:
+def others_on(path: Path, layout: str, images: Images, judge: JudgeOfImages) -> dict[str, Outcome]:
     """Return the verdicts of the other witnesses on a file, for a few images; see `assay.numerics.guilt`."""
     from assay.export.checking.on_onnx_witnesses import heard  # noqa: PLC0415
 
-    tolerance, images = truth.tolerance(), _as_taken(truth.images[:HEARD_IMAGES], layout)
+    def agrees(outputs: Mapping[str, NDArray[Any]]) -> bool:
+        return judge.compare("", np.asarray(outputs[OUTPUT_NAME]), np.arange(HEARD_IMAGES)).passed
 
-    def agrees(outputs: Mapping[str, NDArray[np.generic]]) -> bool:
-        return compare("", np.asarray(outputs[OUTPUT_NAME]), truth.reference[:HEARD_IMAGES], tolerance).passed
-
-    return heard(path, {INPUT_NAME: images}, agrees)
+    return heard(path, {INPUT_NAME: as_taken(images[:HEARD_IMAGES], layout)}, agrees)
 
 
 def unranked(model: onnx.ModelProto) -> list[str]:
@@ -240,11 +210,12 @@ def session_at(path: Path, level: str, subject: str) -> onnxruntime.InferenceSes
 
 def _run(session: onnxruntime.InferenceSession, images: Images, layout: str, name: str) -> NDArray[np.floating]:
     try:
-        outputs = session.run([OUTPUT_NAME], {INPUT_NAME: _as_taken(images, layout)})
+        outputs = session.run([OUTPUT_NAME], {INPUT_NAME: as_taken(images, layout)})
     except Exception as error:  # its exceptions have no common base
         raise ExportFailedError(f"{name} does not run", found=one_line(error)) from error
     return np.asarray(outputs[0])
 
 
-def _as_taken(images: Images, layout: str) -> Images:
+def as_taken(images: Images, layout: str) -> Images:
+    """Images (count, height, width, channels) in a file's layout."""
     return images if layout == "NHWC" else np.ascontiguousarray(images.transpose(0, 3, 1, 2))

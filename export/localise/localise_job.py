@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import AssayError, InputError
+from assay.export.checking.check import as_taken
 from assay.export.checking.evidence import worst_records
 from assay.export.graph.inspect import read_model
 from assay.export.graph.saved import is_large
@@ -160,7 +160,7 @@ def _feeds_of(request: DeparturesRequest) -> Feeds:
     model = request.model
     if isinstance(model, BuiltModel):
         images = np.array(read_images(request.records, model.spec)[:MOST_RECORDS])
-        return {INPUT_NAME: _as_taken(images, request.layout)}
+        return {INPUT_NAME: as_taken(images, request.layout)}
     records = load_array(request.records)
     count = 1 if model.whole else model.batch or min(len(records), MOST_RECORDS)
     inputs = inputs_of(model, repeated(records, count))
@@ -175,7 +175,7 @@ def _ours_followed(model: BuiltModel, request: PartingsRequest) -> tuple[Followe
     images = np.array(read_images(request.records, model.spec)[:MOST_RECORDS])
 
     def feeds(some: Images) -> Feeds:
-        return {INPUT_NAME: _as_taken(some, request.layout).astype(np.float64)}
+        return {INPUT_NAME: as_taken(some, request.layout).astype(np.float64)}
 
     def last(source: ExactComputation) -> Logits:
         return np.asarray(source.values[source.steps[-1].outputs[0]], np.float64)
@@ -189,10 +189,6 @@ def _ours_followed(model: BuiltModel, request: PartingsRequest) -> tuple[Followe
     one = images[worst : worst + 1]
     source = follow(model.spec, model.file, one)
     return Followed(source, {OUTPUT_NAME: last(source)}), feeds(one)
-
-
-def _as_taken(images: Images, layout: str) -> Images:
-    return np.ascontiguousarray(images.transpose(0, 3, 1, 2) if layout == "NCHW" else images)
 
 
 def _user_followed(model: UserModel, request: PartingsRequest) -> tuple[Followed, Feeds]:
@@ -256,5 +252,4 @@ def follow_departures(request: DeparturesRequest) -> Localised:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     serve_job(PARTINGS.done_by(follow_partings), DEPARTURES.done_by(follow_departures))

@@ -4,7 +4,6 @@ own.
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 
@@ -64,5 +63,4 @@ def _made(make: Make, request: ProgramRequest) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     serve_job(PROGRAM.done_by(work))

@@ -5,7 +5,6 @@ indices.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -93,5 +92,4 @@ def _in_order(model: UserModel, outputs: Mapping[str, Array]) -> dict[str, Array
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     serve_job(DOUBLE.done_by(double), DECIDERS.done_by(deciders))

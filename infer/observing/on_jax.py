@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 from jax.extend import core
 
 from assay.infer.observing.observed import Observed, observed_of, of_each
 from assay.numerics.precisions import is_floating, least_exact, precision_named
+from assay.train.brought.narrow.on_jax import equations
 
 ARITHMETIC = ("dot_general", "conv_general_dilated", "ragged_dot", "custom_linear_solve")
 
@@ -24,7 +25,7 @@ def observe(function: Callable[..., object], arguments: Sequence[object], output
     tensors = [(str(leaf.dtype), " and ".join(sorted({place.platform for place in leaf.devices()}))) for leaf in leaves]
     arithmetic: Counter[str] = Counter()
     others: Counter[str] = Counter()
-    for equation in _equations(made.jaxpr):
+    for equation in equations(made.jaxpr):
         types = (precision_named(str(one.aval.dtype)) for one in equation.invars if hasattr(one.aval, "dtype"))
         name = equation.primitive.name
         known = [one for one in types if one]
@@ -42,15 +43,6 @@ def settings() -> dict[str, str]:
         "jax matmul precision": str(jax.config.jax_default_matmul_precision),
         "NVIDIA_TF32_OVERRIDE": os.environ.get("NVIDIA_TF32_OVERRIDE", "not set"),
     }
-
-
-def _equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
-    for equation in jaxpr.eqns:
-        inner = list(core.jaxprs_in_params(equation.params))
-        if not inner:
-            yield equation
-        for one in inner:
-            yield from _equations(one)
 
 
 def _is_highest(equation: core.JaxprEqn) -> bool:

@@ -8,7 +8,6 @@ with them. So each runtime is tested, operator by operator and in the combinatio
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -82,5 +81,4 @@ def work(request: SpecialRequest) -> LostNan:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     serve_job(SPECIAL.done_by(work))

@@ -5,7 +5,6 @@ Every model and batch size is answered when it is finished, so that a later fail
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import traceback
@@ -157,5 +156,4 @@ def _inputs(subject: AttributedModel, batch: int) -> list[Images]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     serve_job(ATTRIBUTE.told_by(work))

@@ -16,13 +16,13 @@ from assay.bench.stages.skeletons import skeleton_files
 from assay.export import routes, run
 from assay.export.checking.check import BATCHES, check_structure
 from assay.export.graph.inspect import Inspection
-from assay.export.run import artifact_folder, export_model, usable_exports, usable_model
+from assay.export.run import artifact_folder, export_model, usable_model
 from assay.jobs.process import HERE
 from assay.records.results import Export
 from assay.registry import ARCHITECTURES, EXPORTERS
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
 from assay.store import Store
-from tests.export.models import Workspace, silent, workspace
+from tests.export.models import Workspace, silent, usable_exports, workspace
 
 ALWAYS = {("resnet18", "jax2onnx"), ("vit-tiny", "torch-script")}
 LEVELS = 5

@@ -51,26 +51,25 @@ def candidate(runtime: str, place: Workspace) -> Candidate:
     one = _candidate(runtime, place)
     if not RUNTIMES[runtime].maker:
         return one
-    model = BuiltModel(spec=place.spec, weights=place.folder / "weights/weights.safetensors")
     workshop = Workshop(Store(place.folder / "programs"), lambda: place.folder / "images.npy")
-    (made,), refused = with_programs([one], model, workshop)
+    (made,), refused = with_programs([one], workshop)
     assert not refused
     return made
 
 
+def _built(place: Workspace) -> BuiltModel:
+    return BuiltModel(spec=place.spec, weights=place.folder / "weights/weights.safetensors")
+
+
 def _candidate(runtime: str, place: Workspace) -> Candidate:
     if RUNTIMES[runtime].framework != "onnx":
-        return Candidate(
-            runtime,
-            "",
-            ModelFiles(model=BuiltModel(spec=place.spec, weights=place.folder / "weights/weights.safetensors")),
-        )
+        return Candidate(runtime, "", ModelFiles(model=_built(place)))
     record = place.export("torch-script")
     onnx = usable_model(record, place.exports)
     return Candidate(
         runtime,
         "torch-script",
-        ModelFiles(model=BuiltModel(spec=place.spec), onnx=onnx, onnx_layout=record.made_by["layout"]),
+        ModelFiles(model=_built(place), onnx=onnx, onnx_layout=record.made_by["layout"]),
     )
 
 

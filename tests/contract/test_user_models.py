@@ -101,7 +101,7 @@ def agrees(
     judge = Judge(model, reference, {model.kind: native})
     asked = RUNTIMES[runtime].precision
     given = Candidate(runtime, "", ModelFiles(model=model, onnx=onnx))
-    made, refused = with_programs([given], model, Workshop(Store(folder / "programs"), lambda: folder / "records.npy"))
+    made, refused = with_programs([given], Workshop(Store(folder / "programs"), lambda: folder / "records.npy"))
     assert not refused
     (one,) = made
     worker = Worker(

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from pydantic import JsonValue
 
+from assay.export.record import MODEL_FILE
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
-from assay.export.run import ExportJob, artifact_folder, export_model, job_of_weights
+from assay.export.run import KIND, ExportJob, artifact_folder, export_model, job_of_weights, record_of
 from assay.records.results import Export
 from assay.spec import ModelSpec
-from assay.store import Store, write_artifact
+from assay.store import MANIFEST, Store, read_artifact, write_artifact
 from assay.train.weights import save_weights
 from tests.contract.training_steps import moved_weights
 
@@ -26,6 +27,12 @@ _workspaces: dict[str, Workspace] = {}
 
 def silent(label: str, done: int, total: int) -> None:
     """Progress for nobody."""
+
+
+def usable_exports(exports: Store) -> list[tuple[Export, Path]]:
+    """The records and files of all exports of a store that passed every check."""
+    found = (read_artifact(path.parent, KIND) for path in sorted(exports.folder.glob(f"*/{MANIFEST}")))
+    return [(record_of(one), one.file(MODEL_FILE)) for one in found if record_of(one).status == "ok"]
 
 
 @dataclass(frozen=True)

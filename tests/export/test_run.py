@@ -15,12 +15,12 @@ import pytest
 
 from assay.errors import ArtifactError, ExportFailedError, InputError
 from assay.export import run
-from assay.export.run import ExportJob, artifact_folder, export_model, job_of_weights, usable_exports, usable_model
+from assay.export.run import ExportJob, artifact_folder, export_model, job_of_weights, usable_model
 from assay.jobs.pace import SHARES, Pace
 from assay.records.results import Export
 from assay.steps import MOST_SECONDS, Limit
 from assay.store import Store
-from tests.export.models import Workspace, silent, workspace
+from tests.export.models import Workspace, silent, usable_exports, workspace
 
 REGISTER = """
 from dataclasses import replace

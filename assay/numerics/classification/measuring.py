@@ -23,10 +23,3 @@ class ClassAccumulator:
     def result(self) -> Measured:
         """Return the measures over all chunks together."""
         return self._numbers.result().model_copy(update={"classes": self._classes.result()})
-
-
-def measure_classes(reference: Float64, candidate: NDArray[np.floating], labels: Labels | None = None) -> Measured:
-    """Measure all images at once."""
-    accumulator = ClassAccumulator()
-    accumulator.add(reference, candidate, labels)
-    return accumulator.result()

@@ -62,6 +62,8 @@ def _check_audit(
         model, comparisons = audited_comparisons(read_audit(path), cell)
     except FailedError as error:
         raise ArtifactError(f"{path} lets no {version.cell} be deployed", found=str(error)) from error
+    if version.quality and version.measure != task_of(model).quality:
+        raise _other(path, "the audit of the measure that is on record", version.measure, task_of(model).quality)
     if cell.judgement and cell.judgement not in [one.judgement for one in comparisons]:
         raise _other(path, "the audit of how right the answers are", str(cell.judgement.records), "another judgement")
     made = bool(served_runtime(version.runtime).maker)
@@ -107,14 +109,14 @@ def _what_varies(answered: Answered, version: Version) -> dict[str, float]:
 
 def _check_answers(path: Path, deployment: Deployment, version: Version, answered: Answered) -> None:
     """Check that the answers are as right as the record says."""
-    accuracy = None
+    quality = None
     index = next((one.name for one in deployment.outputs if one.index_of), None)
     if answered.labels is not None and index is not None:
         right = int((answered.outputs[index] == answered.labels).sum())
-        accuracy = share(right, len(answered.labels))
-    if accuracy != version.accuracy:
-        expected, found = (f"{one.value:.6g}" if one else "none" for one in (version.accuracy, accuracy))
-        raise _other(path, "the answers of the recorded accuracy", expected, found)
+        quality = share(right, len(answered.labels))
+    if quality != version.quality:
+        expected, found = (f"{one.value:.6g}" if one else "none" for one in (version.quality, quality))
+        raise _other(path, f"the answers of the recorded {printable(version.measure)}", expected, found)
 
 
 def _check_settings(path: Path, deployment: Deployment, known: MeasuredVersion) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.bench.report.page.blocks import Column, Value
 from assay.bench.tasks.classification.accuracy import accuracy_of
 from assay.bench.tasks.classification.flipped import flipped_images
 from assay.bench.tasks.decisions import (
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from assay.bench.auditing.hard_inputs import NamedImages
     from assay.bench.auditing.runs import Inputs
     from assay.bench.report.evidence import Evidence
-    from assay.bench.report.page.blocks import Section, Value
+    from assay.bench.report.page.blocks import Section
     from assay.bench.run import Run, TrainedModel
     from assay.jobs.pace import Pace
 
@@ -186,8 +187,6 @@ class Classification(Task):
         return (accuracy, classes, curves, parity)
 
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
-        from assay.bench.report.page.blocks import Column  # noqa: PLC0415
-
         return (
             ColumnOfSubject(Column(self.changed_heading), "flips", _flips),
             ColumnOfSubject(Column("Accuracy, reference to subject"), "accuracy", _accuracy),
@@ -195,8 +194,6 @@ class Classification(Task):
         )
 
     def comparison_columns(self) -> Sequence[ColumnOfSubject]:
-        from assay.bench.report.page.blocks import Column  # noqa: PLC0415
-
         return (
             ColumnOfSubject(Column("Probability distance", numeric=True), "", _variation),
             ColumnOfSubject(Column("Calibration shift", numeric=True), "", _shift),
@@ -224,22 +221,16 @@ def _axis(output: Tensor) -> int:
     return next(place for place, size in enumerate(output.shape) if size > 1)
 
 
-def _text(text: str, number: float | None = None) -> Value:
-    from assay.bench.report.page.blocks import Value  # noqa: PLC0415
-
-    return Value(text, number)
-
-
 def _flips(comparisons: Sequence[Comparison]) -> Value:
     """Show the most flips of one comparison, set by set."""
     judged = [one.judgement for one in comparisons if one.judgement]
     if judged:
-        return _text(flips_in_words(max(judged, key=lambda one: one.flips.flipped).flips, UNIT))
+        return Value(flips_in_words(max(judged, key=lambda one: one.flips.flipped).flips, UNIT))
     most: dict[str, int] = {}
     for one in comparisons:
         if (found := _of_classes(one)) and found.flip_count:
             most[one.inputs] = max(most.get(one.inputs, 0), found.flip_count)
-    return _text(", ".join(f"{number} of {name}" for name, number in most.items()) or "0")
+    return Value(", ".join(f"{number} of {name}" for name, number in most.items()) or "0")
 
 
 def _accuracy(comparisons: Sequence[Comparison]) -> Value:
@@ -247,14 +238,14 @@ def _accuracy(comparisons: Sequence[Comparison]) -> Value:
     found = [one.judgement.quality(ACCURACY) for one in comparisons if one.judgement]
     for one in found:
         if one:
-            return _text(f"{one.base.value:.2%} to {one.value.value:.2%} ({one.value.low:.2%} to {one.value.high:.2%})")
+            return Value(f"{one.base.value:.2%} to {one.value.value:.2%} ({one.value.low:.2%} to {one.value.high:.2%})")
     whole = _on_most_images(comparisons)
-    return _text(f"{whole.reference:.2%} to {whole.candidate:.2%}" if whole else "")
+    return Value(f"{whole.reference:.2%} to {whole.candidate:.2%}" if whole else "")
 
 
 def _p_value(comparisons: Sequence[Comparison]) -> Value:
     whole = _on_most_images(comparisons)
-    return _text(significant(whole.p_value, 2), whole.p_value) if whole else _text("")
+    return Value(significant(whole.p_value, 2), whole.p_value) if whole else Value("")
 
 
 def _on_most_images(comparisons: Sequence[Comparison]) -> Accuracy | None:
@@ -268,21 +259,21 @@ def _of_classes(comparison: Comparison) -> MeasuredClasses | None:
 
 def _variation(comparisons: Sequence[Comparison]) -> Value:
     found = _of_classes(comparisons[0])
-    return _text(scientific(found.max_total_variation), found.max_total_variation) if found else _text("")
+    return Value(scientific(found.max_total_variation), found.max_total_variation) if found else Value("")
 
 
 def _shift(comparisons: Sequence[Comparison]) -> Value:
     found = _of_classes(comparisons[0])
     shift = found.calibration.shift if found and found.calibration else None
-    return _text("" if shift is None else scientific(shift), shift)
+    return Value("" if shift is None else scientific(shift), shift)
 
 
 def _flip_count(comparisons: Sequence[Comparison]) -> Value:
     one = comparisons[0]
     if one.judgement:
-        return _text(count(one.judgement.flips.flipped), one.judgement.flips.flipped)
+        return Value(count(one.judgement.flips.flipped), one.judgement.flips.flipped)
     found = _of_classes(one)
-    return _text(count(found.flip_count), found.flip_count) if found else _text("")
+    return Value(count(found.flip_count), found.flip_count) if found else Value("")
 
 
 TASK = Classification()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from assay.bench.words.serving import render_verification
+from assay.bench.words.terminal import Terminal
 from assay.numerics.classification.significance import Accuracy
 from assay.records.base import OLDER, ROUNDING, Interval, Tail
 from assay.records.results import Agreement, read_results
 from assay.records.timings import ColdStart, Timing
 from assay.records.trainings import Metrics
+from assay.records.verification import Verification
 
 GOOD = Interval(value=0.5, low=0.4, high=0.6)
 
@@ -36,6 +40,30 @@ def test_an_open_tail_still_has_a_lower_end() -> None:
         Tail(value=1, low=1.5, high=None)
     with pytest.raises(ValidationError):
         Interval(value=1, low=0.9, high=None)  # type: ignore[arg-type]
+
+
+def test_what_was_called_accuracy_is_read_as_the_measure_of_a_task() -> None:
+    of_a_way = {"way": "http", "clients": 8, "requests": 1, "images": 1, "failed": 0, "wrong": 0, "max_absolute": 0.0}
+    older = {
+        "created": "",
+        "deployment": "bloodnet-28",
+        "version": 1,
+        "unit": "image",
+        "server": "",
+        "tolerances": {},
+        "audited_accuracy": GOOD.model_dump(),
+        "metadata": [],
+        "ways": [{**of_a_way, "accuracy": GOOD.model_dump(), "versions": [], "reasons": []}],
+        "skipped": {},
+    }
+    found = Verification.model_validate(older)
+    assert (found.measure, found.audited_quality, found.ways[0].quality) == ("accuracy", GOOD, GOOD)
+    assert "accuracy" not in found.model_dump_json().replace('"measure":"accuracy"', "")
+    stream = io.StringIO()
+    of_pixels = found.model_copy(update={"measure": "mean IoU"})
+    render_verification(of_pixels, Terminal(file=stream, width=200))
+    assert "mean IoU %" in stream.getvalue()
+    assert "accuracy" not in stream.getvalue()
 
 
 @pytest.mark.parametrize("share", [-0.01, 1.01])

@@ -9,11 +9,12 @@ import numpy as np
 import polars
 import pytest
 
-from assay.bench.auditing.cells import JudgeOfImages, compared_cells
+from assay.bench.auditing.cells import compared_cells
 from assay.bench.timing.schedule import Measurements
 from assay.bench.timing.trials import CellFacts, Group
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
+from assay.numerics.agreement import JudgeOfImages
 from assay.numerics.reduced import rule_of
 from assay.spec import ModelSpec, Settings
 from assay.train.built import BuiltModel

@@ -15,12 +15,12 @@ from assay.bench.auditing.runs import WHOLE, AuditPlan, Inputs, Outputs
 from assay.bench.machine.host import LOCAL
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
-from assay.numerics.classification.measuring import measure_classes
 from assay.numerics.classification.reduced import BY_CLASSES, reason_against_reduced
 from assay.numerics.numbers import Measured
 from assay.records.audit import AuditedTolerance, Comparison, Ran
 from assay.spec import ModelSpec
 from assay.train.built import BuiltModel
+from tests.measured_classes import measure_classes
 
 IMAGES, CLASSES = 2500, 8
 MODEL = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, CLASSES)))

@@ -21,12 +21,12 @@ from assay.bench.auditing.outputs import AuditedOutput, as_rows
 from assay.bench.auditing.runs import AuditCall
 from assay.numerics.agreement import CEILING
 from assay.numerics.classification.measured import MeasuredClasses
-from assay.numerics.classification.measuring import measure_classes
 from assay.numerics.classification.reduced import BY_CLASSES
 from assay.numerics.numbers import Measured
 from assay.numerics.rounding import rounding_of
 from assay.records.audit import AuditedTolerance
 from tests.bench.auditing.test_judge import Made, rounding
+from tests.measured_classes import measure_classes
 
 LOGITS = np.random.default_rng(0).normal(0, 2, (40, 4))
 CALL = AuditCall("test", batch=32, threads=1, images=40)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from assay.bench.brought.compare import compare_model
-from assay.bench.brought.which_runtimes import left_out, natively, on_files
+from assay.bench.brought.which_runtimes import left_out, timed_on
 from assay.bench.brought.work import Wanted
+from assay.bench.stages.groups import runs_of
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
 from assay.registry import EXPORTERS
@@ -39,15 +40,14 @@ def wanted(*names: str) -> Wanted:
     ],
 )
 def test_what_is_timed_unasked(brought: UserModel, names: list[str], files: list[str]) -> None:
-    assert (natively(wanted(), brought), on_files(wanted(), brought, "torch-dynamo")) == (names, files)
+    assert timed_on(wanted(), brought) == names + files
     assert left_out(wanted(), brought, []) == []
 
 
 def test_what_is_named_is_timed_alone_and_what_does_not_apply_is_told() -> None:
     asked = wanted("torch.channels_last", "torch.compile", "jax.jit", "ort.cpu.basic")
     script = model("torch", "script")
-    assert natively(asked, script) == ["torch.channels_last"]
-    assert on_files(asked, script, "torch-script") == ["ort.cpu.basic"]
+    assert timed_on(asked, script) == ["torch.channels_last", "ort.cpu.basic"]
     assert left_out(asked, script, ["torch-script"]) == [
         "torch.compile is left out: it does not run a model that comes as a script",
         "jax.jit is left out: it does not run models of torch",
@@ -56,9 +56,14 @@ def test_what_is_named_is_timed_alone_and_what_does_not_apply_is_told() -> None:
 
 def test_a_runtime_is_timed_on_one_export_by_name_as_in_a_study() -> None:
     asked, torch = wanted("torch.eager", "ort.cpu@torch-dynamo", "openvino", "openvino@tf2onnx"), model("torch")
-    assert natively(asked, torch) == ["torch.eager"]
-    assert on_files(asked, torch, "torch-dynamo") == ["ort.cpu", "openvino"]
-    assert on_files(asked, torch, "torch-script") == ["openvino"]
+    timed = timed_on(asked, torch)
+    assert timed == ["torch.eager", "ort.cpu@torch-dynamo", "openvino", "openvino@tf2onnx"]
+    assert runs_of(timed, ["torch-dynamo", "torch-script"]) == [
+        ("torch.eager", ""),
+        ("ort.cpu", "torch-dynamo"),
+        ("openvino", "torch-dynamo"),
+        ("openvino", "torch-script"),
+    ]
     assert left_out(asked, torch, ["torch-dynamo", "torch-script"]) == [
         "openvino@tf2onnx is left out: the model has no export by tf2onnx, but torch-dynamo, torch-script"
     ]

@@ -16,7 +16,7 @@ from assay.bench.deployment.checking.contents import PLACES
 from assay.bench.deployment.checking.verify import check_deployment
 from assay.bench.deployment.config import config_of, config_text, preferred_batches, read_config
 from assay.bench.deployment.deploy import render_again, roll_back, subject_of, write_deployment
-from assay.bench.deployment.folder import write_whole
+from assay.bench.deployment.folder import write_checksums, write_whole
 from assay.bench.deployment.measured import read
 from assay.bench.deployment.render import CLIENTS, read_kept, render, rendered
 from assay.bench.deployment.serving_limits import most_queued, most_request_bytes, stock_arguments
@@ -66,8 +66,8 @@ def test_what_is_written_passes_every_check_and_names_the_audited_model(first: P
     assert found.threads == read_results(study / "results.json").cells[0].threads
     answers = np.load(first / "audited/1/outputs.npy")
     labels = np.load(first / "audited/1/labels.npy")
-    assert version.accuracy is not None
-    assert version.accuracy.value == pytest.approx(float((answers["probabilities"].argmax(axis=1) == labels).mean()))
+    assert version.quality is not None
+    assert version.quality.value == pytest.approx(float((answers["probabilities"].argmax(axis=1) == labels).mean()))
     assert 0 < version.tolerances["probabilities"].value < 1e-4
     assert read_audit(first / "audited/1/audit.json") == read_audit(study / "audit.json")
     assert str(study.parent) not in "".join(
@@ -136,6 +136,29 @@ def test_an_older_assay_s_files_are_still_rendered_as_it_wrote_them(name: str, f
     others = {"config.pbtxt": "models/bloodnet-28/config.pbtxt", CLIENTS["image"]: "requests/client.py"}
     golden, generated = golden_and_generated(name, first, tmp_path, "deployment-rendering-1", PLACES | others, 1)
     assert generated == golden
+
+
+def test_a_deployment_whose_measure_was_called_accuracy_is_read_and_passes(deployed: Path) -> None:
+    path = deployed / "deployment.json"
+    text = path.read_text()
+    older = text.replace('   "measure": "accuracy",\n', "").replace('"quality": {', '"accuracy": {')
+    assert older != text
+    assert '"accuracy": {' in older
+    path.write_text(older)
+    write_checksums(deployed)
+    found = check_deployment(deployed)
+    assert found.version(1).quality is not None
+    assert found.version(1).measure == "accuracy"
+
+
+def test_the_measure_on_record_is_the_one_of_the_audit_s_task(deployed: Path) -> None:
+    before = read_deployment(deployed)
+    version = before.version(1).model_copy(update={"measure": "mean IoU"})
+    render(deployed, before.model_copy(update={"versions": [version]}))
+    write_checksums(deployed)
+    with pytest.raises(ArtifactError, match="measure that is on record") as raised:
+        check_deployment(deployed)
+    assert "mean IoU" in str(raised.value)
 
 
 def test_an_older_deployment_is_brought_up_to_date(deployed: Path, study: Path) -> None:

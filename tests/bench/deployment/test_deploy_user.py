@@ -71,7 +71,7 @@ def two_inputs(most_records: int) -> Deployment:
         precision="fp32",
         model_sha256="0" * 64,
         weights="0" * 64,
-        accuracy=None,
+        quality=None,
         tolerances={"scores": ServedTolerance(value=1e-5, derivation="")},
         created="2026-01-01",
     )
@@ -208,7 +208,7 @@ def test_what_is_written_passes_every_check_and_is_the_audited_file(first: Path,
     found = check_deployment(first)
     version = found.version(1)
     assert (found.name, found.unit, found.classes, found.most_records) == ("pair", "record", [], 32)
-    assert (version.cell, version.accuracy, found.preferred_batches) == (CELL, None, [8])
+    assert (version.cell, version.quality, found.preferred_batches) == (CELL, None, [8])
     assert version.tolerances.keys() == {"likeness", "sum"}
     assert all(0 < one.value < 1e-4 for one in version.tolerances.values())
     (exported,) = compared.glob("onnx/*/model.onnx")

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from assay.bench.brought.compare import refusals
 from assay.bench.judging.answers import unanswered
 from assay.bench.judging.validity import times_may_change, to_time_again
 from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT
@@ -17,6 +16,7 @@ from assay.registry import FRAMEWORKS
 from tests.bench.judging.test_validity import AGREES, WRONG, cell
 from tests.bench.judging.test_validity import timing as timed
 from tests.bench.report.sample_results import agreement, sample_results
+from tests.good_run import refusals_of
 
 STOLEN = "stolen processor time: 8.7%, at most 2% is tolerated"
 Choose = Callable[[Cell], bool]
@@ -111,7 +111,7 @@ def test_calls_that_are_too_short_to_rank_are_an_answer_that_says_so(results: Re
 
 
 def test_compare_model_refuses_what_is_not_answered(results: Results) -> None:
-    assert refusals(changed(results, everything, compared=False, invalid=[STOLEN])) == unanswered(
+    assert refusals_of(changed(results, everything, compared=False, invalid=[STOLEN])) == unanswered(
         changed(results, everything, compared=False, invalid=[STOLEN])
     )
 
@@ -121,7 +121,7 @@ def test_without_a_file_to_time_nobody_is_sent_for_more_minutes(results: Results
         one.model_copy(update={"status": "failed", "reason": "no route", "agreement": []}) for one in results.exports
     ]
     skipped = {"status": "skipped", "host": None, "device": None, "reason": "the export failed: no route"}
-    found = refusals(changed(results, everything, compared=False, **skipped).model_copy(update={"exports": failed}))
+    found = refusals_of(changed(results, everything, compared=False, **skipped).model_copy(update={"exports": failed}))
     assert found == ["no route gave an ONNX file that may be used"]
 
 

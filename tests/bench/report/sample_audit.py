@@ -6,7 +6,6 @@ import numpy as np
 
 from assay.bench.tasks.classification.flipped import picture
 from assay.numerics.agreement import tolerance_of_errors
-from assay.numerics.classification.measuring import measure_classes
 from assay.numerics.numbers import Measured
 from assay.records.audit import (
     Audit,
@@ -23,6 +22,7 @@ from assay.records.localisation import Localisation
 from assay.records.results import Results
 from assay.registry import TASK_OF_ARCHITECTURES
 from tests.bench.report.sample_results import sample_results
+from tests.measured_classes import measure_classes
 
 IMAGES, CLASSES = 60, 8
 NOTICE = "Unofficial split: these are not the images of MedMNIST."

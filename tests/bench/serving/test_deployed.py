@@ -71,7 +71,7 @@ def served_as_audited(study: Path, cell: str, work: Path, *, loaded: bool) -> No
     assert load is None or all(one.failed == one.wrong == 0 for one in load.closed_loop)
     assert found.passed, found
     assert {way.images for way in found.ways} == {len(audited.inputs)}
-    assert all(way.accuracy == found.audited_accuracy for way in found.ways)
+    assert all(way.quality == found.audited_quality for way in found.ways)
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_a_user_s_model_is_served_verified_and_loaded(
     finally:
         assert stop(served) == 0
     assert found.passed, found
-    assert found.audited_accuracy is None
+    assert found.audited_quality is None
     assert {way.images for way in found.ways} == {64}
     assert all(one.failed == one.wrong == 0 for one in (*load.closed_loop, *load.scenarios))
     assert load.unit == "record"

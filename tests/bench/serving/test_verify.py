@@ -63,8 +63,8 @@ def test_every_answer_over_every_way_is_the_audited_one(served: Served, images: 
     for way in found.ways:
         assert (way.images, way.wrong, way.failed, way.versions) == (serving_folder.IMAGES, 0, 0, ["1"])
         assert 0 < way.max_absolute < 1e-6
-        assert way.accuracy == found.audited_accuracy
-    assert found.audited_accuracy.value == pytest.approx(86 / 96)
+        assert way.quality == found.audited_quality
+    assert found.audited_quality.value == pytest.approx(86 / 96)
     assert found.metadata == []
 
 

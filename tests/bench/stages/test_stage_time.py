@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.bench.stages.time import runs_of
+from assay.bench.stages.groups import runs_of
 
 
 def test_a_runtime_of_onnx_files_runs_every_export_or_the_one_that_is_named() -> None:

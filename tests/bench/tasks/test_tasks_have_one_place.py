@@ -85,36 +85,27 @@ TASK_S_OWN = (PLACE, ROOT / "assay" / "numerics" / "classification", ROOT / "exp
 WORDS_IN_NAMES = re.compile(
     r"(^|_)(flip|flips|flipped|top1|accuracy|accuracies|calibration|recall|confusion)(_|$)", re.I
 )
-QUALITY = (
-    "what is right of a user's or a study's answers has this name on record and in questions, whatever measures it"
-)
 CALIBRATES = "ranges of integers are calibrated, which is another word"
 ARGUED = {
     "assay/fingerprint.py": "a clock is calibrated",
     "assay/numerics/judgement.py": "a decision that is another one is a flip, of every task that decides",
     "assay/records/audit.py": "a record holds what its task gives it to hold, and the names of version 3",
     "assay/records/stale.py": "likewise, where a part of it is out of date",
-    "assay/records/deployment.py": QUALITY,
-    "assay/records/verification.py": QUALITY,
     "assay/records/results.py": CALIBRATES,
     "assay/records/trainings.py": "our architectures are trained to classify",
     "assay/study.py": CALIBRATES,
     "bench/brought/exports.py": CALIBRATES,
-    "bench/cli/deploy.py": QUALITY,
-    "bench/deployment/checking/ties.py": QUALITY,
-    "bench/deployment/deploy.py": QUALITY,
-    "bench/deployment/subject.py": QUALITY,
+    "bench/brought/work.py": CALIBRATES,
+    "bench/course.py": CALIBRATES,
     "bench/fleet/differences.py": "our architectures are trained to classify",
-    "bench/report/quality.py": QUALITY,
+    "bench/report/quality.py": "our architectures are trained to classify",
     "bench/report/sections/models/agreement.py": "reads a judgement",
-    "bench/report/sections/reasons/pareto.py": "asked for by tasks that have a measure",
     "bench/run.py": CALIBRATES,
-    "bench/serving/verify.py": QUALITY,
     "bench/stages/audit.py": "fills the record with what the task gives",
+    "bench/stages/groups.py": CALIBRATES,
     "bench/stages/time.py": CALIBRATES,
     "bench/stages/train.py": "our architectures are trained to classify",
     "bench/words/progress.py": "our architectures are trained to classify",
-    "bench/words/serving.py": QUALITY,
 }
 """Outside of classification, which modules may have names of such words, and why."""
 ROOMS = {

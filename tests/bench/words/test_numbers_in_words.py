@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from assay.bench.brought.compare import refusals
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import FactList
 from assay.bench.report.sections.answer import answer
@@ -21,6 +20,7 @@ from assay.bench.words.verdict import verdicts
 from assay.records.results import Agreement, Export, Results
 from assay.registry import GIVEN, PLAIN_TASK
 from tests.bench.report.sample_results import sample_results
+from tests.good_run import refusals_of
 
 AGREES = Agreement(
     subject="at level disable_all, batch 1", images=8, max_absolute=3e-7, max_relative=1e-7, tolerance=1.6e-6,
@@ -99,7 +99,7 @@ def test_the_reason_of_a_failed_export_is_told_once() -> None:
     why = "rsub() of a mask"
     cells = {"status": "failed", "host": None, "device": None, "reason": f"the export failed: {why}"}
     of_user = results(export("a", reason=why), cells=cells)
-    told = [*numbers_in_words(of_user), *(one.sentence for one in verdicts(of_user)[:1]), *refusals(of_user)]
+    told = [*numbers_in_words(of_user), *(one.sentence for one in verdicts(of_user)[:1]), *refusals_of(of_user)]
     assert " ".join(told).count(why) == 1
 
 
@@ -117,7 +117,7 @@ def test_what_both_sides_lack_is_said_once(cells: dict[str, Any], words: str) ->
 
 
 def test_what_a_runtime_gave_is_refused_once_with_all_that_gave_the_same() -> None:
-    found = refusals(results(export("a", AGREES), cells={"agreement": WRONG, "timed_agreement": WRONG}))
+    found = refusals_of(results(export("a", AGREES), cells={"agreement": WRONG, "timed_agreement": WRONG}))
     assert all(one.endswith("differs by 0.252") for one in found)
     assert len(found) == len({cell.batch for cell in sample_results().cells})
     assert "torch.eager" in found[0]
@@ -161,4 +161,4 @@ def test_an_export_that_nothing_judges_is_not_said_to_disagree() -> None:
     )
     found = results(doubted)
     assert numbers_in_words(found) == ["The export by torch-dynamo is not judged."]
-    assert "is wrong" not in " ".join(refusals(found))
+    assert "is wrong" not in " ".join(refusals_of(found))

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.export.checking.check import BATCHES, Truth, check_agreement, check_structure, unranked
+from assay.export.checking.check import BATCHES, check_agreement, check_structure, unranked
 from assay.export.reference.on_torch import forward
-from assay.numerics.agreement import compare
+from assay.numerics.agreement import JudgeOfImages, compare
 from assay.records.results import Agreement
 from assay.train.weights import load_weights, save_weights
 from tests.export.models import Workspace, workspace
@@ -28,13 +28,16 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def truth(resnet: Workspace) -> Truth:
-    return truth_of(resnet)
+def judge(resnet: Workspace) -> JudgeOfImages:
+    return judge_of(resnet)
 
 
-def truth_of(place: Workspace) -> Truth:
-    images = np.load(place.folder / "images.npy")
-    return Truth(images, place.logits("torch", "float64"), place.logits("torch", "float32"), "torch")
+def judge_of(place: Workspace) -> JudgeOfImages:
+    return JudgeOfImages(place.logits("torch", "float64"), {"torch": place.logits("torch", "float32")})
+
+
+def images_of(place: Workspace) -> np.ndarray:
+    return np.asarray(np.load(place.folder / "images.npy"))
 
 
 def spoiled(place: Workspace, defect: Defect, folder: Path) -> Path:
@@ -80,19 +83,21 @@ def put_a_nan_into_the_head(model: onnx.ModelProto) -> None:
         put_a_nan_into_the_head,
     ],
 )
-def test_a_file_with_wrong_numbers_is_refused(resnet: Workspace, truth: Truth, defect: Defect, tmp_path: Path) -> None:
+def test_a_file_with_wrong_numbers_is_refused(
+    resnet: Workspace, judge: JudgeOfImages, defect: Defect, tmp_path: Path
+) -> None:
     path = spoiled(resnet, defect, tmp_path)
     check_structure(path, resnet.spec, "NCHW")  # nothing is wrong with its form
-    records = check_agreement(path, "NCHW", truth, "spoiled").agreements
+    records = check_agreement(path, "NCHW", images_of(resnet), judge, "spoiled").agreements
     assert records
     assert not any(record.passed for record in records)
     assert all(record.reason for record in records)
 
 
-def test_the_good_file_passes(resnet: Workspace, truth: Truth) -> None:
+def test_the_good_file_passes(resnet: Workspace, judge: JudgeOfImages) -> None:
     path = resnet.model("torch-script")
     check_structure(path, resnet.spec, "NCHW")
-    records = check_agreement(path, "NCHW", truth, "good").agreements
+    records = check_agreement(path, "NCHW", images_of(resnet), judge, "good").agreements
     levels = ("disable_all", "enable_basic", "enable_extended", "enable_layout", "enable_all")
     assert sorted((record.subject, record.images) for record in records) == sorted(
         (f"good at level {level}, batch {batch}", batch) for level in levels for batch in BATCHES
@@ -115,8 +120,8 @@ def test_a_tensor_of_unknown_rank_is_named() -> None:
 
 
 def refused(place: Workspace, logits: np.ndarray) -> Agreement:
-    truth = truth_of(place)
-    agreement = compare("defect", logits, truth.reference, truth.tolerance())
+    judge = judge_of(place)
+    agreement = compare("defect", logits, judge.reference, judge.tolerance)
     assert not agreement.passed
     return agreement
 
@@ -128,19 +133,19 @@ def test_an_approximate_gelu_is_refused(
     gelu = torch.nn.functional.gelu
     monkeypatch.setattr(torch.nn.functional, "gelu", lambda x: gelu(x, approximate="tanh"))
     run = forward(place.spec, place.folder / "weights" / "weights.safetensors", "float32")
-    refused(place, run(truth_of(place).images))
+    refused(place, run(images_of(place)))
 
 
-def test_another_batchnorm_epsilon_is_refused(resnet: Workspace, truth: Truth, tmp_path: Path) -> None:
+def test_another_batchnorm_epsilon_is_refused(resnet: Workspace, judge: JudgeOfImages, tmp_path: Path) -> None:
     weights = load_weights(resnet.folder / "weights" / "weights.safetensors")
     for name, array in weights.items():
         if name.endswith(".variance"):
             weights[name] = array + np.float32(1e-3 - 1e-5)
     save_weights(tmp_path / "other.safetensors", weights)
-    refused(resnet, forward(resnet.spec, tmp_path / "other.safetensors", "float32")(truth.images))
+    refused(resnet, forward(resnet.spec, tmp_path / "other.safetensors", "float32")(images_of(resnet)))
 
 
-def test_half_precision_is_refused(resnet: Workspace, truth: Truth) -> None:
+def test_half_precision_is_refused(resnet: Workspace, judge: JudgeOfImages) -> None:
     """Rounding the logits alone to bf16; a run in bf16 is further off."""
-    bits = truth.native.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
+    bits = judge.natives["torch"].astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
     refused(resnet, bits.view(np.float32))

@@ -12,14 +12,17 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from assay.errors import ExportFailedError
-from assay.export.checking.check import BATCHES, Truth, check_agreement, check_structure, level_names, others_on
+from assay.export.checking.check import BATCHES, check_agreement, check_structure, level_names, others_on
+from assay.numerics.agreement import JudgeOfImages
 from assay.spec import ModelSpec
 
 SPEC = ModelSpec("bloodnet", 12, 5)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (40, 12, 12, 3)).astype(np.float32)
 WEIGHTS = np.random.default_rng(1).normal(0, 2, (3, 5)).astype(np.float32)
 EXACT = IMAGES.astype(np.float64).mean(axis=(1, 2)) @ WEIGHTS.astype(np.float64)
-TRUTH = Truth(IMAGES, EXACT, EXACT.astype(np.float32), "numpy")
+JUDGE = JudgeOfImages(EXACT, {"numpy": EXACT.astype(np.float32)})
+TURNED = np.ascontiguousarray(IMAGES.transpose(0, 3, 1, 2))
+"""They lie as the file takes them: nothing is turned."""
 
 
 def model(
@@ -56,7 +59,7 @@ NHWC = ("image", TensorProto.FLOAT, ["batch", 12, 12, 3])
 def test_a_right_file_passes_at_every_level_and_batch(layout: str, tmp_path: Path) -> None:
     path = saved(model(layout, inputs=NHWC) if layout == "NHWC" else model(), tmp_path)
     check_structure(path, SPEC, layout)
-    levels = check_agreement(path, layout, TRUTH, "it")
+    levels = check_agreement(path, layout, IMAGES, JUDGE, "it")
     names = ["disable_all", "enable_basic", "enable_extended", "enable_layout", "enable_all"]
     assert level_names() == names
     assert [(one.subject, one.images) for one in levels.agreements] == [
@@ -64,41 +67,34 @@ def test_a_right_file_passes_at_every_level_and_batch(layout: str, tmp_path: Pat
     ]
     assert all(one.passed for one in levels.agreements)
     assert set(levels.outcomes.values()) == {"agrees"}
-    assert levels.agreements[0].tolerance == TRUTH.tolerance().value
+    assert levels.agreements[0].tolerance == JUDGE.tolerance.value
 
 
 def test_images_are_32_or_more(tmp_path: Path) -> None:
     path = saved(model(), tmp_path)
-    enough = Truth(IMAGES[:32], EXACT[:32], TRUTH.native[:32], "numpy")
-    assert max(one.images for one in check_agreement(path, "NCHW", enough, "it").agreements) == 32
-    few = Truth(IMAGES[:31], EXACT[:31], TRUTH.native[:31], "numpy")
+    assert max(one.images for one in check_agreement(path, "NCHW", IMAGES[:32], JUDGE, "it").agreements) == 32
     with pytest.raises(ExportFailedError, match="cannot be compared: expected 32 images or more, found 31"):
-        check_agreement(path, "NCHW", few, "it")
+        check_agreement(path, "NCHW", IMAGES[:31], JUDGE, "it")
 
 
 def test_numbers_beyond_rounding_fail_wherever_they_are_computed(tmp_path: Path) -> None:
     path = saved(model(weights=WEIGHTS * np.float32(1.001)), tmp_path)
-    found = check_agreement(path, "NCHW", TRUTH, "it").agreements
+    found = check_agreement(path, "NCHW", IMAGES, JUDGE, "it").agreements
     assert found
     assert not any(one.passed for one in found)
-    assert not any(one.passed for one in check_agreement(path, "NHWC", truth_of_turned(), "it").agreements)
-
-
-def truth_of_turned() -> Truth:
-    """Of images that lie as the file takes them: nothing is turned, and the numbers are as wrong as before."""
-    return replace(TRUTH, images=np.ascontiguousarray(IMAGES.transpose(0, 3, 1, 2)))
+    assert not any(one.passed for one in check_agreement(path, "NHWC", TURNED, JUDGE, "it").agreements)
 
 
 def test_images_are_turned_for_the_one_layout_alone(tmp_path: Path) -> None:
     path = saved(model(), tmp_path)
-    assert all(one.passed for one in check_agreement(path, "NHWC", truth_of_turned(), "it").agreements)
+    assert all(one.passed for one in check_agreement(path, "NHWC", TURNED, JUDGE, "it").agreements)
     with pytest.raises(ExportFailedError, match="batch 1 does not run"):
-        check_agreement(path, "NHWC", TRUTH, "it")
+        check_agreement(path, "NHWC", IMAGES, JUDGE, "it")
 
 
 def test_less_than_fp32_is_judged_by_its_own_policy(tmp_path: Path) -> None:
     path = saved(model(weights=WEIGHTS * np.float32(1.001)), tmp_path)
-    assert all(one.passed for one in check_agreement(path, "NCHW", TRUTH, "it", "fp16").agreements)
+    assert all(one.passed for one in check_agreement(path, "NCHW", IMAGES, JUDGE, "it", "fp16").agreements)
 
 
 @pytest.mark.parametrize(
@@ -198,24 +194,24 @@ def test_a_batch_that_is_fixed_within_the_graph_does_not_run(tmp_path: Path) -> 
     made.graph.node[0].output[0] = "plain"
     made.graph.node.insert(1, helper.make_node("Reshape", ["plain", "one image"], ["mean"]))
     with pytest.raises(ExportFailedError, match="it at level disable_all, batch 3 does not run"):
-        check_agreement(saved(made, tmp_path), "NCHW", TRUTH, "it")
+        check_agreement(saved(made, tmp_path), "NCHW", IMAGES, JUDGE, "it")
 
 
 def test_what_does_not_load_says_at_which_level(tmp_path: Path) -> None:
     four = np.ones((4, 5), np.float32)
     with pytest.raises(ExportFailedError, match="it does not load in ONNX Runtime at level disable_all"):
-        check_agreement(saved(model(weights=four), tmp_path), "NCHW", TRUTH, "it")
+        check_agreement(saved(model(weights=four), tmp_path), "NCHW", IMAGES, JUDGE, "it")
 
 
 def test_an_operator_that_no_onnx_has_is_named(tmp_path: Path) -> None:
     made = model()
     unknown_operator(made)
     with pytest.raises(ExportFailedError, match="it has an operator that ONNX does not have, MatMull"):
-        check_agreement(saved(made, tmp_path), "NCHW", TRUTH, "it")
+        check_agreement(saved(made, tmp_path), "NCHW", IMAGES, JUDGE, "it")
 
 
 @pytest.mark.parametrize(("factor", "outcome"), [(1.0, "agrees"), (1.001, "differs")])
 def test_others_are_heard_on_a_few_images(factor: float, outcome: str, tmp_path: Path) -> None:
-    found = others_on(saved(model(weights=WEIGHTS * np.float32(factor)), tmp_path), "NCHW", TRUTH)
+    found = others_on(saved(model(weights=WEIGHTS * np.float32(factor)), tmp_path), "NCHW", IMAGES, JUDGE)
     assert "evaluator" in found
     assert set(found.values()) == {outcome}

@@ -26,7 +26,7 @@ def narrow_arithmetic(forward: Callable[..., object], inputs: Sequence[Array]) -
         traced = jax.make_jaxpr(forward)(*map(jax.numpy.asarray, inputs))
     except Exception:  # noqa: BLE001  the user's code may raise anything; what cannot be traced shows nothing
         return ""
-    return narrowest(one for equation in _equations(traced.jaxpr) for one in _rounds_to(equation))
+    return narrowest(one for equation in equations(traced.jaxpr) for one in _rounds_to(equation))
 
 
 def _rounds_to(equation: core.JaxprEqn) -> Iterator[str]:
@@ -38,10 +38,11 @@ def _rounds_to(equation: core.JaxprEqn) -> Iterator[str]:
     yield from given - taken if name == "convert_element_type" else given
 
 
-def _equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
+def equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
+    """All that compute, those of functions inside in their places."""
     for equation in jaxpr.eqns:
         inner = list(core.jaxprs_in_params(equation.params))
         if not inner:
             yield equation
         for one in inner:
-            yield from _equations(one)
+            yield from equations(one)

@@ -98,7 +98,7 @@ def _front(cells: Sequence[Cell], known: dict[str, Interval]) -> list[Cell]:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return the indices of the (accuracy, latency) points that no other point beats in both, by ascending latency."""
+    """Return the indices of the (quality, latency) points that no other point beats in both, by ascending latency."""
     front: list[int] = []
     for index in sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0])):
         if not front or points[index][0] > points[front[-1]][0]:
@@ -126,26 +126,26 @@ def _panel(
     ends = " to ".join(dict.fromkeys(_in_words(cell, known[cell.name], words) for cell in (front[0], front[-1])))
     description = f"{plot.title}: {words.measure} against median latency. The Pareto front runs from {ends}."
     x = Scale("latency", "median latency, ms", log=True)
-    return Panel(identifier, scatter_with_front(plot, x, Scale("accuracy")), description)
+    return Panel(identifier, scatter_with_front(plot, x, Scale("quality")), description)
 
 
-def _row(cell: Cell, accuracy: Interval, words: _Words, on_front: bool) -> Row:
+def _row(cell: Cell, quality: Interval, words: _Words, on_front: bool) -> Row:
     return {
         "cell": cell.name,
         "label": cell.label,
         "family": series_of(cell.label, cell.framework).family,
         "latency": median_of(cell).value,
-        "accuracy": accuracy.value * 100,
+        "quality": quality.value * 100,
         "front": on_front,
         "notes": notes(
             ("", _named(cell, words)),
             ("median", interval(median_of(cell), " ms")),
-            (words.measure, percent(accuracy)),
+            (words.measure, percent(quality)),
         ),
     }
 
 
-def _table_row(evidence: Evidence, cell: Cell, accuracy: Interval) -> tuple[Value, ...]:
+def _table_row(evidence: Evidence, cell: Cell, quality: Interval) -> tuple[Value, ...]:
     index = evidence.place_of(cell)
     of_model = (Value(cell.architecture), whole(cell.size, f"/cells/{index}/size"))
     return (
@@ -154,7 +154,7 @@ def _table_row(evidence: Evidence, cell: Cell, accuracy: Interval) -> tuple[Valu
         whole(cell.batch, f"/cells/{index}/batch"),
         whole(cell.threads, f"/cells/{index}/threads"),
         estimate(median_of(cell), f"/cells/{index}/host/median_ms"),
-        Value(points(accuracy), accuracy.value * 100),
+        Value(points(quality), quality.value * 100),
     )
 
 
@@ -162,7 +162,7 @@ def _named(cell: Cell, words: _Words) -> str:
     return f"{cell.label}, {cell.architecture} at {pixels(cell.size)}" if words.has_architectures else cell.label
 
 
-def _in_words(cell: Cell, accuracy: Interval, words: _Words) -> str:
-    numbers = f"{interval(median_of(cell), ' ms')}, {percent(accuracy)}"
+def _in_words(cell: Cell, quality: Interval, words: _Words) -> str:
+    numbers = f"{interval(median_of(cell), ' ms')}, {percent(quality)}"
     of_model = f"{cell.architecture} at {pixels(cell.size)} in " if words.has_architectures else ""
     return f"{of_model}{cell.label} ({numbers})"

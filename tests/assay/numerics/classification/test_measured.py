@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from assay.errors import InputError
 from assay.numerics.classification.measured import FLIPS_LISTED, MeasuredClasses, margin, probability_distances
-from assay.numerics.classification.measuring import ClassAccumulator, measure_classes
+from assay.numerics.classification.measuring import ClassAccumulator
 from assay.numerics.numbers import measure
+from tests.measured_classes import measure_classes
 
 Float64 = NDArray[np.float64]
 

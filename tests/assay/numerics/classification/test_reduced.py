@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from assay.numerics.agreement import Tolerance, compare
 from assay.numerics.classification.measured import FLIPS_LISTED
-from assay.numerics.classification.measuring import measure_classes
 from assay.numerics.classification.reduced import BY_CLASSES, LARGEST_FLIPPED_MARGIN, reason_against_reduced
 from assay.numerics.classification.significance import compare_accuracy
 from assay.numerics.numbers import Measured
+from tests.measured_classes import measure_classes
 
 NO_TOLERANCE = Tolerance(0.0, "of fp32, which is not asked for")
 
