@@ -91,6 +91,7 @@ ARGUED = {
     "assay/numerics/judgement.py": "a decision that is another one is a flip, of every task that decides",
     "assay/records/audit.py": "a record holds what its task gives it to hold, and the names of version 3",
     "assay/records/stale.py": "likewise, where a part of it is out of date",
+    "assay/records/localisation.py": CALIBRATES,
     "assay/records/results.py": CALIBRATES,
     "assay/records/trainings.py": "our architectures are trained to classify",
     "assay/study.py": CALIBRATES,
