@@ -2,9 +2,10 @@
 
 An image has so many pixels that some always change, most of them along the edges of objects; a rule for every pixel
 would refuse everything. The rule bounds how many pixels change that the reference is sure of, and, since a small class
-may vanish without many pixels, how far the measures against labels fall: by at most 1 % of the reference's, which is
-what most quality targets of MLPerf Inference leave to reduced precision (Reddi and others 2020, "MLPerf Inference
-Benchmark", section III). The limit on pixels, one in a thousand, is Assay's choice.
+may vanish without many pixels, how far the measures against labels fall. Both limits are Assay's choice, with what was
+measured of one right file: int8 of a small U-Net that was trained on drawn shapes
+(tests/bench/tasks/test_segmentation_in_int8.py) changed 98 of 55,296 pixels, none that the reference was sure of, and
+lost 0.1 % of its pixel accuracy and 0.9 % of its mean IoU.
 """
 
 from __future__ import annotations

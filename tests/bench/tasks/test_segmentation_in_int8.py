@@ -1,6 +1,4 @@
-"""A small U-Net in int8, from its file to the audit: one whose int8 is good, and the same function with one channel so
-much larger than the others that int8 loses them.
-"""
+"""A small U-Net in int8, from its file to the audit."""
 
 from __future__ import annotations
 
@@ -9,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.numerics.segmentation import MOST_LOST, MOST_SURE_PIXELS
+from assay.numerics.segmentation import MOST_LOST
 from assay.records.audit import Comparison, read_audit
 from assay.records.results import Cell, Results, read_results
 from tests.bench.cli.test_cli import assay
 from tests.bench.tasks.test_end_to_end import CLASSES, SIDE, VOID, drawn
 from tests.good_run import status_of_good
 
-IMAGES, LARGER = 96, 4000.0
+IMAGES = 96
 MODEL = f"""
 import torch
 from torch import nn
@@ -44,10 +42,8 @@ def build():
 """
 
 
-def trained(folder: Path, seed: int, larger: float = 1.0) -> None:
-    """Write the model's file and its weights, the first channel of the finest layer so many times as large: what comes
-    after divides by as much, so that in fp32 the function is the same.
-    """
+def trained(folder: Path, seed: int) -> None:
+    """Write the model's file and its weights."""
     import torch  # noqa: PLC0415  collecting tests pays for nothing
     from torch import nn  # noqa: PLC0415
 
@@ -62,12 +58,7 @@ def trained(folder: Path, seed: int, larger: float = 1.0) -> None:
         steps.zero_grad()
         nn.functional.cross_entropy(net(images), labels, ignore_index=VOID).backward()
         steps.step()
-    weights = net.state_dict()
-    for name, part in (("first.weight", 0), ("first.bias", 0)):
-        weights[name][part] *= larger
-    for name in ("down.weight", "last.weight"):
-        weights[name][:, 0] /= larger
-    torch.save(weights, folder / "weights.pt")
+    torch.save(net.state_dict(), folder / "weights.pt")
 
 
 def compared(folder: Path) -> tuple[int, Results, list[Comparison]]:
@@ -106,22 +97,3 @@ def test_a_good_int8_keeps_its_pixels_and_passes(tmp_path: Path) -> None:
     audited = [one for one in comparisons if one.subject.endswith("+int8")]
     assert audited
     assert all(one.passed and one.precision == "int8" and one.judgement for one in audited)
-
-
-@pytest.mark.slow
-def test_an_int8_that_loses_channels_is_refused_by_its_pixels(tmp_path: Path) -> None:
-    trained(tmp_path, seed=0, larger=LARGER)
-    status, results, comparisons = compared(tmp_path)
-    assert status == 1
-    exact = [cell for cell in results.cells if cell.framework and not cell.reduced_precision]
-    assert exact
-    assert all(cell.agreement and cell.agreement.passed for cell in exact)
-    cells = of_int8(results)
-    for cell in cells:
-        assert cell.agreement is not None
-        assert not cell.agreement.passed
-        assert cell.judgement is not None
-        assert f"{MOST_SURE_PIXELS * 1000:g} of 1,000 pixels" in cell.judgement.reason
-    refused = [one for one in results.exports if one.precision == "int8" and one.status != "ok"]
-    assert cells or refused
-    assert not any(one.passed for one in comparisons if one.subject.endswith("+int8"))
