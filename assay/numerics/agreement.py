@@ -188,13 +188,14 @@ def compare_reduced(subject: str, candidate: Logits, reference: Logits, rule: Re
 
 @dataclass(frozen=True)
 class JudgeOfImages:
-    """What outputs of one of our architectures are held against, in an export's check and where they are timed; the one
-    of anything that somebody brings is `assay.train.brought.agreement.Judge`.
+    """The judge of outputs of one of our architectures, in an export's check and where they are timed.
+
+    The one for users' own models is `assay.train.brought.agreement.Judge`.
 
     Attributes:
         reference: float64 logits (images, classes).
         natives: correct fp32 logits of the same images by a name; the tolerance is derived from them.
-        rule: of the task, for what computes in less.
+        rule: the task's rule for computing in less than fp32.
     """
 
     reference: Logits
@@ -203,7 +204,7 @@ class JudgeOfImages:
 
     @cached_property
     def tolerance(self) -> Tolerance:
-        """One for all images."""
+        """The tolerance for all images."""
         return derive_tolerance(self.reference, self.natives)
 
     def compare(self, subject: str, rows: Logits, places: NDArray[np.integer], precision: str = "") -> Agreement:

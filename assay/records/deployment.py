@@ -254,7 +254,7 @@ def served_by(runtime: str) -> ServedBy:
 
 
 def text_before_measures(deployment: Deployment) -> bytes:
-    """Of a deployment whose measure is accuracy, what an Assay wrote that had no other."""
+    """For a deployment whose measure is accuracy, what an Assay wrote that had no other."""
     record = deployment.model_dump(mode="json")
     record["versions"] = [
         {ONCE if name == "quality" else name: said for name, said in one.items() if name != "measure"}

@@ -29,7 +29,7 @@ class Identity:
 
     Attributes:
         models: sha256 of weights and ONNX files, by name.
-        keys: of the same as artifacts, and of what runtimes load that was made of them.
+        keys: keys of the same as artifacts, and of the programs made from them.
         data_hash: hash of the content of its data set.
         machine: key of the machine, `assay.fingerprint.Fingerprint.key`.
     """
@@ -50,9 +50,9 @@ def identity_of(
 ) -> Identity:
     """
     Args:
-        own: what the model itself is, by name.
-        key: by which results name it.
-        programs: by label, the key of what its runtime loads; "" where that is nothing of its own.
+        own: hashes of the model itself, by name.
+        key: key by which results name it.
+        programs: key of the runtime's program by label; "" where it has none of its own.
     """
     files = {f"onnx@{one.exporter}": one for one in exports if one.status == "ok"}
     store = course.store("onnx")

@@ -49,7 +49,7 @@ def list_names(
 
 
 def _registered(kind: str) -> list[Listed]:
-    """What has an entry; the rulers among the runtimes, which are the instrument's own, are left out."""
+    """List the entries; the rulers among the runtimes, which are the instrument's own, are left out."""
     from assay import registry
 
     if kind == RUNTIMES:

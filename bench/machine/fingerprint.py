@@ -130,7 +130,7 @@ def _mhz(text: str, per_mhz: int) -> float | None:
 
 
 def shown_in(path: Path | str) -> str:
-    """What the system shows in a file; nothing where it has none."""
+    """Return the content of a file of the system; nothing where it has none."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

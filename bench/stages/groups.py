@@ -1,4 +1,4 @@
-"""What is timed with each other: runtimes on a model and on the files that were made of it, whoever's model it is."""
+"""Groups timed together: runtimes on a model and on the files made from it, whoever's model it is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def parted(name: str) -> tuple[str, str]:
 
 
 def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str, str]]:
-    """Runtime and exporter ("" for runtimes that run none) of all that is wanted, each once.
+    """Return each wanted runtime with its exporter ("" for runtimes that run no files), each pair once.
 
     Args:
         wanted: "ort.cpu" for every exporter or "openvino@torch-dynamo" for one.
@@ -83,7 +83,7 @@ def made_of(
 
 
 class Further(TypedDict, total=False):
-    """What not every group has; see `Group`."""
+    """Optional parts of a group; see `Group`."""
 
     audited: int
     nodes_on_cpu: bool

@@ -35,7 +35,7 @@ from assay.study import Study
 
 
 def exports_of(subject: TrainedModel, exports: Iterable[Export]) -> list[Export]:
-    """Those of one model."""
+    """Return those of one model."""
     spec = subject.spec
     return [one for one in exports if (one.architecture, one.size) == (spec.architecture, spec.size)]
 

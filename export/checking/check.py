@@ -82,9 +82,9 @@ def check_agreement(
 
     Args:
         layout: "NHWC" or "NCHW".
-        images: normalised, at least 32, which the judge's reference is of.
-        subject: what is compared, for the records.
-        precision: of the file; only fp32 is judged by the tolerance, see `assay.numerics.agreement.compare`.
+        images: normalised images, at least 32, those of the judge's reference.
+        subject: name of the compared file, for the records.
+        precision: precision of the file; only fp32 is judged by the tolerance; see `assay.numerics.agreement.compare`.
 
     Returns:
         One record for each level and batch size, including failed ones.
