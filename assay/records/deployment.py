@@ -254,7 +254,7 @@ def served_by(runtime: str) -> ServedBy:
 
 
 def text_before_measures(deployment: Deployment) -> bytes:
-    """For a deployment whose measure is accuracy, what an Assay wrote that had no other."""
+    """Return the deployment record as written by an Assay that knew no measure but accuracy."""
     record = deployment.model_dump(mode="json")
     record["versions"] = [
         {ONCE if name == "quality" else name: said for name, said in one.items() if name != "measure"}
