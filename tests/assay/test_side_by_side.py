@@ -109,7 +109,7 @@ def test_what_is_beside_a_block_that_fails_is_ended(tmp_path: Path, monkeypatch:
 
 
 STOPPED = """
-import signal, sys, threading
+import os, signal, sys, threading
 from pathlib import Path
 from assay.bench.cli.stopping import Stopped, listen
 from assay.jobs.process import Process
@@ -120,7 +120,7 @@ kept = []
 def waits(name):
     process = Process("assay.infer.worker", Path(sys.argv[1]) / name)
     if process.pid:
-        print("begun", flush=True)
+        os.write(1, b"begun\\n")  # at once: what two threads print may be mixed
     if name == sys.argv[2]:
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
     try:
@@ -140,9 +140,12 @@ def test_a_signal_ends_what_is_under_way_and_nothing_of_it_is_kept(tmp_path: Pat
     command = [sys.executable, "-c", STOPPED, str(tmp_path), ""]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(2)] == ["begun\n", "begun\n"]
-        process.send_signal(2)
-        assert process.stdout.read() == "SIGINT, kept 0, threads 1\n"
+        try:
+            assert [process.stdout.readline() for _ in range(2)] == ["begun\n", "begun\n"]
+            process.send_signal(2)
+            assert process.stdout.read() == "SIGINT, kept 0, threads 1\n"
+        finally:
+            process.kill()
 
 
 def test_a_signal_that_another_thread_is_given_ends_it_too(tmp_path: Path) -> None:

@@ -13,8 +13,13 @@ from assay.bench.timing.environments import list_of
 from assay.numerics.agreement import compare, derive_tolerance
 from assay.pins import read_pins
 from assay.spec import Settings
-from tests.contract.conftest import Workspace
 from tests.contract.test_runtimes import candidate, start
+from tests.export.models import Workspace, workspace
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return workspace("bloodnet", tmp_path_factory)
 
 
 @pytest.mark.slow

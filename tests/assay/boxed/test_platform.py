@@ -35,6 +35,7 @@ ALLOWED = {
     "assay/jobs/killed.py": f"what a signal means: it {IN_A_JOB}",
     "bench/machine/disturbance.py": OF_THE_MACHINE,
     "bench/machine/fingerprint.py": OF_THE_MACHINE,
+    "bench/machine/kind.py": OF_THE_MACHINE,
     "bench/machine/machine.py": OF_THE_MACHINE,
     "infer/ceilings/job.py": "the sizes of caches: where they are not shown, memory alone is measured, which is said",
     "infer/runtimes/processor.py": "what a processor can do: where it is not shown, bf16 is refused with that reason",

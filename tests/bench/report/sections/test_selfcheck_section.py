@@ -20,7 +20,7 @@ def test_every_check_and_comparison_is_shown_with_its_outcome() -> None:
     checks, advice, comparisons = section.blocks
     assert isinstance(checks, Table)
     assert isinstance(comparisons, Table)
-    assert [row[3].text for row in checks.rows] == ["pass", "pass", "FAIL", "FAIL", "pass"]
+    assert [row[3].text for row in checks.rows] == ["FAIL", "FAIL", "pass", "pass", "pass"]  # worst first
     assert len(comparisons.rows) == 12
     assert {row[3].text for row in comparisons.rows} == {"same", "slower", "undecided"}
     assert isinstance(advice, Listing)
