@@ -16,7 +16,13 @@ writing, and surrogates, which no file in UTF-8 can hold.
 """
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Beginnings of table cells that a spreadsheet would compute when it opens them."""
+FOR_YAML = '"\\'
 ZERO_WIDTH = "&#8203;"
+
+
+def _unseen(one: str) -> bool:
+    """Check whether a character is not seen, or is none at all: XML may not hold U+FFFE and U+FFFF."""
+    return unicodedata.category(one) in UNSEEN or ord(one) & 0xFFFE == 0xFFFE
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -27,9 +33,7 @@ def printable(text: str, *, lines: bool = False) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        one if (lines and one in "\n\t") or unicodedata.category(one) not in UNSEEN else _escaped(one) for one in text
-    )
+    return "".join(one if (lines and one in "\n\t") or not _unseen(one) else _escaped(one) for one in text)
 
 
 def _escaped(one: str) -> str:
@@ -42,12 +46,25 @@ def printable_json(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(one if one == "\n" or unicodedata.category(one) not in UNSEEN else _in_json(one) for one in text)
+    return "".join(one if one == "\n" or not _unseen(one) else _in_json(one) for one in text)
 
 
 def _in_json(one: str) -> str:
     units = one.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
+
+
+def yaml_string(text: str) -> str:
+    """Return a text as a string of YAML on one line, in which everything is visible and which is read as it was.
+
+    JSON's strings are not all of YAML's: YAML reads a character beyond U+FFFF, which JSON writes as two halves, as two.
+    """
+    return f'"{"".join(one if one.isprintable() and one not in FOR_YAML else _in_yaml(one) for one in text)}"'
+
+
+def _in_yaml(one: str) -> str:
+    number = ord(one)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def markdown(text: str) -> str:

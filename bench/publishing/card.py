@@ -6,7 +6,6 @@ Nothing is uploaded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from assay.bench.publishing.publication import Publication
@@ -15,7 +14,7 @@ from assay.errors import InputError, unknown_name
 from assay.records.base import Interval
 from assay.records.results import Cell
 from assay.registry import TASKS
-from assay.texts import markdown, markdown_code, printable
+from assay.texts import markdown, markdown_code, yaml_string
 
 
 def card_of(found: Publication, named: str = "") -> str:
@@ -74,7 +73,7 @@ def _median(cell: Cell) -> Interval:
 def _result(found: Publication, cell: Cell) -> dict[str, object]:
     """One result as the Hub has it: task, data set, and each number with its name."""
     results = found.findings.results
-    data = printable(results.data.name) or "inputs drawn at random"
+    data = results.data.name or "inputs drawn at random"
     metrics = [
         {"type": name, "name": f"{name.capitalize()} (95 %: {value.low:.4f} to {value.high:.4f})", "value": value.value}
         for name, value in _qualities(found, cell)
@@ -112,7 +111,10 @@ def _body(found: Publication, cell: Cell) -> Iterator[str]:
     yield from (f"{markdown(line)}\n" for line in found.lines)
     if results.data.notice:
         yield f"> {markdown(results.data.notice)}\n"
-    yield f"The numbers of this card are those of {markdown_code(cell.label)}, which computes in {cell.precision}.\n"
+    yield (
+        f"The numbers of this card are those of {markdown_code(cell.label)}, which computes in "
+        f"{markdown(cell.precision)}.\n"
+    )
     yield "| runtime | batch | median ms (95 % interval) | numbers agree with float64 |"
     yield "|---|---:|---:|---|"
     for one in sorted(_beside(results.cells, cell), key=lambda one: _median(one).value):
@@ -137,7 +139,7 @@ def _beside(cells: Sequence[Cell], cell: Cell) -> list[Cell]:
 
 
 def _yaml(value: object, depth: int = 0) -> Iterator[str]:
-    """Lines of YAML: texts as JSON writes them, which is YAML too, so that nothing in one is read as more."""
+    """Lines of YAML: texts in quotes, so that nothing in one is read as more."""
     room = "  " * depth
     if isinstance(value, Mapping):
         for name, inner in value.items():
@@ -145,7 +147,7 @@ def _yaml(value: object, depth: int = 0) -> Iterator[str]:
                 yield f"{room}{name}:"
                 yield from _yaml(inner, depth + 1)
             else:
-                yield f"{room}{name}: {json.dumps(inner)}"
+                yield f"{room}{name}: {_scalar(inner)}"
     elif isinstance(value, list):
         for one in value:
             if isinstance(one, Mapping):
@@ -153,4 +155,12 @@ def _yaml(value: object, depth: int = 0) -> Iterator[str]:
                 yield f"{room}- {first.strip()}"
                 yield from rest
             else:
-                yield f"{room}- {json.dumps(one)}"
+                yield f"{room}- {_scalar(one)}"
+
+
+def _scalar(value: object) -> str:
+    """A text, or a number: YAML takes "1e-05" for a text, and has a number only where there is a point in it."""
+    if isinstance(value, str):
+        return yaml_string(value)
+    written = str(value)
+    return written.replace("e", ".0e") if "e" in written and "." not in written else written

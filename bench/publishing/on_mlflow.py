@@ -12,10 +12,12 @@ from mlflow.entities import Metric, Param, RunTag
 from assay.bench.publishing.publication import Publication
 from assay.errors import FailedError
 from assay.foreign import said_by
+from assay.texts import markdown, printable
 
 AT_ONCE = 100
 """The most parameters and tags, and fewer than the most metrics, that a server takes in one request."""
 NOTE = "mlflow.note.content"
+"""Its pages show this tag as Markdown."""
 
 
 def publish(found: Publication, place: str, project: str) -> str:
@@ -34,11 +36,11 @@ def publish(found: Publication, place: str, project: str) -> str:
         client = mlflow.MlflowClient(tracking_uri=place or None)
         known = client.get_experiment_by_name(project)
         experiment = known.experiment_id if known else client.create_experiment(project)
-        run: str = client.create_run(experiment, run_name=found.name).info.run_id
+        run: str = client.create_run(experiment, run_name=printable(found.name)).info.run_id
         now = int(time.time() * 1000)
         metrics = [Metric(name, value, now, 0) for name, value in found.metrics.items()]
         parameters = [Param(name, value) for name, value in found.parameters.items()]
-        tags = {"assay.passed": str(found.passed), "assay.verdict": "\n".join(found.lines), NOTE: found.title}
+        tags = {"assay.passed": str(found.passed), "assay.verdict": "\n".join(found.lines), NOTE: markdown(found.title)}
         for part in _parts(metrics):
             client.log_batch(run, metrics=part)
         for part in _parts(parameters):

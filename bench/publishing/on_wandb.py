@@ -9,6 +9,7 @@ import wandb
 from assay.bench.publishing.publication import COLUMNS, Publication
 from assay.errors import FailedError
 from assay.foreign import said_by
+from assay.texts import printable
 
 
 def publish(found: Publication, place: str, project: str) -> str:
@@ -26,7 +27,7 @@ def publish(found: Publication, place: str, project: str) -> str:
     try:
         quiet = wandb.Settings(silent=True, console="off", disable_git=True)
         run = wandb.init(
-            project=project, name=found.name, dir=place or None, config=found.parameters, notes=found.title,
+            project=project, name=printable(found.name), dir=place or None, config=found.parameters, notes=found.title,
             job_type="assay", settings=quiet,
         )  # fmt: skip
         with run:

@@ -111,7 +111,7 @@ def _row(cell: Cell) -> tuple[Value, ...]:
         cell.status,
         cell.status == "ok" and not cell.invalid,
         cell.agreement.passed if cell.agreement else None,
-        cell.precision,
+        printable(cell.precision),
         median.value if median else None,
         median.low if median else None,
         median.high if median else None,

@@ -10,11 +10,16 @@ import io
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -26,20 +31,28 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from playwright.sync_api import Browser
 from rich.console import Console
+from typer.testing import CliRunner
 
 from assay.bench.brought.exports import bring, exported
 from assay.bench.brought.work import Wanted, Work
 from assay.bench.choosing.choose import choose
 from assay.bench.cli.choose import render as render_choice
 from assay.bench.cli.main import app
-from assay.bench.comparing.compare import Change, Outcome
+from assay.bench.comparing import versions
+from assay.bench.comparing.compare import Change, Outcome, changes_of
 from assay.bench.comparing.files import show, write_junit, write_markdown
+from assay.bench.comparing.turns import BASE, NEW, alone, pairs_in_turns
 from assay.bench.deployment.checking.verify import check_deployment
 from assay.bench.deployment.config import config_of, read_config
 from assay.bench.deployment.deploy import write_deployment
 from assay.bench.deployment.render import render
 from assay.bench.deployment.subject import read_study
+from assay.bench.fleet.words import spoken
+from assay.bench.publishing.card import card_of
+from assay.bench.publishing.publication import Publication, publication_of
 from assay.bench.report.write import write_report
+from assay.bench.stages.results import write_results
+from assay.bench.timing.schedule import Measurements
 from assay.bench.words.audit import render as render_audit_table
 from assay.bench.words.progress import Narrator
 from assay.bench.words.terminal import Terminal
@@ -47,13 +60,17 @@ from assay.errors import ArtifactError
 from assay.export.graph.inspect import read_model
 from assay.export.localise.on_onnx_repro import script
 from assay.files.named_arrays import read_named, save_named
+from assay.fleet.joined import read_joined
 from assay.records.audit import Audit, read_audit
 from assay.records.choice import Constraints
 from assay.records.deployment import Deployment, read_deployment
-from assay.records.results import Results, read_results
-from assay.texts import FORMULA, markdown, markdown_code, printable, printable_json, spreadsheet
+from assay.records.results import BURST_COLUMNS, Cell, Results, read_results
+from assay.registry import TASKS
+from assay.texts import FORMULA, markdown, markdown_code, printable, printable_json, spreadsheet, yaml_string
 from assay.train.brought.model import locate
 from tests.bench.compared_model import cell_name, make_comparison
+from tests.bench.comparing import test_turns
+from tests.bench.fleet.planted import Machine, kind
 from tests.bench.report.conftest import browser as browser  # noqa: PLC0414  a fixture, made known here
 from tests.bench.report.sample_audit import sample_audit
 from tests.bench.report.sample_explanations import explained_results
@@ -90,6 +107,9 @@ COMMANDS = {
     "model": "report/ and results.json",
     "compare-model": "the same by its older name",
     "compare": "Markdown, JUnit XML",
+    "regress": "the same, and JSON",
+    "join": "joined.json, report/report.html, lines on the terminal",
+    "publish": "a model card, and what trackers are told: names, parameters, a table, a note",
     "selfcheck": "selfcheck.json: no name of anyone's",
     "doctor": "a table on the terminal",
     "list": "a table on the terminal: no name of anyone's but of runtimes that were looked at",
@@ -215,6 +235,18 @@ def test_what_is_printable_is_seen_and_json_says_the_same(text: str) -> None:
     assert json.loads(printable_json(json.dumps([text, text], ensure_ascii=False))) == [text, text]
 
 
+@given(st.text())
+@example("\U0001f600\x7f\x85\u2028\uffff\ud800")
+def test_yaml_reads_a_text_as_it_was(text: str) -> None:
+    written = yaml_string(text)
+    assert written.isprintable()
+    assert yaml.safe_load(f"a:\n- {written}\nb: {written}") == {"a": [text], "b": text}
+
+
+def test_no_text_has_what_xml_may_not_hold() -> None:
+    assert printable("\ufffe\uffff\U0001fffe") == "\\ufffe\\uffff\\U0001fffe"
+
+
 def test_half_a_character_is_shown() -> None:
     assert printable("\ud800x") == "\\ud800x"
     assert json.loads(printable_json('"\ud800"')) == "\ud800"
@@ -278,14 +310,19 @@ def test_the_figures_are_pictures(report: Path) -> None:
 
 @pytest.mark.parametrize("page", ["report.html", "audit.html"])
 def test_the_pages_show_the_names_and_run_nothing(page: str, report: Path, browser: Browser) -> None:
+    assert_shown(report / page, browser)
+
+
+def assert_shown(page: Path, browser: Browser) -> None:
+    """The page shows hostile names, obeys none, asks for nothing and has nothing to say on the console."""
     context = browser.new_context(offline=True)
     opened, problems = context.new_page(), []
     opened.on("console", lambda message: problems.append(f"console: {message.text}"))
     opened.on("pageerror", lambda error: problems.append(f"error: {error}"))
     opened.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     opened.on("request", lambda asked: asked.url.startswith("file:") or problems.append(f"request: {asked.url}"))
-    opened.goto((report / page).as_uri())
-    if page == "report.html":
+    opened.goto(page.as_uri())
+    if "data-charts" in page.read_text(encoding="utf-8"):
         opened.wait_for_selector("html[data-charts=drawn]", state="attached")
     assert SENTINEL not in opened.title() or "<script>" in opened.title()
     assert opened.evaluate(WHAT_ACTS) == 0
@@ -354,6 +391,201 @@ def test_a_comparison_s_files_are_what_they_are(outcome: Outcome, tmp_path: Path
     assert [case.get("name") for case in root.iter("testcase")] == [
         printable(change.name.rpartition("/")[2]) for change in outcome.changes
     ]
+
+
+@pytest.fixture
+def in_turns() -> Outcome:
+    """What `assay regress` finds in cells whose labels, reasons and precisions mean harm; one is on one side only."""
+    labels = [*NAMES.values(), "\ufffe\uffff"]
+    cells = test_turns.cells(*(f"{label}[{variant}]" for label in labels for variant in (BASE, NEW)), f"{LONG}[{NEW}]")
+    cells[1] = cells[1].model_copy(update={"status": "failed", "reason": EVERYTHING})
+    cells[2] = cells[2].model_copy(update={"status": "failed", "reason": EVERYTHING})
+    cells[5] = cells[5].model_copy(update={"precision": EVERYTHING})
+    pairs = pairs_in_turns(cells, {cell.name: {"host": test_turns.samples(2)} for cell in cells})
+    return Outcome(
+        base="",
+        new="",
+        interleaved=True,
+        threshold=0.05,
+        changes=changes_of(pairs, 0.05),
+        only_in_base=alone(cells, BASE),
+        only_in_new=alone(cells, NEW),
+        remarks=versions._precisions(cells),
+    )
+
+
+def test_what_regress_writes_is_what_it_is(in_turns: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "compare_versions", lambda *_, **__: in_turns)
+    monkeypatch.setenv("COLUMNS", "400")
+    files = [f"{side} `|<img src=x onerror=alert(1)>@user [a](b) \x1b[31m\u202e\n# x.onnx" for side in (BASE, NEW)]
+    for file in files:
+        write_pair(tmp_path / file, "")
+    words = ["regress", *files, "--markdown", "comment.md", "--junit", "junit.xml", "--out", "out"]
+    said, told = (CliRunner().invoke(app, [*words, *more]) for more in ([], ["--json"]))
+    assert (said.exit_code, told.exit_code) == (1, 1), (said.exception, told.exception)
+    assert not any(one in said.output + told.output for one in UNSEEN)
+    record = Outcome.model_validate_json(told.stdout)
+    assert record == in_turns.model_copy(update={"base": files[0], "new": files[1]})
+    assert record.only_in_new
+    assert record.remarks
+    text = (tmp_path / "comment.md").read_text(encoding="utf-8")
+    kinds = [token.type for token in markdown_tokens(text)]
+    assert harm_in_markdown(text) == []
+    assert not any(one in text for one in UNSEEN)
+    assert (kinds.count("heading_open"), kinds.count("tr_open")) == (1, len(record.changes) + 2)
+    cases = list(ElementTree.parse(tmp_path / "junit.xml").getroot().iter("testcase"))
+    assert [case.get("name") for case in cases] == [
+        printable(change.name.rpartition("/")[2]) for change in record.changes
+    ]
+    assert {inner.get("type") for case in cases for inner in case if inner.tag == "failure"} == {"broken"}
+    assert printable(EVERYTHING) in str(cases[0][0].get("message"))
+
+
+# Runs that are joined.
+
+
+def test_a_joined_page_shows_the_names_and_runs_nothing(tmp_path: Path, browser: Browser) -> None:
+    """Names, labels, reasons, kinds of machines and the currency mean harm."""
+    change = ending(("bloodnet", "torch-dynamo", "torch.compile", "An x86-64", "pbc"), EVERYTHING)
+    small, large = kind(f"small{EVERYTHING}"), kind(f"large{EVERYTHING}")
+    runs = []
+    for seed, machine in enumerate([Machine(small, "a"), Machine(small, "b", 1.1), Machine(large, "c", 0.5)]):
+        plain, samples = machine.run(seed)
+        results = Results.model_validate(renamed(plain.model_dump(mode="json"), change))
+        lost = results.cells[0].model_copy(update={"status": "failed", "reason": EVERYTHING, "host": None})
+        results = results.model_copy(
+            update={"study": f"sample{EVERYTHING}", "title": EVERYTHING, "cells": [lost, *results.cells[1:]]}
+        )
+        called = {name: change(name) for name in samples["cell"].unique()}
+        samples = samples.with_columns(polars.col("cell").replace(called))
+        folder = tmp_path / f"{seed} <b> \x1b[31m\u202e"
+        folder.mkdir()
+        write_results(results, Measurements(samples, polars.DataFrame(schema=BURST_COLUMNS), [], {}, {}, 0.0), folder)
+        runs.append(str(folder))
+    prices = {small.instance_type: 0.1, large.instance_type: 0.3}
+    written = [f"{toml(name)} = {price}" for name, price in prices.items()]
+    (tmp_path / "prices.toml").write_text("\n".join([f"currency = {toml(EVERYTHING)}", "[per_hour]", *written]))
+    words = ["join", *runs, "--out", "out", "--prices", "prices.toml"]
+    said, told = (CliRunner().invoke(app, [*words, *more]) for more in ([], ["--json"]))
+    assert (said.exit_code, told.exit_code) == (0, 0), (said.exception, told.exception)
+    assert not any(one in said.output + told.output for one in UNSEEN)
+    joined = read_joined(tmp_path / "out")
+    assert [one.name for one in joined.kinds] == list(prices)
+    assert joined.races
+    assert any(one.cost_per_million for one in joined.cells)
+    assert any(EVERYTHING in one.label for one in joined.cells)
+    assert any(EVERYTHING in one.reason for one in joined.cells)
+    assert (joined.title, joined.currency) == (EVERYTHING, EVERYTHING)
+    assert len(said.stdout.splitlines()) == len(spoken(joined)) + 1
+    assert_shown(tmp_path / "out/report/report.html", browser)
+
+
+def toml(text: str) -> str:
+    return json.dumps(text).replace("\x7f", "\\u007f")
+
+
+# What is published.
+
+BEYOND = f"{EVERYTHING}\U0001f600\uffff"
+
+
+@pytest.fixture
+def published(results: Results, tmp_path: Path) -> tuple[Publication, Cell]:
+    """A run that means harm wherever a tracker or a card has a text, and a cell of it."""
+    place, cell = next((at, one) for at, one in enumerate(results.cells) if one.exporter and one.host)
+    named = cell.model_copy(update={"label": f"{cell.label}{BEYOND}", "precision": BEYOND})
+    data = results.data.model_copy(update={"name": f"pbc{BEYOND}", "notice": BEYOND})
+    cells = [*results.cells[:place], named, *results.cells[place + 1 :]]
+    texts = {"study": f"sample{BEYOND}", "title": BEYOND, "assay_version": BEYOND}
+    harmful = results.model_copy(update={"cells": cells, "data": data, **texts})
+    (tmp_path / "results.json").write_text(harmful.model_dump_json(), encoding="utf-8")
+    return publication_of(tmp_path), named
+
+
+def test_a_model_card_is_read_back_as_it_was(published: tuple[Publication, Cell]) -> None:
+    found, cell = published
+    card = card_of(found, cell.name)
+    assert not any(one in card for one in UNSEEN)
+    results, (_, head, body) = found.findings.results, card.split("---\n", 2)
+    told = yaml.safe_load(head)
+    assert set(told) == {"library_name", "tags", "model-index"}
+    assert told["tags"] == ["onnx", "onnx-assay", cell.runtime.partition(".")[0]]
+    ((index,), (result,)) = (told["model-index"], told["model-index"][0]["results"])
+    assert (set(index), index["name"]) == ({"name", "results"}, results.study)
+    assert set(result) == {"task", "dataset", "metrics"}
+    assert result["task"] == {"type": TASKS[results.task].hub, "name": results.task}
+    data = results.data.name
+    assert result["dataset"] == {"type": data.partition(":")[0], "name": data}
+    assert all(set(one) == {"type", "name", "value"} for one in result["metrics"])
+    assert cell.label in result["metrics"][-1]["name"]
+    assert cell.host
+    assert result["metrics"][-1]["value"] == cell.host.median_ms.value
+    tokens = markdown_tokens(body)
+    kinds = [token.type for token in tokens]
+    assert harm_in_markdown(body) == []
+    assert (kinds.count("heading_open"), kinds.count("blockquote_open"), kinds.count("table_open")) == (1, 1, 1)
+    assert not {"hr", "fence", "code_block", "bullet_list_open", "ordered_list_open"} & set(kinds)
+    shown = "".join(token.content for token in tokens if token.type in ("text", "text_special", "code_inline"))
+    for text in (results.study, results.data.notice, cell.precision):
+        seen = printable(" ".join(re.split(r"[\r\n\t]+", text)))
+        assert "".join(seen.split()) in "".join(shown.replace("\u200b", "").split())
+
+
+def test_a_small_number_of_a_card_is_a_number(published: tuple[Publication, Cell]) -> None:
+    found, cell = published
+    assert cell.host
+    tiny = cell.host.median_ms.model_copy(update={"value": 1e-5, "low": 1e-6, "high": 2.5e-5})
+    timed = cell.model_copy(update={"host": cell.host.model_copy(update={"median_ms": tiny})})
+    results = found.findings.results.model_copy(update={"cells": [timed]})
+    card = card_of(replace(found, findings=replace(found.findings, results=results)), cell.name)
+    (result,) = yaml.safe_load(card.split("---\n", 2)[1])["model-index"][0]["results"]
+    assert result["metrics"][-1]["value"] == 1e-5
+
+
+class Taken:
+    """Stands for a tracker's client: keeps what it is told, and answers anything."""
+
+    def __init__(self, **told: Any) -> None:
+        self.told: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((), told)]
+
+    def __getattr__(self, _: str) -> Taken:
+        return self
+
+    def __call__(self, *given: Any, **named: Any) -> Taken:
+        self.told.append((given, named))
+        return self
+
+    def __enter__(self) -> Taken:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text of it, keys included."""
+        found: list[str] = []
+        renamed(self.told, lambda text: found.append(text) or text)  # type: ignore[func-returns-value]
+        return found
+
+
+@pytest.mark.parametrize("tracker", ["mlflow", "wandb"])
+def test_a_tracker_is_told_what_is_visible(
+    tracker: str, published: tuple[Publication, Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the trackers' own clients, which take seconds to import: what they are given."""
+    client = Taken()
+    entities = SimpleNamespace(Metric=lambda *told: told, Param=lambda *told: told, RunTag=lambda *told: told)
+    monkeypatch.setitem(sys.modules, tracker, client)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "mlflow.entities", entities)  # type: ignore[arg-type]
+    publish = runpy.run_path(str(ROOT / f"bench/publishing/on_{tracker}.py"))["publish"]
+    publish(published[0], "", "assay")
+    texts = client.texts
+    assert not [text for text in texts if any(one in text for one in UNSEEN)]
+    assert printable(published[0].name) in texts
+    if tracker == "mlflow":  # whose pages show the note as Markdown
+        (note,) = [value for name, value in pairwise(texts) if name == "mlflow.note.content"]
+        assert harm_in_markdown(note) == []
 
 
 # ONNX files: what is said of one, its audit, and its repro.
