@@ -199,6 +199,7 @@ def test_what_is_invalid_is_timed_again_and_all_of_it_when_asked(group: Group, t
     assert not timed(again=True).samples.equals(second.samples)
 
 
+@pytest.mark.slow
 def test_processes_are_added_where_an_interval_is_too_wide(group: Group, tmp_path: Path) -> None:
     null, eager = group.candidates[0], group.candidates[2]
     candidates = (null, eager, Candidate("torch.channels_last", "", eager.model))
