@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -76,3 +77,22 @@ class Starter(Files, Protocol):
         Raises:
             DiskError: there is no room for what it writes.
         """
+
+
+@dataclass(frozen=True)
+class Through:
+    """The files of a host, for hosts that start its processes in a way of their own."""
+
+    host: Starter
+
+    def there(self, path: Path, written: bool) -> Path:
+        """See `assay.jobs.files.Files`."""
+        return self.host.there(path, written)
+
+    def here(self, path: Path) -> Path:
+        """See `assay.jobs.files.Files`."""
+        return self.host.here(path)
+
+    def fetch(self, path: Path) -> None:
+        """See `assay.jobs.files.Files`."""
+        self.host.fetch(path)

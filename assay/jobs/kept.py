@@ -18,7 +18,7 @@ from pathlib import Path
 
 from assay.boxed.boxing import Box
 from assay.errors import AssayError
-from assay.jobs.host import Running, Starter
+from assay.jobs.host import Running, Starter, Through
 from assay.jobs.job import Message
 from assay.store import write_atomically
 
@@ -52,7 +52,7 @@ class Kept:
 
     def of(self, kind: str) -> Starter:
         """The host for one kind of work, such as all that is done in one framework."""
-        return _OfKind(self, kind)
+        return _OfKind(self.host, self, kind)
 
     def begin(self, module: str, kind: str, log: Path, environment: Mapping[str, str]) -> Running:
         """A process for a job: one that is idle, or a fresh one."""
@@ -93,7 +93,7 @@ def keeping(host: Starter, logs: Path) -> Iterator[Kept]:
 
 
 @dataclass(frozen=True)
-class _OfKind:
+class _OfKind(Through):
     """See `Kept.of`."""
 
     kept: Kept
@@ -110,20 +110,8 @@ class _OfKind:
     ) -> Running:
         """See `assay.jobs.host.Starter`."""
         if python or box:
-            return self.kept.host.start(module, log, environment=environment, python=python, box=box)
+            return self.host.start(module, log, environment=environment, python=python, box=box)
         return self.kept.begin(module, self.kind, log, environment or {})
-
-    def there(self, path: Path, written: bool) -> Path:
-        """See `assay.jobs.files.Files`."""
-        return self.kept.host.there(path, written)
-
-    def here(self, path: Path) -> Path:
-        """See `assay.jobs.files.Files`."""
-        return self.kept.host.here(path)
-
-    def fetch(self, path: Path) -> None:
-        """See `assay.jobs.files.Files`."""
-        self.kept.host.fetch(path)
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.boxed.boxing import Box
-from assay.jobs.host import Running, Starter
+from assay.jobs.host import Running, Starter, Through
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables of libraries with pools that wait in a loop. Other pools sleep, and use the cores that are free."""
 
 
 @dataclass(frozen=True)
-class Sharing:
+class Sharing(Through):
     """A host with so many threads for each of its processes, where a person has said nothing else."""
 
-    host: Starter
     threads: int
 
     def start(
@@ -39,18 +38,6 @@ class Sharing:
         threads = {name: str(self.threads) for name in THREAD_VARIABLES if name not in os.environ}
         told = {**threads, **(environment or {})}
         return self.host.start(module, log, environment=told, python=python, box=box)
-
-    def there(self, path: Path, written: bool) -> Path:
-        """See `assay.jobs.files.Files`."""
-        return self.host.there(path, written)
-
-    def here(self, path: Path) -> Path:
-        """See `assay.jobs.files.Files`."""
-        return self.host.here(path)
-
-    def fetch(self, path: Path) -> None:
-        """See `assay.jobs.files.Files`."""
-        self.host.fetch(path)
 
 
 def shared(host: Starter, cores: int, together: int) -> Starter:

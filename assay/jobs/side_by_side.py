@@ -29,11 +29,7 @@ def side_by_side(work: Sequence[Callable[[], Result]], most: int) -> list[Result
             while not _is_over(under_way):
                 wait(under_way, timeout=TURN_SECONDS, return_when=FIRST_EXCEPTION)
         except BaseException:
-            with ending_all():
-                pool.shutdown(wait=False, cancel_futures=True)
-                while not all(one.done() for one in under_way):
-                    end_all()
-                    wait(under_way, timeout=TURN_SECONDS)
+            _end(pool, under_way)
             raise
         pool.shutdown(cancel_futures=True)
     failed = [one for one in under_way if not one.cancelled() and one.exception()]
@@ -60,12 +56,18 @@ def beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
             while not under_way.done():
                 wait([under_way], timeout=TURN_SECONDS)
         except BaseException:
-            with ending_all():
-                while not under_way.done():
-                    end_all()
-                    wait([under_way], timeout=TURN_SECONDS)
+            _end(pool, [under_way])
             raise
     under_way.result()
+
+
+def _end(pool: ThreadPoolExecutor, under_way: Sequence[Future[Result]]) -> None:
+    """End all the work at once; none of it begins any more."""
+    with ending_all():
+        pool.shutdown(wait=False, cancel_futures=True)
+        while not all(one.done() for one in under_way):
+            end_all()
+            wait(under_way, timeout=TURN_SECONDS)
 
 
 def _is_over(under_way: Sequence[Future[Result]]) -> bool:

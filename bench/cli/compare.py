@@ -10,7 +10,6 @@ import typer
 from assay.bench.cli.alone import alone_on_this_machine
 from assay.bench.cli.options import ARTIFACTS, Json, JUnit, Markdown, Set, SlowdownThreshold, refuse_idle
 from assay.bench.words.numbers import counted
-from assay.bench.words.terminal import Terminal, print_json
 from assay.errors import InputError
 
 
@@ -43,7 +42,7 @@ def compare(
 ) -> None:
     """Compare two runs, or two environments measured in turns; exit 1 when something became slower."""
     from assay.bench.comparing.compare import compare_runs
-    from assay.bench.comparing.files import read_side, show, write_junit, write_markdown
+    from assay.bench.comparing.files import read_side, tell
 
     allowed = [name.strip() for name in allow.split(",") if name.strip()]
     if env:
@@ -71,13 +70,6 @@ def compare(
         refuse_idle("without --env", {"--set": changes, "--data-root": data_root})
         base, new = (read_side(path) for path in paths)
         outcome = compare_runs(base, new, allowed=allowed, threshold=threshold / 100)
-    if markdown:
-        write_markdown(outcome, markdown)
-    if junit:
-        write_junit(outcome, junit)
-    if as_json:
-        print_json(outcome)
-    else:
-        show(outcome, Terminal())
+    tell(outcome, markdown, junit, as_json)
     if not outcome.passed:
         raise typer.Exit(1)

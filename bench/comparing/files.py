@@ -12,7 +12,7 @@ from assay.bench.comparing.compare import Change, Outcome, Side
 from assay.bench.judging.summary import by_cell, planned_of
 from assay.bench.timing.unit_files import SAMPLES_FILE
 from assay.bench.words.numbers import counted, ratio, significant
-from assay.bench.words.terminal import shown
+from assay.bench.words.terminal import Terminal, print_json, shown
 from assay.errors import ArtifactError
 from assay.files.tables import read_table_of
 from assay.records.results import RESULTS_FILE, SAMPLE_COLUMNS, read_results
@@ -61,6 +61,18 @@ def sentence(outcome: Outcome) -> str:
     parts = [f"{counted(slower, 'cell')} slower by more than {limit}"] if slower else []
     parts += [f"{counted(len(lost), 'cell')} broken"] if lost else []
     return f"Regression: {' and '.join(parts)}, of {counted(len(outcome.changes), 'cell')}.{rest}"
+
+
+def tell(outcome: Outcome, markdown_path: Path | None, junit_path: Path | None, as_json: bool) -> None:
+    """Write the comparison to the files asked for, and print it as a table or as JSON."""
+    if markdown_path:
+        write_markdown(outcome, markdown_path)
+    if junit_path:
+        write_junit(outcome, junit_path)
+    if as_json:
+        print_json(outcome)
+    else:
+        show(outcome, Terminal())
 
 
 def show(outcome: Outcome, console: Console) -> None:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from assay.bench.machine.fingerprint import shown_in
 from assay.errors import ArtifactError
 from assay.files.texts import read_json
 from assay.fingerprint import Fingerprint
@@ -42,7 +43,7 @@ def read_kind(
         root: folder of /proc, /sys and /run.
         cores: cores that this process may use.
     """
-    siblings = _read(root / f"sys/devices/system/cpu/cpu{min(cores, default=0)}/topology/thread_siblings_list")
+    siblings = shown_in(root / f"sys/devices/system/cpu/cpu{min(cores, default=0)}/topology/thread_siblings_list")
     return MachineKind(
         processor=processor,
         cores=max(len(cores), 1),
@@ -64,12 +65,12 @@ def read_identity(root: Path, variables: Mapping[str, str] = os.environ) -> Mach
     told = (
         variables.get(MACHINE_VARIABLE, "").strip(),
         _instance_id(_cloud(root)),
-        _read(root / "etc/machine-id"),
-        _read(root / FIRMWARE / "product_uuid"),
+        shown_in(root / "etc/machine-id"),
+        shown_in(root / FIRMWARE / "product_uuid"),
     )
     return MachineIdentity(
         machine=_hash(next((one for one in told if one), "")),
-        boot=_hash(_read(root / "proc/sys/kernel/random/boot_id")),
+        boot=_hash(shown_in(root / "proc/sys/kernel/random/boot_id")),
     )
 
 
@@ -110,9 +111,9 @@ def _values_called(names: Sequence[str], value: object) -> Iterator[object]:
 
 def _type_of_firmware(root: Path) -> str:
     """Amazon's machines of today name their type as their product."""
-    if _read(root / FIRMWARE / "sys_vendor") != "Amazon EC2":
+    if shown_in(root / FIRMWARE / "sys_vendor") != "Amazon EC2":
         return ""
-    return _named(_read(root / FIRMWARE / "product_name"))
+    return _named(shown_in(root / FIRMWARE / "product_name"))
 
 
 def _named(value: object) -> str:
@@ -123,26 +124,26 @@ def _named(value: object) -> str:
 
 def _memory_gib(root: Path) -> float | None:
     """The machine's memory, or its container's where that is less."""
-    total = re.search(r"^MemTotal:\s+([0-9]+) kB$", _read(root / "proc/meminfo"), re.MULTILINE)
+    total = re.search(r"^MemTotal:\s+([0-9]+) kB$", shown_in(root / "proc/meminfo"), re.MULTILINE)
     found = [int(total[1]) / KIB_IN_GIB] if total else []
-    limits = [_read(group / "memory.max") for group in _groups(root)]
-    limits.append(_read(root / CGROUPS / "memory/memory.limit_in_bytes"))
+    limits = [shown_in(group / "memory.max") for group in _groups(root)]
+    limits.append(shown_in(root / CGROUPS / "memory/memory.limit_in_bytes"))
     found += [int(text) / BYTES_IN_GIB for text in limits if text.isdigit() and int(text)]
     return round(min(found), 2) if found else None
 
 
 def _core_quota(root: Path) -> float | None:
     """How many cores' time a container gets, as its control groups limit it; None where they do not."""
-    told = [_read(group / "cpu.max").split() for group in _groups(root)]
+    told = [shown_in(group / "cpu.max").split() for group in _groups(root)]
     older = root / CGROUPS / "cpu"
-    told.append([_read(older / "cpu.cfs_quota_us"), _read(older / "cpu.cfs_period_us")])
+    told.append([shown_in(older / "cpu.cfs_quota_us"), shown_in(older / "cpu.cfs_period_us")])
     pairs = [pair for pair in told if len(pair) == 2 and all(text.isdigit() and int(text) for text in pair)]
     return min((int(quota) / int(period) for quota, period in pairs), default=None)
 
 
 def _groups(root: Path) -> list[Path]:
     """The control group of this process and those around it, the innermost first."""
-    line = next((one for one in _read(root / "proc/self/cgroup").splitlines() if one.startswith("0::/")), "0::/")
+    line = next((one for one in shown_in(root / "proc/self/cgroup").splitlines() if one.startswith("0::/")), "0::/")
     parts = [part for part in line.removeprefix("0::/").split("/") if part]
     if ".." in parts:  # it was moved out of what this namespace shows
         parts = []
@@ -163,10 +164,3 @@ def _members(text: str) -> int:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(f"assay machine {text}".encode()).hexdigest()[:KEY_CHARACTERS] if text else ""
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

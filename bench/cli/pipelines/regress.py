@@ -34,7 +34,6 @@ from assay.bench.cli.options import (
     say_trust,
 )
 from assay.bench.cli.stopping import keeping_what_is_there
-from assay.bench.words.terminal import Terminal, print_json
 
 
 def regress(
@@ -69,7 +68,7 @@ def regress(
     before, after = (locate(one, framework) for one in (base, new))  # before what takes a second to import
 
     from assay.bench.brought.work import Wanted, folder_name
-    from assay.bench.comparing.files import show, write_junit, write_markdown
+    from assay.bench.comparing.files import tell
     from assay.bench.comparing.versions import compare_versions
     from assay.bench.words.progress import Narrator
     from assay.files.locks import working_in
@@ -97,13 +96,6 @@ def regress(
             replace(wanted, location=before), wanted, folder, Narrator(), threshold=threshold / 100
         )
     outcome = outcome.model_copy(update={"base": base, "new": new})
-    if markdown:
-        write_markdown(outcome, markdown)
-    if junit:
-        write_junit(outcome, junit)
-    if as_json:
-        print_json(outcome)
-    else:
-        show(outcome, Terminal())
+    tell(outcome, markdown, junit, as_json)
     if not outcome.passed:
         raise typer.Exit(1)
