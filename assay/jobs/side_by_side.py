@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 from assay.jobs.process import end_all, end_with_the_rest, ending_all
 
 Result = TypeVar("Result")
-TURN_SECONDS = 0.2
-"""The longest wait at a time: when the main thread wakes, it notices a signal that another thread received."""
+TURN_SECONDS = 0.02
+"""The longest wait at a time. The main thread sleeps, and takes no lock meanwhile that a signal could leave locked."""
 
 
 def side_by_side(work: Sequence[Callable[[], Result]], most: int) -> list[Result]:
@@ -25,11 +27,12 @@ def side_by_side(work: Sequence[Callable[[], Result]], most: int) -> list[Result
         return [one() for one in work]
     with ThreadPoolExecutor(most, thread_name_prefix="assay-job") as pool:
         under_way = [pool.submit(one) for one in work]
+        ended = _ended(under_way)
         try:
-            while not _is_over(under_way):
-                wait(under_way, timeout=TURN_SECONDS, return_when=FIRST_EXCEPTION)
+            while not _is_over(ended, len(under_way)):
+                time.sleep(TURN_SECONDS)
         except BaseException:
-            _end(pool, under_way)
+            _end(pool, ended, len(under_way))
             raise
         pool.shutdown(cancel_futures=True)
     failed = [one for one in under_way if not one.cancelled() and one.exception()]
@@ -51,26 +54,34 @@ def beside(work: Callable[[], Result]) -> Iterator[Future[Result]]:
     """
     with ThreadPoolExecutor(1, thread_name_prefix="assay-beside") as pool:
         under_way = pool.submit(work)
+        ended = _ended([under_way])
         try:
             yield under_way
-            while not under_way.done():
-                wait([under_way], timeout=TURN_SECONDS)
+            while not ended:
+                time.sleep(TURN_SECONDS)
         except BaseException:
-            _end(pool, [under_way])
+            _end(pool, ended, 1)
             raise
     under_way.result()
 
 
-def _end(pool: ThreadPoolExecutor, under_way: Sequence[Future[Result]]) -> None:
+def _ended(under_way: Sequence[Future[Result]]) -> deque[Future[Result]]:
+    """The pieces of work that have ended, in their order: empty as yet, filled by the threads that end them."""
+    ended: deque[Future[Result]] = deque()
+    for one in under_way:
+        one.add_done_callback(ended.append)
+    return ended
+
+
+def _end(pool: ThreadPoolExecutor, ended: deque[Future[Result]], count: int) -> None:
     """End all the work at once; none of it begins any more."""
     with ending_all():
         pool.shutdown(wait=False, cancel_futures=True)
-        while not all(one.done() for one in under_way):
+        while len(ended) < count:
             end_all()
-            wait(under_way, timeout=TURN_SECONDS)
+            time.sleep(TURN_SECONDS)
 
 
-def _is_over(under_way: Sequence[Future[Result]]) -> bool:
+def _is_over(ended: deque[Future[Result]], count: int) -> bool:
     """Return whether all work has ended, or a piece of it has failed."""
-    ended = [one for one in under_way if one.done()]
-    return len(ended) == len(under_way) or any(one.exception() for one in ended)
+    return len(ended) == count or any(one.exception() for one in tuple(ended))
