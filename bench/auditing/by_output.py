@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from assay.bench.auditing.outputs import Array, AuditedOutput
+from assay.bench.auditing.record import ComparedOutputs
 from assay.bench.auditing.runs import AuditCall, answering
 from assay.numerics.following import is_reduced
 from assay.numerics.judgement import Judgement
@@ -50,12 +51,14 @@ def judged_in(runtime: str, asked: str, computed: str, arithmetic: str) -> str:
     return computed if not asked and chooses and is_less_exact(computed, arithmetic) else asked
 
 
-def compared_by_output(outputs: Sequence[AuditedOutput], runs: Iterable[RunOfOutputs]) -> list[Comparison]:
+def judged_by_output(outputs: Sequence[AuditedOutput], runs: Iterable[RunOfOutputs]) -> ComparedOutputs:
     """Compare every output of every run, by the output's tolerance; a run in less than the model's precision has to
-    follow.
+    follow. What a subject deviates in is on record before a run of it that does not.
     """
     every = list(runs)
-    return [_compared(output, run) for output in outputs for run in every]
+    ran = {one.ran.subject: one.ran for one in sorted(every, key=lambda one: bool(one.ran.otherwise))}
+    comparisons = [_compared(output, run) for output in outputs for run in every]
+    return ComparedOutputs([one.tolerance for one in outputs], comparisons, list(ran.values()))
 
 
 def _compared(output: AuditedOutput, run: RunOfOutputs) -> Comparison:

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from assay.bench.auditing.localise import RUNNERS, Followable, localisations_of, outcomes_of
+from assay.bench.auditing.record import Explained
 from assay.bench.course import Course
 from assay.numerics.guilt import EVALUATOR_IN_FLOAT64, Outcome, guilt_of
-from assay.records.audit import Comparison, ModelAudit
+from assay.records.audit import Comparison
 from assay.records.localisation import Localisation
 from assay.records.results import Export
 
@@ -29,11 +30,12 @@ def witnesses_in(
     return found
 
 
-def explained_by_files(course: Course, subject: Followable, exports: Sequence[Export], model: ModelAudit) -> ModelAudit:
-    """The audit of a model with where its wrong exports go wrong, and who is wrong about each."""
-    localisations = localisations_of(course, subject, exports, model.comparisons)
-    guilt = guilt_of_files(model.comparisons, exports, localisations)
-    return model.model_copy(update={"localisations": localisations, "guilt": guilt})
+def explained_by_files(
+    course: Course, subject: Followable, exports: Sequence[Export], comparisons: Sequence[Comparison]
+) -> Explained:
+    """Follow a model's wrong exports to where they go wrong, and name who is wrong about each."""
+    localisations = localisations_of(course, subject, exports, comparisons)
+    return Explained(localisations, guilt_of_files(comparisons, exports, localisations))
 
 
 def guilt_of_files(

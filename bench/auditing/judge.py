@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.bench.auditing.record import ComparedOutputs
 from assay.bench.auditing.runs import (
     BATCHES,
     BOUNDARY,
@@ -71,11 +72,12 @@ class AuditEvidence:
         return [one for one in own if one.precision == "fp32"]
 
 
-def judge_all(evidence: AuditEvidence) -> tuple[list[AuditedTolerance], list[Comparison]]:
+def judge_all(evidence: AuditEvidence) -> ComparedOutputs:
     """Judge every subject on every set of inputs, by the tolerance for it."""
     tolerances: list[AuditedTolerance] = []
     comparisons: list[Comparison] = []
-    noise = max((determinism_of(one, evidence.plan).repeated for one in evidence.natives), default=0.0)
+    determinism = {one.candidate.label: determinism_of(one, evidence.plan) for one in evidence.outputs}
+    noise = max((determinism[one.candidate.label].repeated for one in evidence.natives), default=0.0)
     for inputs in evidence.plan.sets:
         whole = {one.candidate.label: _measured(evidence, one, inputs) for one in evidence.outputs}
         natives = {one.candidate.label: whole[one.candidate.label] for one in evidence.natives}
@@ -91,7 +93,7 @@ def judge_all(evidence: AuditEvidence) -> tuple[list[AuditedTolerance], list[Com
                 tolerances.append(tolerance)
             found = _comparisons(evidence, outputs, inputs, whole[label], tolerance, best)
             comparisons += [answering(one, outputs.ran) for one in found]
-    return tolerances, comparisons
+    return ComparedOutputs(tolerances, comparisons, [one.ran for one in evidence.outputs], list(determinism.values()))
 
 
 def tolerance_for(

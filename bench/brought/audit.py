@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from assay.bench.auditing.by_output import RunOfOutputs, compared_by_output
+from assay.bench.auditing.by_output import RunOfOutputs, judged_by_output
 from assay.bench.auditing.guilt import explained_by_files
 from assay.bench.auditing.kept import identity_of
 from assay.bench.auditing.localise import Followable
 from assay.bench.auditing.outputs import Array, AuditedOutput
-from assay.bench.auditing.record import audit_of
+from assay.bench.auditing.record import audit_of, audit_of_model
 from assay.bench.auditing.runs import ran_of_cell
 from assay.bench.brought.decided import audited_outputs
 from assay.bench.brought.exports import Brought
@@ -19,7 +19,7 @@ from assay.bench.brought.work import Work
 from assay.export.checking.edges import EDGES_FILE, EDGES_NATIVE_FILE
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE
 from assay.files.arrays import load_array
-from assay.records.audit import Audit, InputSet, ModelAudit
+from assay.records.audit import Audit, InputSet
 from assay.records.results import Cell, Export
 from assay.store import file_sha256
 from assay.train.brought.agreement import parts_of
@@ -34,33 +34,29 @@ def audit_user_model(
         outputs: .npy file of a cell's outputs for the records, by cell.
     """
     model, known = brought.model, len(brought.reference)
-    audited, runs = audited_outputs(brought), list(_runs(brought, cells, outputs))
+    judged = judged_by_output(audited_outputs(brought), _runs(brought, cells, outputs))
     records = file_sha256(brought.folder / RECORDS_FILE)
     what = f"inputs {'drawn' if brought.drawn else 'given by the user'}" + (f". {brought.made}" if brought.made else "")
     programs = {cell.label: cell.program for cell in cells}
     identity = identity_of(work, {"model": model.fingerprint}, model.fingerprint, exports, programs)
-    record = ModelAudit(
-        name=model.location.name,
-        task=work.wanted.task,
-        reference=brought.what,
-        reference_check=None,
-        models=identity.models,
-        keys=identity.keys,
-        inputs=[
+    record = audit_of_model(
+        model.location.name,
+        identity,
+        [
             InputSet(name=one.name, sha256=records, images=known, sampled_from=brought.records, what=what)
             for one in model.outputs
         ],
-        tolerances=[one.tolerance for one in audited],
-        comparisons=compared_by_output(audited, runs),
-        ran=list({one.ran.subject: one.ran for one in sorted(runs, key=lambda one: bool(one.ran.otherwise))}.values()),
-        left_out=list(model.without),
+        judged,
+        explained_by_files(work, _followable(work, brought), exports, judged.comparisons),
+        task=work.wanted.task,
+        reference=brought.what,
+        left_out=model.without,
         missing={
             f"the export by {one.exporter}": one.reason
             for one in exports
             if one.agreement and one.status != "ok" and not one.is_refused_variant
         },
     )
-    record = explained_by_files(work, _followable(work, brought), exports, record)
     return audit_of([record], work.wanted.command, {}, host=work.host)
 
 

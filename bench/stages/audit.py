@@ -10,10 +10,10 @@ from pathlib import Path
 
 from assay.bench.auditing.guilt import explained_by_files
 from assay.bench.auditing.inputs import LARGE, Prepared, prepare
-from assay.bench.auditing.judge import AuditEvidence, determinism_of, judge_all, propagation_of
+from assay.bench.auditing.judge import AuditEvidence, judge_all, propagation_of
 from assay.bench.auditing.kept import Identity, determined_by, identity_of, kept_or_made
 from assay.bench.auditing.localise import Followable
-from assay.bench.auditing.record import audit_of, write_audit
+from assay.bench.auditing.record import OfImages, audit_of, audit_of_model, write_audit
 from assay.bench.auditing.runs import SPECIAL, AuditPlan, Outputs, run_subjects
 from assay.bench.auditing.special import operators_that_lose_nan
 from assay.bench.run import Run, TrainedModel
@@ -148,28 +148,24 @@ def _audit_model(
         missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}
         run.seconds |= {f"{label} on {name}": value for label, value in seconds.items()}
         judged_as = task(run.study.task)
-        evidence = AuditEvidence(plan, outputs, prepared.references, rule_of(judged_as.name))
-        tolerances, comparisons = judge_all(evidence)
-        model = ModelAudit(
-            name=name,
+        judged = judge_all(AuditEvidence(plan, outputs, prepared.references, rule_of(judged_as.name)))
+        return audit_of_model(
+            name,
+            identity,
+            prepared.records,
+            judged,
+            explained_by_files(run, _followable(run, subject), exports, judged.comparisons),
+            OfImages(
+                propagation=_propagations(outputs, prepared, plan, work),
+                classes=list(run.data(subject.spec.size)[1].classes) if judged_as.quality else [],
+                flipped=judged_as.changed_images(judged.comparisons, plan.inputs, prepared.places),
+                split=prepared.whole,
+            ),
             task=run.study.task,
             reference="PyTorch in float64, checked by JAX in float64",
             reference_check=prepared.agreement,
-            models=identity.models,
-            keys=identity.keys,
-            data_hash=identity.data_hash,
-            inputs=prepared.records,
-            tolerances=tolerances,
-            comparisons=comparisons,
-            ran=[one.ran for one in outputs],
-            determinism=[determinism_of(one, plan) for one in outputs],
-            propagation=_propagations(outputs, prepared, plan, work),
-            classes=list(run.data(subject.spec.size)[1].classes) if judged_as.quality else [],
-            flipped=judged_as.changed_images(comparisons, plan.inputs, prepared.places),
             missing=missing,
-            split=prepared.whole,
         )
-        return explained_by_files(run, _followable(run, subject), exports, model)
 
 
 def _followable(run: Run, subject: TrainedModel) -> Followable:

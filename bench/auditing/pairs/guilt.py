@@ -10,6 +10,7 @@ from typing import Protocol
 from assay.bench.auditing.guilt import witnesses_in
 from assay.bench.auditing.localise import RUNNERS
 from assay.bench.auditing.outputs import Array, AuditedOutput, as_rows
+from assay.bench.auditing.record import Explained
 from assay.bench.auditing.runs import AuditCall
 from assay.errors import AssayError, DiskError
 from assay.export.pairs.pair_jobs import (
@@ -34,7 +35,7 @@ from assay.numerics.guilt import (
     Outcome,
     guilt_of,
 )
-from assay.records.audit import ModelAudit
+from assay.records.audit import Comparison
 from assay.records.localisation import Localisation
 
 
@@ -60,7 +61,7 @@ class DisagreeingCandidate:
         drawn: whether the inputs are random numbers.
     """
 
-    model: ModelAudit
+    comparisons: Sequence[Comparison]
     pair: PairOnInputs
     repro: Path
     ask: Ask
@@ -72,14 +73,14 @@ class DisagreeingCandidate:
     drawn: bool
 
 
-def explained(one: DisagreeingCandidate) -> ModelAudit:
-    """Return the audit with who is wrong and where; without either if the candidate cannot be followed.
+def explained(one: DisagreeingCandidate) -> Explained:
+    """Return who is wrong and where; neither if the candidate cannot be followed.
 
     A candidate is compared with itself first: one that only seems to differ is reported as such, and not followed.
     """
     if told := _of_itself(one):
-        return one.model.model_copy(update={"guilt": [f"candidate: {told}"]})
-    outcomes = witnesses_in(one.model.comparisons, one.runtimes, one.failed)
+        return Explained(guilt=[f"candidate: {told}"])
+    outcomes = witnesses_in(one.comparisons, one.runtimes, one.failed)
     if one.same_file:  # its runs gave the tolerance
         outcomes.setdefault(UNOPTIMISED, "agrees")
     nodes: list[Localisation] = []
@@ -92,8 +93,7 @@ def explained(one: DisagreeingCandidate) -> ModelAudit:
     if not nodes and wrong and guilt.right:
         asked = PairToFollow(**dict(one.pair), wrong=tuple(wrong), right=guilt.right)
         nodes = departed.found if (departed := _answer(one, FOLLOW, asked)) else []
-    said = [f"candidate: {guilt.said}"] if guilt.said else []
-    return one.model.model_copy(update={"localisations": nodes, "guilt": said})
+    return Explained(nodes, [f"candidate: {guilt.said}"] if guilt.said else [])
 
 
 def _answer(one: DisagreeingCandidate, job: Job[Asked, Answered], asked: Asked) -> Answered | None:

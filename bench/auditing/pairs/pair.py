@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.bench.auditing.by_output import RunOfOutputs, compared_by_output
+from assay.bench.auditing.by_output import RunOfOutputs, judged_by_output
+from assay.bench.auditing.kept import Identity
 from assay.bench.auditing.localise import RUNNERS
 from assay.bench.auditing.outputs import AT_THE_EDGES, AuditedOutput, as_rows
 from assay.bench.auditing.pairs.guilt import DisagreeingCandidate, explained
-from assay.bench.auditing.record import audit_of
+from assay.bench.auditing.record import ComparedOutputs, Explained, audit_of, audit_of_model
 from assay.bench.machine.host import LOCAL, Host
 from assay.boxed.boxing import Box
 from assay.errors import AssayError
@@ -40,7 +41,7 @@ from assay.jobs.running import run_job
 from assay.numerics.precisions import is_less_exact, least_exact
 from assay.numerics.ties import read_deciders
 from assay.numerics.values import is_whole
-from assay.records.audit import Audit, Comparison, InputSet, ModelAudit, Ran
+from assay.records.audit import Audit, Comparison, InputSet, Ran
 from assay.registry import PLAIN_TASK, RUNTIMES
 from assay.runtimes.ort import CPU
 from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told
@@ -112,14 +113,15 @@ def audit_pair(request: PairRequest) -> Audit:
         answer = _job(request, out, RUN, pair)
         outputs = _audited_outputs(answer, answer, out)
         edges = _at_the_edges(answer, outputs, out)
-        model = _model_audit(request, answer, outputs, edges, out)
-        refused = [one for one in model.comparisons if one.subject.startswith("candidate") and not one.passed]
-        if refused or "candidate" in model.missing:
+        judged, missing = _judged(answer, outputs, edges, out)
+        refused = [one for one in judged.comparisons if one.subject.startswith("candidate") and not one.passed]
+        why = Explained()
+        if refused or "candidate" in missing:
             only = bool(refused) and all(one.inputs.endswith(AT_THE_EDGES) for one in refused)
             used = (out / EDGES if only else out) / INPUTS_FILE
-            model = explained(
+            why = explained(
                 DisagreeingCandidate(
-                    model=model,
+                    comparisons=judged.comparisons,
                     pair=PairOnInputs(
                         reference=pair.reference,
                         candidate=pair.candidate,
@@ -137,6 +139,18 @@ def audit_pair(request: PairRequest) -> Audit:
                     drawn=request.inputs is None,
                 )
             )
+        model = audit_of_model(
+            f"{request.candidate.name} against {request.reference.name}",
+            Identity({name: file_sha256(getattr(request, name)) for name in ("reference", "candidate")}, {}),
+            [_input_set(request, one.name, answer.made, out) for one in (*outputs, *edges)],
+            judged,
+            why,
+            task=PLAIN_TASK,
+            reference=f"the reference file in float64, by {answer.by}" + (f"; {answer.note}" if answer.note else ""),
+            reference_check=answer.apart,
+            missing=missing,
+            left_out=request.without,
+        )
     return audit_of([model], _command(request), {"audit": time.monotonic() - begun}, host=request.host)
 
 
@@ -229,49 +243,34 @@ def _rows_of(arrays: Mapping[str, NDArray[np.generic]], output: AuditedOutput) -
     return as_rows(arrays[output.tensor])
 
 
-def _compared(
-    answer: RunsOfPair, whole: PairAnswer, outputs: list[AuditedOutput], out: Path
-) -> tuple[list[Comparison], list[Ran]]:
-    """Compare every output of every run, and return the device and precision of each run."""
-    comparisons: list[Comparison] = []
-    ran: list[Ran] = []
-    for role, held in (("reference", list(map(_of_reference, outputs))), ("candidate", outputs)):
-        runs = list(_runs(answer, whole, out, role))
-        comparisons += compared_by_output(held, runs)
-        ran += [one.ran for one in runs]
-    return comparisons, ran
-
-
 def _of_reference(output: AuditedOutput) -> AuditedOutput:
     """Return an output as the reference for the reference file's own runs."""
     return replace(output, narrower="") if output.narrower else output
 
 
-def _model_audit(
-    request: PairRequest, answer: PairAnswer, outputs: list[AuditedOutput], edges: list[AuditedOutput], out: Path
-) -> ModelAudit:
-    comparisons, ran = _compared(answer, answer, outputs, out)
-    missing = _missing(answer.failed, comparisons)
-    if edges and answer.edges is not None:
-        wrong = {one.subject for one in comparisons if not one.passed}  # they need no edges
-        at_edges, _ = _compared(answer.edges, answer, edges, out / EDGES)
-        comparisons += [one for one in at_edges if one.subject not in wrong]
-        missing |= {f"{run}{AT_THE_EDGES}": why for run, why in answer.edges.failed.items() if run not in missing}
-    return ModelAudit(
-        name=f"{request.candidate.name} against {request.reference.name}",
-        task=PLAIN_TASK,
-        reference=f"the reference file in float64, by {answer.by}" + (f"; {answer.note}" if answer.note else ""),
-        reference_check=answer.apart,
-        models={
-            "reference": file_sha256(request.reference),
-            "candidate": file_sha256(request.candidate),
-        },
-        inputs=[_input_set(request, one.name, answer.made, out) for one in (*outputs, *edges)],
-        tolerances=[one.tolerance for output in (*outputs, *edges) for one in _judged_by(output)],
-        comparisons=comparisons,
-        ran=ran,
-        missing=missing,
-        left_out=list(request.without),
+def _judged(
+    answer: PairAnswer, outputs: list[AuditedOutput], edges: list[AuditedOutput], out: Path
+) -> tuple[ComparedOutputs, dict[str, str]]:
+    """Compare every output of every run, elsewhere and at the edges, and return the runs that gave none, with why."""
+    judged = _of_both(answer, answer, outputs, out)
+    missing = _missing(answer.failed, judged.comparisons)
+    if not edges or answer.edges is None:
+        return judged, missing
+    at_edges = _of_both(answer.edges, answer, edges, out / EDGES)
+    wrong = {one.subject for one in judged.comparisons if not one.passed}  # they need no edges
+    further = [one for one in at_edges.comparisons if one.subject not in wrong]
+    missing |= {f"{run}{AT_THE_EDGES}": why for run, why in answer.edges.failed.items() if run not in missing}
+    return ComparedOutputs(judged.tolerances + at_edges.tolerances, judged.comparisons + further, judged.ran), missing
+
+
+def _of_both(answer: RunsOfPair, whole: PairAnswer, outputs: list[AuditedOutput], out: Path) -> ComparedOutputs:
+    """Compare the runs of both files, each by the outputs in its own form."""
+    reference = judged_by_output([_of_reference(one) for one in outputs], _runs(answer, whole, out, "reference"))
+    candidate = judged_by_output(outputs, _runs(answer, whole, out, "candidate"))
+    return ComparedOutputs(
+        [one.tolerance for output in outputs for one in _judged_by(output)],
+        reference.comparisons + candidate.comparisons,
+        reference.ran + candidate.ran,
     )
 
 

@@ -107,7 +107,8 @@ class Made:
         return Outputs(candidate, precision, files, Ran(subject=candidate.label, precision=precision))
 
     def judge(self, *outputs: Outputs) -> tuple[list[AuditedTolerance], list[Comparison]]:
-        return judge_all(AuditEvidence(self.plan, outputs, self.references, BY_CLASSES))
+        judged = judge_all(AuditEvidence(self.plan, outputs, self.references, BY_CLASSES))
+        return judged.tolerances, judged.comparisons
 
 
 def near_ties(seed: int) -> Float64:
@@ -136,7 +137,7 @@ def test_what_ran_otherwise_than_asked_fails_and_is_no_measure_of_rounding(made:
     other = replace(other, ran=other.ran.model_copy(update={"otherwise": otherwise}))
     evidence = AuditEvidence(made.plan, (right, other), made.references, BY_CLASSES)
     assert [one.candidate.label for one in evidence.natives] == ["torch.eager"]
-    _, comparisons = judge_all(evidence)
+    comparisons = judge_all(evidence).comparisons
     assert all(one.passed for one in of(comparisons, "torch.eager"))
     assert {(one.passed, one.reason) for one in of(comparisons, "jax.jit")} == {(False, otherwise[0])}
 
