@@ -251,7 +251,7 @@ def compared_in(
 
 
 def _in_terms_of_options(cell: Cell) -> Cell:
-    return cell.model_copy(update={"reason": MINUTES_SPENT}) if cell.reason == BUDGET_SPENT else cell
+    return cell.model_copy(update={"reason": cell.reason.replace(BUDGET_SPENT, MINUTES_SPENT)})
 
 
 def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:

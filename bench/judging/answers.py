@@ -60,6 +60,6 @@ def _why(cells: list[Cell]) -> str:
         return f"nothing is compared, since {share} time is VALID: {advice}"
     if timed:
         return "nothing is compared, since no pair of native and ONNX has both times and numbers that may be used"
-    if any(cell.reason in (BUDGET_SPENT, MINUTES_SPENT) for cell in cells):
+    if any(cell.reason.startswith((BUDGET_SPENT, MINUTES_SPENT)) for cell in cells):
         return "nothing could be timed: allow it more minutes, or fewer runtimes"
     return "nothing could be timed: every cell says why in the report"

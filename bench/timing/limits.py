@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ class Limits:
     Attributes:
         share: end of its part of the budget; it still times the least that makes a sample.
         end: end of the whole budget; a candidate that is not warm by then is skipped.
+        ready: time by which what had no process before is ready, so that the others have their times.
         call: limit of a single command of a worker.
         blocks: most blocks.
         leave_behind: whether candidates that two blocks show to be clearly behind have no further ones.
@@ -23,5 +25,6 @@ class Limits:
     end: float
     call: float
     blocks: int
+    ready: float = math.inf
     leave_behind: bool = False
     later: Mapping[int, float] = field(default_factory=dict)

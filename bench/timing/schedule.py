@@ -14,6 +14,7 @@ from assay.bench.judging.summary import CellSamples, by_cell
 from assay.bench.machine.host import Host
 from assay.bench.timing.limits import Limits
 from assay.bench.timing.trials import (
+    BUDGET_SPENT,
     STARTING,
     CellFacts,
     Group,
@@ -35,12 +36,20 @@ from assay.bench.timing.unit_files import (
     inputs_of,
 )
 from assay.bench.timing.width import contenders, narrowed, others, references, unsettled
+from assay.bench.timing.workers import Candidate
 from assay.files.disk import short_name
 from assay.files.tables import read_table
 from assay.files.texts import read_json
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.registry import RUNTIMES
 from assay.store import Artifact, Store, facts_of
+
+COMPILING_SECONDS = 20.0
+"""About what the first process of a runtime that compiles takes until it is warm, while none has been seen: 13 to 25
+seconds with PyTorch's compiler and two layers, on one core.
+"""
+LEAST_PROCESSES = 2
+"""Processes of what is soon ready before anything compiles: so many make a time valid."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,8 @@ class Budget:
         interval_width: processes are added where the interval of a ratio to the reference is wider than this share of
             it; 0 adds none.
         most_processes: most processes of one cell, however wide its intervals are.
-        soon: whether somebody waits for the first times: long compilations then begin after the others have some.
+        soon: whether somebody waits for the first times: long compilations then begin after the others have valid
+            ones.
     """
 
     seconds: float
@@ -123,8 +133,9 @@ def measure(
     unit gets the seconds that its own least work took before, and an equal share of the rest, up to the least number of
     processes. Where the budget says so, only the first process times everything: the further ones time the contenders
     alone, and when all groups have theirs, the rest gets its own. The rest of the time goes where an interval is
-    widest, process after process, until all are as narrow as asked or the budget ends. Cells without a process by then
-    are recorded as skipped. A KeyboardInterrupt after the first unit ends it with the units so far.
+    widest, process after process, until all are as narrow as asked or the budget ends. Nothing is begun that is not
+    ready in the seconds left; cells without a process by then are recorded as skipped. A KeyboardInterrupt after the
+    first unit ends it with the units so far.
 
     Args:
         host: machine that it is timed on.
@@ -140,7 +151,8 @@ def measure(
             if not sitting.units:
                 raise
             return replace(_gathered(sitting.units, budget.planned), interrupted=True)
-    return _gathered(sitting.units, budget.planned)
+    found = _gathered(sitting.units, budget.planned)
+    return replace(found, facts=found.facts + [fact for group in groups for fact in sitting.left_out(group)])
 
 
 def _time_all(groups: list[Group], sitting: _Sitting) -> None:
@@ -163,7 +175,8 @@ def _time_all(groups: list[Group], sitting: _Sitting) -> None:
 
 def _rounds(budget: Budget) -> list[Callable[[_Sitting, Group], Group]]:
     """Return selectors of the part of a group that is timed in its processes, in turn."""
-    slower, first = budget.processes_of_slower, [_ready_soon] if budget.soon else []
+    slower = budget.processes_of_slower
+    first = [_ready_soon] * min(LEAST_PROCESSES, budget.processes) if budget.soon else []
     if not slower or slower >= budget.processes:
         return [*first, *[_everyone] * budget.processes]
     return [*first, _everyone, *[_Sitting.contenders] * (budget.processes - 1), *[_Sitting.slower] * (slower - 1)]
@@ -194,7 +207,7 @@ def _refine(groups: list[Group], sitting: _Sitting) -> None:
         wanted = []
         for name, group in names.items():
             near = sitting.contenders(group) if sitting.budget.processes_of_slower else group
-            part, width = unsettled(near, timed, sitting.budget.interval_width)
+            part, width = unsettled(sitting.affordable(group, near, timed), timed, sitting.budget.interval_width)
             if part and sitting.may_run(group, part):
                 wanted.append((width, name, part))
         if not wanted:
@@ -243,6 +256,7 @@ class _Sitting:
                 end=now + self.left,
                 call=budget.call_seconds,
                 blocks=budget.blocks,
+                ready=now + self.left - self._timing_seconds(group),
                 leave_behind=process == 0 and budget.processes_of_slower == 1,
                 later=self._later(group),
             )
@@ -266,9 +280,25 @@ class _Sitting:
 
     def _later(self, group: Group) -> dict[int, float]:
         """By batch, about what those after it take at least; nothing before the first process."""
-        starting = self.least_seconds(group, replace(group, batches=()))
-        needs = {one: self.least_seconds(group, replace(group, batches=(one,))) - starting for one in group.batches}
-        return {batch: sum(needs[other] for other in group.batches if other > batch) for batch in group.batches}
+        return {
+            batch: self._timing_seconds(replace(group, batches=tuple(one for one in group.batches if one > batch)))
+            for batch in group.batches
+        }
+
+    def _timing_seconds(self, group: Group) -> float:
+        """About what is needed at least of the part that had a process before, when all are started."""
+        return self.least_seconds(group, group) - self.least_seconds(group, replace(group, batches=()))
+
+    def left_out(self, group: Group) -> list[CellFacts]:
+        """Say of what was never begun that there was no time for it."""
+        begun = self._begun_labels(group.name)
+        told = {fact.cell for unit in self._of(group.name) for fact in _facts(unit)}
+        return [
+            CellFacts(cell=cell, process=0, skipped=True, reason=_no_time(one))
+            for one in group.candidates
+            for cell in (group.cell_name(batch, one.label) for batch in group.batches)
+            if one.label not in begun and cell not in told
+        ]
 
     def _begun_labels(self, name: str) -> set[str]:
         """Return the part that had a process before."""
@@ -314,16 +344,22 @@ class _Sitting:
         return self._by_the_last(group, part, least=False)
 
     def _by_the_last(self, group: Group, part: Group, *, least: bool) -> float:
-        """Return the part's share of the last unit that timed all of it, by the seconds of single candidates."""
+        """Return the part's share of the last unit that timed all of it that any has, by the seconds of single
+        candidates; what compiles and was never begun is estimated.
+        """
+        begun = self._begun_labels(group.name)
+        new = [one for one in part.candidates if one.label not in begun]
+        compiling = COMPILING_SECONDS * sum(RUNTIMES[one.runtime].compiles for one in new) if begun else 0.0
         wanted = [(one.label, batch) for one in part.candidates for batch in (STARTING, *part.batches)]
+        wanted = [(label, batch) for label, batch in wanted if label in begun]
         for unit in reversed(self._of(group.name)):
             known = facts_of(unit, UnitFacts)
             spent, whole = known.spent, known.least_seconds if least else known.seconds
             of_all = sum(sum(one.values()) for one in spent.values())
             if of_all and {label for label, _ in wanted} <= spent.keys():
                 mine = sum(spent[label].get(str(batch), 0.0) for label, batch in wanted)
-                return whole * mine / of_all
-        return 0.0
+                return whole * mine / of_all + compiling
+        return compiling
 
     def _first(self, group: Group) -> CellSamples:
         """Return the samples of a group's first process, which decide the contenders."""
@@ -331,6 +367,17 @@ class _Sitting:
         if units and group.name not in self._firsts:
             self._firsts[group.name] = _gathered(units, 0).by_cell
         return self._firsts.get(group.name, {})
+
+    def affordable(self, group: Group, part: Group, timed: CellSamples) -> Group:
+        """Return a part without what takes more than the seconds left, together with what it is compared with."""
+        kept = references(group, timed)
+
+        def least(one: Candidate) -> float:
+            return self.least_seconds(
+                group, replace(group, candidates=(one, *(other for other in kept if other != one)))
+            )
+
+        return replace(part, candidates=tuple(one for one in part.candidates if one in kept or least(one) < self.left))
 
     def may_run(self, group: Group, part: Group) -> bool:
         """Check whether another process of a part of a group is allowed and fits."""
@@ -346,8 +393,18 @@ def _name(group: Group, process: int) -> str:
     return f"{short_name(group.name.replace('/', '-'))}-p{process}"
 
 
+def _no_time(one: Candidate) -> str:
+    """Why something was never begun."""
+    compiling = f", and it takes about {COMPILING_SECONDS:.0f} s to compile" if RUNTIMES[one.runtime].compiles else ""
+    return BUDGET_SPENT + compiling
+
+
 def _seconds(unit: Artifact) -> float:
     return facts_of(unit, UnitFacts).seconds
+
+
+def _facts(unit: Artifact) -> list[CellFacts]:
+    return CELL_FACTS.validate_python(read_json(unit.file(FACTS_FILE)))
 
 
 def _gathered(units: list[Artifact], planned: int) -> Measurements:
@@ -357,7 +414,7 @@ def _gathered(units: list[Artifact], planned: int) -> Measurements:
     for unit in units:
         samples.append(read_table(unit.file(SAMPLES_FILE)))
         bursts.append(read_table(unit.file(BURSTS_FILE)))
-        for fact in CELL_FACTS.validate_python(read_json(unit.file(FACTS_FILE))):
+        for fact in _facts(unit):
             facts.append(fact)
             if logits_name(fact.cell) in unit.manifest.files:
                 logits[fact.cell] = unit.file(logits_name(fact.cell))

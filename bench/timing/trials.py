@@ -208,7 +208,7 @@ class Unit:
                 answers=self.folder,
                 compile_cache=self.compile_cache,
                 host=self.host,
-                ready_by=self.limits.end,
+                ready_by=self._ready_by(candidate.label),
             )
             self._started.append(worker)
             yield worker
@@ -228,6 +228,9 @@ class Unit:
         mine = self.spent.setdefault(label, {})
         mine[batch] = mine.get(batch, 0.0) + seconds
 
+    def _ready_by(self, label: str) -> float:
+        return min(self.limits.end, self.limits.ready if label in self.firsts else math.inf)
+
     def _skip(self, label: str, batches: tuple[int, ...]) -> None:
         self.facts += [
             CellFacts(cell=self.group.cell_name(batch, label), process=self.process, skipped=True, reason=BUDGET_SPENT)
@@ -236,7 +239,7 @@ class Unit:
 
     def _end(self, label: str, batches: tuple[int, ...], error: AssayError) -> None:
         """Have no times of these cells: for the reason of a failure, or since the budget ended before it was ready."""
-        if isinstance(error, LateError) and time.monotonic() >= self.limits.end:
+        if isinstance(error, LateError) and time.monotonic() >= self._ready_by(label):
             self._skip(label, batches)
             return
         self.facts += [
@@ -255,8 +258,6 @@ class Unit:
         try:
             with worker.awake():
                 yield
-            if counted:
-                self._spend(worker.candidate.label, batch, time.monotonic() - begun)
         except DiskError:
             raise
         except AssayError as error:
@@ -264,6 +265,9 @@ class Unit:
             self._workers = [(other, loaded) for other, loaded in self._workers if other is not worker]
             later = tuple(other for other in self.group.batches if other >= batch)
             self._end(worker.candidate.label, later, error)
+        finally:
+            if counted:
+                self._spend(worker.candidate.label, batch, time.monotonic() - begun)
 
     def _time_batch(self, batch: int, deadline: float, tell: Tell) -> None:
         cells = self._warmed_cells(batch, tell)

@@ -97,7 +97,7 @@ def narrowed(group: Group, timed: CellSamples) -> Iterator[Group]:
     yield group
     behind = {one.label: _behind(group, one, timed) for one in kept}
     for one in sorted(kept, key=lambda one: behind[one.label], reverse=True):
-        if behind[one.label] > 1:
+        if one.framework and behind[one.label] > 1:
             kept.remove(one)
             yield replace(group, candidates=tuple(kept))
 

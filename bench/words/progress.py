@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from threading import Timer
+from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -22,7 +22,9 @@ from assay.train.loop import TrainingNews
 SILENT_SECONDS = 15.0
 """Where there is no terminal, a step that takes longer than this is announced."""
 SILENT_AGAIN_SECONDS = 60.0
-"""Interval of further announcements."""
+"""Interval of further announcements of the same work, by however many jobs it is done."""
+LOOKING_SECONDS = 0.5
+"""Interval of looking whether something is to be announced."""
 
 
 class TimeLeftColumn(TimeRemainingColumn):
@@ -61,13 +63,14 @@ class Narrator:
             transient=True,
         )
         self._task = self._progress.add_task("", total=None, detail="", deadline=0.0, visible=False)
-        self._timer = Timer(0, lambda: None)
         self._told = ""
+        self._under_way: dict[int, tuple[Step, float]] = {}
+        self._said: dict[str, float] = {}
 
     @contextmanager
     def showing(self) -> Iterator[None]:
-        """Let bars move inside this block, on a terminal."""
-        with self._progress if self.console.is_terminal else nullcontext(), heard_by(self.waiting):
+        """Let bars move inside this block, on a terminal; elsewhere announce what takes long."""
+        with self._progress if self.console.is_terminal else self._announcing(), heard_by(self.waiting):
             yield
 
     def stage(self, title: str) -> None:
@@ -106,25 +109,41 @@ class Narrator:
             )
 
     def waiting(self, step: Step) -> None:
-        """Show the present work of a job, and how long it may still take."""
-        self._timer.cancel()
-        if not step.doing:
-            self._show(self._told, 0, None, "")
-            return
-        self._show(step.doing, 0, None, "", step.deadline)
-        if not self.console.is_terminal:
-            self._say_later(step, SILENT_SECONDS)
+        """Show the present work of a job, and how long it may still take. Each thread waits for one job at a time."""
+        thread = threading.get_ident()
+        if step.doing:
+            self._under_way[thread] = step, time.monotonic()
+        else:
+            self._under_way.pop(thread, None)
+        present = step if step.doing else next((one for one, _ in tuple(self._under_way.values())), step)
+        self._show(present.doing or self._told, 0, None, "", present.deadline if present.doing else 0.0)
 
-    def _say_later(self, step: Step, seconds: float) -> None:
-        self._timer = Timer(seconds, self._still_waiting, (step,))
-        self._timer.daemon = True
-        self._timer.start()
+    @contextmanager
+    def _announcing(self) -> Iterator[None]:
+        over = threading.Event()
 
-    def _still_waiting(self, step: Step) -> None:
-        left = step.deadline - time.monotonic()
-        self.note(f"{step.doing} is still running; it is given up in {left:.0f} s")
-        if left > SILENT_AGAIN_SECONDS:
-            self._say_later(step, SILENT_AGAIN_SECONDS)
+        def look() -> None:
+            while not over.wait(LOOKING_SECONDS):
+                for text in self.due(time.monotonic()):
+                    self.note(text)
+
+        looking = threading.Thread(target=look, daemon=True)
+        looking.start()
+        try:
+            yield
+        finally:
+            over.set()
+            looking.join()
+
+    def due(self, now: float) -> Iterator[str]:
+        """Yield what is to be said, at this time, of work that takes long and has not ended: each text once in a while,
+        however many jobs do the same.
+        """
+        for step, since in tuple(self._under_way.values()):
+            lately = now - self._said.get(step.doing, -SILENT_AGAIN_SECONDS) < SILENT_AGAIN_SECONDS
+            if now - since >= SILENT_SECONDS and not lately:
+                self._said[step.doing] = now
+                yield f"{step.doing} is still running; it is given up in {max(step.deadline - now, 0):.0f} s"
 
     def trained(self, training: Training) -> None:
         accuracy = training.test.accuracy

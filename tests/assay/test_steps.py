@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,9 @@ import pytest
 from assay import steps
 from assay.bench.brought.exports import _limit
 from assay.bench.brought.work import Wanted, Work
+from assay.bench.words import progress
+from assay.bench.words.progress import SILENT_AGAIN_SECONDS, SILENT_SECONDS
+from assay.bench.words.terminal import Terminal
 from assay.errors import WorkerError
 from assay.export.probing.loading import _import_framework
 from assay.jobs.pace import SHARES, Pace, allowed, pace_in
@@ -215,16 +220,45 @@ def test_a_manifest_of_before_tells_of_no_pace(facts: dict[str, Any]) -> None:
 def test_where_there_is_no_terminal_what_takes_long_is_said_with_the_time_that_is_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from assay.bench.words import progress  # noqa: PLC0415
-
-    monkeypatch.setattr(progress, "SILENT_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "SILENT_SECONDS", 0.02)
+    monkeypatch.setattr(progress, "LOOKING_SECONDS", 0.01)
     narrator = progress.Narrator()
     with narrator.showing():
         steps.hear(Step("The first call of mlp", 60, time.monotonic() + 60))
-        narrator._timer.join()
+        while "The first call of mlp" not in narrator._said:
+            time.sleep(0.01)
         steps.hear(Step("", 0, 0))
-        steps.hear(Step("Quick", 60, time.monotonic() + 60))
-        steps.hear(Step("", 0, 0))
-    said = capsys.readouterr().err
-    assert "The first call of mlp is still running; it is given up in 60 s" in said
-    assert "Quick" not in said
+    assert "The first call of mlp is still running; it is given up in 60 s" in capsys.readouterr().err
+    steps.hear(Step("Later", 60, 0))
+    assert not narrator._under_way, "nobody listens any more"
+
+
+def test_what_jobs_beside_each_other_do_is_said_once_in_a_while_and_never_when_it_has_ended() -> None:
+    """Hundreds of quick steps in three threads, whose announcements once came all at once when they had ended."""
+    narrator = progress.Narrator(Terminal(file=io.StringIO()))
+    both = threading.Barrier(3)
+
+    def job() -> None:
+        both.wait()
+        for number in range(200):
+            narrator.waiting(Step(f"Call {number}", 60, time.monotonic() + 60))
+        narrator.waiting(Step("The check", 60, time.monotonic() + 60))
+        both.wait()
+        both.wait()
+        narrator.waiting(Step("", 0, 0))
+
+    threads = [threading.Thread(target=job) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    both.wait()
+    both.wait()
+    now = time.monotonic()
+    assert list(narrator.due(now + 1)) == [], "it does not take long yet"
+    (said,) = narrator.due(now + SILENT_SECONDS + 1)
+    assert said.startswith("The check is still running; it is given up in 4")
+    assert list(narrator.due(now + SILENT_SECONDS + SILENT_AGAIN_SECONDS)) == []
+    assert len(list(narrator.due(now + SILENT_SECONDS + SILENT_AGAIN_SECONDS + 2))) == 1
+    both.wait()
+    for thread in threads:
+        thread.join()
+    assert list(narrator.due(now + 1000)) == []

@@ -136,5 +136,5 @@ def test_without_an_option_an_endless_file_is_given_up_and_the_time_left_is_said
     done = assay("audit", "--reference", "endless.onnx", "--candidate", "endless.onnx", folder=tmp_path)
     assert done.returncode == 1
     assert "The first call of endless.onnx did not end within 60 s" in done.stderr
-    assert "is still running; it is given up in 45 s" in done.stderr
+    assert re.search(r"is still running; it is given up in 4[45] s", done.stderr)
     assert assay("audit", "--reference", "endless.onnx", "--call-limit", "0", folder=tmp_path).returncode == 2
