@@ -345,11 +345,10 @@ class _Sitting:
 
     def _by_the_last(self, group: Group, part: Group, *, least: bool) -> float:
         """Return the part's share of the last unit that timed all of it that any has, by the seconds of single
-        candidates; what compiles and was never begun is estimated.
+        candidates; what was never begun is estimated.
         """
         begun = self._begun_labels(group.name)
-        new = [one for one in part.candidates if one.label not in begun]
-        compiling = COMPILING_SECONDS * sum(RUNTIMES[one.runtime].compiles for one in new) if begun else 0.0
+        new = [RUNTIMES[one.runtime].compiles for one in part.candidates if one.label not in begun]
         wanted = [(one.label, batch) for one in part.candidates for batch in (STARTING, *part.batches)]
         wanted = [(label, batch) for label, batch in wanted if label in begun]
         for unit in reversed(self._of(group.name)):
@@ -358,8 +357,10 @@ class _Sitting:
             of_all = sum(sum(one.values()) for one in spent.values())
             if of_all and {label for label, _ in wanted} <= spent.keys():
                 mine = sum(spent[label].get(str(batch), 0.0) for label, batch in wanted)
-                return whole * mine / of_all + compiling
-        return compiling
+                like_the_slowest = max(sum(one.values()) for one in spent.values())
+                unknown = sum(COMPILING_SECONDS if compiles else like_the_slowest for compiles in new)
+                return whole * mine / of_all + unknown
+        return 0.0
 
     def _first(self, group: Group) -> CellSamples:
         """Return the samples of a group's first process, which decide the contenders."""

@@ -11,7 +11,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,11 +31,16 @@ from assay.infer.commands import SessionLoaded, SessionObserved
 from assay.jobs.running import LateError
 from assay.records.base import Record
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
+from assay.registry import FRAMEWORKS
 from assay.spec import Settings
 
 WARM_SECONDS = 2.0
 FINISHING_SECONDS, OBSERVING_SECONDS = 0.05, 0.25
 """About what it takes to ask a worker for what it kept, and to look at a call of it."""
+BEGUN_BY, WARM_BY = 0.25, 0.7
+"""Parts of the budget after which a first process, whose cost nobody knew, begins and warms no more than it has of each
+side: on a busy machine some are timed, and not all of them merely started.
+"""
 BLOCKS_OF_SLOWER = 2
 LEAST_BLOCKS = 4
 """Fewest blocks: with two processes they make the eight calls that a valid cell needs, even where one call fills a
@@ -131,6 +136,10 @@ def computed_in(facts: Sequence[CellFacts]) -> str:
     return next(iter(seen + [fact.precision for fact in facts if fact.precision]), "")
 
 
+def _sides(candidates: Iterable[Candidate]) -> set[bool]:
+    return {one.framework in FRAMEWORKS for one in candidates if one.framework}
+
+
 def _observation(seen: SessionObserved) -> Observation:
     return Observation(device=seen.device, precision=seen.precision, computed=seen.computed, model=seen.model)
 
@@ -165,6 +174,7 @@ class Unit:
     _started: list[Worker] = field(default_factory=list)
     _workers: list[tuple[Worker, SessionLoaded]] = field(default_factory=list)
     _further_seconds: float = 0.0
+    _began: float = 0.0
 
     def run(self, tell: Tell) -> float:
         """Start, warm and time everything until the deadline; a failure costs its own cells.
@@ -172,7 +182,7 @@ class Unit:
         Returns:
             The seconds it took without the blocks beyond the least number.
         """
-        begun = time.monotonic()
+        begun = self._began = time.monotonic()
         with ExitStack() as stack:
             stack.callback(end_together, self._started)
             workers = self._begun(tell)
@@ -196,7 +206,7 @@ class Unit:
         """A process for each candidate, when it is asked for and there is time left."""
         group = short_name(self.group.name.replace("/", "-"))
         for candidate in self.group.candidates:
-            if time.monotonic() > self.limits.end:
+            if time.monotonic() > self.limits.end or self._has_enough(BEGUN_BY, self._started):
                 self._skip(candidate.label, self.group.batches)
                 continue
             tell(f"{self.group.name}: starting {candidate.label}")
@@ -213,15 +223,22 @@ class Unit:
             self._started.append(worker)
             yield worker
 
+    def _has_enough(self, part: float, ready: Iterable[Worker]) -> bool:
+        """Whether a first process has some of each side when so much of the budget is gone."""
+        late = time.monotonic() > self._began + part * (self.limits.end - self._began)
+        return late and self.process == 0 and _sides(one.candidate for one in ready) == _sides(self.group.candidates)
+
     @contextmanager
     def _costing_its_start(self, worker: Worker) -> Iterator[None]:
         """Leave a worker that cannot start without samples from this unit."""
+        begun = time.monotonic()
         try:
             yield
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError as error:
             worker.kill()
+            self._spend(worker.candidate.label, STARTING, time.monotonic() - begun)
             self._end(worker.candidate.label, self.group.batches, error)
 
     def _spend(self, label: str, batch: int, seconds: float) -> None:
@@ -305,7 +322,7 @@ class Unit:
         cells = {}
         for worker, loaded in list(self._workers):
             name = self.group.cell_name(batch, worker.candidate.label)
-            if time.monotonic() > self.limits.end:
+            if time.monotonic() > self.limits.end or self._has_enough(WARM_BY, cells):
                 self._skip(worker.candidate.label, (batch,))
                 continue
             tell(f"{self.group.name}: batch {batch}, warming {worker.candidate.label}")
