@@ -319,7 +319,7 @@ class Unit:
         return FINISHING_SECONDS + OBSERVING_SECONDS + self.group.audited / batch * cell.warmed.median_ns / 1e9
 
     def _warmed_cells(self, batch: int, tell: Tell) -> dict[Worker, TimedCell]:
-        cells = {}
+        cells: dict[Worker, TimedCell] = {}
         for worker, loaded in list(self._workers):
             name = self.group.cell_name(batch, worker.candidate.label)
             if time.monotonic() > self.limits.end or self._has_enough(WARM_BY, cells):
