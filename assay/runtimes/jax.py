@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
 
@@ -32,12 +33,11 @@ SERVED = ServedBy(
     maker="assay.export.served.from_jax:make_program",
     packages=("jax", "jaxlib", "numpy"),
 )
-JIT = RuntimeEntry(
+entry = partial(RuntimeEntry, family=FAMILY, formats=("weights", "jax"))
+JIT = entry(
     name="jax.jit",
-    family=FAMILY,
     target="assay.infer.runtimes.on_jax:load_jit",
     summary="JAX, jitted",
-    formats=("weights", "jax"),
     devices=("cpu", "cuda"),
     operators="assay.infer.operators.on_jax:jitted",
     unasked=("study", "model"),
@@ -45,37 +45,31 @@ JIT = RuntimeEntry(
 )
 ENTRIES = (
     JIT,
-    RuntimeEntry(
+    entry(
         name="jax.jit.bf16",
-        family=FAMILY,
         target="assay.infer.runtimes.on_jax_narrow:load_bf16",
         summary="JAX, jitted, products and convolutions in bf16 where XLA computes them so",
         words="jax.jit in bf16",
-        formats=("weights", "jax"),
         devices=("cpu", "cuda"),
         precision="bf16",
         reduces=JIT.name,
         served_by=replace(SERVED, maker="assay.export.served.from_jax:make_bf16_program"),
         operators="assay.infer.operators.on_jax:jitted",
     ),
-    RuntimeEntry(
+    entry(
         name="jax.eager",
-        family=FAMILY,
         target="assay.infer.runtimes.on_jax:load_eager",
         summary="JAX, operator by operator",
-        formats=("weights", "jax"),
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_jax:eager",
         unasked=("study",),
         unserved="it runs Python, operator by operator, and has no file: jax.jit is the same model as one",
     ),
-    RuntimeEntry(
+    entry(
         name="jax.jit.tf32",
-        family=FAMILY,
         target="assay.infer.runtimes.tf32.on_jax:load_jit",
         summary="JAX, jitted, on a GPU that may round fp32 to TF32",
         words="jax.jit in TF32",
-        formats=("weights", "jax"),
         devices=("cuda",),
         precision="tf32",
         reduces=JIT.name,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
 from assay.spec import LITERT_FILE
 
@@ -33,65 +35,46 @@ SERVED = ServedBy(
 )
 MAKERS = ("tensorflow",)
 """Packages that make its files."""
-FP32 = RuntimeEntry(
+entry = partial(RuntimeEntry, family=FAMILY, formats=("weights", "tf"), deploys=True, served_by=SERVED, needs=MAKERS)
+FP32 = entry(
     name="litert",
-    family=FAMILY,
     target="assay.infer.runtimes.on_litert:load_fp32",
     summary="LiteRT on the CPU with XNNPACK, fp32",
     words="LiteRT",
-    formats=("weights", "tf"),
-    deploys=True,
     maker="assay.export.programs.on_litert:make_fp32",
-    served_by=SERVED,
-    needs=MAKERS,
     unasked=("model",),
 )
 ENTRIES = (
     FP32,
-    RuntimeEntry(
+    entry(
         name="litert.fp16",
-        family=FAMILY,
         target="assay.infer.runtimes.on_litert:load_half_weights",
         summary="LiteRT on the CPU, weights kept in fp16 and computed with in fp32",
         words="LiteRT with weights in fp16",
-        formats=("weights", "tf"),
         precision="fp16",
         reduces=FP32.name,
         shape="triangle-up",
-        deploys=True,
         maker="assay.export.programs.on_litert:make_half_weights",
-        served_by=SERVED,
-        needs=MAKERS,
     ),
-    RuntimeEntry(
+    entry(
         name="litert.dynamic",
-        family=FAMILY,
         target="assay.infer.runtimes.on_litert:load_int8",
         summary="LiteRT on the CPU, int8 with the range of activations found in every call",
         words="LiteRT in int8 of dynamic range",
-        formats=("weights", "tf"),
         precision="int8",
         reduces=FP32.name,
         shape="triangle-left",
-        deploys=True,
         maker="assay.export.programs.on_litert:make_dynamic",
-        served_by=SERVED,
-        needs=MAKERS,
     ),
-    RuntimeEntry(
+    entry(
         name="litert.int8",
-        family=FAMILY,
         target="assay.infer.runtimes.on_litert:load_int8",
         summary="LiteRT on the CPU, int8 throughout",
         words="LiteRT in int8",
-        formats=("weights", "tf"),
         precision="int8",
         reduces=FP32.name,
         shape="wedge",
-        deploys=True,
         maker="assay.export.programs.on_litert:make_int8",
         calibrated=True,
-        served_by=SERVED,
-        needs=MAKERS,
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from assay.runtimes.entry import AS_IT_COMES, Family, Looks, RuntimeEntry, ServedBy
 from assay.spec import OPENVINO_FILE
@@ -54,38 +55,33 @@ SERVED_INT8 = replace(
     served_in(F32), file=OPENVINO_FILE, beside=("model.bin",), wrapper="assay.export.served.on_openvino:with_pixels"
 )
 """How models made by NNCF are served: integers are in the file, and all else is computed in fp32."""
-FP32 = RuntimeEntry(
+entry = partial(RuntimeEntry, family=FAMILY, formats=("onnx",))
+FP32 = entry(
     name="openvino",
-    family=FAMILY,
     target="assay.infer.runtimes.on_openvino:load",
     summary="OpenVINO on the CPU, fp32 inference precision",
     words="OpenVINO",
-    formats=("onnx",),
     served_by=served_in(F32),
     operators=OPERATORS,
     runner="openvino",
     unasked=("model", "file"),
 )
-BF16 = RuntimeEntry(
+BF16 = entry(
     name="openvino.bf16",
-    family=FAMILY,
     target="assay.infer.runtimes.on_openvino:load_bf16",
     summary="OpenVINO on the CPU, bf16 inference precision",
     words="OpenVINO in bf16",
-    formats=("onnx",),
     precision="bf16",
     reduces=FP32.name,
     shape="wedge",
     served_by=served_in({"INFERENCE_PRECISION_HINT": "bf16"}),
     operators=OPERATORS,
 )
-DEFAULT = RuntimeEntry(
+DEFAULT = entry(
     name="openvino.default",
-    family=FAMILY,
     target="assay.infer.runtimes.on_openvino:load_as_it_comes",
     summary="OpenVINO on the CPU as it comes, in bf16 where the processor has it",
     words="OpenVINO as it comes",
-    formats=("onnx",),
     precision=AS_IT_COMES,
     reduces=FP32.name,
     shape="arrow",
@@ -93,36 +89,28 @@ DEFAULT = RuntimeEntry(
     operators=OPERATORS,
     runner="openvino as it comes",
 )
-NNCF = RuntimeEntry(
-    name="openvino.nncf",
-    family=FAMILY,
+quantised = partial(
+    entry,
     target="assay.infer.runtimes.on_openvino:load_int8",
-    summary="OpenVINO on the CPU, int8 by NNCF",
-    words="OpenVINO in int8 by NNCF",
-    formats=("onnx",),
     precision="int8",
     reduces=FP32.name,
-    shape="triangle-left",
-    maker="assay.export.programs.on_nncf:make_int8",
     calibrated=True,
     served_by=SERVED_INT8,
     extra="nncf",
     needs=("nncf",),
 )
-ACCURATE = RuntimeEntry(
+NNCF = quantised(
+    name="openvino.nncf",
+    summary="OpenVINO on the CPU, int8 by NNCF",
+    words="OpenVINO in int8 by NNCF",
+    shape="triangle-left",
+    maker="assay.export.programs.on_nncf:make_int8",
+)
+ACCURATE = quantised(
     name="openvino.nncf.accurate",
-    family=FAMILY,
-    target="assay.infer.runtimes.on_openvino:load_int8",
     summary="OpenVINO on the CPU, int8 by NNCF with accuracy control, for five minutes at most",
     words="OpenVINO in int8 by NNCF with accuracy control",
-    formats=("onnx",),
-    precision="int8",
-    reduces=FP32.name,
     shape="triangle-up",
     maker="assay.export.programs.on_nncf:make_int8_with_accuracy_control",
-    calibrated=True,
-    served_by=SERVED_INT8,
-    extra="nncf",
-    needs=("nncf",),
 )
 ENTRIES = (FP32, BF16, DEFAULT, NNCF, ACCURATE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
 
 FAMILY = Family(
@@ -24,15 +26,13 @@ FAMILY = Family(
 )
 OPERATORS = "assay.infer.operators.on_onnx:operators"
 LESS = "it shows what the optimisations of a graph are worth: ort.cpu serves the same file with all of them"
-CPU = RuntimeEntry(
+entry = partial(RuntimeEntry, family=FAMILY, formats=("onnx",), operators=OPERATORS)
+CPU = entry(
     name="ort.cpu",
-    family=FAMILY,
     target="assay.infer.runtimes.on_ort:load_cpu",
     summary="ONNX Runtime, CPU execution provider",
     words="ONNX Runtime",
-    formats=("onnx",),
     level="all",
-    operators=OPERATORS,
     runner="all",
     served_by=ServedBy(
         backend="onnxruntime",
@@ -47,16 +47,13 @@ CPU = RuntimeEntry(
     ),
     unasked=("study", "model", "file"),
 )
-NO_OPTIMISATION = RuntimeEntry(
+NO_OPTIMISATION = entry(
     name="ort.cpu.no-opt",
-    family=FAMILY,
     target="assay.infer.runtimes.on_ort:load_without_optimisation",
     summary="ONNX Runtime on the CPU, graph optimisations off",
     words="ONNX Runtime without graph optimisations",
-    formats=("onnx",),
     level="none",
     shape="triangle-left",
-    operators=OPERATORS,
     runner="no-opt",
     unasked=("file",),
     unserved=LESS,
@@ -64,59 +61,47 @@ NO_OPTIMISATION = RuntimeEntry(
 ENTRIES = (
     CPU,
     NO_OPTIMISATION,
-    RuntimeEntry(
+    entry(
         name="ort.cpu.basic",
-        family=FAMILY,
         target="assay.infer.runtimes.on_ort:load_basic",
         summary="ONNX Runtime on the CPU, basic graph optimisations",
         words="ONNX Runtime with basic graph optimisations",
-        formats=("onnx",),
         level="basic",
         shape="wedge",
-        operators=OPERATORS,
         runner="basic",
         unasked=("file",),
         unserved=LESS,
     ),
-    RuntimeEntry(
+    entry(
         name="ort.cpu.extended",
-        family=FAMILY,
         target="assay.infer.runtimes.on_ort:load_extended",
         summary="ONNX Runtime on the CPU, basic and extended graph optimisations",
         words="ONNX Runtime with extended graph optimisations",
-        formats=("onnx",),
         level="extended",
         shape="arrow",
-        operators=OPERATORS,
         runner="extended",
         unasked=("file",),
         unserved=LESS,
     ),
-    RuntimeEntry(
+    entry(
         name="ort.cuda",
-        family=FAMILY,
         target="assay.infer.runtimes.on_ort:load_cuda",
         summary="ONNX Runtime, CUDA execution provider with I/O binding",
         words="ONNX Runtime on CUDA",
-        formats=("onnx",),
         devices=("cuda",),
         shape="triangle-down",
-        operators=OPERATORS,
         extra="gpu",
         unserved="no server with a GPU was at hand to try it with: ort.cpu is served",
     ),
-    RuntimeEntry(
+    entry(
         name="ort.cuda.tf32",
-        family=FAMILY,
         target="assay.infer.runtimes.on_ort:load_cuda_tf32",
         summary="ONNX Runtime, CUDA execution provider that may round fp32 to TF32",
         words="ONNX Runtime on CUDA in TF32",
-        formats=("onnx",),
         devices=("cuda",),
         precision="tf32",
         reduces="ort.cuda",
         shape="diamond",
-        operators=OPERATORS,
         extra="gpu",
         unserved="no server with a GPU was at hand to try it with: ort.cpu is served",
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from assay.runtimes.entry import Family, Looks, RuntimeEntry
 
 FAMILY = Family(
@@ -15,45 +17,40 @@ FAMILY = Family(
     ),
     place=6,
 )
-NULL = RuntimeEntry(
+entry = partial(RuntimeEntry, family=FAMILY)
+NULL = entry(
     name="null",
-    family=FAMILY,
     target="assay.infer.runtimes.null:load",
     summary="does nothing: the ruler's own zero",
     ruler="zero",
     unasked=("study", "model", "file"),
 )
-CALIBRATED = RuntimeEntry(
+CALIBRATED = entry(
     name="calibrated",
-    family=FAMILY,
     target="assay.infer.runtimes.calibrated:load",
     summary="does work of known length, for assay selfcheck",
     ruler="known",
 )
-SLOWER_3 = RuntimeEntry(
+SLOWER_3 = entry(
     name="calibrated.slower3",
-    family=FAMILY,
     target="assay.infer.runtimes.calibrated:load_slower_3",
     summary="the same and 3 % more of it",
     ruler="known",
 )
-SLOWER_10 = RuntimeEntry(
+SLOWER_10 = entry(
     name="calibrated.slower10",
-    family=FAMILY,
     target="assay.infer.runtimes.calibrated:load_slower_10",
     summary="the same and 10 % more of it",
     ruler="known",
 )
-SPLIT = RuntimeEntry(
+SPLIT = entry(
     name="calibrated.split",
-    family=FAMILY,
     target="assay.infer.runtimes.calibrated:load_split",
     summary="known overhead, then a known kernel",
     ruler="known",
 )
-SKELETON = RuntimeEntry(
+SKELETON = entry(
     name="calibrated.skeleton",
-    family=FAMILY,
     target="assay.infer.runtimes.calibrated:load_skeleton",
     summary="the same overhead without the kernel",
     ruler="known",

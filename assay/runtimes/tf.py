@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
@@ -47,12 +48,11 @@ def served_as_saved_model(maker: str, options: Mapping[str, str] = MappingProxyT
     )
 
 
-FUNCTION = RuntimeEntry(
+entry = partial(RuntimeEntry, family=FAMILY, formats=("weights", "tf"))
+FUNCTION = entry(
     name="tf.function",
-    family=FAMILY,
     target="assay.infer.runtimes.on_tf:load_function",
     summary="tf.function, a graph without XLA",
-    formats=("weights", "tf"),
     devices=("cpu", "cuda"),
     environments=WITH_CUDA,
     operators="assay.infer.operators.on_tf:graph",
@@ -62,9 +62,8 @@ FUNCTION = RuntimeEntry(
 
 
 ENTRIES = (
-    RuntimeEntry(
+    entry(
         name="tf.predict",
-        family=FAMILY,
         target="assay.infer.runtimes.on_tf:load_predict",
         summary="keras.Model.predict",
         formats=("weights",),
@@ -75,12 +74,10 @@ ENTRIES = (
         unserved=NO_FILE,
         waits="reads every batch through a tf.data pipeline, whose threads hand it over and wait for one another",
     ),
-    RuntimeEntry(
+    entry(
         name="tf.eager",
-        family=FAMILY,
         target="assay.infer.runtimes.on_tf:load_eager",
         summary="TensorFlow, operator by operator",
-        formats=("weights", "tf"),
         devices=("cpu", "cuda"),
         environments=WITH_CUDA,
         operators="assay.infer.operators.on_tf:eager",
@@ -88,38 +85,32 @@ ENTRIES = (
         unserved=NO_FILE,
     ),
     FUNCTION,
-    RuntimeEntry(
+    entry(
         name="tf.xla",
-        family=FAMILY,
         target="assay.infer.runtimes.on_tf:load_xla",
         summary="tf.function compiled by XLA",
-        formats=("weights", "tf"),
         devices=("cpu", "cuda"),
         environments=WITH_CUDA,
         operators="assay.infer.operators.on_tf:xla",
         unasked=("study", "model"),
         served_by=served_as_saved_model("make_xla"),
     ),
-    RuntimeEntry(
+    entry(
         name="tf.function.bf16",
-        family=FAMILY,
         target="assay.infer.runtimes.on_tf_narrow:load_bf16",
         summary="tf.function, frozen, rewritten to bf16 by TensorFlow's graph optimiser",
         words="tf.function in bf16",
-        formats=("weights", "tf"),
         precision="bf16",
         reduces=FUNCTION.name,
         operators="assay.infer.operators.on_tf:graph",
         served_by=replace(served_as_saved_model("make_network", {"rewrite": REWRITE}), pixels="NHWC"),
     ),
     *(
-        RuntimeEntry(
+        entry(
             name=f"{name}.tf32",
-            family=FAMILY,
             target=f"assay.infer.runtimes.tf32.on_tf:load_{loader}",
             summary=f"{words} on a GPU that may round fp32 to TF32",
             words=f"{name} in TF32",
-            formats=("weights", "tf"),
             devices=("cuda",),
             environments=WITH_CUDA,
             precision="tf32",

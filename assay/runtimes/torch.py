@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
 from assay.spec import TORCH_PACKAGE_FILE, TORCH_PACKAGE_OF_ONE_FILE
 
@@ -28,18 +30,18 @@ NO_FILE = "it runs Python, operator by operator, and has no file: torch.script i
 NO_GPU_SERVER = "no server with a GPU was at hand to try it with: torch.script is served"
 COMPILES = "it compiles in the process that runs it and leaves no file: what the same compiler packages is {}"
 COMPILED = "assay.infer.operators.on_torch:compiled"
-FROZEN = RuntimeEntry(
+entry = partial(RuntimeEntry, family=FAMILY, formats=("weights", "torch"))
+FROZEN = entry(
     name="torch.compile.frozen",
-    family=FAMILY,
     target="assay.infer.runtimes.inductor.on_torch_compiled:load_frozen",
     summary="torch.compile with its weights frozen into the code",
-    formats=("weights", "torch"),
     not_for=("script",),
     operators=COMPILED,
     unasked=("model",),
     compiles=True,
     unserved=COMPILES.format("torch.aot"),
 )
+narrower = partial(entry, operators=COMPILED, reduces=FROZEN.name, compiles=True)
 MAKERS = "assay.export.programs.on_torch"
 SERVED_PACKAGE = ServedBy(
     backend="python",
@@ -51,49 +53,38 @@ SERVED_PACKAGE = ServedBy(
     is_code=True,
     packages=("torch", "numpy"),
 )
-PACKAGE = RuntimeEntry(
+packaged = partial(entry, operators=COMPILED, deploys=True, makes_code=True, served_by=SERVED_PACKAGE)
+PACKAGE = packaged(
     name="torch.aot",
-    family=FAMILY,
     target="assay.infer.runtimes.inductor.on_torch_packages:load_package",
     summary="AOTInductor, a package that is compiled once and loaded without Python",
     words="AOTInductor",
-    formats=("weights", "torch"),
     not_for=("script",),
-    operators=COMPILED,
-    deploys=True,
     maker=f"{MAKERS}:make_package",
-    makes_code=True,
-    served_by=SERVED_PACKAGE,
 )
 ENTRIES = (
-    RuntimeEntry(
+    entry(
         name="torch.eager",
-        family=FAMILY,
         target="assay.infer.runtimes.on_torch:load_eager",
         summary="PyTorch, operator by operator",
-        formats=("weights", "torch"),
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_torch:eager",
         unasked=("study", "model"),
         unserved=NO_FILE,
     ),
-    RuntimeEntry(
+    entry(
         name="torch.channels_last",
-        family=FAMILY,
         target="assay.infer.runtimes.on_torch:load_channels_last",
         summary="PyTorch eager, NHWC in memory",
-        formats=("weights", "torch"),
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_torch:channels_last",
         unasked=("study",),
         unserved=NO_FILE,
     ),
-    RuntimeEntry(
+    entry(
         name="torch.script",
-        family=FAMILY,
         target="assay.infer.runtimes.on_torch:load_script",
         summary="TorchScript, traced and frozen",
-        formats=("weights", "torch"),
         not_for=("program",),
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_torch:script",
@@ -108,12 +99,10 @@ ENTRIES = (
         ),
         unasked=("study", "model"),
     ),
-    RuntimeEntry(
+    entry(
         name="torch.compile",
-        family=FAMILY,
         target="assay.infer.runtimes.inductor.on_torch_compiled:load_compile",
         summary="torch.compile with Inductor",
-        formats=("weights", "torch"),
         not_for=("script",),
         devices=("cpu", "cuda"),
         operators=COMPILED,
@@ -121,106 +110,72 @@ ENTRIES = (
         unserved=COMPILES.format("torch.aot"),
     ),
     FROZEN,
-    RuntimeEntry(
+    narrower(
         name="torch.compile.autocast",
-        family=FAMILY,
         target="assay.infer.runtimes.inductor.on_torch_compiled:load_autocast",
         summary="torch.compile with frozen weights, products in bf16 by autocast",
-        formats=("weights", "torch"),
         not_for=("script",),
         precision="bf16",
-        reduces=FROZEN.name,
-        operators=COMPILED,
-        compiles=True,
         unserved=COMPILES.format("torch.aot.bf16"),
     ),
-    RuntimeEntry(
+    narrower(
         name="torch.compile.bf16",
-        family=FAMILY,
         target="assay.infer.runtimes.inductor.on_torch_compiled:load_bf16",
         summary="torch.compile with frozen weights, which are in bf16",
-        formats=("weights", "torch"),
         not_for=("script", "program"),
         precision="bf16",
-        reduces=FROZEN.name,
-        operators=COMPILED,
-        compiles=True,
         unserved=COMPILES.format("torch.aot.bf16"),
     ),
-    RuntimeEntry(
+    narrower(
         name="torch.compile.fp16",
-        family=FAMILY,
         target="assay.infer.runtimes.inductor.on_torch_compiled:load_fp16",
         summary="torch.compile with frozen weights, which are in fp16",
-        formats=("weights", "torch"),
         not_for=("script", "program"),
         precision="fp16",
-        reduces=FROZEN.name,
-        operators=COMPILED,
-        compiles=True,
         unserved=f"{COMPILES.format('torch.aot')}, which has none in fp16",
     ),
-    RuntimeEntry(
+    narrower(
         name="torch.compile.int8",
-        family=FAMILY,
         target="assay.infer.runtimes.inductor.on_torch_quantised:load_int8",
         summary="torch.compile of a program that torchao quantised, int8",
-        formats=("weights", "torch"),
         not_for=("script",),
         precision="int8",
-        reduces=FROZEN.name,
-        operators=COMPILED,
         maker=f"{MAKERS}_int8:make_int8_program",
         calibrated=True,
         extra="torchao",
         needs=("torchao",),
-        compiles=True,
         unserved=COMPILES.format("torch.aot.int8"),
     ),
     PACKAGE,
-    RuntimeEntry(
+    packaged(
         name="torch.aot.bf16",
-        family=FAMILY,
         target="assay.infer.runtimes.inductor.on_torch_packages:load_bf16_package",
         summary="AOTInductor, a package whose weights are in bf16",
         words="AOTInductor in bf16",
-        formats=("weights", "torch"),
         not_for=("script", "program"),
         precision="bf16",
         reduces=PACKAGE.name,
-        operators=COMPILED,
-        deploys=True,
         maker=f"{MAKERS}:make_bf16_package",
-        makes_code=True,
-        served_by=SERVED_PACKAGE,
     ),
-    RuntimeEntry(
+    packaged(
         name="torch.aot.int8",
-        family=FAMILY,
         target="assay.infer.runtimes.inductor.on_torch_packages:load_int8_package",
         summary="AOTInductor, a package of a program that torchao quantised, int8",
         words="AOTInductor in int8",
-        formats=("weights", "torch"),
         not_for=("script",),
         precision="int8",
         reduces=PACKAGE.name,
-        operators=COMPILED,
-        deploys=True,
         maker=f"{MAKERS}_int8:make_int8_package",
-        makes_code=True,
-        served_by=SERVED_PACKAGE,
         calibrated=True,
         extra="torchao",
         needs=("torchao",),
     ),
     *(
-        RuntimeEntry(
+        entry(
             name=f"torch.{name}.tf32",
-            family=FAMILY,
             target=f"assay.infer.runtimes.tf32.on_torch:load_{name}",
             summary=f"{words} on a GPU that may round fp32 to TF32",
             words=f"torch.{name} in TF32",
-            formats=("weights", "torch"),
             not_for=not_for,
             devices=("cuda",),
             precision="tf32",

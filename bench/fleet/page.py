@@ -18,7 +18,17 @@ from assay.bench.fleet.words import (
     setting,
 )
 from assay.bench.report.page.audit_page import POLICY
-from assay.bench.report.page.blocks import Block, Column, Item, Listing, Paragraphs, Section, Table, Tone, Value
+from assay.bench.report.page.blocks import (
+    Block,
+    Item,
+    Listing,
+    Paragraphs,
+    Section,
+    Table,
+    Tone,
+    Value,
+    headings,
+)
 from assay.bench.report.page.page import styles, templates
 from assay.bench.words.numbers import counted, interval, moment, ratio, significant
 from assay.fleet.joined import Joined, KindCell, KindRace
@@ -102,14 +112,7 @@ def _winners(joined: Joined) -> Section | None:
                         _sign(race),
                     )
                 )
-    columns = (
-        Column("Case"),
-        Column("Kind of machine"),
-        Column("Fastest"),
-        Column("A call, ms", numeric=True),
-        Column("ONNX over native", numeric=True),
-        Column("Winner"),
-    )
+    columns = headings("Case | Kind of machine | Fastest | # A call, ms | # ONNX over native | Winner")
     table = Table("winners", "The fastest of each case on each kind", columns, tuple(rows), sortable=False)
     return Section("winners", "Latency by kind", "", (table,)) if rows else None
 
@@ -138,15 +141,7 @@ def _cost(joined: Joined) -> Section | None:
         for one in sorted(priced, key=lambda one: one.cost_per_million.value if one.cost_per_million else 0.0)
         if one.front
     ]
-    columns = (
-        Column("Model"),
-        Column("Kind of machine"),
-        Column("Runtime"),
-        Column("With"),
-        Column("A call, ms", numeric=True),
-        Column("Rows a second", numeric=True),
-        Column("A million rows", numeric=True),
-    )
+    columns = headings("Model | Kind of machine | Runtime | With | # A call, ms | # Rows a second | # A million rows")
     lead = (
         "What nothing is both quicker and cheaper than, on any kind, from the cheapest on. A machine is paid for "
         "whole: what leaves a part of it idle has no price."
@@ -172,15 +167,7 @@ def _machines(joined: Joined) -> Section:
                     Value(run.name),
                 )
             )
-    columns = (
-        Column("Kind"),
-        Column("Machine"),
-        Column("Ruler"),
-        Column("Ceilings of one thread"),
-        Column("An hour", numeric=True),
-        Column("Measured"),
-        Column("Run"),
-    )
+    columns = headings("Kind | Machine | Ruler | Ceilings of one thread | # An hour | Measured | Run")
     kinds = tuple(
         Item(f"{kind.name} ({kind.key[:6]}): {kind.kind.words}; {kind.kind.processor.words}") for kind in joined.kinds
     )
@@ -202,13 +189,7 @@ def _spread(joined: Joined) -> Section | None:
         )
         for one in several
     )
-    columns = (
-        Column("Case"),
-        Column("Kind of machine"),
-        Column("Runtime"),
-        Column("Medians by machine, ms"),
-        Column("Spread", numeric=True),
-    )
+    columns = headings("Case | Kind of machine | Runtime | Medians by machine, ms | # Spread")
     lead = (
         "How far machines of one kind are apart, as the standard deviation of the logarithm: what a single one hides."
     )
@@ -239,15 +220,9 @@ def _all(joined: Joined) -> Section:
         )
         for one in joined.cells
     )
-    columns = (
-        Column("Case"),
-        Column("Kind of machine"),
-        Column("Runtime"),
-        Column("Precision"),
-        Column("A call, ms", numeric=True),
-        Column("p99 of the worst machine, ms", numeric=True),
-        Column("Rows a second", numeric=True),
-        Column("A million rows, or why there is no number"),
+    columns = headings(
+        "Case | Kind of machine | Runtime | Precision | # A call, ms | # p99 of the worst machine, ms | "
+        "# Rows a second | A million rows, or why there is no number"
     )
     table = Table("cells", "Every cell on every kind", columns, rows, sortable=False)
     return Section("cells", "All cells", "", (table,), detail=True)

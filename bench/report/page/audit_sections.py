@@ -17,7 +17,6 @@ from assay.bench.report.page.audit_tables import (
 from assay.bench.report.page.blocks import (
     Block,
     Code,
-    Column,
     Fact,
     FactList,
     Item,
@@ -27,19 +26,15 @@ from assay.bench.report.page.blocks import (
     Section,
     Table,
     Value,
+    headings,
 )
 from assay.bench.tasks.task import task, task_of
 from assay.bench.words.numbers import SPACE, count, counted, duration, listed, moment, scientific
 from assay.fingerprint import fingerprint_in
 from assay.records.audit import Audit, Comparison, ModelAudit
 
-INPUTS = (
-    Column("Inputs"),
-    Column("Images", numeric=True),
-    Column("What they are"),
-    Column("sha256 of the .npy"),
-)
-TWO_COLUMNS = (Column("What"), Column("Value"))
+INPUTS = headings("Inputs | # Images | What they are | sha256 of the .npy")
+TWO_COLUMNS = headings("What | Value")
 
 
 def audit_sections(audit: Audit) -> list[Section]:

@@ -4,59 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assay.bench.report.page.blocks import Column, Table, Value
+from assay.bench.report.page.blocks import Table, Value, headings
 from assay.bench.report.page.values import amount, tiny, whole
 from assay.bench.tasks.task import ColumnOfSubject, task_of
 from assay.bench.words.numbers import counted, scientific, significant
 from assay.records.audit import Audit, Comparison, ModelAudit
 
-SUBJECTS = (
-    Column("Subject"),
-    Column("Outcome"),
-    Column("Share of what is tolerated", numeric=True),
-    Column("Effective bits", numeric=True),
-    Column("Arithmetic seen"),
-)
+SUBJECTS = headings("Subject | Outcome | # Share of what is tolerated | # Effective bits | Arithmetic seen")
 """The columns after those that the task adds."""
-SUBJECTS_AFTER = (Column("Again, other batch, other threads"), Column("NaN and infinity"))
-MODELS = (
-    Column("Model"),
-    Column("Comparisons", numeric=True),
-    Column("Failed"),
-    Column("Most that fp32 takes of its tolerance", numeric=True),
-    Column("By"),
-)
-TOLERANCES = (
-    Column("Inputs"),
-    Column("For"),
-    Column("Tolerated", numeric=True),
-    Column("Largest output", numeric=True),
-    Column("Where it comes from"),
-)
-COMPARISONS = (
-    Column("Subject"),
-    Column("Inputs"),
-    Column("Images", numeric=True),
-    Column("Batch", numeric=True),
-    Column("Threads", numeric=True),
-    Column("Largest error", numeric=True),
-    Column("Relative", numeric=True),
-    Column("ulps", numeric=True),
-    Column("Bits", numeric=True),
-    Column("Least cosine", numeric=True),
+SUBJECTS_AFTER = headings("Again, other batch, other threads | NaN and infinity")
+MODELS = headings("Model | # Comparisons | Failed | # Most that fp32 takes of its tolerance | By")
+TOLERANCES = headings("Inputs | For | # Tolerated | # Largest output | Where it comes from")
+COMPARISONS = headings(
+    "Subject | Inputs | # Images | # Batch | # Threads | # Largest error | # Relative | # ulps | # Bits | "
+    "# Least cosine"
 )
 """The columns of comparisons after those that the task adds."""
-COMPARISONS_AFTER = (Column("Agrees"),)
-FAILED = (
-    Column("Model"),
-    Column("Subject"),
-    Column("Inputs"),
-    Column("Images", numeric=True),
-    Column("Batch", numeric=True),
-    Column("Threads", numeric=True),
-    Column("Largest error", numeric=True),
-    Column("Tolerated", numeric=True),
-    Column("Why it does not agree"),
+COMPARISONS_AFTER = headings("Agrees")
+FAILED = headings(
+    "Model | Subject | Inputs | # Images | # Batch | # Threads | # Largest error | # Tolerated | Why it does not agree"
 )
 
 

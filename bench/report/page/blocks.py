@@ -48,6 +48,11 @@ class Column:
     numeric: bool = False
 
 
+def headings(told: str) -> tuple[Column, ...]:
+    """Return the columns of "Runtime | # Runs"; those after "# " are numeric."""
+    return tuple(Column(one.removeprefix("# "), numeric=one.startswith("# ")) for one in told.split(" | "))
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows under headings; the first column names the row. The table is folded behind a `summary` if there is one."""

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue, ValidationError
 
 from assay.bench.report.evidence import Evidence, worded
-from assay.bench.report.page.blocks import Code, Column, Paragraphs, Section, Table, Value
+from assay.bench.report.page.blocks import Code, Paragraphs, Section, Table, Value, headings
 from assay.bench.words.numbers import count, counted, duration, listed, moment
 from assay.study import Study
 from assay.texts import printable
 
-TWO_COLUMNS = (Column("What"), Column("Value"))
+TWO_COLUMNS = headings("What | Value")
 SHORT_HASH = 12
 
 
@@ -115,7 +115,7 @@ def _runtimes(evidence: Evidence) -> Table:
         (Value(runtime), Value(name.replace("_", " ")), Value(" / ".join(texts)))
         for (runtime, name), texts in found.items()
     )
-    columns = (Column("Runtime"), Column("What"), Column("Value"))
+    columns = headings("Runtime | What | Value")
     return Table(
         "runtimes", "What each runtime reported of itself", columns, rows, summary="What each runtime reported"
     )
@@ -150,7 +150,7 @@ def _phases(seconds: Mapping[str, float]) -> Table:
         (Value(name.replace("_", " ")), Value(duration(spent), spent, f"/seconds/{name}"))
         for name, spent in seconds.items()
     )
-    columns = (Column("Phase"), Column("Time", numeric=True))
+    columns = headings("Phase | # Time")
     return Table("phases", "Time the study took", columns, rows, sortable=False)
 
 

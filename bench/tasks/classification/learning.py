@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.bench.report.drawing.charts import SMALL_PANEL_HEIGHT_PX, Plot, Row, Scale, lines, notes
 from assay.bench.report.drawing.palette import family_of, framework_series
 from assay.bench.report.evidence import Evidence, chart_notice
-from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.report.page.blocks import Figure, Panel, Section, Table, Value, headings
 from assay.bench.report.page.values import tiny, whole
 from assay.bench.words.numbers import counted, pixels, scientific, significant
 from assay.records.trainings import Parity, Training
@@ -40,12 +40,7 @@ def parity(evidence: Evidence) -> Section | None:
         "The same initial weights and the same batches in each framework: the losses should agree to rounding. "
         f"The worst relative difference between two frameworks is {scientific(worst)}."
     )
-    columns = (
-        Column("Architecture"),
-        Column("Image size, px", numeric=True),
-        Column("Steps", numeric=True),
-        Column("Worst relative difference", numeric=True),
-    )
+    columns = headings("Architecture | # Image size, px | # Steps | # Worst relative difference")
     rows = tuple(_parity_table_row(index, record) for index, record in enumerate(evidence.results.parity))
     table = Table("parity-worst", "Largest relative difference of two frameworks' losses at any step", columns, rows)
     return Section("parity", "Training parity", lead, (figure, table))

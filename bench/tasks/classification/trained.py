@@ -11,7 +11,7 @@ import altair as alt
 from assay.bench.report.drawing.charts import Plot, Row, Scale, grouped_dots, heat, notes
 from assay.bench.report.drawing.palette import family_of, framework_series
 from assay.bench.report.evidence import Evidence, chart_notice
-from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value, headings
 from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.words.numbers import count, counted, interval, listed, percent, pixels, points, scaled, significant
 from assay.numerics.distributions import student_quantile
@@ -110,12 +110,9 @@ def _means_table(trainings: list[Training]) -> Table:
     """Tabulate the frameworks over the seeds, and whether their gap is within the seeds' spread."""
     frameworks = list(dict.fromkeys(training.framework for training in trainings))
     columns = (
-        Column("Architecture"),
-        Column("Image size, px", numeric=True),
+        *headings("Architecture | # Image size, px"),
         *(Column(f"{family_of(framework).words}, %", numeric=True) for framework in frameworks),
-        Column("Largest gap, points", numeric=True),
-        Column("Within the seeds' intervals?"),
-        Column("Seeds"),
+        *headings("# Largest gap, points | Within the seeds' intervals? | Seeds"),
     )
     keys = sorted({(training.architecture, training.size) for training in trainings})
     rows = tuple(_means_row(key, trainings, frameworks) for key in keys)
@@ -165,17 +162,10 @@ def _within(by_framework: dict[str, list[float]], means: dict[str, float]) -> Va
 
 
 def _trainings_table(trainings: list[Training]) -> Table:
-    headings = (
-        "Image size, px",
-        "Seed",
-        "Accuracy, %",
-        "Macro AUC",
-        "Validation, %",
-        "Best epoch",
-        "Parameters",
-        "Time, s",
+    columns = headings(
+        "Training | Framework | # Image size, px | # Seed | # Accuracy, % | # Best validation accuracy, % | "
+        "# Best epoch | # Epochs | # Parameters | # Time, s"
     )
-    columns = (Column("Training"), Column("Framework"), *(Column(heading, numeric=True) for heading in headings))
     rows = tuple(_training_row(index, training) for index, training in enumerate(trainings))
     summary = f"All {counted(len(trainings), 'training')}"
     return Table("trainings", "Every training and its test result", columns, rows, summary=summary)
@@ -243,8 +233,8 @@ def _confusion_row(truth: str, predicted: str, number: int, total: int, short: M
 def _recall_table(evidence: Evidence) -> Table:
     trainings = evidence.results.trainings
     names = list(dict.fromkeys(name for training in trainings for name in training.test.recall))
-    headings = ("Image size, px", "Seed", *(f"{name}, %" for name in names))
-    columns = (Column("Training"), Column("Framework"), *(Column(heading, numeric=True) for heading in headings))
+    told = ("Image size, px", "Seed", *(f"{name}, %" for name in names))
+    columns = (*headings("Training | Framework"), *(Column(heading, numeric=True) for heading in told))
     rows = tuple(_recall_row(index, training, names) for index, training in enumerate(trainings))
     return Table("recall", "Share of each class's images classified right", columns, rows, summary="Recall per class")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from assay.bench.report.drawing.charts import Plot, Row, Scale, dots, notes
 from assay.bench.report.drawing.palette import Series, families_of, ordered, series_of
 from assay.bench.report.evidence import Evidence, chart_notice, worded, worded_columns
-from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value, headings
 from assay.bench.report.page.values import tiny, whole
 from assay.bench.tasks.task import Task, task_of
 from assay.bench.words.numbers import count, counted, pixels, scientific
@@ -19,17 +19,12 @@ from assay.runtimes.ort import CPU
 CHANGED = "changed"
 """Placeholder for the task's own word."""
 COLUMNS = (
-    Column("Subject"),
-    Column("Architecture"),
-    Column("Image size, px", numeric=True),
-    Column("Batch", numeric=True),
-    Column("Agrees"),
-    Column("Largest error", numeric=True),
-    Column("Tolerated", numeric=True),
-    Column("Relative error", numeric=True),
+    *headings(
+        "Subject | Architecture | # Image size, px | # Batch | Agrees | # Largest error | # Tolerated | "
+        "# Relative error"
+    ),
     Column(CHANGED, numeric=True),
-    Column("Images", numeric=True),
-    Column("Reason"),
+    *headings("# Images | Reason"),
 )
 
 
@@ -196,6 +191,6 @@ def _error(value: float, path: str) -> Value:
 def _derivations(subjects: list[AgreementRow]) -> Table:
     texts = Counter(subject.agreement.derivation for subject in subjects if subject.agreement.derivation)
     rows = tuple((Value(text), whole(uses)) for text, uses in texts.items())
-    columns = (Column("Derivation"), Column("Comparisons", numeric=True))
+    columns = headings("Derivation | # Comparisons")
     caption = "Where the tolerances come from"
     return Table("derivations", caption, columns, rows, summary="How the tolerances were derived")

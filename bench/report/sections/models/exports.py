@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence, worded_columns
-from assay.bench.report.page.blocks import Column, Item, Listing, Section, Table, Value
+from assay.bench.report.page.blocks import Item, Listing, Section, Table, Value, headings
 from assay.bench.report.page.values import amount, whole
 from assay.bench.words.numbers import MEBIBYTE, count, listed, pixels
 from assay.records.results import Export
 
-COLUMNS = (
-    Column("Export"),
-    Column("Architecture"),
-    Column("Image size, px", numeric=True),
-    Column("Status"),
-    Column("Opset", numeric=True),
-    Column("Opset asked for", numeric=True),
-    Column("File, MiB", numeric=True),
-    Column("Parameters", numeric=True),
-    Column("Nodes", numeric=True),
-    Column("Transposes", numeric=True),
-    Column("Transposes after optimisation", numeric=True),
-    Column("Time, s", numeric=True),
-    Column("Made by"),
-    Column("Operators"),
+COLUMNS = headings(
+    "Export | Architecture | # Image size, px | Status | # Opset | # Opset asked for | # File, MiB | "
+    "# Parameters | # Nodes | # Transposes | # Transposes after optimisation | # Time, s | Made by | Operators"
 )
 
 

@@ -17,7 +17,7 @@ from assay.bench.report.evidence import (
     split_by,
     worded_columns,
 )
-from assay.bench.report.page.blocks import Column, Figure, Item, Listing, Panel, Section, Table, Value
+from assay.bench.report.page.blocks import Column, Figure, Item, Listing, Panel, Section, Table, Value, headings
 from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.words.numbers import DASH, TIMES, counted, pixels, significant
 from assay.records.attribution import AffineFit, Attribution, Crossover, OperatorTime
@@ -156,14 +156,7 @@ def _crossover_table(evidence: Evidence) -> Table | None:
         found[(one.architecture, one.label, one.batch, one.threads)][one.estimator] = one
     if not found:
         return None
-    columns = (
-        Column("runtime"),
-        Column("model"),
-        Column("batch", numeric=True),
-        Column("threads", numeric=True),
-        Column("by profile", numeric=True),
-        Column("by skeleton", numeric=True),
-    )
+    columns = headings("runtime | model | # batch | # threads | # by profile | # by skeleton")
     rows = tuple(
         (
             Value(label),
@@ -192,23 +185,16 @@ def _fits_table(evidence: Evidence) -> Table | None:
     """Tabulate the cost of a call whatever its batch, and the cost that each image adds."""
     if not evidence.results.fits:
         return None
-    columns = (
-        Column("runtime"),
-        Column("model"),
-        Column("Image size, px", numeric=True),
-        Column("threads", numeric=True),
-        Column("fixed, ms", numeric=True),
-        Column("per image, ms", numeric=True),
-        Column("batches"),
-        Column("worst error, %", numeric=True),
+    columns = headings(
+        "runtime | model | # Image size, px | # threads | # fixed, ms | # per image, ms | batches | # worst error, %"
     )
     rows = tuple(_fit_row(one, f"/fits/{place}") for place, one in enumerate(evidence.results.fits))
     caption = (
         "Wall time at the device boundary as fixed + a share for each of the batch, by least squares of the relative "
         "error. Two batch sizes are met exactly; only three or more could contradict it."
     )
-    headings = worded_columns(columns, evidence.results)
-    return Table("fits", caption, headings, rows, summary="Cost of a call and cost of an image", filterable=True)
+    told = worded_columns(columns, evidence.results)
+    return Table("fits", caption, told, rows, summary="Cost of a call and cost of an image", filterable=True)
 
 
 def _fit_row(one: AffineFit, path: str) -> TableRow:
@@ -227,8 +213,8 @@ def _fit_row(one: AffineFit, path: str) -> TableRow:
 
 
 def _cells_table(pairs: Sequence[Pair]) -> Table:
-    headings = ("wall, ms", "kernels, profile", "framework, profile", "framework, skeleton", "transfer", "inflation")
-    columns = (Column("cell"), *(Column(heading, numeric=True) for heading in headings), Column("remark"))
+    told = ("wall, ms", "kernels, profile", "framework, profile", "framework, skeleton", "transfer", "inflation")
+    columns = (Column("cell"), *(Column(heading, numeric=True) for heading in told), Column("remark"))
     rows = tuple(_cell_row(cell, one) for cell, one in pairs)
     caption = "Milliseconds at the device boundary with 95 % intervals; transfer is beside them, not in them."
     caption = f"{caption} {what_intervals_rest_on([one for _, one in pairs])}".rstrip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assay.bench.report.evidence import Evidence, worded_columns
-from assay.bench.report.page.blocks import Column, Item, Listing, Section, Table, Value
+from assay.bench.report.page.blocks import Item, Listing, Section, Table, Value, headings
 from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.report.sections.reasons.precisions import PRECISIONS_LEAD, precisions_table
 from assay.bench.words.numbers import TIMES, pixels, ratio, significant
@@ -13,19 +13,11 @@ from assay.records.attribution import Factors
 from assay.records.base import Interval
 
 WORTH_TELLING = 0.05
-SHARE_COLUMNS = (
-    Column("Question"),
-    Column("Model"),
-    Column("Image size, px", numeric=True),
-    Column("Batch", numeric=True),
-    Column("Threads", numeric=True),
-    Column("Exporter, %", numeric=True),
-    Column("Runtime, %", numeric=True),
-    Column("Both together, %", numeric=True),
-    Column("Slowest over fastest graph", numeric=True),
-    Column("Slowest over fastest runtime", numeric=True),
+SHARE_COLUMNS = headings(
+    "Question | Model | # Image size, px | # Batch | # Threads | # Exporter, % | # Runtime, % | "
+    "# Both together, % | # Slowest over fastest graph | # Slowest over fastest runtime"
 )
-EFFECT_COLUMNS = (Column("Factor"), Column("At"), Column("Question"), Column("Effect", numeric=True))
+EFFECT_COLUMNS = headings("Factor | At | Question | # Effect")
 
 
 def factors(evidence: Evidence) -> Section | None:

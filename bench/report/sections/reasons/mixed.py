@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from assay.bench.report.drawing.charts import Plot, Row, Scale, lines, notes
 from assay.bench.report.drawing.palette import Series
 from assay.bench.report.evidence import Evidence, chart_notice, worded_columns
-from assay.bench.report.page.blocks import Column, Figure, Panel, Paragraphs, Section, Table, Value
+from assay.bench.report.page.blocks import Figure, Panel, Paragraphs, Section, Table, Value, headings
 from assay.bench.report.page.values import amount
 from assay.bench.words.numbers import counted, duration, listed, pixels, significant
 from assay.records.localisation import LayerSearch, Tried
@@ -16,16 +16,8 @@ from assay.records.results import Export
 
 FAILS = Series("fails its policy", "", "@bad", "cross", (2, 2))
 PASSES = Series("passes", "", "@good", "circle", (1, 0))
-STEPS = (
-    Column("File"),
-    Column("Layers in fp32", numeric=True),
-    Column("Which are added"),
-    Column("Error, %", numeric=True),
-    Column("Right, %", numeric=True),
-    Column("A call, ms", numeric=True),
-    Column("Policy"),
-)
-SENSITIVITIES = (Column("Layer"), Column("File"), Column("Error with it alone in int8, %", numeric=True))
+STEPS = headings("File | # Layers in fp32 | Which are added | # Error, % | # Right, % | # A call, ms | Policy")
+SENSITIVITIES = headings("Layer | File | # Error with it alone in int8, %")
 MOST_SENSITIVE, MOST_NAMED = 8, 4
 ENDED = {
     "minimal": "With any one of them in int8 again it fails",

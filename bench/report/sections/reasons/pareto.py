@@ -18,7 +18,7 @@ from assay.bench.report.evidence import (
     median_of,
     split_by,
 )
-from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value, headings
 from assay.bench.report.page.values import estimate, whole
 from assay.bench.report.quality import qualities
 from assay.bench.tasks.task import task_of
@@ -26,14 +26,7 @@ from assay.bench.words.numbers import counted, interval, percent, pixels, points
 from assay.records.base import Interval
 from assay.records.results import Cell
 
-COLUMNS = (
-    Column("Runtime"),
-    Column("Architecture"),
-    Column("Image size, px", numeric=True),
-    Column("Batch", numeric=True),
-    Column("Threads", numeric=True),
-    Column("Median, ms", numeric=True),
-)
+COLUMNS = headings("Runtime | Architecture | # Image size, px | # Batch | # Threads | # Median, ms")
 
 
 def quality_against_latency(evidence: Evidence) -> Section | None:

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence, worded_columns
-from assay.bench.report.page.blocks import Column, Table, Value
+from assay.bench.report.page.blocks import Table, Value, headings
 from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.words.numbers import TIMES
 from assay.records.attribution import PrecisionFactors
 
-COLUMNS = (
-    Column("Model"),
-    Column("Image size, px", numeric=True),
-    Column("Batch", numeric=True),
-    Column("Threads", numeric=True),
-    Column("Precision"),
-    Column("Runtimes"),
-    Column("Graphs"),
-    Column("As fast as in fp32", numeric=True),
-    Column("Slowest over fastest", numeric=True),
-    Column("Precision, %", numeric=True),
-    Column("Runtime, %", numeric=True),
-    Column("Graph, %", numeric=True),
-    Column("Only together, %", numeric=True),
+COLUMNS = headings(
+    "Model | # Image size, px | # Batch | # Threads | Precision | Runtimes | Graphs | # As fast as in fp32 | "
+    "# Slowest over fastest | # Precision, % | # Runtime, % | # Graph, % | # Only together, %"
 )
 SHARES = ("precision", "runtime", "graph", "interaction")
 PRECISIONS_LEAD = (

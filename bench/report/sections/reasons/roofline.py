@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from assay.bench.report.drawing.charts import Plot, Row, Scale, bars, notes
 from assay.bench.report.drawing.palette import Series
 from assay.bench.report.evidence import Evidence, chart_notice, conditions, fastest_files, median_of, split_by
-from assay.bench.report.page.blocks import Block, Column, Figure, Item, Listing, Panel, Section, Table, Value
+from assay.bench.report.page.blocks import Block, Figure, Item, Listing, Panel, Section, Table, Value, headings
 from assay.bench.report.page.values import amount, whole
 from assay.bench.report.sections.reasons.attribution import parts_of
 from assay.bench.words.numbers import counted, pixels, significant
@@ -22,23 +22,10 @@ PARTS = (
     Series("everything beyond it", "everything beyond it", "@muted", "square", (1, 0)),
 )
 BUSY = 0.8
-CEILING_COLUMNS = (
-    Column("Ceiling"),
-    Column("Threads", numeric=True),
-    Column("Best", numeric=True),
-    Column("Median of the repetitions", numeric=True),
-    Column("Unit"),
-    Column("By"),
-)
-BOUND_COLUMNS = (
-    Column("Cell"),
-    Column("Operations, million", numeric=True),
-    Column("Bytes, million", numeric=True),
-    Column("Bound, ms", numeric=True),
-    Column("Measured, ms", numeric=True),
-    Column("Share of the attainable rate, %", numeric=True),
-    Column("Reached, GFLOP/s", numeric=True),
-    Column("Bounded by"),
+CEILING_COLUMNS = headings("Ceiling | # Threads | # Best | # Median of the repetitions | Unit | By")
+BOUND_COLUMNS = headings(
+    "Cell | # Operations, million | # Bytes, million | # Bound, ms | # Measured, ms | "
+    "# Share of the attainable rate, % | # Reached, GFLOP/s | Bounded by"
 )
 Pair = tuple[Cell, Bound]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.report.evidence import CellGroup, Evidence, agreement_fails, group_of, is_timed, worded_columns
-from assay.bench.report.page.blocks import Column, Section, Table, Tone, Value
+from assay.bench.report.page.blocks import Column, Section, Table, Tone, Value, headings
 from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.words.numbers import TIMES, counted, significant
 from assay.records.base import Interval, Tail
@@ -22,14 +22,7 @@ STATUS_TONES: dict[str, Tone] = {
 }
 ORDER = list(STATUS_TONES)
 """The order of rows, wrong cells first."""
-PLACE_COLUMNS = (
-    Column("Runtime"),
-    Column("Architecture"),
-    Column("Image size, px", numeric=True),
-    Column("Batch", numeric=True),
-    Column("Threads", numeric=True),
-    Column("Status"),
-)
+PLACE_COLUMNS = headings("Runtime | Architecture | # Image size, px | # Batch | # Threads | Status")
 NUMBER_COLUMNS = tuple(
     Column(heading, numeric=True)
     for heading in (

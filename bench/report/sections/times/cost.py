@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.bench.report.drawing.charts import Plot, Row, Scale, bars, dots, notes
 from assay.bench.report.drawing.palette import Series, families_of, series_of
 from assay.bench.report.evidence import Evidence, chart_notice, conditions, legend_of, split_by, worded, worded_columns
-from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value, headings
 from assay.bench.words.numbers import duration, pixels, significant
 from assay.records.results import Cell
 from assay.records.timings import ColdStart
@@ -16,9 +16,7 @@ STAGES = (
     Series("first call", "first call", "@stage-first", "square", (1, 0)),
 )
 MADE_COLUMNS = (
-    Column("Runtime"),
-    Column("Architecture"),
-    Column("Image size, px", numeric=True),
+    *headings("Runtime | Architecture | # Image size, px"),
     *(
         Column(f"{what}, s", numeric=True)
         for what in ("Making", "Import", "Load", "First call", "Until the first result")

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence, worded_columns
-from assay.bench.report.page.blocks import Column, Section, Table, Value
+from assay.bench.report.page.blocks import Section, Table, Value, headings
 from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.words.numbers import TIMES
 from assay.records.timings import Instances
 
-COLUMNS = (
-    Column("Cell"),
-    Column("Instances", numeric=True),
-    Column("Cores", numeric=True),
-    Column("Images a second, machine", numeric=True),
-    Column("Median call, ms", numeric=True),
-    Column("p99, ms", numeric=True),
-    Column("Slower than alone", numeric=True),
-    Column("Memory, MiB", numeric=True),
-    Column("Valid"),
+COLUMNS = headings(
+    "Cell | # Instances | # Cores | # Images a second, machine | # Median call, ms | # p99, ms | "
+    "# Slower than alone | # Memory, MiB | Valid"
 )
 
 

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence
-from assay.bench.report.page.blocks import Block, Column, Item, Listing, Paragraphs, Section, Table, Value
+from assay.bench.report.page.blocks import Block, Column, Item, Listing, Paragraphs, Section, Table, Value, headings
 from assay.bench.report.page.values import amount, estimate, whole
 from assay.bench.words.numbers import duration, interval, moment, significant
 from assay.bench.words.serving import NOT_COMPLIANT, PARTS, cores_sentence, invalid_of, said_by_loadgen, validity
 from assay.records.load import ClosedLoop, HighestRate, Load, Overhead, Scenario
 
 LOOP = (
-    Column("Clients", numeric=True),
-    Column("Requests", numeric=True),
-    Column("Answers a second", numeric=True),
-    Column("Median ms", numeric=True),
-    Column("p90 ms", numeric=True),
-    Column("p99 ms", numeric=True),
+    *headings("# Clients | # Requests | # Answers a second | # Median ms | # p90 ms | # p99 ms"),
     *(Column(f"{part}, mean ms", numeric=True) for part in PARTS),
     Column(""),
 )
-SCENARIOS = (
-    Column("Scenario"),
-    Column("Queries", numeric=True),
-    Column("Samples a second", numeric=True),
-    Column("p50 ms", numeric=True),
-    Column("p90 ms", numeric=True),
-    Column("p99 ms", numeric=True),
-    Column("LoadGen says"),
-    Column(""),
-)
-COSTS = (
-    Column("Over"),
-    Column("Served, median ms", numeric=True),
-    Column("In the client's process, median ms", numeric=True),
-    Column("The server adds ms", numeric=True),
-    Column(""),
-)
+SCENARIOS = headings("Scenario | # Queries | # Samples a second | # p50 ms | # p90 ms | # p99 ms | LoadGen says | ")
+COSTS = headings("Over | # Served, median ms | # In the client's process, median ms | # The server adds ms | ")
 PARTS_EXPLAINED = (
     "Where a request's time goes: client is making the request and reading the answer; network is transport and "
     "protocol on both sides; queue, compute and server are what the server counts itself: waiting for the model, "

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence
-from assay.bench.report.page.blocks import Block, Column, Item, Listing, Paragraphs, Section, Table, Value
+from assay.bench.report.page.blocks import Block, Item, Listing, Paragraphs, Section, Table, Value, headings
 from assay.bench.report.page.values import whole
 from assay.bench.words.numbers import counted, duration, in_processes, moment, percent, scaled, significant
 from assay.bench.words.selfcheck import VERDICTS, measured, required
 from assay.records.selfcheck import Check, PlantedComparisons, SelfCheck
 
-CHECKS = (Column("Check"), Column("Measured", numeric=True), Column("Required"), Column(""), Column("Remark"))
-COMPARISONS = (
-    Column("Planted"),
-    Column("Comparison", numeric=True),
-    Column("Measured", numeric=True),
-    Column("Verdict"),
-    Column("Processes", numeric=True),
-)
+CHECKS = headings("Check | # Measured | Required |  | Remark")
+COMPARISONS = headings("Planted | # Comparison | # Measured | Verdict | # Processes")
 
 
 def selfcheck(evidence: Evidence) -> Section:

@@ -8,25 +8,16 @@ from collections.abc import Sequence
 from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.report.contenders import runtime_name
 from assay.bench.report.evidence import Evidence
-from assay.bench.report.page.blocks import Column, Paragraphs, Section, Table, Value
+from assay.bench.report.page.blocks import Paragraphs, Section, Table, Value, headings
 from assay.bench.report.page.values import amount, whole
 from assay.bench.words.numbers import counted, significant
 from assay.records.results import Cell
 from assay.records.timings import Steadiness
 
-COLUMNS = (
-    Column("Cell"),
-    Column("Verdict"),
-    Column("Drift, %", numeric=True),
-    Column("Autocorrelation", numeric=True),
-    Column("Involuntary switches/s", numeric=True),
-    Column("Stolen, %", numeric=True),
-    Column("Throttle events", numeric=True),
-    Column("Harness floor, %", numeric=True),
-    Column("Processor use", numeric=True),
-    Column("Timed outputs, error over tolerance", numeric=True),
-    Column("Processes of two kinds"),
-    Column("Reasons"),
+COLUMNS = headings(
+    "Cell | Verdict | # Drift, % | # Autocorrelation | # Involuntary switches/s | # Stolen, % | "
+    "# Throttle events | # Harness floor, % | # Processor use | # Timed outputs, error over tolerance | "
+    "Processes of two kinds | Reasons"
 )
 
 
