@@ -96,11 +96,22 @@ class Side:
 
 @dataclass(frozen=True)
 class CellPair:
-    """A cell on both sides, and the ratio of new to base where both have times."""
+    """A cell on both sides.
+
+    Attributes:
+        ratio: ratio of new to base where both have times.
+        doubt: why that ratio does not count, or "".
+    """
 
     base: Cell
     new: Cell
     ratio: Ratio | None
+    doubt: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is judged."""
+        return self.ratio is not None and not (self.doubt or why_no_time(self.base) or why_no_time(self.new))
 
 
 def compare_runs(base: Side, new: Side, *, allowed: Collection[str] = (), threshold: float = THRESHOLD) -> Outcome:
@@ -158,7 +169,9 @@ def changes_of(pairs: Sequence[CellPair], threshold: float) -> list[Change]:
     A regression is a slowdown shown to exceed the threshold: the one-sided test that it does not is rejected at 5 %
     over the whole family.
     """
-    judged = [pair for pair in pairs if pair.ratio and not why_no_time(pair.base) and not why_no_time(pair.new)]
+    judged = [
+        pair for pair in pairs if pair.ratio and not (pair.doubt or why_no_time(pair.base) or why_no_time(pair.new))
+    ]
     ratios = [pair.ratio for pair in judged if pair.ratio]
     verdicts = judge(ratios, margin=threshold)
     beyond = holm([slower_p_value(ratio, threshold) for ratio in ratios])
@@ -188,7 +201,9 @@ def _unjudged(pair: CellPair) -> Change:
         return Change.model_validate(
             {**times, "verdict": verdict, "regression": not skipped, "reason": f"in new: {after}"}
         )
-    return Change.model_validate({**times, "verdict": "not judged", "reason": "one of the two has no samples"})
+    return Change.model_validate(
+        {**times, "verdict": "not judged", "reason": pair.doubt or "one of the two has no samples"}
+    )
 
 
 def why_no_time(cell: Cell) -> str:

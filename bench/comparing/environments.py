@@ -13,7 +13,7 @@ from pathlib import Path
 
 from assay import toolenv
 from assay.bench.comparing.compare import Outcome, changed_versions, changes_of
-from assay.bench.comparing.turns import BASE, NEW, pairs_in_turns
+from assay.bench.comparing.turns import BASE, NEW, disturbed, pairs_in_turns
 from assay.bench.conductor import check_machine
 from assay.bench.machine.host import LOCAL
 from assay.bench.machine.machine import RECORDED_PACKAGES
@@ -66,7 +66,7 @@ def compare_environments(
         subjects = choose_subjects(run, trainings)
         groups = [in_both(group, sides) for group in groups_of(run, subjects, export_all(run, subjects))]
         measured, cells = time_groups(run, subjects, groups, run.store(f"compared/{_key(sides)}"), interval_width=0)
-    pairs = pairs_in_turns(cells, measured.by_cell)
+    pairs = pairs_in_turns(cells, measured)
     return Outcome(
         base=sides[BASE].named,
         new=sides[NEW].named,
@@ -74,6 +74,7 @@ def compare_environments(
         threshold=threshold,
         versions=_telling(changed_versions(sides[BASE].versions, sides[NEW].versions)),
         changes=changes_of(pairs, threshold),
+        remarks=disturbed(pairs),
     )
 
 

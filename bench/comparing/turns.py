@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assay.bench.comparing.compare import CellPair
-from assay.bench.judging.summary import CellSamples
+from assay.bench.judging.paired import for_a_ratio, why_no_ratio
+from assay.bench.judging.validity import taken_by_others
 from assay.bench.statistics.stats import ratio_estimate
+from assay.bench.timing.schedule import Measurements
+from assay.bench.words.numbers import counted
 from assay.records.results import Cell
 
 BASE, NEW = "base", "new"
 """The variants: see `assay.bench.timing.workers.Candidate`."""
 
 
-def pairs_in_turns(cells: Sequence[Cell], timed: CellSamples) -> list[CellPair]:
-    """Cells of base and new that differ in nothing else, with the ratio of their calls in the same blocks."""
+def pairs_in_turns(cells: Sequence[Cell], measured: Measurements) -> list[CellPair]:
+    """Cells of base and new that differ in nothing else, with the ratio of their calls in the same blocks.
+
+    What else the machine did is held against the ratio, and not against either side: `assay.bench.judging.paired`.
+    """
+    timed = measured.by_cell
     named = {cell.name: cell for cell in cells}
     found = []
     for name, before in named.items():
@@ -23,8 +30,21 @@ def pairs_in_turns(cells: Sequence[Cell], timed: CellSamples) -> list[CellPair]:
         if variant == BASE and after is not None:
             ours, theirs = (timed.get(cell.name, {}).get("host") for cell in (before, after))
             ratio = ratio_estimate(theirs, ours) if ours and theirs else None
-            found.append(CellPair(before, after.model_copy(update={"name": plain}), ratio))
+            doubt = why_no_ratio(before, after, ours, theirs, measured.bursts) if ours and theirs and ratio else ""
+            named_plainly = for_a_ratio(after).model_copy(update={"name": plain})
+            found.append(CellPair(for_a_ratio(before), named_plainly, ratio, doubt))
     return found
+
+
+def disturbed(pairs: Sequence[CellPair]) -> list[str]:
+    """A remark where the times of a side do not count although their ratio does."""
+    busy = [pair for pair in pairs if pair.counts and (taken_by_others(pair.base) or taken_by_others(pair.new))]
+    if not busy:
+        return []
+    return [
+        f"Something else used the machine while the times of {counted(len(busy), 'cell')} were taken: it fell on both "
+        "sides alike, so that their ratios count, and their milliseconds do not."
+    ]
 
 
 def alone(cells: Sequence[Cell], variant: str) -> list[str]:

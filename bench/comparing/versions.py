@@ -20,8 +20,8 @@ from assay.bench.brought.decided import decided
 from assay.bench.brought.exports import Brought, bring, described, exported
 from assay.bench.brought.which_runtimes import timed_on
 from assay.bench.brought.work import Wanted, Work
-from assay.bench.comparing.compare import Outcome, changes_of
-from assay.bench.comparing.turns import BASE, NEW, alone, pairs_in_turns
+from assay.bench.comparing.compare import CellPair, Outcome, changes_of
+from assay.bench.comparing.turns import BASE, NEW, alone, disturbed, pairs_in_turns
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.python.given import written_inputs
 from assay.bench.stages.groups import on_export
@@ -70,8 +70,7 @@ def compare_versions(
     with narrator.showing():
         sides = [_exported(variant, *one) for variant, one in _on_the_same_inputs(works, folder).items()]
         cells, measured = _measured(sides)
-    timed = measured.by_cell
-    pairs = pairs_in_turns(cells, timed)
+    pairs = pairs_in_turns(cells, measured)
     if not pairs:
         raise InputError(
             "The two versions have nothing in common that could be compared",
@@ -86,7 +85,7 @@ def compare_versions(
         changes=changes_of(pairs, threshold),
         only_in_base=alone(cells, BASE),
         only_in_new=alone(cells, NEW),
-        remarks=[_answers(sides), *_precisions(cells)],
+        remarks=[_answers(sides), *precisions(pairs), *disturbed(pairs)],
     )
 
 
@@ -206,10 +205,10 @@ def _answers(sides: Sequence[LookedAt]) -> str:
     return f"Their answers to the same inputs differ by at most {significant(share * 100, 2)} % of base's largest."
 
 
-def _precisions(cells: Sequence[Cell]) -> list[str]:
+def precisions(pairs: Sequence[CellPair]) -> list[str]:
     """Runtimes that compute in other precisions on the two: the ratio is then of that too."""
     return [
         f"{pair.new.name} computes in {pair.new.precision}, and in {pair.base.precision} in base."
-        for pair in pairs_in_turns(cells, {})
+        for pair in pairs
         if pair.base.host and pair.new.host and pair.base.precision != pair.new.precision
     ]

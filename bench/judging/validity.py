@@ -138,8 +138,9 @@ def reasons(cell: Cell) -> list[str]:
         return []
     return [
         *_too_few(cell),
-        *_disturbed(cell),
-        *_wrong_processor_use(cell),
+        *taken_by_others(cell),
+        *_too_short(cell),
+        *_too_many_threads(cell),
         *_not_as_asked(cell),
         *_wrong_outputs(cell),
     ]
@@ -200,8 +201,10 @@ def disturbances(*, stolen_share: float, throttle_events: int, switches_per_seco
     return found
 
 
-def _disturbed(cell: Cell) -> list[str]:
+def taken_by_others(cell: Cell) -> list[str]:
+    """Return the reasons that show, or may come of, something else that the machine did while the cell was timed."""
     seen = cell.steadiness or Steadiness()
+    use = cell.processor_use or 0.0
     found = []
     if is_drift(seen.drift or 0, seen.drift_p_value or 0):
         found.append(f"drift: {seen.drift:+.1%} over the blocks of a process, at most {DRIFT_LARGEST:.0%} is tolerated")
@@ -209,21 +212,25 @@ def _disturbed(cell: Cell) -> list[str]:
         stolen_share=seen.stolen_share or 0.0,
         throttle_events=seen.throttle_events or 0,
         switches_per_second=0.0 if cell.waits else seen.involuntary_switches_per_second or 0.0,
-        lost=1 - (cell.processor_use or 0.0) / cell.threads,
+        lost=1 - use / cell.threads,
     )
-    if (seen.floor_share or 0) > MOST_FLOOR:
-        found.append(f"{TOO_SHORT}: {seen.floor_share:.1%} of the median, at most {MOST_FLOOR:.0%} is tolerated")
+    if cell.device_kind == "cpu" and use < LEAST_BUSY and not cell.waits:
+        found.append(f"processor time over wall time: {use:.2f}, less than one thread's; it was waiting")
     return found
 
 
-def _wrong_processor_use(cell: Cell) -> list[str]:
+def _too_short(cell: Cell) -> list[str]:
+    share = cell.steadiness.floor_share or 0 if cell.steadiness else 0
+    if share <= MOST_FLOOR:
+        return []
+    return [f"{TOO_SHORT}: {share:.1%} of the median, at most {MOST_FLOOR:.0%} is tolerated"]
+
+
+def _too_many_threads(cell: Cell) -> list[str]:
     use = cell.processor_use or 0.0
-    most = cell.threads * (1 + PROCESSOR_SLACK)
-    if use > most:
-        return [f"processor time over wall time: {use:.2f}, more than the {cell.threads} threads asked for"]
-    if cell.device_kind == "cpu" and use < LEAST_BUSY and not cell.waits:
-        return [f"processor time over wall time: {use:.2f}, less than one thread's; it was waiting"]
-    return []
+    if use <= cell.threads * (1 + PROCESSOR_SLACK):
+        return []
+    return [f"processor time over wall time: {use:.2f}, more than the {cell.threads} threads asked for"]
 
 
 def _not_as_asked(cell: Cell) -> list[str]:

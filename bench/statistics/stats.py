@@ -17,7 +17,7 @@ spread is Student's with the degrees of freedom of the planned ones. The interva
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -152,10 +152,7 @@ def ratio_estimate(numerator: Samples, denominator: Samples) -> Ratio | None:
     logs = _block_logs(numerator, denominator)
     if not logs:
         return None
-    by_process: dict[int, list[float]] = {}
-    for (process, _), value in logs.items():
-        by_process.setdefault(process, []).append(value)
-    processes = [float(np.median(by_process[process])) for process in sorted(by_process)]
+    processes = _by_process(logs)
     if numerator is denominator:
         return Ratio(0.0, 0.0, math.inf, len(processes), len(logs))
     if len(processes) == 1:
@@ -166,10 +163,21 @@ def ratio_estimate(numerator: Samples, denominator: Samples) -> Ratio | None:
 
 def process_logs(numerator: Samples, denominator: Samples) -> list[float]:
     """Return the logarithm of the ratio of two cells in each process that has both: the median over its blocks."""
-    by_process: dict[int, list[float]] = {}
-    for (process, _), value in _block_logs(numerator, denominator).items():
-        by_process.setdefault(process, []).append(value)
-    return [float(np.median(by_process[process])) for process in sorted(by_process)]
+    return _by_process(_block_logs(numerator, denominator))
+
+
+def block_ratios(numerator: Samples, denominator: Samples) -> Samples:
+    """Return the ratio of two cells in each block that both have, in the order of time."""
+    logs = _block_logs(numerator, denominator)
+    process, block = np.asarray(sorted(logs), dtype=np.int64).reshape(-1, 2).T
+    return Samples(process, block, np.exp([logs[place] for place in sorted(logs)]))
+
+
+def _by_process(logs: Mapping[tuple[int, int], float]) -> list[float]:
+    found: dict[int, list[float]] = {}
+    for (process, _), value in logs.items():
+        found.setdefault(process, []).append(value)
+    return [float(np.median(found[process])) for process in sorted(found)]
 
 
 def standard_error(values: Sequence[float], planned: int = 0) -> tuple[float, int]:

@@ -401,7 +401,7 @@ def in_turns() -> Outcome:
     cells[1] = cells[1].model_copy(update={"status": "failed", "reason": EVERYTHING})
     cells[2] = cells[2].model_copy(update={"status": "failed", "reason": EVERYTHING})
     cells[5] = cells[5].model_copy(update={"precision": EVERYTHING})
-    pairs = pairs_in_turns(cells, {cell.name: {"host": test_turns.samples(2)} for cell in cells})
+    pairs = pairs_in_turns(cells, test_turns.measured({cell.name: test_turns.samples(2) for cell in cells}))
     return Outcome(
         base="",
         new="",
@@ -410,7 +410,7 @@ def in_turns() -> Outcome:
         changes=changes_of(pairs, 0.05),
         only_in_base=alone(cells, BASE),
         only_in_new=alone(cells, NEW),
-        remarks=versions._precisions(cells),
+        remarks=versions.precisions(pairs),
     )
 
 
