@@ -169,9 +169,7 @@ def changes_of(pairs: Sequence[CellPair], threshold: float) -> list[Change]:
     A regression is a slowdown shown to exceed the threshold: the one-sided test that it does not is rejected at 5 %
     over the whole family.
     """
-    judged = [
-        pair for pair in pairs if pair.ratio and not (pair.doubt or why_no_time(pair.base) or why_no_time(pair.new))
-    ]
+    judged = [pair for pair in pairs if pair.counts]
     ratios = [pair.ratio for pair in judged if pair.ratio]
     verdicts = judge(ratios, margin=threshold)
     beyond = holm([slower_p_value(ratio, threshold) for ratio in ratios])

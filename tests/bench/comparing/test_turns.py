@@ -97,5 +97,4 @@ def test_a_busy_machine_is_held_against_a_ratio_only_where_it_fell_on_one_side(
     (change,) = changes_of(pairs, 0.05)
     assert (change.verdict, change.regression) == (verdict, verdict == "slower")
     assert change.reason.startswith(reason)
-    if verdict == "slower":
-        assert bool(disturbed(pairs)) == (changes is BUSY)
+    assert bool(disturbed(pairs)) == (verdict == "slower" and changes is BUSY)
