@@ -1,0 +1,189 @@
+"""The atlas made: every operator's job, several at a time, each kept as soon as it ends."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay import __version__
+from assay.bench.atlas.operator_job import JUDGE, LIST, Attempt, ListRequest, OperatorRequest, Told
+from assay.bench.atlas.record import DEFECTS, Atlas, Finding, Judged
+from assay.bench.atlas.sources import SOURCES
+from assay.bench.machine.host import LOCAL, Host
+from assay.bench.words.progress import Narrator
+from assay.errors import DiskError, InputError, WorkerError
+from assay.jobs.host import Starter
+from assay.jobs.kept import keeping
+from assay.jobs.running import LateError, run_job
+from assay.jobs.side_by_side import side_by_side
+from assay.registry import installed_versions
+from assay.steps import Limit
+from assay.store import Store, facts_of
+
+KIND = "atlas-operator"
+LIST_SECONDS, OPERATOR_SECONDS = 300.0, 3600.0
+OPSET = 18
+KEPT_WITH_FILES = (*DEFECTS, "undecided", "not judged")
+"""Verdicts whose files are kept, with the repro of each node."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be judged.
+
+    Attributes:
+        operators: names to judge; empty for all.
+        most: number of samples of an operator.
+        limit: number of operators, the first by name; None for all.
+    """
+
+    source: str
+    operators: tuple[str, ...] = ()
+    dtype: str = "float32"
+    most: int = 3
+    limit: int | None = None
+    opset: int = OPSET
+
+
+def make_atlas(asked: Asked, folder: Path, narrator: Narrator, host: Host = LOCAL) -> Atlas:
+    """Judge operators, or take what an earlier run judged with the same versions.
+
+    Raises:
+        InputError: the source has none of the operators.
+        NotInstalledError: a package is missing.
+    """
+    source = SOURCES[asked.source]
+    versions = installed_versions(source.packages)
+    store = Store(folder / "operators")
+    together = len(host.cores())
+    with keeping(host, folder / "logs") as kept, narrator.showing():
+        workers = kept.of(asked.source)
+        names = _names(asked, workers, folder)
+        narrator.note(f"{len(names)} operators of {source.title}, {asked.dtype}, by {', '.join(source.routes)}")
+        every = [partial(_kept, asked, name, store, versions, workers, folder, narrator) for name in names]
+        judged = side_by_side(every, together)
+    return Atlas(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        assay_version=__version__,
+        versions=versions,
+        operators={asked.source: len(names)},
+        findings=[one for some in judged for one in some.findings],
+    )
+
+
+def _names(asked: Asked, workers: Starter, folder: Path) -> Sequence[str]:
+    """Return the operators to judge."""
+    request = ListRequest(source=asked.source, dtype=asked.dtype)
+    limit = Limit(LIST_SECONDS, f"Listing the operators of {SOURCES[asked.source].title}")
+    known = run_job(LIST, request, folder / "logs" / "list.log", limit_seconds=limit, host=workers).operators
+    missing = [one for one in asked.operators if one not in known]
+    if missing:
+        near = sorted(one for one in known if missing[0].rpartition(".")[2] in one)[:5]
+        raise InputError(
+            f"{SOURCES[asked.source].title} has no operator in {asked.dtype} of that name",
+            expected=f"one such as {', '.join(near or known[:3])}",
+            found=missing[0],
+        )
+    return (asked.operators or known)[: asked.limit]
+
+
+def _kept(
+    asked: Asked,
+    name: str,
+    store: Store,
+    versions: dict[str, str],
+    workers: Starter,
+    folder: Path,
+    narrator: Narrator,
+) -> Judged:
+    """Return the findings on one operator, kept or made now."""
+
+    def fill(place: Path) -> dict[str, JsonValue]:
+        found = _judged(asked, name, place, workers, folder / "logs" / f"{name}.log")
+        bad = sorted({f"{one.route or 'native'}: {one.verdict}" for one in found.findings if one.verdict != "right"})
+        narrator.note(f"{name}: {'; '.join(bad) or 'right'}")
+        return found.model_dump(mode="json")
+
+    inputs: dict[str, JsonValue] = {
+        "source": asked.source,
+        "operator": name,
+        "dtype": asked.dtype,
+        "most": asked.most,
+        "opset": asked.opset,
+        "versions": dict(versions),
+        "assay": __version__,
+    }
+    return facts_of(store.kept(KIND, inputs, fill, name=name, made_by=versions), Judged)
+
+
+def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -> Judged:
+    """Run an operator's job; after one that ended its process, go on behind what it was doing.
+
+    Raises:
+        AssayError: the job ended before anything had begun.
+    """
+    found: list[Finding] = []
+    done: list[str] = []
+    last: Attempt | None = None
+
+    def heard(told: Told) -> None:
+        nonlocal last
+        last = told.begun or last
+        if told.finding and last:
+            found.append(told.finding)
+            done.append(last.key)
+
+    with tempfile.TemporaryDirectory(prefix="assay-atlas-") as scratch:
+        while True:
+            request = OperatorRequest(
+                source=asked.source,
+                operator=name,
+                dtype=asked.dtype,
+                most=asked.most,
+                opset=asked.opset,
+                folder=Path(scratch),
+                done=tuple(done),
+            )
+            last, limit = None, Limit(OPERATOR_SECONDS, f"Judging {name}")
+            try:
+                run_job(JUDGE, request, log, limit_seconds=limit, heard=JUDGE.heard_by(heard), host=workers)
+            except DiskError:
+                raise
+            except WorkerError as error:
+                if last is None or last.key in done:
+                    raise
+                found.append(_ended(asked, name, last, error))
+                done.append(last.key)
+            else:
+                break
+        _keep_files(found, Path(scratch), place)
+    return Judged(findings=found)
+
+
+def _keep_files(findings: Sequence[Finding], scratch: Path, place: Path) -> None:
+    """Keep the model, inputs, file and repros of every finding that somebody may want to look at."""
+    for one in findings:
+        if one.verdict in KEPT_WITH_FILES and one.route:
+            sample = f"{one.sample}-{one.numbers}"
+            shutil.copytree(scratch / sample / one.route, place / sample / one.route, dirs_exist_ok=True)
+            for beside in (scratch / sample).glob("*.*"):
+                shutil.copy2(beside, place / sample)
+
+
+def _ended(asked: Asked, name: str, last: Attempt, error: WorkerError) -> Finding:
+    """Return the finding on what went on when the process ended."""
+    return Finding(
+        source=asked.source,
+        operator=name,
+        dtype=asked.dtype,
+        **dict(last),
+        verdict="given up" if isinstance(error, LateError) else "crashed",
+        reason=str(error),
+    )

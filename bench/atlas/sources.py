@@ -1,0 +1,141 @@
+"""The test suites that operators come from; each is one entry here and one file that reads it.
+
+Its file has `operators(dtype) -> list[str]` and `samples(operator, dtype, most) -> Iterator[Sample]`. What a suite has
+is read when the atlas runs, and nothing of it is copied.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.bench.atlas.record import Numbers
+from assay.errors import NotInstalledError
+from assay.train.brought.model import Form, Kind
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One use of an operator.
+
+    Attributes:
+        place: its position among those of the suite.
+        numbers: see `assay.bench.atlas.record.Numbers`.
+        files: content of the files that make the model, by name; the model is the first.
+        inputs: arrays by the names of the model's inputs.
+        expected: right outputs in their order, where the suite has them; else they are computed in float64.
+    """
+
+    place: int
+    files: Mapping[str, bytes]
+    inputs: Mapping[str, NDArray[np.generic]]
+    expected: tuple[NDArray[np.generic], ...] = ()
+    numbers: Numbers = "given"
+
+    @property
+    def name(self) -> str:
+        return f"{self.place}-{self.numbers}"
+
+
+class Reader(Protocol):
+    """A file that reads a suite."""
+
+    def operators(self, dtype: str) -> list[str]:
+        """Return the names of all operators that take the data type."""
+
+    def samples(self, operator: str, dtype: str, most: int) -> Iterator[Sample]:
+        """Return at most so many samples of an operator, spread over those of the suite.
+
+        Raises:
+            InputError: the suite has no such operator.
+        """
+
+
+@dataclass(frozen=True)
+class Source:
+    """A test suite.
+
+    Attributes:
+        title: its name in sentences.
+        module: the module that reads it.
+        kind, form: what its models are; see `assay.train.brought.model.Location`.
+        function: name of the function that makes the model in its file; "" for a file that is the model.
+        routes: the exporters that take its models.
+        packages: packages whose versions matter.
+        needs: packages that must be installed, and the extra that brings them.
+    """
+
+    title: str
+    module: str
+    kind: Kind
+    form: Form
+    function: str
+    routes: tuple[str, ...]
+    packages: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    def reader(self) -> Reader:
+        """Return the module that reads it.
+
+        Raises:
+            NotInstalledError: a package that the suite needs is missing.
+        """
+        try:
+            module: Any = importlib.import_module(self.module)
+        except ModuleNotFoundError as error:
+            raise NotInstalledError(
+                f"{self.title} cannot be read",
+                found=f"no package {error.name}",
+                remedy="pip install 'onnx-assay[atlas]'",
+            ) from error
+        return cast("Reader", module)  # a module is not known to have what a protocol asks for
+
+
+SOURCES = {
+    "opinfo": Source(
+        title="PyTorch's OpInfo",
+        module="assay.bench.atlas.on_torch_opinfo",
+        kind="torch",
+        form="function",
+        function="build",
+        routes=("torch-dynamo", "torch-script"),
+        packages=("torch", "onnxscript", "onnx", "onnxruntime"),
+    ),
+}
+
+
+def written(sample: Sample, source: Source, folder: Path) -> Path:
+    """Write a sample's model and its inputs into a folder, and return the path of the model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in sample.files.items():
+        (folder / name).write_bytes(content)
+    np.savez(folder / INPUTS_FILE, allow_pickle=False, **sample.inputs)
+    return folder / next(iter(sample.files))
+
+
+def with_further_numbers(samples: Iterator[Sample]) -> Iterator[Sample]:
+    """Return samples, and the first of them with floating-point inputs also with very small and very large numbers.
+
+    Suites draw numbers of about one, where log(1 + x) is as good as log1p(x).
+    """
+    widened = False
+    for sample in samples:
+        yield sample
+        if not widened and any(one.dtype.kind == "f" for one in sample.inputs.values()):
+            widened = True
+            for numbers, factor in FACTORS.items():
+                inputs = {
+                    name: np.multiply(one, factor, dtype=one.dtype) if one.dtype.kind == "f" else one
+                    for name, one in sample.inputs.items()
+                }
+                yield replace(sample, numbers=numbers, inputs=inputs)
+
+
+FACTORS: dict[Numbers, np.float32] = {"tiny": np.float32(1e-6), "large": np.float32(1e3)}
+INPUTS_FILE = "inputs.npz"

@@ -1,0 +1,91 @@
+"""An operator as a model whose one record is a whole call, with its own results and those in float64."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.bench.atlas.sources import Source
+from assay.errors import InputError
+from assay.export.checking.records import Against
+from assay.export.probing.calls import computed
+from assay.export.probing.exact import check_reference, computed_exactly, with_own_whole_numbers
+from assay.export.probing.loading import load
+from assay.export.probing.outputs import refuse_incomparable
+from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
+from assay.numerics.values import is_whole
+from assay.train.brought.arrays import record_type
+from assay.train.brought.loaders.loaded import Compute
+from assay.train.brought.model import Location, Tensor, UserModel
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class WholeCall:
+    """A probed operator: the model, and the files that its exports are compared with."""
+
+    model: UserModel
+    against: Against
+
+
+def probed(source: Source, path: Path, inputs: Mapping[str, Array]) -> WholeCall:
+    """Load an operator, call it twice, and compute it in float64.
+
+    Args:
+        path: the model; the files are written beside it.
+
+    Raises:
+        UnsoundError: the operator's own results are not float64's to rounding.
+        InputError: it does not run, its results cannot be compared, or they change from call to call.
+    """
+    asked = Location(path=path, form=source.form, kind=source.kind, function=source.function)
+    location, loaded = load(asked)
+    loaded = loaded.bound(list(inputs))
+    outputs = loaded.native(list(inputs.values()))
+    refuse_incomparable(outputs, location)
+    if not any(one.size for one in outputs.values()):
+        raise InputError("Its results are empty")
+    model = UserModel(
+        location=location,
+        kind=source.kind,
+        inputs=tuple(_tensor(name, one) for name, one in inputs.items()),
+        outputs=tuple(_tensor(f"y{place}", one) for place, one in enumerate(outputs.values())),
+        whole=True,
+        fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    records = np.zeros(1, record_type(model.inputs))
+    for name, one in inputs.items():
+        records[name][0] = one
+    native = computed(model, loaded.native, records)
+    if not np.array_equal(native, computed(model, loaded.native, records), equal_nan=native.dtype.kind == "f"):
+        raise InputError("Its results change from call to call: it is random")
+    exact = _reference(model, loaded.double, records, native)
+    files = {name: path.parent / name for name in (RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE)}
+    for file, content in zip(files.values(), (records, native, exact), strict=True):
+        np.save(file, content)
+    return WholeCall(
+        model, Against(records=files[RECORDS_FILE], native=files[NATIVE_FILE], reference=files[REFERENCE_FILE])
+    )
+
+
+def _reference(model: UserModel, double: object, records: NDArray[np.void], native: Array) -> Array:
+    """Return the results in float64; whole numbers, and results that are all zero, are their own reference."""
+    if all(is_whole(one.dtype) for one in model.outputs):
+        return native
+    assert callable(double)
+    compute: Compute = double()
+    exact = computed_exactly(model, compute, records)
+    if not exact.any() and not native.any():
+        return exact
+    check_reference(model, exact, native)
+    return with_own_whole_numbers(model, exact, native)
+
+
+def _tensor(name: str, value: Array) -> Tensor:
+    return Tensor(name=name, dtype=value.dtype.name, shape=value.shape)
