@@ -12,7 +12,7 @@ import torch
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils import _pytree as pytree
 
-from assay.bench.atlas.sources import Sample
+from assay.bench.atlas.suites import Sample
 from assay.errors import InputError
 
 MOST_READ = 200
@@ -50,13 +50,13 @@ def build():
 
 
 def operators(dtype: str) -> list[str]:
-    """See `assay.bench.atlas.sources.Reader`."""
+    """See `assay.bench.atlas.suites.Reader`."""
     asked: torch.dtype = getattr(torch, dtype)
     return sorted({one.full_name for one in op_db if one.supports_dtype(asked, "cpu")})
 
 
 def samples(operator: str, dtype: str, most: int) -> Iterator[Sample]:
-    """See `assay.bench.atlas.sources.Reader`."""
+    """See `assay.bench.atlas.suites.Reader`."""
     info = next((one for one in op_db if one.full_name == operator), None)
     if info is None:
         raise InputError("PyTorch's OpInfo has no such operator", found=operator)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from assay.bench.atlas.record import Finding, Numbers, Verdict
-from assay.bench.atlas.sources import SOURCES, Sample, Source, with_further_numbers, written
+from assay.bench.atlas.suites import SUITES, Sample, Suite, with_further_numbers, written
 from assay.bench.atlas.whole_call import WholeCall, probed
 from assay.errors import AssayError, ExportFailedError
 from assay.export.graph.inspect import one_line
@@ -30,7 +30,7 @@ from assay.records.localisation import Localisation
 from assay.steps import step
 
 GIVEN_UP_SECONDS = 60.0
-REASON_CHARACTERS = 300
+REASON_CHARACTERS = 600
 
 
 class OperatorRequest(Record):
@@ -42,7 +42,7 @@ class OperatorRequest(Record):
         done: beginnings that are not to be made again, as `Attempt.key`.
     """
 
-    source: str
+    suite: str
     operator: str
     dtype: str
     most: int
@@ -64,7 +64,7 @@ class Attempt(Record):
         return f"{self.sample}-{self.numbers} {self.route}"
 
 
-class Told(Record):
+class News(Record):
     """A beginning, or what came of it."""
 
     begun: Attempt | None = None
@@ -72,9 +72,9 @@ class Told(Record):
 
 
 class ListRequest(Record):
-    """A source whose operators are asked for."""
+    """A suite whose operators are asked for."""
 
-    source: str
+    suite: str
     dtype: str
 
 
@@ -85,7 +85,7 @@ class Listed(Record):
 
 
 JUDGE = TellingJob(
-    "assay.bench.atlas.operator_job", "judge", OperatorRequest, Nothing, Told, silence_seconds=GIVEN_UP_SECONDS
+    "assay.bench.atlas.operator_job", "judge", OperatorRequest, Nothing, News, silence_seconds=GIVEN_UP_SECONDS
 )
 LIST = Job("assay.bench.atlas.operator_job", "list", ListRequest, Listed)
 
@@ -98,26 +98,26 @@ class Found(Protocol):
     ) -> Finding: ...
 
 
-def judge(request: OperatorRequest, tell: Callable[[Told], None]) -> Nothing:
+def judge(request: OperatorRequest, tell: Callable[[News], None]) -> Nothing:
     """Judge one operator, and tell every finding as it is made.
 
     Raises:
-        InputError: the source has no such operator.
+        InputError: the suite has no such operator.
         NotInstalledError: a package is missing.
     """
-    source = SOURCES[request.source]
-    for sample in with_further_numbers(source.reader().samples(request.operator, request.dtype, request.most)):
-        for told in _sampled(request, source, sample):
+    suite = SUITES[request.suite]
+    for sample in with_further_numbers(suite.reader().samples(request.operator, request.dtype, request.most)):
+        for told in _sampled(request, suite, sample):
             tell(told)
     return Nothing()
 
 
 def listed(request: ListRequest) -> Listed:
-    """List a source's operators; errors as of `judge`."""
-    return Listed(operators=SOURCES[request.source].reader().operators(request.dtype))
+    """List a suite's operators; errors as of `judge`."""
+    return Listed(operators=SUITES[request.suite].reader().operators(request.dtype))
 
 
-def _sampled(request: OperatorRequest, source: Source, sample: Sample) -> Iterator[Told]:
+def _sampled(request: OperatorRequest, suite: Suite, sample: Sample) -> Iterator[News]:
     shapes = ", ".join(f"{one.dtype.name} {list(one.shape)}" for one in sample.inputs.values())
 
     def begun(route: str = "") -> Attempt:
@@ -128,7 +128,7 @@ def _sampled(request: OperatorRequest, source: Source, sample: Sample) -> Iterat
             verdict: Verdict, reason: str = "", apart: float = 0.0, nodes: list[Localisation] | None = None
         ) -> Finding:
             return Finding(
-                source=request.source,
+                suite=request.suite,
                 operator=request.operator,
                 dtype=request.dtype,
                 sample=sample.place,
@@ -145,26 +145,26 @@ def _sampled(request: OperatorRequest, source: Source, sample: Sample) -> Iterat
 
     if begun().key in request.done:
         return
-    yield Told(begun=begun())
+    yield News(begun=begun())
     folder = request.folder / sample.name
     try:
         with step(f"{request.operator} itself", GIVEN_UP_SECONDS):
-            call = probed(source, written(sample, source, folder), sample.inputs)
+            call = probed(suite, written(sample, suite, folder), sample.inputs)
     except UnsoundError as error:
         beyond = sample.numbers != "given"  # such as exp(1000), which fp32 has not
-        yield Told(finding=finding("")("not comparable" if beyond else "native is off", str(error)))
+        yield News(finding=finding("")("not comparable" if beyond else "native is off", str(error)))
         return
     except AssayError as error:
-        yield Told(finding=finding("")("not comparable", str(error)))
+        yield News(finding=finding("")("not comparable", str(error)))
         return
     except Exception as error:  # noqa: BLE001  whatever a suite's operator raises
         traceback.print_exc()
-        yield Told(finding=finding("")("not judged", f"{type(error).__name__}: {one_line(error)}"))
+        yield News(finding=finding("")("not judged", f"{type(error).__name__}: {one_line(error)}"))
         return
-    for route in source.routes:
+    for route in suite.routes:
         if begun(route).key not in request.done:
-            yield Told(begun=begun(route))
-            yield Told(finding=_routed(call, route, request.opset, folder / route, finding(route)))
+            yield News(begun=begun(route))
+            yield News(finding=_routed(call, route, request.opset, folder / route, finding(route)))
 
 
 def _routed(call: WholeCall, route: str, opset: int, folder: Path, found: Found) -> Finding:

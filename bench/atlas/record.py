@@ -49,7 +49,7 @@ class Finding(Record):
     """One sample of an operator by one route.
 
     Attributes:
-        source: name of the test suite, a key of `assay.bench.atlas.sources.SOURCES`.
+        suite: name of the test suite, a key of `assay.bench.atlas.suites.SUITES`.
         operator: the operator's name there.
         dtype: data type of its floating-point inputs.
         sample: position of the sample among those of the suite.
@@ -62,7 +62,7 @@ class Finding(Record):
         nodes: nodes at which a wrong file goes wrong.
     """
 
-    source: str
+    suite: str
     operator: str
     dtype: str
     sample: int = Field(ge=0)
@@ -75,7 +75,7 @@ class Finding(Record):
     nodes: list[Localisation] = Field(default_factory=list)
 
 
-class Judged(Record):
+class OperatorFindings(Record):
     """All findings on one operator."""
 
     findings: list[Finding]
@@ -87,7 +87,7 @@ class Atlas(Record):
     Attributes:
         created: date and time, UTC.
         versions: versions of the packages by name.
-        operators: number of operators of each source that were asked for.
+        operators: number of operators of each suite that were asked for.
     """
 
     created: str

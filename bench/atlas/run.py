@@ -13,9 +13,9 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay import __version__
-from assay.bench.atlas.operator_job import JUDGE, LIST, Attempt, ListRequest, OperatorRequest, Told
-from assay.bench.atlas.record import DEFECTS, Atlas, Finding, Judged
-from assay.bench.atlas.sources import SOURCES
+from assay.bench.atlas.operator_job import JUDGE, LIST, Attempt, ListRequest, News, OperatorRequest
+from assay.bench.atlas.record import DEFECTS, Atlas, Finding, OperatorFindings
+from assay.bench.atlas.suites import SUITES
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.errors import DiskError, InputError, WorkerError
@@ -25,13 +25,15 @@ from assay.jobs.running import LateError, run_job
 from assay.jobs.side_by_side import side_by_side
 from assay.registry import installed_versions
 from assay.steps import Limit
-from assay.store import Store, facts_of
+from assay.store import TRY_AGAIN, Store, facts_of
 
 KIND = "atlas-operator"
 LIST_SECONDS, OPERATOR_SECONDS = 300.0, 3600.0
 OPSET = 18
 KEPT_WITH_FILES = (*DEFECTS, "undecided", "not judged")
 """Verdicts whose files are kept, with the repro of each node."""
+MAY_END_OTHERWISE = ("given up", "crashed", "not judged")
+"""Verdicts that the next run looks at again: a machine may have been busy."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Asked:
         limit: number of operators, the first by name; None for all.
     """
 
-    source: str
+    suite: str
     operators: tuple[str, ...] = ()
     dtype: str = "float32"
     most: int = 3
@@ -56,38 +58,38 @@ def make_atlas(asked: Asked, folder: Path, narrator: Narrator, host: Host = LOCA
     """Judge operators, or take what an earlier run judged with the same versions.
 
     Raises:
-        InputError: the source has none of the operators.
+        InputError: the suite has none of the operators.
         NotInstalledError: a package is missing.
     """
-    source = SOURCES[asked.source]
-    versions = installed_versions(source.packages)
+    suite = SUITES[asked.suite]
+    versions = installed_versions(suite.packages)
     store = Store(folder / "operators")
     together = len(host.cores())
     with keeping(host, folder / "logs") as kept, narrator.showing():
-        workers = kept.of(asked.source)
+        workers = kept.of(asked.suite)
         names = _names(asked, workers, folder)
-        narrator.note(f"{len(names)} operators of {source.title}, {asked.dtype}, by {', '.join(source.routes)}")
+        narrator.note(f"{len(names)} operators of {suite.title}, {asked.dtype}, by {', '.join(suite.routes)}")
         every = [partial(_kept, asked, name, store, versions, workers, folder, narrator) for name in names]
         judged = side_by_side(every, together)
     return Atlas(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         assay_version=__version__,
         versions=versions,
-        operators={asked.source: len(names)},
+        operators={asked.suite: len(names)},
         findings=[one for some in judged for one in some.findings],
     )
 
 
 def _names(asked: Asked, workers: Starter, folder: Path) -> Sequence[str]:
     """Return the operators to judge."""
-    request = ListRequest(source=asked.source, dtype=asked.dtype)
-    limit = Limit(LIST_SECONDS, f"Listing the operators of {SOURCES[asked.source].title}")
+    request = ListRequest(suite=asked.suite, dtype=asked.dtype)
+    limit = Limit(LIST_SECONDS, f"Listing the operators of {SUITES[asked.suite].title}")
     known = run_job(LIST, request, folder / "logs" / "list.log", limit_seconds=limit, host=workers).operators
     missing = [one for one in asked.operators if one not in known]
     if missing:
         near = sorted(one for one in known if missing[0].rpartition(".")[2] in one)[:5]
         raise InputError(
-            f"{SOURCES[asked.source].title} has no operator in {asked.dtype} of that name",
+            f"{SUITES[asked.suite].title} has no operator in {asked.dtype} of that name",
             expected=f"one such as {', '.join(near or known[:3])}",
             found=missing[0],
         )
@@ -102,17 +104,18 @@ def _kept(
     workers: Starter,
     folder: Path,
     narrator: Narrator,
-) -> Judged:
+) -> OperatorFindings:
     """Return the findings on one operator, kept or made now."""
 
     def fill(place: Path) -> dict[str, JsonValue]:
         found = _judged(asked, name, place, workers, folder / "logs" / f"{name}.log")
         bad = sorted({f"{one.route or 'native'}: {one.verdict}" for one in found.findings if one.verdict != "right"})
         narrator.note(f"{name}: {'; '.join(bad) or 'right'}")
-        return found.model_dump(mode="json")
+        ended = any(one.verdict in MAY_END_OTHERWISE for one in found.findings)
+        return {**found.model_dump(mode="json"), TRY_AGAIN: ended}
 
     inputs: dict[str, JsonValue] = {
-        "source": asked.source,
+        "suite": asked.suite,
         "operator": name,
         "dtype": asked.dtype,
         "most": asked.most,
@@ -120,10 +123,10 @@ def _kept(
         "versions": dict(versions),
         "assay": __version__,
     }
-    return facts_of(store.kept(KIND, inputs, fill, name=name, made_by=versions), Judged)
+    return facts_of(store.kept(KIND, inputs, fill, name=name, made_by=versions), OperatorFindings)
 
 
-def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -> Judged:
+def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -> OperatorFindings:
     """Run an operator's job; after one that ended its process, go on behind what it was doing.
 
     Raises:
@@ -133,7 +136,7 @@ def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -
     done: list[str] = []
     last: Attempt | None = None
 
-    def heard(told: Told) -> None:
+    def heard(told: News) -> None:
         nonlocal last
         last = told.begun or last
         if told.finding and last:
@@ -143,7 +146,7 @@ def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -
     with tempfile.TemporaryDirectory(prefix="assay-atlas-") as scratch:
         while True:
             request = OperatorRequest(
-                source=asked.source,
+                suite=asked.suite,
                 operator=name,
                 dtype=asked.dtype,
                 most=asked.most,
@@ -164,7 +167,7 @@ def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -
             else:
                 break
         _keep_files(found, Path(scratch), place)
-    return Judged(findings=found)
+    return OperatorFindings(findings=found)
 
 
 def _keep_files(findings: Sequence[Finding], scratch: Path, place: Path) -> None:
@@ -180,7 +183,7 @@ def _keep_files(findings: Sequence[Finding], scratch: Path, place: Path) -> None
 def _ended(asked: Asked, name: str, last: Attempt, error: WorkerError) -> Finding:
     """Return the finding on what went on when the process ended."""
     return Finding(
-        source=asked.source,
+        suite=asked.suite,
         operator=name,
         dtype=asked.dtype,
         **dict(last),

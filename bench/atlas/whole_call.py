@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.bench.atlas.sources import Source
+from assay.bench.atlas.suites import Suite
 from assay.errors import InputError
 from assay.export.checking.records import Against
 from assay.export.probing.calls import computed
@@ -34,7 +34,7 @@ class WholeCall:
     against: Against
 
 
-def probed(source: Source, path: Path, inputs: Mapping[str, Array]) -> WholeCall:
+def probed(suite: Suite, path: Path, inputs: Mapping[str, Array]) -> WholeCall:
     """Load an operator, call it twice, and compute it in float64.
 
     Args:
@@ -44,7 +44,7 @@ def probed(source: Source, path: Path, inputs: Mapping[str, Array]) -> WholeCall
         UnsoundError: the operator's own results are not float64's to rounding.
         InputError: it does not run, its results cannot be compared, or they change from call to call.
     """
-    asked = Location(path=path, form=source.form, kind=source.kind, function=source.function)
+    asked = Location(path=path, form=suite.form, kind=suite.kind, function=suite.function)
     location, loaded = load(asked)
     loaded = loaded.bound(list(inputs))
     outputs = loaded.native(list(inputs.values()))
@@ -53,7 +53,7 @@ def probed(source: Source, path: Path, inputs: Mapping[str, Array]) -> WholeCall
         raise InputError("Its results are empty")
     model = UserModel(
         location=location,
-        kind=source.kind,
+        kind=suite.kind,
         inputs=tuple(_tensor(name, one) for name, one in inputs.items()),
         outputs=tuple(_tensor(f"y{place}", one) for place, one in enumerate(outputs.values())),
         whole=True,

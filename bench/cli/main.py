@@ -11,6 +11,7 @@ import typer
 
 from assay import __version__
 from assay.bench.cli.alone import alone_on_this_machine
+from assay.bench.cli.atlas import atlas
 from assay.bench.cli.audit import audit
 from assay.bench.cli.choose import choose
 from assay.bench.cli.compare import compare
@@ -324,6 +325,7 @@ PANELS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
         (doctor, "assay doctor"),
         (list_names, "assay list runtimes"),
         (selfcheck, "assay selfcheck --minutes 5"),
+        (atlas, "assay atlas --operator nn.functional.avg_pool2d"),
     ),
 }
 NAMES = {compare_model: "model", list_names: "list"}

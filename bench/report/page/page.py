@@ -28,7 +28,7 @@ from assay.fingerprint import fingerprint_in
 from assay.records.results import Results
 from assay.texts import markdown, markdown_fence, printable
 
-TEMPLATES = ("base.html", "page.html", "audit.html", "joined.html", "blocks.html", "page.md")
+TEMPLATES = ("base.html", "page.html", "audit.html", "joined.html", "atlas.html", "blocks.html", "page.md")
 OPEN_TO_THE_PAGE = "window.vegaEmbed = vegaEmbed;"
 POLICY = (
     "default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
@@ -38,13 +38,13 @@ POLICY = (
 
 def render_page(results: Results, sections: list[Section]) -> str:
     """Return the whole report as one HTML file."""
-    scripts = [chart_library(), _file("page.js")]
+    scripts = [chart_library(), script("page.js")]
     return (
         templates()
         .get_template("page.html")
         .render(
             **_common(results, sections),
-            policy=POLICY.format(hashes=" ".join(map(_hash_source, scripts))),
+            policy=policy_for(scripts),
             styles=styles(sections),
             scripts=scripts,
             packed=_packed({"charts": _charts(sections), "tables": _long_tables(sections)}),
@@ -59,6 +59,16 @@ def render_markdown(results: Results, sections: list[Section]) -> str:
     """
     text = templates().get_template("page.md").render(**_common(results, sections))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def policy_for(scripts: list[str]) -> str:
+    """Return a content security policy that allows exactly these scripts and no request."""
+    return POLICY.format(hashes=" ".join(map(_hash_source, scripts)))
+
+
+def script(name: str) -> str:
+    """Return one of our own scripts."""
+    return _file(name)
 
 
 def styles(sections: list[Section]) -> str:

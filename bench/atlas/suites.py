@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True)
-class Source:
+class Suite:
     """A test suite.
 
     Attributes:
@@ -94,11 +94,12 @@ class Source:
                 found=f"no package {error.name}",
                 remedy="pip install 'onnx-assay[atlas]'",
             ) from error
-        return cast("Reader", module)  # a module is not known to have what a protocol asks for
+        reader: Reader = module
+        return reader
 
 
-SOURCES = {
-    "opinfo": Source(
+SUITES = {
+    "opinfo": Suite(
         title="PyTorch's OpInfo",
         module="assay.bench.atlas.on_torch_opinfo",
         kind="torch",
@@ -110,7 +111,7 @@ SOURCES = {
 }
 
 
-def written(sample: Sample, source: Source, folder: Path) -> Path:
+def written(sample: Sample, suite: Suite, folder: Path) -> Path:
     """Write a sample's model and its inputs into a folder, and return the path of the model."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in sample.files.items():

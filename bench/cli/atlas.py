@@ -1,0 +1,55 @@
+"""The command `assay atlas`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assay.bench.cli.options import ARTIFACTS, Json
+from assay.bench.words.terminal import print_json, print_line
+
+PAGE, TABLE, RECORD = "atlas.html", "atlas.parquet", "atlas.json"
+
+
+def atlas(
+    suite: Annotated[str, typer.Option("--suite", help="The test suite that operators come from: opinfo.")] = "opinfo",
+    operator: Annotated[
+        list[str] | None,
+        typer.Option("--operator", metavar="NAME", help="Judge this operator alone; can be repeated."),
+    ] = None,
+    dtype: Annotated[str, typer.Option("--dtype", help="Data type of the floating-point inputs.")] = "float32",
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Samples of each operator.")] = 3,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Judge so many operators, the first by name.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the atlas.")] = ARTIFACTS / "atlas",
+    as_json: Json = False,
+) -> None:
+    """Export single operators by every route, and say which files are right, wrong or refused."""
+    from assay.bench.atlas.page import render_atlas
+    from assay.bench.atlas.run import Asked, make_atlas
+    from assay.bench.atlas.suites import SUITES
+    from assay.bench.atlas.summary import table_of
+    from assay.bench.atlas.words import spoken
+    from assay.bench.words.progress import Narrator
+    from assay.errors import unknown_name
+    from assay.files.locks import working_in
+    from assay.files.tables import write_table
+    from assay.store import write_atomically
+
+    if suite not in SUITES:
+        raise unknown_name("suite of operators", suite, SUITES)
+    asked = Asked(suite, tuple(dict.fromkeys(operator or ())), dtype, samples, limit)
+    with working_in(out):
+        made = make_atlas(asked, out, Narrator())
+        write_atomically(out / RECORD, made.model_dump_json(indent=1).encode())
+        write_table(out / TABLE, table_of(made))
+        write_atomically(out / PAGE, render_atlas(made).encode())
+    if as_json:
+        print_json(made)
+        return
+    for line in spoken(made):
+        print_line(line)
+    print_line(f"Atlas: {out / PAGE}")

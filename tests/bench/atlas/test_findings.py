@@ -1,0 +1,115 @@
+"""Findings become squares, counts, sentences and a page; nothing runs here."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assay.bench.atlas.operator_job import verdict_of
+from assay.bench.atlas.page import render_atlas
+from assay.bench.atlas.record import DEFECTS, MEANINGS, Atlas, Finding, Verdict
+from assay.bench.atlas.suites import Sample, with_further_numbers
+from assay.bench.atlas.summary import WORST_FIRST, squares, table_of
+from assay.bench.atlas.words import spoken
+from assay.export.record import Judged
+
+VERDICTS = st.sampled_from(WORST_FIRST)
+
+
+def finding(verdict: Verdict, *, operator: str = "relu", route: str = "torch-dynamo", sample: int = 0) -> Finding:
+    return Finding(
+        suite="opinfo",
+        operator=operator,
+        dtype="float32",
+        sample=sample,
+        inputs="float32 [2]",
+        route=route,
+        verdict=verdict,
+        reason="" if verdict == "right" else "differs by 1 <b>",
+        apart=3.0 if verdict in DEFECTS else 0.0,
+    )
+
+
+def atlas_of(*findings: Finding) -> Atlas:
+    return Atlas(
+        created="2026-11-28T12:00:00+00:00",
+        assay_version="0.1.0",
+        versions={"torch": "2.13.0"},
+        operators={"opinfo": len({one.operator for one in findings})},
+        findings=list(findings),
+    )
+
+
+def test_every_verdict_has_a_meaning_and_a_rank() -> None:
+    assert set(MEANINGS) == set(WORST_FIRST) == set(get_args(Verdict))
+
+
+def test_one_wrong_sample_makes_the_operator_wrong() -> None:
+    found = squares(atlas_of(finding("right"), finding("wrong", sample=1), finding("not exported", sample=2)))
+    dynamo = next(one for one in found if one.route == "torch-dynamo")
+    assert (dynamo.verdict, dynamo.right, dynamo.of) == ("wrong", 1, 3)
+
+
+def test_what_says_nothing_of_a_route_does_not_hide_what_does() -> None:
+    """An operator's empty sample cannot be compared; the others can, and they are right."""
+    found = squares(atlas_of(finding("not comparable", route=""), finding("right", sample=1)))
+    assert {one.route: one.verdict for one in found} == {"torch-dynamo": "right", "torch-script": "not comparable"}
+
+
+@given(st.lists(VERDICTS, min_size=1, max_size=6))
+def test_a_defect_is_never_hidden(verdicts: list[Verdict]) -> None:
+    found = squares(atlas_of(*(finding(one, sample=place) for place, one in enumerate(verdicts))))
+    dynamo = next(one for one in found if one.route == "torch-dynamo")
+    assert (dynamo.verdict in DEFECTS) == any(one in DEFECTS for one in verdicts)
+    assert dynamo.of == len(verdicts)
+
+
+def test_the_terminal_names_what_may_not_be_trusted() -> None:
+    told = list(spoken(atlas_of(finding("right"), finding("wrong", operator="log1p"))))
+    assert told[0] == "torch-dynamo: 2 operators: 1 right, 1 wrong."
+    assert told[1] == "  Not to be trusted: log1p."
+
+
+def test_the_page_escapes_what_exporters_said_and_runs_its_own_script_alone() -> None:
+    page = render_atlas(atlas_of(finding("wrong", operator="log1p<script>")))
+    assert "log1p<script>" not in page
+    assert "log1p&lt;script&gt;" in page
+    assert "1 &lt;b&gt;" in page
+    assert "script-src 'sha256-" in page
+    assert page.count("<script>") == 1
+
+
+def test_the_table_has_every_finding() -> None:
+    table = table_of(atlas_of(finding("right"), finding("wrong", sample=1)))
+    assert table.select("sample", "verdict").rows() == [(0, "right"), (1, "wrong")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_right", "undecided", "right_in", "verdict"),
+    [
+        ("", False, False, "", "right"),
+        ("differs", False, False, "", "wrong"),
+        ("differs", False, True, "", "undecided"),
+        ("differs", True, False, "no optimisation", "wrong in the runtime"),
+    ],
+)
+def test_a_check_becomes_a_verdict(reason: str, is_right: bool, undecided: bool, right_in: str, verdict: str) -> None:
+    judged = Judged(
+        agreement=[], reason=reason, file_is_right=is_right, undecided=undecided, wrong_in=[], right_in=right_in
+    )
+    assert verdict_of(judged) == verdict
+
+
+def test_the_first_sample_of_numbers_is_also_tried_far_from_one() -> None:
+    whole = Sample(0, {"model.py": b""}, {"x0": np.array([1, 2])})
+    one = Sample(1, {"model.py": b""}, {"x0": np.array([1, 2], np.float32), "x1": np.array([3])})
+    two = Sample(2, {"model.py": b""}, {"x0": np.array([5], np.float32)})
+    found = list(with_further_numbers(iter([whole, one, two])))
+    assert [one.name for one in found] == ["0-given", "1-given", "1-tiny", "1-large", "2-given"]
+    np.testing.assert_allclose(found[2].inputs["x0"], [1e-6, 2e-6])
+    assert found[2].inputs["x0"].dtype == np.float32
+    assert found[3].inputs["x1"].tolist() == [3]
