@@ -38,7 +38,7 @@ MAY_END_OTHERWISE = ("given up", "crashed", "not judged")
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be judged.
+    """A request for an atlas.
 
     Attributes:
         operators: names to judge; empty for all.

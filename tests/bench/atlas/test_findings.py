@@ -79,7 +79,7 @@ def test_the_page_escapes_what_exporters_said_and_runs_its_own_script_alone() ->
     assert "log1p<script>" not in page
     assert "log1p&lt;script&gt;" in page
     assert "1 &lt;b&gt;" in page
-    assert "script-src 'sha256-" in page
+    assert page.count("sha256-") == 1
     assert page.count("<script>") == 1
 
 

@@ -46,6 +46,7 @@ COMMANDS = (
     "serve",
     "verify-server",
     "load",
+    "atlas",
     "data",
     "data build",
     "data show",
