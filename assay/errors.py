@@ -109,8 +109,8 @@ EXTRA_OF = {
     "PIL": "images", "cryptography": "serve", "flax": "jax", "fsspec": "fleet", "hpack": "serve", "httptools": "serve",
     "jax": "jax", "jax2onnx": "jax", "jaxlib": "jax", "keras": "tf", "medmnist": "train", "mlflow": "mlflow",
     "mlperf_loadgen": "serve", "nncf": "nncf", "onnxscript": "torch", "optax": "jax", "ray": "fleet",
-    "tensorflow": "tf", "tf2onnx": "tf", "torch": "torch", "torchao": "torchao", "tritonclient": "serve", "uv": "tools",
-    "uvloop": "serve", "wandb": "wandb",
+    "tensorflow": "tf", "tf2onnx": "tf", "timm": "zoo", "torch": "torch", "torchao": "torchao", "torchvision": "zoo",
+    "transformers": "zoo", "tritonclient": "serve", "uv": "tools", "uvloop": "serve", "wandb": "wandb",
 }  # fmt: skip
 """Extras of this distribution by the import package that they install; a package without one comes with every
 installation, or is somebody else's.

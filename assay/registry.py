@@ -16,6 +16,7 @@ __all__ = [
     "EXPORTERS",
     "FRAMEWORKS",
     "GIVEN",
+    "LIBRARIES",
     "PLAIN_TASK",
     "RUNTIMES",
     "TASKS",
@@ -131,6 +132,31 @@ EXPORTERS = Registry(
         ),
     ],
 )
+
+LIBRARIES = Registry(
+    "library of models",
+    [
+        Entry(
+            "hf",
+            "assay.train.brought.libraries.from_transformers:make",
+            "Hugging Face transformers: a folder, a name on the hub or a type of model",
+            "torch",
+            "zoo",
+            ("transformers", "torch"),
+        ),
+        Entry("timm", "assay.train.brought.libraries.from_timm:make", "timm", "torch", "zoo", ("timm", "torch")),
+        Entry(
+            "torchvision",
+            "assay.train.brought.libraries.from_torchvision:make",
+            "torchvision",
+            "torch",
+            "zoo",
+            ("torchvision", "torch"),
+        ),
+        Entry("keras", "assay.train.brought.libraries.from_keras:make", "keras.applications", "tf", "tf", ("keras",)),
+    ],
+)
+"""Libraries that make a model by its name there: `hf:distilbert`, `timm:convnext_atto`."""
 
 GIVEN = "given"
 """The name that replaces an exporter's for an ONNX file that the user brings: it is inspected and checked like an

@@ -264,6 +264,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "inputs": [described(model, one) for one in model.inputs],
         "outputs": [described(model, one) for one in model.outputs],
         "left out": list(model.without),
+        **({"weights": model.weights} if model.weights else {}),
         "a call is": "everything the model takes at once" if model.whole else "rows of a batch",
         "reference": brought.what,
         "labels": wanted.labels.name if wanted.labels else "",

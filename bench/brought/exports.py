@@ -124,6 +124,8 @@ def bring(work: Work) -> Brought:
     model = probed.model
     inputs, outputs = (", ".join(described(model, one) for one in some) for some in (model.inputs, model.outputs))
     work.narrator.note(f"{model.kind}: {inputs} -> {outputs}")
+    if model.weights:
+        work.narrator.note(f"weights: {model.weights}")
     if not probed.reference:
         work.narrator.note(f"not in float64 by itself: {probed.reason}")
     drawn, exact = wanted.inputs is None, bool(probed.reference)

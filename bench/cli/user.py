@@ -40,7 +40,9 @@ def compare_model(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A .onnx, .pt (TorchScript), .pt2 or .keras file, a SavedModel folder, or FILE.py:FUNCTION.",
+            help="A .onnx, TorchScript, .pt2, .keras or .h5 file, a SavedModel or Hugging Face folder, "
+            "FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION, or LIBRARY:NAME such as hf:distilbert, timm:, torchvision:, "
+            "keras:.",
         ),
     ],
     shape: Shape = None,
@@ -102,7 +104,8 @@ def compare_model(
 ) -> None:
     """Time a model of your own natively and through ONNX, and compare the numbers; exit 1 when they differ."""
     from assay.files.locks import working_in
-    from assay.train.brought.model import locate, read_shapes
+    from assay.train.brought.model import read_shapes
+    from assay.train.brought.sources import locate
 
     TASKS[task]  # an unknown one is reported before anything runs
     say_trust(trust)

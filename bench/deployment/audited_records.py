@@ -117,6 +117,8 @@ def _located(model: UserModel, folder: Path) -> UserModel:
     Raises:
         ArtifactError: it is not known, or no longer there.
     """
+    if model.location.is_of_library:
+        return model
     try:
         path = Path(read_text(folder / LOCATION_FILE))
     except (OSError, ValueError):

@@ -10,10 +10,12 @@ from collections.abc import Callable
 
 from assay.errors import ArtifactError, missing
 from assay.files.texts import read_text
+from assay.registry import LIBRARIES
 from assay.steps import load_seconds, size_of, step
+from assay.train.brought.libraries.made import made
 from assay.train.brought.loaders.loaded import LoadedModel
 from assay.train.brought.model import Kind, Location
-from assay.train.brought.source import built, kind_of
+from assay.train.brought.source import kind_of
 from assay.train.brought.watched import watched
 
 LOADERS: dict[Kind, tuple[str, str]] = {
@@ -39,7 +41,7 @@ def load(location: Location) -> tuple[Location, LoadedModel]:
         kind = location.kind
     else:
         with step(f"Running {location}", load_seconds(imported=imported)):
-            kind = kind_of(built(location.path, location.function), location.path)
+            kind = kind_of(made(location).model, location.path)
         location = location.model_copy(update={"kind": kind})
     module, extra = LOADERS[kind]
     try:
@@ -56,13 +58,16 @@ def _import_framework(location: Location) -> float | None:
     """Import the framework that a function's file names, and return how many seconds that took, by which later steps
     are limited. None where there is nothing to import, or the file names several.
     """
-    if location.form != "function":
+    if location.library:
+        named = set(LIBRARIES[location.library].packages[-1:])
+    elif location.form == "function":
+        try:
+            text = read_text(location.path)
+        except (OSError, ValueError, ArtifactError):  # whatever runs the file will say what is wrong with it
+            return None
+        named = set(re.findall(r"^\s*(?:import|from)\s+(\w+)", text, re.MULTILINE))
+    else:
         return None
-    try:
-        text = read_text(location.path)
-    except (OSError, ValueError, ArtifactError):  # whatever runs the file will say what is wrong with it
-        return None
-    named = set(re.findall(r"^\s*(?:import|from)\s+(\w+)", text, re.MULTILINE))
     found = [one for one in IMPORTED_TOGETHER if named & set(one)]
     if len(found) != 1:
         return None

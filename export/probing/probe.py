@@ -36,6 +36,7 @@ from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
 from assay.numerics.values import is_whole
 from assay.records.base import Record
+from assay.registry import LIBRARIES, installed_versions
 from assay.store import file_sha256
 from assay.train.brought.arrays import Records, inputs_of, repeated
 from assay.train.brought.loaders.loaded import Compute, LoadedModel
@@ -117,7 +118,8 @@ def probe(request: ProbeRequest) -> Probed:
     location, loaded = load(request.location)
     loading = time.monotonic() - begun
     arrays = read_arrays(request.inputs) if request.inputs else {}
-    declared = declared_inputs(loaded.declared, request.shapes, request.dimensions, arrays)
+    sizes = {**(loaded.made.sizes if loaded.made and not arrays else {}), **request.dimensions}
+    declared = declared_inputs(loaded.usual(request.shapes, arrays), request.shapes, sizes, arrays)
     arrays = {one.name: arrays[one.name] for one in declared} if arrays else {}
     names = [one.name for one in declared]
 
@@ -128,7 +130,8 @@ def probe(request: ProbeRequest) -> Probed:
     loaded = ready(loaded)
     again = CalledModel(loaded, lambda: ready(load(location)[1]))
     seen = _run(location, declared, arrays, request.batches, again)
-    model, records, native = seen.model.model_copy(update={"without": request.without}), seen.records, seen.rows
+    known = {"without": request.without, "weights": loaded.made.weights if loaded.made else ""}
+    model, records, native = seen.model.model_copy(update=known), seen.records, seen.rows
     edges = (
         None if arrays else tried_edges(model, records, seen.ranges, loaded.native, seen.at_once)
     )  # float64 may change it
@@ -328,6 +331,9 @@ def _beside(name: str, taken: set[str]) -> str:
 
 
 def _files_hash(location: Location) -> str:
+    if location.is_of_library:
+        versions = installed_versions(LIBRARIES[location.library].packages)
+        return hashlib.sha256(f"{location} {versions}".encode()).hexdigest()
     if location.form == "function":
         return source_hash(location.path)
     if location.path.is_file():

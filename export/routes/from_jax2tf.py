@@ -60,6 +60,7 @@ def _described(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
     return {
         "path": str(model.location.path),
         "function": model.location.function,
+        "module": model.location.module,
         "inputs": [one.name for one in model.inputs],
         "without": list(model.without),
     }

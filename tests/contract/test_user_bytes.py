@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import InputError
 from assay.export.probing.probe import RECORDS_FILE, ProbeRequest, probe
-from assay.train.brought.model import locate
+from assay.train.brought.sources import locate
 
 WORDS, LENGTH, HIDDEN, KINDS = 257, 64, 32, 7
 

@@ -17,7 +17,8 @@ from assay.export.routes.size_limit import LIMIT
 from assay.files.arrays import most_bytes
 from assay.jobs.running import run_job
 from assay.registry import GIVEN
-from assay.train.brought.model import locate, read_shapes
+from assay.train.brought.model import read_shapes
+from assay.train.brought.sources import locate
 from tests.contract.test_user_models import LIMIT_SECONDS, checked
 
 ROWS, WIDTH = 140_000, 1000

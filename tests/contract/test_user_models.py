@@ -24,7 +24,8 @@ from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
 from assay.store import Store
 from assay.train.brought.agreement import Judge
-from assay.train.brought.model import UserModel, locate, read_shapes
+from assay.train.brought.model import UserModel, read_shapes
+from assay.train.brought.sources import locate
 from tests.contract.test_runtimes import is_refused_rightly
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

@@ -13,7 +13,7 @@ from assay.errors import InputError
 from assay.export.probing.loading import load
 from assay.registry import EXPORTERS, RUNTIMES
 from assay.train.brought.loaders.loaded import LoadedModel
-from assay.train.brought.model import locate
+from assay.train.brought.sources import locate
 from tests.contract.test_user_models import agrees, checked, exported, probed
 
 HEAD = """

@@ -12,7 +12,8 @@ from assay.errors import AssayError
 from assay.export.probing.probe import PROBE, Probed, ProbeRequest
 from assay.export.reference.double_job import DOUBLE, DoubleRequest
 from assay.jobs.running import run_job
-from assay.train.brought.model import locate, read_shapes
+from assay.train.brought.model import read_shapes
+from assay.train.brought.sources import locate
 from tests.contract.test_user_models import LIMIT_SECONDS, checked, exported
 
 TORCH = """

@@ -12,7 +12,8 @@ from assay.errors import FailedError
 from assay.export.job import CHECK, CheckExportRequest
 from assay.export.probing.probe import Probed, ProbeRequest, probe
 from assay.jobs.running import run_job
-from assay.train.brought.model import UserModel, locate, read_shapes
+from assay.train.brought.model import UserModel, read_shapes
+from assay.train.brought.sources import locate
 from tests.contract.test_user_models import LIMIT_SECONDS, exported
 
 TORCH = """

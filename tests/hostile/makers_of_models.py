@@ -249,6 +249,7 @@ def write_tf(folder: Path) -> None:
     layers = keras.layers
     model = keras.Sequential([layers.Input((4,)), layers.Dense(3, activation="gelu"), layers.Softmax()])
     model.save(folder / "good.keras")
+    model.save(folder / "whole.h5")
     model.export(folder / "good", verbose=False)
 
 

@@ -19,7 +19,8 @@ from assay.bench.brought.work import Wanted, Work
 from assay.bench.words.progress import Narrator
 from assay.boxed.processes import below, marked
 from assay.errors import AssayError
-from assay.train.brought.model import locate, read_shapes
+from assay.train.brought.model import read_shapes
+from assay.train.brought.sources import locate
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs what Linux has")
 SPY = """

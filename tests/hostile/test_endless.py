@@ -15,7 +15,7 @@ from assay.bench.brought.exports import bring
 from assay.bench.brought.work import Wanted, Work
 from assay.bench.words.progress import Narrator
 from assay.errors import WorkerError
-from assay.train.brought.model import locate
+from assay.train.brought.sources import locate
 from tests.bench.cli.test_cli import assay
 
 FUNCTIONS = """

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import h5py
 import numpy as np
 import pytest
 
@@ -22,7 +23,7 @@ from assay.bench.deployment.checking.acting import refuse_what_acts
 from assay.boxed.boxing import Box
 from assay.errors import InputError
 from assay.jobs.process import Here
-from assay.train.brought.model import FILES
+from assay.train.brought.sources import FILES
 from tests.hostile.makers_of_models import Touch, programs
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ LOAD = """
 import json, sys
 from pathlib import Path
 from assay.errors import AssayError
-from assay.train.brought.model import locate
+from assay.train.brought.sources import locate
 kind, folder = sys.argv[1], Path(sys.argv[2])
 module = __import__(f"assay.train.brought.loaders.on_{kind}", fromlist=["load"])
 found = {}
@@ -161,7 +162,7 @@ def test_trust_loads_what_acts_and_no_pickle(torch_folder: Path, monkeypatch: py
     """--trust reaches the job as a variable, which nobody else can set for it (`assay.boxed.boxing`)."""
     from assay.errors import AssayError  # noqa: PLC0415
     from assay.train.brought.loaders.on_torch import load_module  # noqa: PLC0415
-    from assay.train.brought.model import locate  # noqa: PLC0415
+    from assay.train.brought.sources import locate  # noqa: PLC0415
 
     monkeypatch.setenv("ASSAY_TRUSTED", "1")
     monkeypatch.chdir(torch_folder)
@@ -298,9 +299,21 @@ KERAS_MEMBERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 }
 
 
+def _as_older(folder: Path, name: str) -> None:
+    """Write the configuration of a `.keras` file as an `.h5` file has it."""
+    with zipfile.ZipFile(folder / f"{name}.keras") as bundle, h5py.File(folder / f"{name}.h5", "w") as file:
+        file.attrs["model_config"] = bundle.read("config.json").decode()
+
+
 def _more_of_tf(folder: Path) -> None:
     for name, (change, _) in KERAS.items():
         _damage(name, change)(folder)
+        _as_older(folder, name)
+    _as_older(folder, "good")
+    with h5py.File(folder / "good.h5", "a") as file:
+        file["weights"] = h5py.ExternalLink("/etc/passwd", "/")
+    with h5py.File(folder / "weights alone.h5", "w") as file:
+        file["kernel"] = [1.0]
     for name, (change, _) in KERAS_MEMBERS.items():
         _damage(name, change, key="")(folder)
     for name in ("saved_model.pbtxt", "saved_model.cpb"):
@@ -361,6 +374,7 @@ def test_a_saved_model_that_acts_is_refused_before_it_is_loaded(folder: str, wor
 
 def test_good_files_of_tensorflow_are_loaded(tf_answers: Answers) -> None:
     assert tf_answers["good.keras"] == "loaded"
+    assert tf_answers["whole.h5"] == "loaded"
     assert tf_answers["good"] == "loaded"
     assert tf_answers["huge"] == "loaded"
 
@@ -373,13 +387,30 @@ def test_a_keras_file_names_only_what_is_keras_own(name: str, tf_answers: Answer
     assert (KERAS | KERAS_MEMBERS)[name][1] in answer
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [*((name, words) for name, (_, words) in KERAS.items()), ("good", "a link"), ("weights alone", "and no model")],
+)
+def test_an_older_file_of_keras_is_looked_at_in_the_same_way(name: str, words: str, tf_answers: Answers) -> None:
+    answer = tf_answers[f"{name}.h5"]
+    assert answer.startswith("2 ")
+    assert "RAN" not in answer
+    assert words in answer
+
+
 def test_a_pickle_under_any_ending_is_no_model(tmp_path: Path) -> None:
     import pickle  # noqa: PLC0415
 
-    from assay.errors import InputError  # noqa: PLC0415
-    from assay.train.brought.model import locate  # noqa: PLC0415
+    from assay.errors import ArtifactError, InputError  # noqa: PLC0415
+    from assay.train.brought.files.on_keras_file import check_keras_file  # noqa: PLC0415
+    from assay.train.brought.sources import locate  # noqa: PLC0415
 
-    for ending in ("pkl", "pickle", "joblib", "h5", "hdf5", "pth", "bin", "npz", "tflite", "mlmodel", "gguf", "pb"):
+    for ending in ("h5", "keras"):
+        path = tmp_path / f"model.{ending}"
+        path.write_bytes(pickle.dumps(Touch(tmp_path / "marker")))
+        with pytest.raises(ArtifactError, match="cannot be loaded"):
+            check_keras_file(path)
+    for ending in ("pkl", "pickle", "joblib", "bin", "npz", "tflite", "mlmodel", "gguf", "pb"):
         path = tmp_path / f"model.{ending}"
         path.write_bytes(pickle.dumps(Touch(tmp_path / "marker")))
         with pytest.raises(InputError, match="not a kind of model"):

@@ -67,7 +67,7 @@ from assay.records.deployment import Deployment, read_deployment
 from assay.records.results import BURST_COLUMNS, Cell, Results, read_results
 from assay.registry import TASKS
 from assay.texts import FORMULA, markdown, markdown_code, printable, printable_json, spreadsheet, yaml_string
-from assay.train.brought.model import locate
+from assay.train.brought.sources import locate
 from tests.bench.compared_model import cell_name, make_comparison
 from tests.bench.comparing import test_turns
 from tests.bench.fleet.planted import Machine, kind

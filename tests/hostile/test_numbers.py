@@ -17,7 +17,8 @@ from assay.export.probing.probe import PROBE, Probed, ProbeRequest
 from assay.export.reference.double_job import DECIDERS, DoubleRequest
 from assay.jobs.running import run_job
 from assay.records.audit import Audit
-from assay.train.brought.model import Location, locate
+from assay.train.brought.model import Location
+from assay.train.brought.sources import locate
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 ROWS, WIDTH = 16, 6

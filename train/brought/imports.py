@@ -23,18 +23,31 @@ APART = "_brought_"
 """The package for those of the user's modules whose names others also have."""
 
 
-def import_file(path: Path) -> ModuleType:
+_roots: dict[Path, Path] = {}
+"""The folder from which the module of a file is imported, where the user gave its dotted name."""
+
+
+def import_file(path: Path, dotted: str = "") -> ModuleType:
     """Run a user's file as the module that it is for the user: a module of its package, if it is in one.
+
+    Args:
+        dotted: name that the user imports it by; "" if unknown.
 
     Raises:
         Exception: whatever the file raises.
     """
+    if dotted:
+        levels = dotted.count(".") + (path.stem == "__init__")
+        _roots[path] = path.parents[levels]
+        package_of.cache_clear()
+        if "site-packages" in path.parts:
+            return importlib.import_module(dotted)
     package = package_of(path)
     folders = list(dict.fromkeys([path.parent, package]))
     sys.path += [str(folder) for folder in folders if str(folder) not in sys.path]
     names = names_of_others(folders)
     _keep_apart(folders, names)
-    name = ".".join(path.relative_to(package).with_suffix("").parts)
+    name = dotted or ".".join(path.relative_to(package).with_suffix("").parts)
     top = name.partition(".")[0]
     if top in names or (top in sys.modules and not _is_below(sys.modules[top], folders)):
         name = f"{APART}.{name}"
@@ -54,8 +67,10 @@ def package_of(path: Path) -> Path:
     """Return the folder that contains a file's package: above all folders that have an `__init__.py`, or that its
     relative imports reach.
     """
+    if path in _roots:
+        return _roots[path]
     folder = path.parent
-    while (folder / "__init__.py").is_file():
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
         folder = folder.parent
     levels = _levels(path)
     reached = path.parents[min(levels, len(path.parents) - 1)] if levels else path.parent

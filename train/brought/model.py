@@ -15,20 +15,10 @@ from assay.errors import InputError
 from assay.records.base import Record
 
 Kind = Literal["onnx", "torch", "tf", "jax"]
-Form = Literal["onnx", "script", "program", "saved-model", "keras", "function"]
+Form = Literal["onnx", "script", "program", "saved-model", "keras", "function", "named"]
 Dimension = int | str
 
 KINDS: tuple[Kind, ...] = ("onnx", "torch", "tf", "jax")
-FILES: dict[str, tuple[Kind, Form]] = {
-    ".onnx": ("onnx", "onnx"),
-    ".pt": ("torch", "script"),
-    ".pt2": ("torch", "program"),
-    ".keras": ("tf", "keras"),
-}
-WHAT_CAN_BE_GIVEN = (
-    "a .onnx file, a TorchScript .pt, a torch.export .pt2, a SavedModel folder, a .keras file, or FILE.py:FUNCTION"
-)
-SAVED_MODEL_FILE = "saved_model.pb"
 
 
 class Location(Record):
@@ -36,21 +26,35 @@ class Location(Record):
 
     Attributes:
         kind: framework of the model; "" for a function, until its file has been run.
-        function: its name in the file, "" for all other forms.
+        function: its name in the file, or in the library that makes it; "" for all other forms.
+        module: the dotted name that its file is imported by, "project.models.net", where the user gave that; else "".
+        library: the library that makes it (`assay.registry.LIBRARIES`), of a model in the form "named"; else "".
     """
 
     path: Path
     form: Form
     kind: Kind | Literal[""] = ""
     function: str = ""
+    module: str = ""
+    library: str = ""
 
     @property
     def name(self) -> str:
         """The model's name in results."""
+        if self.library:
+            return f"{self.library}-{self.function or self.path.name}"
         return f"{self.path.stem}.{self.function}" if self.function else self.path.stem
 
+    @property
+    def is_of_library(self) -> bool:
+        """Whether it is known by its name in a library alone, so that it lies in no file."""
+        return bool(self.library and self.function)
+
     def __str__(self) -> str:
-        return f"{self.path.name}:{self.function}" if self.function else self.path.name
+        if self.library:
+            return f"{self.library}:{self.function or self.path.name}"
+        file = self.module or self.path.name
+        return f"{file}:{self.function}" if self.function else file
 
 
 class Declared(Record):
@@ -107,6 +111,7 @@ class UserModel(Record):
         without: names of outputs that the user leaves out: they are not computed, compared or exported.
         arithmetic: the least exact floating point that a call of it computes in; a model in "fp16" or "bf16" is judged
             by their rounding, all others by fp32's (`assay.numerics.rounding`).
+        weights: where a library's model has its weights from; "" where the user's own file says it.
         fingerprint: hash of its files, of the source that was run, and of its results: it changes with the model.
     """
 
@@ -118,6 +123,7 @@ class UserModel(Record):
     batch: int | None = None
     without: tuple[str, ...] = ()
     arithmetic: str = "fp32"
+    weights: str = ""
     fingerprint: str = ""
 
     @property
@@ -151,48 +157,6 @@ class UserModel(Record):
     def example_batch(self) -> int:
         """A batch to trace with: two where it may be any, so that no dimension of one is baked in."""
         return self.batch or (1 if self.whole else 2)
-
-
-def locate(text: str, framework: str = "") -> Location:
-    """Find a model by the text that a user writes; see `WHAT_CAN_BE_GIVEN`.
-
-    Args:
-        framework: the framework, if the user names it; only a function may need that.
-
-    Raises:
-        InputError: there is no such file, or its kind is unknown.
-    """
-    if framework and framework not in KINDS:
-        raise InputError("Unknown framework", expected="torch, tf or jax", found=framework)
-    file, separator, function = text.rpartition(":")
-    if separator and file.endswith(".py"):
-        return _function(Path(file), function, framework)
-    path = Path(text)
-    if not path.exists():
-        raise InputError(f"There is no model {path}", expected=WHAT_CAN_BE_GIVEN)
-    if path.suffix == ".py":
-        raise InputError(f"{path} needs the name of a function", expected=f"{path}:FUNCTION")
-    if path.is_dir():
-        if not (path / SAVED_MODEL_FILE).is_file():
-            raise InputError(f"The folder {path} is not a SavedModel", expected=f"a file {SAVED_MODEL_FILE} in it")
-        return Location(path=path.resolve(), form="saved-model", kind="tf")
-    if path.suffix not in FILES:
-        raise InputError(
-            f"{path} is not a kind of model that can be compared",
-            expected=WHAT_CAN_BE_GIVEN,
-            found=f"the ending '{path.suffix}'" if path.suffix else "no ending",
-        )
-    kind, form = FILES[path.suffix]
-    return Location(path=path.resolve(), form=form, kind=kind)
-
-
-def _function(path: Path, function: str, framework: str) -> Location:
-    if not path.is_file():
-        raise InputError(f"There is no file {path}", expected="FILE.py:FUNCTION")
-    if not function.isidentifier():
-        raise InputError(f"{path} needs the name of a function", expected=f"{path}:FUNCTION", found=f"'{function}'")
-    kind = next((one for one in KINDS if one == framework), "")
-    return Location(path=path.resolve(), form="function", kind=kind, function=function)
 
 
 def read_shapes(texts: list[str]) -> tuple[Declared, ...]:

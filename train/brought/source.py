@@ -36,23 +36,26 @@ SEEDED = {
 
 
 @functools.cache
-def built(path: Path, function: str) -> object:
+def built(path: Path, function: str, module: str = "") -> object:
     """Return what the file's function stands for: the function itself if it needs arguments, else its result.
+
+    Args:
+        module: dotted name that the user imports the file by; "" if unknown.
 
     Raises:
         InputError: the file or the function raises, or there is no such name; the message has file and line.
         NotInstalledError: the file imports something that is not installed.
     """
-    module = _imported(path)
-    if not hasattr(module, function):
-        names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+    imported = _imported(path, module)
+    if not hasattr(imported, function):
+        names = [name for name, value in vars(imported).items() if callable(value) and not name.startswith("_")]
         close = nearest(function, names)
         raise InputError(
             f"{path.name} has no '{function}'",
             found=", ".join(names) or "no function at all",
             remedy=f"Did you mean '{close}'?" if close else None,
         )
-    found = getattr(module, function)
+    found = getattr(imported, function)
     if not _is_builder(found):
         return found
     _seed(name for name in SEEDED if name in sys.modules)
@@ -72,10 +75,10 @@ def _is_builder(found: object) -> bool:
     return not any(one.default is one.empty and one.kind in needed for one in parameters)
 
 
-def _imported(path: Path) -> ModuleType:
+def _imported(path: Path, module: str) -> ModuleType:
     with explained(path, "while it is imported"):
         _seed(_frameworks_in(path))
-        return import_file(path)
+        return import_file(path, module)
 
 
 def _frameworks_in(path: Path) -> set[str]:

@@ -62,7 +62,8 @@ def regress(
     as_json: Json = False,
 ) -> None:
     """Time two versions of a model of your own in turns; exit 1 when the second is slower, broken or wrong."""
-    from assay.train.brought.model import locate, read_shapes
+    from assay.train.brought.model import read_shapes
+    from assay.train.brought.sources import locate
 
     say_trust(trust)
     before, after = (locate(one, framework) for one in (base, new))  # before what takes a second to import

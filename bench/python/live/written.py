@@ -15,7 +15,8 @@ from typing import Any
 from assay.bench.python.live.source import write_source
 from assay.errors import InputError
 from assay.foreign import said_by
-from assay.train.brought.model import WHAT_CAN_BE_GIVEN, Location, locate
+from assay.train.brought.model import Location
+from assay.train.brought.sources import WHAT_CAN_BE_GIVEN, locate
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from assay.bench.words.progress import Narrator
 from assay.bench.words.terminal import Terminal
 from assay.errors import NotInstalledError
 from assay.registry import RUNTIMES
-from assay.train.brought.model import locate
+from assay.train.brought.sources import locate
 
 LACKING = [
     ("torch.compile.int8", "torchao", "torchao"),

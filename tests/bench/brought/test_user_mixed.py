@@ -16,7 +16,8 @@ from assay.bench.brought.work import Wanted, Work
 from assay.bench.words.progress import Narrator
 from assay.bench.words.terminal import Terminal
 from assay.records.results import Export
-from assay.train.brought.model import locate, read_shapes
+from assay.train.brought.model import read_shapes
+from assay.train.brought.sources import locate
 
 pytestmark = pytest.mark.slow
 WEIGHTS = """

@@ -24,7 +24,8 @@ from assay.infer.wire import WAYS
 from assay.records.deployment import served_by
 from assay.records.results import Cell, read_results
 from assay.registry import RUNTIMES
-from assay.train.brought.model import locate, read_shapes
+from assay.train.brought.model import read_shapes
+from assay.train.brought.sources import locate
 from tests.bench.serving.conftest import start, stop
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # the first of a framework makes packages and compares

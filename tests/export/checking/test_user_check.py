@@ -16,7 +16,8 @@ from assay.export.probing.probe import ProbeRequest, probe
 from assay.export.probing.undecided import UnsoundError, keep_doubt
 from assay.export.record import Judged
 from assay.train.brought.arrays import record_type
-from assay.train.brought.model import Location, Tensor, UserModel, locate
+from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.brought.sources import locate
 
 WIDTH, RECORDS = 5, 32
 

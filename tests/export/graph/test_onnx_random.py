@@ -13,7 +13,7 @@ from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import InputError
 from assay.export.graph.on_onnx_random import check_repeats, per_call_operators, random_operators
 from assay.export.probing.probe import ProbeRequest, probe
-from assay.train.brought.model import locate
+from assay.train.brought.sources import locate
 
 WIDTH = 10
 NODES = {

@@ -54,6 +54,20 @@ def test_everybody_else_keeps_their_own(tmp_path: Path) -> None:
     assert importlib.import_module("json") is json
 
 
+def test_a_dotted_module_is_run_from_the_folder_of_its_project(tmp_path: Path) -> None:
+    """No folder has an __init__.py; imports are absolute, relative and of a module beside the project's packages."""
+    text = (
+        "from project.nets.parts import A\nfrom . import parts\nimport beside\ndef build():\n    return [A, __name__]"
+    )
+    path = given(tmp_path, **{"project/nets/net": text, "project/nets/parts": "from beside import A", "beside": "A=7"})
+    assert built(path, "build", "project.nets.net") == [7, "project.nets.net"]
+    before = source_hash(path)
+    (tmp_path / "beside.py").write_text("A = 8")
+    assert source_hash(path) != before
+    forget(path)
+    assert built(path, "build", "project.nets.net")[0] == 8
+
+
 def test_an_import_by_function_is_the_users_too(tmp_path: Path) -> None:
     text = "import importlib\ndef build():\n    return [importlib.import_module('assay').W]"
     assert built(given(tmp_path, model=text, assay="W = 1"), "build") == [1]

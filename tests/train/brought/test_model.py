@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from assay.errors import InputError
-from assay.train.brought.model import Declared, Location, Tensor, UserModel, locate, read_shapes
+from assay.train.brought.model import Declared, Location, Tensor, UserModel, read_shapes
+from assay.train.brought.sources import locate
 
 HERE = Path(__file__)
 
 
 def test_every_kind_of_file_is_told_by_its_ending(tmp_path: Path) -> None:
-    for ending, kind in ((".onnx", "onnx"), (".pt", "torch"), (".pt2", "torch"), (".keras", "tf")):
+    of_torch, of_keras = (".pt", ".pth", ".ts", ".jit", ".pt2", ".PT"), (".keras", ".h5", ".hdf5")
+    kinds = {".onnx": "onnx", **dict.fromkeys(of_torch, "torch"), **dict.fromkeys(of_keras, "tf")}
+    for ending, kind in kinds.items():
         path = tmp_path / f"model{ending}"
         path.touch()
         found = locate(str(path))
@@ -29,9 +32,41 @@ def test_a_function_has_its_framework_when_it_is_run_or_named() -> None:
     assert locate(f"{HERE}:build").name == "test_model.build"
 
 
+def test_a_function_of_a_dotted_module_is_found_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "project" / "nets" / "small.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("raise SystemExit('it was run')")
+    monkeypatch.chdir(tmp_path)
+    found = locate("project.nets.small:build", "torch")
+    assert (found.path, found.module, found.kind) == (file, "project.nets.small", "torch")
+    assert (found.name, str(found)) == ("small.build", "project.nets.small:build")
+
+
+def test_a_library_makes_its_models_by_name(tmp_path: Path) -> None:
+    found = [locate(text) for text in ("hf:org/small", "timm:vit.in1k", "torchvision:resnet18", "keras:VGG16")]
+    assert [one.kind for one in found] == ["torch", "torch", "torch", "tf"]
+    assert [one.name for one in found] == ["hf-org/small", "timm-vit.in1k", "torchvision-resnet18", "keras-VGG16"]
+    assert [str(one) for one in found] == ["hf:org/small", "timm:vit.in1k", "torchvision:resnet18", "keras:VGG16"]
+    assert all(one.is_of_library for one in found)
+
+
+@pytest.mark.parametrize("scheme", ["", "hf:"])
+def test_a_folder_of_hugging_face_is_told_by_its_configuration(scheme: str, tmp_path: Path) -> None:
+    (tmp_path / "model-3.2").mkdir()
+    (tmp_path / "model-3.2" / "config.json").touch()
+    found = locate(f"{scheme}{tmp_path / 'model-3.2'}")
+    assert (found.path, found.library, found.function) == (tmp_path / "model-3.2", "hf", "")
+    assert (found.name, str(found), found.is_of_library) == ("hf-model-3.2", "hf:model-3.2", False)
+
+
 @pytest.mark.parametrize(
     ("text", "framework", "words"),
     [
+        ("timm:", "", "'timm:' needs the name of a model"),
+        ("no.such.module:build", "", "There is no module no.such.module written in Python"),
+        ("math:sin", "", "There is no module math written in Python"),
         ("nothing.onnx", "", "There is no model nothing.onnx"),
         ("nothing.py:build", "", "There is no file nothing.py"),
         (str(HERE), "", "needs the name of a function"),
@@ -46,7 +81,7 @@ def test_what_is_no_model_is_refused_in_words(text: str, framework: str, words: 
         locate(text, framework)
 
 
-@pytest.mark.parametrize(("name", "found"), [("model", "no ending"), ("model.h5", "the ending '.h5'")])
+@pytest.mark.parametrize(("name", "found"), [("model", "no ending"), ("model.pkl", "the ending '.pkl'")])
 def test_an_unknown_ending_lists_what_is_known(name: str, found: str, tmp_path: Path) -> None:
     (tmp_path / name).touch()
     with pytest.raises(InputError, match=r"\.onnx file.*FILE\.py:FUNCTION") as caught:

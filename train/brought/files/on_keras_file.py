@@ -1,4 +1,4 @@
-"""A check of `.keras` files, which name classes and functions that Keras looks up and calls.
+"""A check of `.keras` files, and older `.h5` ones, which name classes and functions that Keras looks up and calls.
 
 Its configuration may name a lambda (code), a layer that loads another model by a path, a wrapper that unpickles, or a
 vocabulary file anywhere on this machine; its weights may be links to other files. Keras refuses most of that in its
@@ -22,6 +22,7 @@ from assay.files.mistakes import mistake_in
 from assay.files.texts import parse_json
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+CONFIG_IN_OLDER = "model_config"
 MEMBERS = {CONFIG, WEIGHTS, "metadata.json"}
 MODULES = re.compile(
     r"keras(\.(layers|initializers|regularizers|constraints|activations|models|losses|metrics|optimizers|random|ops"
@@ -50,13 +51,10 @@ REMEDY = "It was not loaded. A model with code of its own needs that code: give 
 def check_keras_file(path: Path) -> None:
     """
     Raises:
-        ArtifactError: it is not a `.keras` file, or something in it could run code or read another file.
+        ArtifactError: it is no such file, or something in it could run code or read another file.
     """
     try:
-        with zipfile.ZipFile(path) as bundle:
-            _check_members(path, bundle)
-            content = bundle.read(CONFIG)
-            weights = bundle.read(WEIGHTS)
+        content, weights = _of_older(path) if h5py.is_hdf5(path) else _of_bundle(path)
         config = parse_json(content)
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
         raise ArtifactError(
@@ -65,6 +63,26 @@ def check_keras_file(path: Path) -> None:
     for one in _objects(config):
         _check_object(path, one)
     _check_weights(path, weights)
+
+
+def _of_bundle(path: Path) -> tuple[bytes, io.BytesIO]:
+    """Return the configuration and the weights of a `.keras` file."""
+    with zipfile.ZipFile(path) as bundle:
+        _check_members(path, bundle)
+        return bundle.read(CONFIG), io.BytesIO(bundle.read(WEIGHTS))
+
+
+def _of_older(path: Path) -> tuple[bytes, Path]:
+    """Return the same of an `.h5` file, which is one of weights with the configuration beside them."""
+    with h5py.File(path, "r") as file:
+        if CONFIG_IN_OLDER not in file.attrs:
+            raise ArtifactError(
+                f"{path} has weights and no model",
+                expected="what model.save('NAME.h5') writes",
+                remedy="Build the model, load the weights into it, and give FILE.py:FUNCTION",
+            )
+        config = file.attrs[CONFIG_IN_OLDER]
+    return config if isinstance(config, bytes) else str(config).encode(), path
 
 
 def _check_members(path: Path, bundle: zipfile.ZipFile) -> None:
@@ -119,10 +137,10 @@ def _is_of_keras(module: object) -> bool:
     return bool(MODULES.fullmatch(module))
 
 
-def _check_weights(path: Path, content: bytes) -> None:
+def _check_weights(path: Path, weights: io.BytesIO | Path) -> None:
     """Refuse links out of the file, and arrays that take more memory than there is."""
     try:
-        with h5py.File(io.BytesIO(content), "r") as file:
+        with h5py.File(weights, "r") as file:
             _check_group(path, file)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise ArtifactError(

@@ -20,7 +20,7 @@ from tensorflow.python.framework import op_def_registry
 from assay.errors import ArtifactError, InputError
 from assay.files.arrays import most_bytes
 from assay.files.mistakes import mistake_in
-from assay.train.brought.model import SAVED_MODEL_FILE
+from assay.train.brought.sources import SAVED_MODEL_FILE
 
 OTHER_PROGRAMS = ("saved_model.pbtxt", "saved_model.cpb")
 EFFECTS_OF_MODELS = re.compile(

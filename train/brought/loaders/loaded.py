@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.train.brought.libraries.made import MadeModel
 from assay.train.brought.model import Declared
 
 Array = NDArray[np.generic]
@@ -33,6 +34,7 @@ class LoadedModel:
         declared: its inputs, if the file declares them; else empty.
         called: makes it callable with inputs of given names, in their order, and without outputs of other given names;
             raises InputError where an input fits no argument.
+        made: the object that a function or library made, with its usual inputs; None of a file.
         native: the model in its own precision.
         double: makes it in float64; see `Called`.
         random: names the operators that draw random numbers, if its file shows them.
@@ -45,12 +47,21 @@ class LoadedModel:
 
     declared: tuple[Declared, ...]
     called: Callable[[Sequence[str], Sequence[str]], Called]
+    made: MadeModel | None = None
     native: Compute = _unbound
     double: Callable[[], Compute] = lambda: _unbound
     random: Callable[[], str] = str
     per_call: Callable[[], str] = str
     places: Callable[[Sequence[str], Sequence[Array]], int | None] = lambda names, inputs: None
     narrow: Callable[[Sequence[str], Sequence[Array]], str] = lambda names, inputs: ""
+
+    def usual(self, given: Sequence[Declared], arrays: Collection[str]) -> tuple[Declared, ...]:
+        """Return the inputs that the file declares, or else those that are usual for the library's model where the user
+        declares none; of those the ones for which the user has arrays, if any.
+        """
+        if self.declared or given or self.made is None:
+            return self.declared
+        return tuple(one for one in self.made.usual if not arrays or one.name in arrays)
 
     def bound(self, names: Sequence[str], without: Sequence[str] = ()) -> LoadedModel:
         """Return the same model, ready to be called with inputs of these names.

@@ -10,11 +10,12 @@ import numpy as np
 
 from assay.errors import InputError
 from assay.train.brought.double.on_jax import double_of
+from assay.train.brought.libraries.made import made
 from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 from assay.train.brought.model import Location, UserModel
 from assay.train.brought.named.on_jax import Forward, by_name
 from assay.train.brought.narrow.on_jax import narrow_arithmetic
-from assay.train.brought.source import built, explained
+from assay.train.brought.source import explained
 
 
 def load(location: Location) -> LoadedModel:
@@ -44,7 +45,7 @@ def load_forward(model: UserModel) -> Forward:
 
 
 def _load_function(location: Location) -> Callable[..., object]:
-    function = built(location.path, location.function)
+    function = made(location).model
     if not callable(function):
         raise InputError(f"{location} gives no model", expected="a function of arrays", found=type(function).__name__)
     return function

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import Parameter
 
 import keras
@@ -16,11 +16,12 @@ from assay.foreign import said_by
 from assay.train.brought.binding import binding_of, parameters_of
 from assay.train.brought.files.on_keras_file import check_keras_file
 from assay.train.brought.files.on_saved_model import check_saved_model
+from assay.train.brought.libraries.made import MadeModel, made
 from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 from assay.train.brought.model import Declared, Location, UserModel, unnamed
 from assay.train.brought.named.on_keras import call_of, declared_by
 from assay.train.brought.outputs import kept_outputs, named_outputs
-from assay.train.brought.source import built, explained
+from assay.train.brought.source import explained
 
 SIGNATURE = "serving_default"
 Forward = Callable[..., dict[str, tf.Tensor]]
@@ -34,12 +35,14 @@ class TensorProgram:
     Attributes:
         declared: its inputs, if the model declares them.
         keeps: objects that must live as long as the callable: a SavedModel's functions do not hold its variables.
+        made: the object that a function or library made; None of a file.
         bound: makes a callable of tensors by position from the names of the inputs; raises InputError where one fits no
             argument.
     """
 
     declared: tuple[Declared, ...]
     keeps: object
+    made: MadeModel | None = field(default=None, kw_only=True)
     bound: Callable[[Sequence[str]], Callable[..., object]] = field(repr=False)
 
 
@@ -63,7 +66,7 @@ def load(location: Location) -> LoadedModel:
 
         return narrow_arithmetic(_by_name(program, names, (), str(location)), inputs)
 
-    return LoadedModel(program.declared, called, places=places, narrow=narrow)
+    return LoadedModel(program.declared, called, made=program.made, places=places, narrow=narrow)
 
 
 def load_forward(model: UserModel) -> tuple[Forward, object]:
@@ -87,9 +90,10 @@ def _load_program(location: Location) -> TensorProgram:
         return _saved_model(location)
     if location.form == "keras":
         return _keras(_read_keras(location), location)
-    found = built(location.path, location.function)
+    of_code = made(location)
+    found = of_code.model
     if isinstance(found, keras.Model):
-        return _keras(found, location)
+        return replace(_keras(found, location), made=of_code)
     if not callable(found):
         raise InputError(
             f"{location} gives no model", expected="a Keras model or a tf.function", found=type(found).__name__

@@ -14,11 +14,15 @@ from assay.train.brought.binding import Binds
 from assay.train.brought.double.on_torch import float64_throughout
 from assay.train.brought.files.on_torch_archive import load_checked_program, load_checked_script
 from assay.train.brought.files.on_torch_program import binding_of_program, declared_of
+from assay.train.brought.libraries.made import MadeModel, made
 from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 from assay.train.brought.model import Location, UserModel
 from assay.train.brought.named.on_torch import Forward, forward_of, module_binding
 from assay.train.brought.narrow.on_torch import narrow_arithmetic
-from assay.train.brought.source import built, explained
+from assay.train.brought.source import explained
+
+MADE = ("function", "named")
+"""Forms of a model that is made, and not read."""
 
 
 def load(location: Location) -> LoadedModel:
@@ -27,7 +31,8 @@ def load(location: Location) -> LoadedModel:
         ArtifactError: the file is not what its extension says.
         InputError: the function fails, or returns no module.
     """
-    module = load_module(location)
+    found = made(location) if location.form in MADE else None
+    module = load_module(location, found)
     program = load_program(location) if location.form == "program" else None
 
     def called(names: Sequence[str], without: Sequence[str]) -> Called:
@@ -43,7 +48,7 @@ def load(location: Location) -> LoadedModel:
             compute(inputs)
         return seen.narrowest
 
-    return LoadedModel(declared, called, per_call=lambda: _per_call(module), narrow=narrow)
+    return LoadedModel(declared, called, made=found, per_call=lambda: _per_call(module), narrow=narrow)
 
 
 def load_bound(model: UserModel) -> tuple[nn.Module, Binds]:
@@ -60,10 +65,14 @@ def _binding(
     return module_binding(module, names, str(location)) if program is None else binding_of_program(program, names)
 
 
-def load_module(location: Location) -> nn.Module:
-    """Return the module, in evaluation mode and without gradients; same errors as `load`."""
-    if location.form == "function":
-        module = built(location.path, location.function)
+def load_module(location: Location, found: MadeModel | None = None) -> nn.Module:
+    """Return the module, in evaluation mode and without gradients; same errors as `load`.
+
+    Args:
+        found: the object that a function or a library made, where that has been done already.
+    """
+    if location.form in MADE:
+        module = (found or made(location)).model
         if not isinstance(module, nn.Module):
             raise InputError(f"{location} gives no model", expected="a torch.nn.Module", found=type(module).__name__)
         module.eval()
