@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from assay.errors import AssayError, StudyError, nearest
@@ -17,6 +17,7 @@ from assay.files.mistakes import mistake, mistake_in
 from assay.files.overridden import overridden
 from assay.files.texts import read_text
 from assay.files.toml import NotTomlError, parse_toml
+from assay.fleet.section import FleetSection, StudySection
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, TASK_OF_ARCHITECTURES, TASKS
 
 MOST_BYTES = 1 << 20
@@ -46,12 +47,6 @@ def _known_wanted(names: tuple[str, ...]) -> tuple[str, ...]:
             if not RUNTIMES[runtime].runs_files:
                 raise ValueError(f"'{name}': only runtimes of ONNX files run an export, {runtime} does not")
     return names
-
-
-class StudySection(BaseModel):
-    """Base of the sections: unknown keys are errors, values are immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataSection(StudySection):
@@ -276,6 +271,7 @@ class Study(StudySection):
     train: TrainSection = TrainSection()
     export: ExportSection = ExportSection()
     bench: BenchSection = BenchSection()
+    fleet: FleetSection = FleetSection()
 
     _task = field_validator("task")(lambda name: _known(TASKS, (name,))[0])
 
@@ -394,6 +390,7 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
         "train": TrainSection,
         "export": ExportSection,
         "bench": BenchSection,
+        "fleet": FleetSection,
     }
     section = sections[str(location[0])] if location else Study
     return list(section.model_fields)

@@ -124,7 +124,7 @@ def check_machine(study: Study, host: Host) -> None:
 
 
 def _settings(run: Run) -> dict[str, JsonValue]:
-    """Return the study file's content, without the paths of this machine."""
-    settings: dict[str, JsonValue] = run.study.model_dump(mode="json")
+    """Return the study file's content, without the paths of this machine and the choice of machines."""
+    settings: dict[str, JsonValue] = run.study.model_dump(mode="json", exclude={"fleet"})
     data = run.study.data.model_dump(mode="json") | {"name": run.study.data.name.partition(":")[0], "root": None}
     return settings | {"data": data}

@@ -15,7 +15,7 @@ from assay.jobs.running import run_job
 from assay.steps import Limit
 from assay.store import SharingTier, Store
 
-SHARED_ROOMS = frozenset({"images", "weights", "onnx", "references", "trials", "programs"})
+SHARED_ROOMS = frozenset({"images", "weights", "onnx", "references", "trials", "programs", "parity"})
 """Artifacts that are the same wherever they were made, as their keys have all that they depend on. Times, and facts
 about a machine, stay on it.
 """

@@ -61,6 +61,12 @@ class Run(Course):
         """
         return min(len(self.host.cores()), MOST_TOGETHER)
 
+    @property
+    def models(self) -> list[ModelSection]:
+        """The study's models, without those of which no group is timed here."""
+        architectures = {group.partition("/")[0] for group in self.groups}
+        return [one for one in self.study.models if not self.groups or one.architecture in architectures]
+
     def sharing(self, jobs: int) -> Starter:
         """The host for so many jobs, of which several go on at a time: each has its part of the cores."""
         return shared(self.host, len(self.host.cores()), min(jobs, self.together))

@@ -17,7 +17,7 @@ from assay.bench.cli.choose import choose
 from assay.bench.cli.compare import compare
 from assay.bench.cli.data import data_app
 from assay.bench.cli.deploy import deploy
-from assay.bench.cli.fleet import join
+from assay.bench.cli.fleet import OnFleet, join, run_there
 from assay.bench.cli.listing import list_names
 from assay.bench.cli.options import (
     ARTIFACTS,
@@ -42,6 +42,7 @@ from assay.bench.cli.user import compare_model
 from assay.bench.words.terminal import complain, print_json, print_line, print_lines, tolerate_any_text
 from assay.errors import InputError
 from assay.files.scratch import private_temporary_folder
+from assay.fleet.section import LOCAL
 from assay.jobs.process import end_all
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def run(
     data_root: DataRoot = None,
     again: Again = False,
     store: SharedStore = None,
+    fleet: OnFleet = None,
     as_json: Json = False,
 ) -> None:
     """Train, export, time and report: the whole study, or what is left of it."""
@@ -98,6 +100,9 @@ def run(
     from assay.files.locks import working_in
 
     loaded = _study(study, changes, data_root)
+    if (fleet or loaded.fleet.address) != LOCAL:
+        run_there(loaded, out, fleet or loaded.fleet.address, again=again, store=store, as_json=as_json)
+        return
     folder, tier = out / loaded.name, tier_at(store)
     with working_in(folder), alone_on_this_machine():
         results = run_study(loaded, folder, out / "data", Narrator(), again=again, tier=tier)

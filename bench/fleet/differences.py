@@ -15,20 +15,21 @@ MAY_BE_MEANT = ("packages",)
 SHOWN = 12
 
 
-def check_joinable(runs: Sequence[RunApart], allowed: Collection[str] = ()) -> list[str]:
+def check_joinable(runs: Sequence[RunApart], allowed: Collection[str] = (), *, least: int = 2) -> list[str]:
     """Refuse runs that differ in more than their machines.
 
     Args:
         allowed: permitted differences, from `MAY_BE_MEANT`.
+        least: fewest runs: somebody who names one alone means something else.
 
     Returns:
         The permitted differences, in words.
 
     Raises:
-        InputError: fewer than two runs, one given twice, an unknown name in `allowed`, no cell in common, or a
+        InputError: fewer runs than that, one given twice, an unknown name in `allowed`, no cell in common, or a
             difference, which is named with the runs' folders.
     """
-    if len(runs) < 2:
+    if len(runs) < least:
         raise InputError("A single run has nothing to be joined with", expected="two runs or more")
     unknown = sorted(set(allowed) - set(MAY_BE_MEANT))
     if unknown:
@@ -54,7 +55,7 @@ def _check_in_common(runs: Sequence[RunApart]) -> None:
     for one in runs:
         others = [other for other in runs if other is not one]
         shared = any(one.cells.keys() & other.cells.keys() for other in others)
-        if not shared and all(one.results.settings != other.results.settings for other in others):
+        if others and not shared and all(one.results.settings != other.results.settings for other in others):
             raise InputError(
                 f"{one.folder} has no cell in common with the others",
                 expected="the same study on each machine, or groups of one study",

@@ -29,17 +29,25 @@ KEPT = (RESULTS_FILE, SAMPLES_FILE, BURSTS_FILE, AUDIT_FILE)
 KIND_OF_ARTIFACT = "run"
 
 
-def join(runs: Sequence[RunApart], out: Path, prices: Prices | None = None, allowed: Collection[str] = ()) -> Joined:
+def join(
+    runs: Sequence[RunApart],
+    out: Path,
+    prices: Prices | None = None,
+    allowed: Collection[str] = (),
+    *,
+    least: int = 2,
+) -> Joined:
     """Join runs and write them with their record into a folder.
 
     Args:
         prices: prices of the kinds of machines.
         allowed: permitted differences, see `assay.bench.fleet.differences.check_joinable`.
+        least: fewest runs.
 
     Raises:
         InputError: the runs cannot be joined, or the folder cannot be written.
     """
-    meant = check_joinable(runs, allowed)
+    meant = check_joinable(runs, allowed, least=least)
     names = [_keep(run, Store(out / RUNS)) for run in runs]
     joined = joined_of(runs, names, prices or Prices(per_hour={}), meant)
     write_atomically(out / JOINED_FILE, joined.model_dump_json(indent=1).encode())

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from assay.bench.judging.instances import SetSeen, instances_of
 from assay.bench.run import Run
+from assay.bench.stages.time import share_of
 from assay.bench.statistics.together import together
 from assay.bench.timing.instances import InstanceSet, SetFacts, stamps_name
 from assay.bench.timing.trials import Group
@@ -118,13 +119,16 @@ def instances_stage(run: Run, groups: Iterable[Group], cells: Sequence[Cell]) ->
     bench = run.study.bench
     if max(bench.instances) == 1:
         return []
-    plans = plans_of(groups, cells, bench.instances, len(run.host.cores()))
+    plans, minutes = (
+        plans_of(groups, cells, bench.instances, len(run.host.cores())),
+        bench.instance_minutes * share_of(run),
+    )
     with (
-        run.stage("instances", f"Several instances at the same time, at most {bench.instance_minutes:g} minutes"),
+        run.stage("instances", f"Several instances at the same time, at most {minutes:g} minutes"),
         fresh_folder(run.folder) as compile_cache,
     ):
         rounds = Rounds(run, compile_cache)
-        _in_rounds(plans, rounds, bench.processes, bench.instance_minutes * 60)
+        _in_rounds(plans, rounds, bench.processes, minutes * 60)
     return [
         instances_of(cell, number, rounds.of(cell, number), rounds.of(cell, 1), MINUTES)
         for plan in plans

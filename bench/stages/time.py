@@ -146,6 +146,12 @@ def names_of_groups(study: Study) -> list[str]:
     ]
 
 
+def share_of(run: Run) -> float:
+    """Return the part of the study's minutes for the groups timed here: as much as where all are timed in turn."""
+    names = names_of_groups(run.study)
+    return len(set(run.groups) & set(names)) / len(names) if run.groups else 1.0
+
+
 def _name_of_group(architecture: str, size: int, threads: int) -> str:
     return f"{architecture}/{size}/t{threads}"
 
@@ -156,7 +162,7 @@ def time_groups(
     """Time the groups made by `groups_of`, keeping finished units in `units`, and compare their outputs."""
     bench = run.study.bench
     budget = Budget(
-        bench.budget_minutes * 60,
+        bench.budget_minutes * share_of(run) * 60,
         bench.processes,
         bench.call_limit_seconds,
         bench.blocks,

@@ -32,7 +32,7 @@ def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
     trainings: list[Training] = []
     parity: list[Parity] = []
     chain: Chain = {}
-    for model in run.study.models:
+    for model in run.models:
         frameworks = _frameworks_of(run, model)
         with run.stage("training", f"Training {model.architecture}"):
             run.data(model.sizes[0])
@@ -129,7 +129,7 @@ def _parity(run: Run, model: ModelSection, kept: Kept, known: list[Parity]) -> N
 def choose_subjects(run: Run, trainings: list[Training]) -> list[TrainedModel]:
     """Return the weights that are exported and timed for each model and size: a framework's, or the best's."""
     found = []
-    for model in run.study.models:
+    for model in run.models:
         for size in model.sizes:
             candidates = [
                 training

@@ -76,7 +76,7 @@ def study_toml(settings: Mapping[str, JsonValue]) -> str | None:
         study = Study.model_validate(settings)
     except ValidationError:
         return None
-    record: dict[str, JsonValue] = study.model_dump(mode="json", exclude_none=True)
+    record: dict[str, JsonValue] = study.model_dump(mode="json", exclude_none=True, exclude={"fleet"})
     return "\n".join(_toml_lines(record)) + "\n"
 
 

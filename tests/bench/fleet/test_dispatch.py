@@ -1,0 +1,257 @@
+"""Which machine does what, and what becomes of what fails: rules of the conductor, without a process."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from contextlib import AbstractContextManager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assay.bench.fleet.conduct import conduct
+from assay.bench.fleet.dispatch import Assignment, Dispatch, EarlierTry, Ending, Preparation, Work
+from assay.bench.fleet.machines import Machine
+from assay.bench.words.progress import Narrator
+from assay.errors import DiskError, FailedError, InputError, WorkerError
+from assay.fleet.kind import MachineIdentity
+from assay.fleet.section import FleetSection
+from assay.jobs.host import Starter
+from tests.bench.fleet.planted import kind
+
+GROUPS = ["bloodnet/28/t1", "bloodnet/64/t1", "resnet18/28/t1"]
+
+
+def machine(number: int, of: str = "small", **labels: str) -> Machine:
+    return Machine(f"place{number}", f"node{number}", kind(of), MachineIdentity(machine=f"identity{number}"), labels)
+
+
+def prepared(dispatch: Dispatch, *machines: Machine) -> list[tuple[Work, Machine]]:
+    """What is begun first when all architectures are prepared."""
+    dispatch.sees(machines)
+    begun = list(dispatch.next())
+    while begun and any(isinstance(work, Preparation) for work, _ in begun):
+        for work, _ in begun:
+            if isinstance(work, Preparation):
+                dispatch.ended(work, Ending.DONE)
+        begun = [one for one in begun if not isinstance(one[0], Preparation)] + list(dispatch.next())
+    return begun
+
+
+def timed(dispatch: Dispatch, begun: list[tuple[Work, Machine]]) -> Counter[tuple[str, str]]:
+    """All that is timed, by group and machine, where everything goes well."""
+    found: Counter[tuple[str, str]] = Counter()
+    while begun:
+        work, on = begun.pop(0)
+        assert isinstance(work, Assignment)
+        found[work.group, on.name] += 1
+        dispatch.ended(work, Ending.DONE)
+        begun += dispatch.next()
+    return found
+
+
+def test_each_kind_has_every_group_once_and_its_machines_share_them() -> None:
+    dispatch = Dispatch(GROUPS, FleetSection())
+    found = timed(dispatch, prepared(dispatch, machine(1), machine(2), machine(3, "large")))
+    assert Counter(group for group, _ in found) == dict.fromkeys(GROUPS, 2)
+    assert {group for group, name in found if name == "node3"} == set(GROUPS)
+    assert {name for _, name in found} == {"node1", "node2", "node3"}
+    assert dispatch.is_over
+
+
+def test_counts_take_as_many_machines_of_a_kind_for_each_group() -> None:
+    asked = FleetSection(machines={"small": 2, "accelerated": 1})
+    dispatch = Dispatch(GROUPS, asked)
+    others = machine(4, "large", kind="accelerated"), machine(5, "other")
+    found = timed(dispatch, prepared(dispatch, machine(1), machine(2), machine(3), *others))
+    assert Counter(group for group, _ in found) == dict.fromkeys(GROUPS, 3)
+    assert set(found.values()) == {1}, "a group twice on one machine is no second machine"
+    assert {name for _, name in found} & {"node4", "node5"} == {"node4"}
+
+
+def test_names_take_those_machines_for_every_group() -> None:
+    dispatch = Dispatch(GROUPS, FleetSection(machines=("node2", "mine")))
+    found = timed(dispatch, prepared(dispatch, machine(1), machine(2), machine(3, name="mine")))
+    assert found == Counter({(group, name): 1 for group in GROUPS for name in ("node2", "node3")})
+
+
+def test_a_machine_does_one_thing_at_a_time_and_others_prepare_meanwhile() -> None:
+    dispatch = Dispatch(GROUPS, FleetSection(machines=("node1",)))
+    dispatch.sees([machine(1), machine(2)])
+    begun = dict(dispatch.next())
+    assert {str(work) for work in begun} == {"preparing bloodnet", "preparing resnet18"}
+    assert {one.name for one in begun.values()} == {"node1", "node2"}
+    dispatch.ended(Preparation("bloodnet"), Ending.DONE)
+    assert [(str(work), one.name) for work, one in dispatch.next()] == [("bloodnet/28/t1 on node1", "node1")]
+    assert list(dispatch.next()) == []
+
+
+def test_what_a_machine_loses_is_begun_elsewhere_at_most_twice() -> None:
+    dispatch = Dispatch(GROUPS[:1], FleetSection())
+    all_of_it = [machine(number) for number in range(4)]
+    on = []
+    begun = prepared(dispatch, *all_of_it)
+    for _ in range(3):
+        (work, where), *_ = begun
+        on.append(where.name)
+        assert not dispatch.ended(work, Ending.LOST, "gone")
+        begun = list(dispatch.next())
+    assert begun == []
+    assert len(set(on)) == 3
+    assert dispatch.failed == {work: "gone"}
+    assert dispatch.is_over
+
+
+def test_the_only_machine_gets_it_back_when_it_has_been_looked_at_again() -> None:
+    dispatch = Dispatch(GROUPS[:1], FleetSection())
+    ((work, where),) = prepared(dispatch, machine(1))
+    dispatch.ended(work, Ending.LOST, "gone")
+    assert list(dispatch.next()) == []
+    dispatch.sees([])
+    assert dispatch.settle() == [work]
+    dispatch.sees([machine(1)])
+    assert list(dispatch.next()) == [(work, where)]
+
+
+def test_what_was_disturbed_is_tried_elsewhere_once_and_bad_input_never() -> None:
+    dispatch = Dispatch(GROUPS[:2], FleetSection())
+    begun = dict(prepared(dispatch, machine(1), machine(2)))
+    refused, disturbed = list(begun)
+    dispatch.ended(refused, Ending.REFUSED, "a bad value")
+    dispatch.ended(disturbed, Ending.DISTURBED, "stolen")
+    ((again, where),) = list(dispatch.next())
+    assert again == disturbed
+    assert where != begun[disturbed]
+    dispatch.ended(again, Ending.DISTURBED, "stolen too")
+    assert list(dispatch.next()) == []
+    assert list(dispatch.finished) == [disturbed]
+    assert dispatch.failed == {refused: "a bad value"}
+
+
+def test_what_was_disturbed_stands_where_there_is_no_other_machine() -> None:
+    dispatch = Dispatch(GROUPS[:1], FleetSection())
+    ((work, _),) = prepared(dispatch, machine(1))
+    assert dispatch.ended(work, Ending.DISTURBED, "stolen")
+    assert list(dispatch.finished) == [work]
+
+
+def test_what_cannot_be_prepared_costs_its_own_groups() -> None:
+    dispatch = Dispatch(GROUPS, FleetSection())
+    dispatch.sees([machine(1)])
+    ((first, _),) = list(dispatch.next())
+    dispatch.ended(first, Ending.REFUSED, "no such data")
+    found = timed(dispatch, prepared(dispatch, machine(1)))
+    assert list(found) == [("resnet18/28/t1", "node1")]
+    assert {work.group for work in dispatch.failed if isinstance(work, Assignment)} == set(GROUPS[:2])
+
+
+def test_what_an_earlier_run_has_is_not_timed_again() -> None:
+    here = machine(1)
+    done = Assignment(GROUPS[0], here.kind.key)
+    dispatch = Dispatch(GROUPS, FleetSection(), lambda one: EarlierTry(here.key) if one == done else None)
+    assert set(timed(dispatch, prepared(dispatch, here))) == {(group, "node1") for group in GROUPS[1:]}
+    once = Dispatch(GROUPS[:1], FleetSection(), lambda one: EarlierTry(here.key, "stolen"))
+    assert prepared(once, here) == []
+    assert once.settle() == []
+    assert list(once.finished) == [done], "its only try stands"
+    other = Dispatch(GROUPS[:1], FleetSection(), lambda one: EarlierTry(here.key, "stolen"))
+    assert [one.name for _, one in prepared(other, here, machine(2))] == ["node2"]
+
+
+def test_a_machine_that_is_refused_gets_nothing() -> None:
+    dispatch = Dispatch(GROUPS, FleetSection())
+    dispatch.sees([Machine("place", "node", kind(), MachineIdentity(), refused="it has another Assay")])
+    assert list(dispatch.next()) == []
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 3), st.randoms(use_true_random=False))
+def test_whatever_happens_every_group_ends_and_no_machine_does_two_things(
+    number: int, copies: int, chance: random.Random
+) -> None:
+    dispatch = Dispatch(GROUPS, FleetSection(machines={"small": copies}))
+    every = [machine(one) for one in range(number)]
+    doing: dict[Work, Machine] = {}
+    kept: Counter[Work] = Counter()
+    for _ in range(150):
+        dispatch.sees([one for one in every if chance.random() > 0.2])
+        for work, on in dispatch.next():
+            assert on not in doing.values()
+            doing[work] = on
+        if doing:
+            work = chance.choice(list(doing))
+            del doing[work]
+            ending = chance.choice(list(Ending))
+            kept[work] += dispatch.ended(work, ending, "why") and ending is Ending.DONE
+        elif not dispatch.settle():
+            dispatch.sees(every)
+            if dispatch.is_over:
+                break
+    assert all(times <= 1 for work, times in kept.items()), "nothing finished is done twice"
+    assert not set(dispatch.finished) & set(dispatch.failed)
+
+
+class Simulated:
+    """A fleet whose machines come and go as a test says."""
+
+    def __init__(self, *there: Machine) -> None:
+        self.there, self.closed = list(there), False
+
+    def machines(self) -> list[Machine]:
+        return self.there
+
+    def host(self, machine: Machine, *, whole: bool) -> AbstractContextManager[Starter]:
+        raise AssertionError("nothing is started here")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_the_conductor_gives_out_everything_and_tells_errors_apart() -> None:
+    errors = {
+        GROUPS[0]: [WorkerError("it was killed")],
+        GROUPS[1]: [InputError("a bad value"), InputError("again")],
+        GROUPS[2]: [DiskError("no room there")],
+    }
+    lock, on = threading.Lock(), Counter[str]()
+
+    def do(work: Work, where: Machine) -> tuple[Ending, str]:
+        with lock:
+            if isinstance(work, Assignment):
+                on[work.group] += 1
+                if errors[work.group]:
+                    raise errors[work.group].pop(0)
+        return Ending.DONE, ""
+
+    dispatch = Dispatch(GROUPS, FleetSection())
+    conduct(dispatch, Simulated(machine(1), machine(2)), do, Narrator(), look_seconds=0.01)
+    assert on == {GROUPS[0]: 2, GROUPS[1]: 1, GROUPS[2]: 2}
+    assert {one.group for one in dispatch.finished} == {GROUPS[0], GROUPS[2]}
+    assert list(dispatch.failed.values()) == ["on node1: a bad value"] or list(dispatch.failed.values()) == [
+        "on node2: a bad value"
+    ]
+
+
+def test_a_fleet_without_machines_is_waited_for_and_then_given_up(capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = Simulated()
+    with pytest.raises(FailedError, match=r"No machine came.*one within 0\.0005 minutes.*the same command goes on"):
+        conduct(Dispatch(GROUPS, FleetSection(wait_minutes=0.0005)), fleet, never, Narrator(), look_seconds=0.01)
+    assert fleet.closed
+    assert "given up after 0.0005 minutes (fleet.wait_minutes)" in capsys.readouterr().err
+
+
+def never(work: Work, where: Machine) -> tuple[Ending, str]:
+    raise AssertionError("there is no machine")
+
+
+def test_an_unforeseen_error_ends_the_conductor() -> None:
+    fleet = Simulated(machine(1))
+
+    def do(work: Work, where: Machine) -> tuple[Ending, str]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        conduct(Dispatch(GROUPS, FleetSection()), fleet, do, Narrator(), look_seconds=0.01)
+    assert fleet.closed
