@@ -47,13 +47,13 @@ BEFORE = "on another machine before: "
 MOST_THREADS = 4096
 
 
-class Kept(Record):
+class KeptTimes(Record):
     """Facts about a kept result.
 
     Attributes:
         machine: key of its machine.
         disturbed: see `GroupTimed`, of the last try.
-        before: what disturbed the first try on another machine.
+        before: disturbance of the first try on another machine.
         final: whether it is not tried elsewhere any more.
     """
 
@@ -210,7 +210,7 @@ class FleetRun:
         found = None if self.again else self._found(unit)
         if found is None:
             return None
-        kept = facts_of(found, Kept)
+        kept = facts_of(found, KeptTimes)
         if not kept.final:
             self._first_tries[unit] = kept.disturbed
         return EarlierTry(kept.machine, "" if kept.final else kept.disturbed)
@@ -234,7 +234,7 @@ class FleetRun:
         shutil.rmtree(out, ignore_errors=True)
         timed = run_job(TIME_GROUP, request, log, limit_seconds=limit, host=host)
         before = self._first_tries.get(unit, "")
-        kept = Kept(
+        kept = KeptTimes(
             machine=machine.key, disturbed=timed.disturbed, before=before, final=bool(before) or not timed.disturbed
         )
         invalid = _invalid_in(self._found(unit)) if before and timed.disturbed else {}

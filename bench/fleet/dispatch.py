@@ -60,11 +60,11 @@ class Ending(Enum):
 
 @dataclass(frozen=True)
 class EarlierTry:
-    """What an earlier run has of a unit.
+    """A try of an earlier run.
 
     Attributes:
         machine: the machine's key.
-        disturbed: what disturbed it, where it is to be tried elsewhere once; "" where it is finished.
+        disturbed: its disturbance, where it is to be tried elsewhere once; "" where it is finished.
     """
 
     machine: str
@@ -78,7 +78,7 @@ class Dispatch:
     Attributes:
         groups: groups of the study in the order in which they are timed.
         asked: which machines they are timed on.
-        known: what an earlier run has of a unit.
+        known: returns the try that an earlier run kept of a unit.
         failed: work that is given up, and why.
         finished: units that have their times.
     """

@@ -25,7 +25,7 @@ class Machine:
     """One machine of a fleet.
 
     Attributes:
-        place: what the engine calls it, another after each start of the engine there.
+        place: the engine's name for it, another after each start of the engine there.
         name: what people call it.
         labels: what its owner says of it.
         refused: why it gets no work, "" where it does.

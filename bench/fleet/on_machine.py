@@ -41,7 +41,7 @@ MOST_REASONS = 3
 
 
 class OfAStudy(Record):
-    """What every job of a fleet is told.
+    """The part that all requests of a fleet have.
 
     Attributes:
         study: the study, its data set resolved.
@@ -69,7 +69,7 @@ class ToPrepare(OfAStudy):
 
 
 class Ready(Record):
-    """What groups are timed with.
+    """The things that groups are timed with.
 
     Attributes:
         made: by name, the sha256 of weights, the keys of exports, and the hash of the images.

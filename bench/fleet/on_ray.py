@@ -45,7 +45,7 @@ PART = 0.001
 
 
 class FarSide:
-    """What a host does on its machine, in a process of Ray's there. Each call gives its result or the error."""
+    """The far end of a host, in a process of Ray's there. Each call gives its result or the error."""
 
     def __init__(self) -> None:
         around = psutil.Process(os.getppid()).environ()
