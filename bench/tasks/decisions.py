@@ -34,6 +34,7 @@ MOST_CLASSES = 10_000
 """The most classes of an output that is an index itself, which does not say how many there are."""
 
 Classes = NDArray[np.int64]
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -80,18 +81,41 @@ def sure_flips(judged_by: Task, answers: Answers, scores: str) -> Flips:
     """Return the decisions that change though the side they are compared with is sure of them.
 
     It is sure of those where nothing comes nearer than `LARGEST_FLIPPED_MARGIN` in the logits; probabilities are
-    converted to logits.
+    converted to logits. Of classes, that is said of the values that decide them, where they are known.
 
     Args:
         scores: the kind of numbers that decide, as the task has it.
     """
     base, found, threshold = (answers.base.astype(np.float64), answers.found.astype(np.float64), answers.threshold)
     if scores == "probabilities":
-        to_logits = np.log if threshold is None else lambda some: np.log(some) - np.log1p(-some)
-        base, found = (to_logits(np.clip(one, LEAST, 1 - LEAST)) for one in (base, found))
-        threshold = None if threshold is None else float(to_logits(np.clip(threshold, LEAST, 1 - LEAST)))
-    sure = replace(answers, base=base, found=found, threshold=threshold, tolerance=LARGEST_FLIPPED_MARGIN / 2)
+        to_logits = _log if threshold is None else _log_odds
+        base, found = to_logits(base), to_logits(found)
+        threshold = None if threshold is None else float(to_logits(np.float64(threshold)))
+    decider = _in_logits(answers.decider) if scores == "classes" and answers.decider else answers.decider
+    tolerance = LARGEST_FLIPPED_MARGIN / 2
+    sure = replace(answers, base=base, found=found, threshold=threshold, tolerance=tolerance, decider=decider)
     return judged_by.judge(sure).flips
+
+
+def _log(some: Numbers) -> Numbers:
+    return np.log(np.clip(some, LEAST, 1 - LEAST))
+
+
+def _log_odds(some: Numbers) -> Numbers:
+    return _log(some) - _log(1 - some)
+
+
+def _in_logits(decider: Decider) -> Decider:
+    """Return the values that decide classes, as logits and with the margin of a sure decision. Probabilities are what
+    `scores_of` says, with a threshold that the model has in itself: the same number in every comparison.
+    """
+    values, margin = decider.values, LARGEST_FLIPPED_MARGIN / 2
+    between = bool(((values >= 0) & (values <= 1)).all())
+    fixed = values[0, 0, np.ptp(values, axis=(0, 1, 3)) == 0, 0]
+    if between and values.shape[2] == 2 and ((fixed > 0) & (fixed < 1)).any():
+        return Decider(_log_odds(values), margin)
+    are = between and np.allclose(values.sum(axis=2), 1, rtol=0, atol=OFF_ONE)
+    return Decider(_log(values) if are else values, margin)
 
 
 def scores_of(answers: Answers, axis: int | None) -> Scores:

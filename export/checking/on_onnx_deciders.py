@@ -1,4 +1,5 @@
-"""The values that decide an index among the outputs of an ONNX file: those its ArgMax, ArgMin or TopK chooses from.
+"""The values that decide an index among the outputs of an ONNX file: those its ArgMax, ArgMin or TopK chooses from, or
+the two that it compares, such as a score and its threshold, whose answer is an index of one of them.
 
 The search walks back from the output through nodes that leave the numbers and their order as they are. The values
 chosen from are computed in float64, and in fp32 for their tolerance, both by onnx's reference evaluator.
@@ -18,13 +19,16 @@ from assay.export.reference.on_onnx_double import evaluate, to_double, widened
 from assay.files.named_arrays import save_named
 from assay.numerics.agreement import tolerance_of_errors
 from assay.numerics.ties import TOLERANCE, VALUES, Decider
+from assay.numerics.values import is_whole
 
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
 
-KEEP_NUMBERS = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
+KEEP_NUMBERS = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Not"}
+"""Operators through which one of two, or of many, stays what it is: another one."""
 CHOOSERS = {"ArgMax": (0, 0), "ArgMin": (0, 0), "TopK": (1, -1)}
 """The output of each operator that is the index, and the dimension used where the node names none."""
+COMPARES = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual"}
 
 
 def chooser_of(model: ModelProto, output: str) -> NodeProto | None:
@@ -33,8 +37,9 @@ def chooser_of(model: ModelProto, output: str) -> NodeProto | None:
     name = output
     while (node := maker.get(name)) is not None and node.op_type in KEEP_NUMBERS:
         name = node.input[0]
-    known = node is not None and node.op_type in CHOOSERS and node.output[CHOOSERS[node.op_type][0]] == name
-    return node if known else None
+    if node is None or node.op_type in COMPARES:
+        return node
+    return node if node.op_type in CHOOSERS and node.output[CHOOSERS[node.op_type][0]] == name else None
 
 
 def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, name: str) -> dict[str, Decider]:
@@ -49,21 +54,21 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
     choosers = dict(_choosers(model))
     if not choosers:
         return {}
-    decided_by = [node.input[0] for node in choosers.values()]
+    decided_by = {name for node in choosers.values() for name in _deciding(node)}
     exact = evaluate(to_double(model), {key: widened(array) for key, array in feeds.items()}, name, decided_by)
     single = evaluate(model, feeds, name, decided_by)
     found = {}
     for output, node in choosers.items():
-        values, rounded = exact.get(node.input[0]), single.get(node.input[0])
-        if values is None or rounded is None or values.dtype != np.float64 or not np.isfinite(values).all():
+        values, rounded = _chosen_from(node, exact), _chosen_from(node, single)
+        if values is None or rounded is None:
             continue
-        axis = _axis(node) % values.ndim
+        axis = values.ndim - 1 if node.op_type in COMPARES else _axis(node) % values.ndim
         if rows and axis == 0:  # the choice is among records
             continue
-        error = float(np.abs(values - rounded.astype(np.float64)).max(initial=0.0))
+        error = float(np.abs(values - rounded).max(initial=0.0))
         tolerance = tolerance_of_errors(float(np.abs(values).max(initial=0.0)), {"it": error}, len(values))
         if not tolerance.problem:
-            found[output] = Decider(_by_choice(values.astype(np.float64), axis, rows=rows), tolerance.value)
+            found[output] = Decider(_by_choice(values, axis, rows=rows), tolerance.value)
     return found
 
 
@@ -72,6 +77,22 @@ def _choosers(model: ModelProto) -> Iterator[tuple[str, NodeProto]]:
         node = chooser_of(model, output.name)
         if node is not None:
             yield output.name, node
+
+
+def _deciding(node: NodeProto) -> list[str]:
+    """Return the names of the values that a node chooses from."""
+    return list(node.input) if node.op_type in COMPARES else list(node.input[:1])
+
+
+def _chosen_from(node: NodeProto, found: Mapping[str, Array]) -> Float64 | None:
+    """Return the array that a node chooses from, None where it is not of finite floating-point numbers. Of two that are
+    compared, the first has index 1, which then stands for "yes".
+    """
+    values = [found[name] for name in _deciding(node) if name in found and not is_whole(found[name].dtype)]
+    if len(values) < len(_deciding(node)) or not all(np.isfinite(one).all() for one in values):
+        return None
+    wide = [one.astype(np.float64) for one in reversed(values)]
+    return np.stack(np.broadcast_arrays(*wide), axis=-1) if node.op_type in COMPARES else wide[0]
 
 
 def _axis(node: NodeProto) -> int:

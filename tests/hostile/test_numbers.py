@@ -118,6 +118,30 @@ def test_an_index_may_be_another_where_its_values_tie_and_nowhere_else(tmp_path:
     assert all("numbers differ (largest by" in one for one in worse.reasons)
 
 
+@pytest.mark.slow
+def test_a_decision_by_a_threshold_in_the_file_may_be_another_where_they_tie_and_nowhere_else(tmp_path: Path) -> None:
+    """The scores are compared with a number in the file: what the score is, only the file can say."""
+
+    def above(path: Path, threshold: float, noise: float = 0.0) -> Path:
+        nodes = [
+            helper.make_node("Add", ["x", "noise"], ["scores"], name="scores"),
+            helper.make_node("LessOrEqual", ["scores", "threshold"], ["below"], name="decide"),
+            helper.make_node("Not", ["below"], ["above"]),
+            helper.make_node("Cast", ["above"], ["label"], to=INT64),
+        ]
+        constants = {"noise": np.array(noise, np.float32), "threshold": np.array(threshold, np.float32)}
+        return save(path, nodes, {"label": (INT64, ["batch", WIDTH])}, **constants)
+
+    reference = above(tmp_path / "a.onnx", 0.5)
+    x = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
+    x[3, 2] = 0.5
+    found = audited(tmp_path, reference, above(tmp_path / "b.onnx", 0.5, noise=1e-7), x)
+    assert found.passed, found.reasons
+    excused = [one.measured.excused for one in found.models[0].comparisons if one.measured and "cand" in one.subject]
+    assert excused == [1, 1]
+    assert not audited(tmp_path, reference, above(tmp_path / "c.onnx", 0.7), x).passed
+
+
 @pytest.mark.parametrize("value", [-np.inf, *(pytest.param(one, marks=pytest.mark.slow) for one in (np.inf, np.nan))])
 def test_infinities_of_a_right_file_agree_and_lost_ones_do_not(value: float, tmp_path: Path) -> None:
     def masked(path: Path, filler: float) -> Path:

@@ -23,6 +23,7 @@ from assay.bench.tasks.task import Answers, is_labelled, task
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
+from assay.numerics.ties import Decider
 from assay.records.results import Cell, Results
 from assay.train.brought.model import Location, Tensor, UserModel
 from assay.train.metrics import share
@@ -201,6 +202,29 @@ def test_what_is_sure_of_probabilities_is_not_of_logits_between_zero_and_one(sco
     output = Tensor(name="scores", dtype="float32", shape=(3,))
     answers = Answers(output=output, base=base, found=base[:, [1, 0, 2]], against="float64", tolerance=0.0)
     assert bool(sure_flips(task("classification"), answers, scores).flipped) is sure
+
+
+@pytest.mark.parametrize(
+    ("values", "sure"),
+    [
+        ([0.5, 0.7], False),  # a threshold and a probability above it, at 0.85 in the logits
+        ([0.5, 0.8], True),
+        ([0.0, 0.9], False),  # a threshold of logits
+        ([0.0, 1.1], True),
+        ([0.0, 0.9, -3.0], False),
+        ([0.05, 0.15, 0.8], True),  # probabilities: far apart as logits
+        ([0.2, 0.3, 0.5], False),
+    ],
+)
+def test_a_class_is_sure_by_the_values_that_decide_it_in_the_model_itself(values: list[float], sure: bool) -> None:
+    """int8 may change a class that a model chooses itself where another would have been nearly as good."""
+    other = [values[0], *(one / 2 for one in values[1:])] if len(values) == 2 else values[::-1]
+    decider = Decider(np.array([values, other]).reshape(2, 1, -1, 1), 1e-6)
+    ranked = np.argsort(values)[::-1]
+    base, found = (np.array([[place]], np.int64) for place in ranked[:2])
+    output = Tensor(name="label", dtype="int64", shape=())
+    answers = Answers(output=output, base=base, found=found, against="float64", tolerance=0.0, decider=decider)
+    assert bool(sure_flips(task("classification"), answers, "classes").flipped) is sure
 
 
 def test_a_plain_model_has_no_decisions(tmp_path: Path) -> None:

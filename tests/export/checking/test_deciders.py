@@ -1,0 +1,48 @@
+"""The values that decide a yes or no of an ONNX file are the two that it compares."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from assay.export.checking.on_onnx_deciders import deciders_of
+
+SCORES = np.array([[0.1, 0.5], [0.9, 0.4]], np.float32)
+THRESHOLD = 0.5
+
+
+def deciding(operator: str, *, negated: bool = False, kind: int = TensorProto.FLOAT) -> ModelProto:
+    """A file that compares its input with a number of its own."""
+    nodes = [
+        helper.make_node(operator, ["x", "threshold"], ["decided"]),
+        helper.make_node("Not" if negated else "Identity", ["decided"], ["told"]),
+        helper.make_node("Cast", ["told"], ["label"], to=TensorProto.INT64),
+    ]
+    threshold = np.array(THRESHOLD).astype(helper.tensor_dtype_to_np_dtype(kind))
+    inputs = [helper.make_tensor_value_info("x", kind, ["batch", 2])]
+    outputs = [helper.make_tensor_value_info("label", TensorProto.INT64, ["batch", 2])]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [numpy_helper.from_array(threshold, "threshold")])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+
+
+@pytest.mark.parametrize("negated", [False, True])
+@pytest.mark.parametrize(
+    ("operator", "compared"),
+    [("Greater", np.greater), ("GreaterOrEqual", np.greater_equal), ("Less", np.less), ("LessOrEqual", np.less_equal)],
+)
+def test_a_score_and_its_threshold_decide(operator: str, compared: np.ufunc, negated: bool) -> None:
+    found = deciders_of(deciding(operator, negated=negated), {"x": SCORES}, rows=True, name="it")["label"]
+    assert found.values.shape == (2, 2, 2, 1)
+    assert np.abs(found.values[..., 1, 0] - SCORES).max() < 1e-7
+    assert (found.values[..., 0, 0] == THRESHOLD).all()
+    answer = (compared(SCORES, THRESHOLD) ^ negated).astype(np.int64)
+    assert found.decides(answer)
+    assert not found.decides(answer ^ np.array([[1, 0], [0, 0]]))
+    excused = found.excuses(answer, 1 - answer)
+    assert excused.tolist() == [[False, True], [False, False]], "only the score that is at the threshold ties"
+
+
+def test_whole_numbers_that_are_compared_never_tie() -> None:
+    model = deciding("Greater", kind=TensorProto.INT64)
+    assert deciders_of(model, {"x": SCORES.astype(np.int64)}, rows=True, name="it") == {}
