@@ -90,7 +90,7 @@ def sure_flips(judged_by: Task, answers: Answers, scores: str) -> Flips:
     if scores == "probabilities":
         to_logits = _log if threshold is None else _log_odds
         base, found = to_logits(base), to_logits(found)
-        threshold = None if threshold is None else float(to_logits(np.float64(threshold)))
+        threshold = None if threshold is None else float(to_logits(np.asarray(threshold, np.float64)))
     decider = _in_logits(answers.decider) if scores == "classes" and answers.decider else answers.decider
     tolerance = LARGEST_FLIPPED_MARGIN / 2
     sure = replace(answers, base=base, found=found, threshold=threshold, tolerance=tolerance, decider=decider)
