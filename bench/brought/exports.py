@@ -115,6 +115,7 @@ def bring(work: Work) -> Brought:
             inputs=None if wanted.inputs is None else wanted.inputs.resolve(),
             batches=wanted.batches,
             without=wanted.without,
+            ranges=wanted.ranges,
             folder=new,
         )
         probed = _job(work, PROBE, request, "probe", new)

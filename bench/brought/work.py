@@ -28,6 +28,7 @@ class Wanted:
 
     Attributes:
         without: outputs to leave out.
+        ranges: least and largest number to draw for an input, by name.
         runtimes: the runtimes to time, if they apply; empty for all that do.
         command: the command that repeats it.
         call_limit: seconds that one call of the model may take; None for a limit in proportion to its file.
@@ -43,6 +44,7 @@ class Wanted:
     location: Location
     shapes: tuple[Declared, ...] = ()
     dimensions: dict[str, int] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     inputs: Path | None = None
     batches: tuple[int, ...] = (1,)
     threads: int = 1

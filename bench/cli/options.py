@@ -68,6 +68,14 @@ Inputs = Annotated[
     Path | None,
     typer.Option("--inputs", help="An .npz or a folder of .npy, one array for each input; drawn when not given."),
 ]
+DrawnRange = Annotated[
+    list[str] | None,
+    typer.Option("--range", metavar="NAME=LEAST:MOST", help="Draw the numbers of this input between two: ids=0:30521."),
+]
+DrawnValue = Annotated[
+    list[str] | None,
+    typer.Option("--value", metavar="NAME=NUMBER", help="The one number that this input has: sampling_rate=16000."),
+]
 Framework = Annotated[
     str,
     typer.Option(

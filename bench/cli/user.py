@@ -17,6 +17,8 @@ from assay.bench.cli.options import (
     Batch,
     CallLimit,
     Dimension,
+    DrawnRange,
+    DrawnValue,
     Framework,
     Inputs,
     IntervalWidth,
@@ -28,6 +30,7 @@ from assay.bench.cli.options import (
     Threads,
     Trust,
     Without,
+    refuse_idle,
     say_trust,
 )
 from assay.bench.cli.stopping import keeping_what_is_there
@@ -47,6 +50,8 @@ def compare_model(
     ],
     shape: Shape = None,
     dimension: Dimension = None,
+    drawn_range: DrawnRange = None,
+    value: DrawnValue = None,
     inputs: Inputs = None,
     without: Without = None,
     task: Annotated[
@@ -104,10 +109,12 @@ def compare_model(
 ) -> None:
     """Time a model of your own natively and through ONNX, and compare the numbers; exit 1 when they differ."""
     from assay.files.locks import working_in
-    from assay.train.brought.model import read_shapes
+    from assay.train.brought.model import read_ranges, read_shapes
     from assay.train.brought.sources import locate
 
     TASKS[task]  # an unknown one is reported before anything runs
+    if inputs is not None:
+        refuse_idle("beside --inputs, which has the numbers", {"--range": drawn_range, "--value": value})
     say_trust(trust)
     location = locate(model, framework)  # before imports that take a second
 
@@ -125,6 +132,8 @@ def compare_model(
     given: dict[str, Sequence[object] | None] = {
         "--shape": shape,
         "--dimension": dimension,
+        "--range": drawn_range,
+        "--value": value,
         "--inputs": [inputs.name] if inputs else [],
         "--task": [task] if task != PLAIN_TASK else [],
         "--labels": [labels.name] if labels else [],
@@ -142,6 +151,7 @@ def compare_model(
         location=location,
         shapes=read_shapes(shape or []),
         dimensions=sizes_of(dimension or []),
+        ranges=read_ranges(drawn_range or (), value or ()),
         inputs=inputs,
         task=task,
         labels=labels,

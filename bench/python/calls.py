@@ -33,6 +33,7 @@ def compare(
     *,
     shapes: Mapping[str, str] | None = None,
     dimensions: Mapping[str, int] | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
     batches: Sequence[int] = (1,),
     runtimes: Sequence[str] = (),
     precisions: Sequence[str] = (),
@@ -57,6 +58,7 @@ def compare(
         inputs: arrays by the names of the model's inputs, one array, several in order, or a file; drawn where None.
         shapes: shapes of inputs that the model does not declare, {"image": "batch,3,224,224"}.
         dimensions: sizes of dimensions that it leaves open.
+        ranges: the least and largest number to draw for an input, {"ids": (0, 30521)}.
         batches: numbers of rows in a call.
         precisions: precisions in which every correct file is made too, "int8" or "fp16".
         mixed_minutes: minutes of search for the layers that may not be int8, for each int8 file that fails; 0: none.
@@ -83,6 +85,7 @@ def compare(
             location=live.location,
             shapes=read_shapes([f"{name}={shape}" for name, shape in (shapes or {}).items()]),
             dimensions=dict(dimensions or {}),
+            ranges=dict(ranges or {}),
             inputs=written_inputs(inputs, live.names, place),
             batches=tuple(batches),
             threads=threads,

@@ -237,7 +237,7 @@ def made_how(model: UserModel, ranges: Mapping[str, Range], edges: Edges | None)
 def _ordinary(one: Tensor, ranges: Mapping[str, Range]) -> str:
     if one.dtype == "bool":
         return f"'{one.name}' true and false"
-    if not is_whole(one.dtype):
+    if not is_whole(one.dtype) and one.name not in ranges:
         return f"'{one.name}' standard normal"
     known = ranges.get(one.name, Range())
     return f"'{one.name}' {known}" + (f" ({known.why} more)" if known.why and known.most == known.far_most else "")
@@ -246,6 +246,8 @@ def _ordinary(one: Tensor, ranges: Mapping[str, Range]) -> str:
 def _far(one: Tensor, ranges: Mapping[str, Range], reach: float, whole: int) -> str:
     if one.dtype == "bool" or one.shared:
         return ""
+    if not is_whole(one.dtype) and one.name in ranges:
+        return f"'{one.name}' {ranges[one.name]}"
     if not is_whole(one.dtype):
         return f"'{one.name}' zero, tiny and up to {reach:g} of either sign"
     known = ranges.get(one.name, Range())

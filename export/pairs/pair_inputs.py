@@ -96,7 +96,7 @@ def draw_inputs(
     """Draw inputs of the wanted types and shapes: standard normal, whole numbers, true and false.
 
     Args:
-        ranges: range of whole numbers by input; 0 and 1 where there is none.
+        ranges: range by input; where there is none, whole numbers are 0 and 1.
         rows: size of a dynamic first dimension that is not named.
         dimensions: sizes of dynamic dimensions by name.
 
@@ -110,9 +110,9 @@ def draw_inputs(
     for value in values:
         shape = shapes[value.name]
         dtype = np.dtype(value.dtype) if value.dtype != "bfloat16" else None
-        if dtype is not None and np.issubdtype(dtype, np.floating):
+        if dtype is not None and np.issubdtype(dtype, np.floating) and value.name not in ranges:
             found[value.name] = random.normal(size=shape).astype(dtype)
-        elif dtype is not None and is_whole(dtype):
+        elif dtype is not None and (is_whole(dtype) or value.name in ranges):
             one = ranges.get(value.name, Range())
             found[value.name] = drawn(dtype.name, shape, one.least, one.most, random)
         else:

@@ -8,8 +8,9 @@ size) or take much longer (it was a count). The largest accepted number is found
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ STARTS = ((0, 1), (1, 1), (0, 0))
 
 @dataclass(frozen=True)
 class Range:
-    """The whole numbers that are drawn for an input.
+    """The whole numbers that are drawn for an input, or all numbers between two of floating point where the user says
+    so.
 
     Attributes:
         least, most: limits in ordinary records, inclusive.
@@ -48,20 +50,29 @@ class Range:
         why: reason why the search stopped, or "".
     """
 
-    least: int = 0
-    most: int = 1
-    far_least: int = 0
-    far_most: int = 1
+    least: float = 0
+    most: float = 1
+    far_least: float = 0
+    far_most: float = 1
     why: str = ""
 
     def __str__(self) -> str:
-        return f"whole numbers {self.least} to {self.most}" if self.most > self.least else f"the number {self.least}"
+        whole = "whole numbers" if isinstance(self.least, int) and isinstance(self.most, int) else "numbers"
+        return f"{whole} {self.least} to {self.most}" if self.most > self.least else f"the number {self.least}"
 
 
-def drawn(dtype: str, shape: Sequence[int], least: int, most: int, random: np.random.Generator) -> Array:
-    """Draw whole numbers or bools of a type, uniformly and including both ends; a single number is the end further
+def said_range(least: float, most: float) -> Range:
+    """Return the range that a user gives: nothing is drawn beyond it, at the edges neither."""
+    return Range(least, most, least, most)
+
+
+def drawn(dtype: str, shape: Sequence[int], least: float, most: float, random: np.random.Generator) -> Array:
+    """Draw numbers or bools of a type, uniformly and including both ends; a single whole number is the end further
     out.
     """
+    if not is_whole(dtype):
+        return random.uniform(least, most, tuple(shape)).astype(dtype)
+    least, most = int(least), int(most)
     found = random.integers(least, most, tuple(shape), np.int64, endpoint=True)
     if found.size == 1:
         found[...] = most if most >= -least else least
@@ -86,18 +97,20 @@ class Taken:
     seconds: float
 
 
-def first_taken(base: Mapping[str, Array], attempt: Attempt) -> Taken:
+def first_taken(base: Mapping[str, Array], attempt: Attempt, said: Collection[str] = ()) -> Taken:
     """Find the first call that a model takes: of 0 and 1, or of 1 or 0 alone, where inputs are whole numbers.
 
     Args:
         base: inputs of one call by name; those with whole numbers are replaced.
+        said: names of inputs whose numbers the user gave, and which stay.
 
     Raises:
         InputError: the model takes none of them; the error is that of the first.
     """
     failure: InputError | None = None
-    for ends in STARTS if _numbered(base) else STARTS[:1]:
-        inputs = {**base, **{name: _with(base[name], *ends) for name in _numbered(base)}}
+    numbered = _numbered(base, said)
+    for ends in STARTS if numbered else STARTS[:1]:
+        inputs = {**base, **{name: _with(base[name], *ends) for name in numbered}}
         begun = time.perf_counter()
         try:
             outputs = attempt(inputs)
@@ -109,17 +122,22 @@ def first_taken(base: Mapping[str, Array], attempt: Attempt) -> Taken:
     raise failure
 
 
-def ranges_of(taken: Taken, attempt: Attempt, limit: int | None = None) -> dict[str, Range]:
+def ranges_of(
+    taken: Taken, attempt: Attempt, limit: int | None = None, said: Mapping[str, Range] = MappingProxyType({})
+) -> dict[str, Range]:
     """Find the range of every input with whole numbers.
 
     Args:
+        said: ranges that the user gave, by input: these are not tried.
         limit: number of places of an index that is silently cut off at its limit; None where there is none.
     """
-    return {name: _range(_Trying(taken, attempt), name, limit) for name in _numbered(taken.inputs)}
+    found = {name: _range(_Trying(taken, attempt), name, limit) for name in _numbered(taken.inputs, said)}
+    return {**said, **found}
 
 
-def _numbered(inputs: Mapping[str, Array]) -> list[str]:
-    return [name for name, array in inputs.items() if is_whole(array.dtype) and array.dtype != np.bool_]
+def _numbered(inputs: Mapping[str, Array], said: Collection[str]) -> list[str]:
+    whole = [name for name, array in inputs.items() if is_whole(array.dtype) and array.dtype != np.bool_]
+    return [name for name in whole if name not in said]
 
 
 def _with(array: Array, least: int, most: int) -> Array:

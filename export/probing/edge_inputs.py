@@ -7,6 +7,7 @@ compared unless the model itself stays within rounding of float64, so a tier may
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.export.pairs.pair_inputs import OnnxValue
-from assay.export.probing.drawn_ranges import Range, drawn
+from assay.export.probing.drawn_ranges import Range, drawn, said_range
 from assay.numerics.values import is_whole
 
 Array = NDArray[np.generic]
 
 TINY = 2.0**-60
 """The tiny number among the inputs: its square is still a normal number in fp32."""
+EVERYTHING = said_range(-math.inf, math.inf)
 KINDS = ("zero", "end", "tiny", "between")
 SHARES = (0.15, 0.2, 0.1, 0.55)
 
@@ -54,17 +56,20 @@ def draw_edges(
             found[value.name] = _whole(value.dtype, shape, ranges.get(value.name, Range()), tier, random)
         else:
             numbers = _floating(shape, tier.reach, random)
-            found[value.name] = (numbers if signed else np.abs(numbers)).astype(value.dtype)
+            known = ranges.get(value.name, EVERYTHING)  # given by the user
+            kept = np.clip(numbers if signed else np.abs(numbers), known.least, known.most)
+            found[value.name] = kept.astype(value.dtype)
     return found
 
 
 def zeros(values: Sequence[OnnxValue], ranges: Mapping[str, Range]) -> dict[str, Array]:
-    """Return inputs of zeros; where a model takes no zero, of its least number."""
-    lowest = {value.name: ranges[value.name].least if value.name in ranges else 0 for value in values}
-    return {
-        value.name: np.full([int(size) for size in value.shape or ()], max(lowest[value.name], 0), value.dtype)
-        for value in values
-    }
+    """Return inputs of zeros; where a model takes no zero, of its number closest to zero."""
+    found = {}
+    for value in values:
+        known = ranges.get(value.name, EVERYTHING)
+        least = min(max(0, known.least), max(known.far_most, known.most))
+        found[value.name] = np.full([int(size) for size in value.shape or ()], least, value.dtype)
+    return found
 
 
 def _floating(shape: tuple[int, ...], reach: float, random: np.random.Generator) -> NDArray[np.float64]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from assay.errors import InputError
 from assay.export.pairs.pair_inputs import OnnxValue, draw_inputs
-from assay.export.probing.drawn_ranges import Range
+from assay.export.probing.drawn_ranges import Range, said_range
 from assay.files.arrays import check_call
+from assay.numerics.values import is_whole
 from assay.train.brought.arrays import Records, record_type
 from assay.train.brought.model import Declared, Tensor
 
@@ -60,13 +61,36 @@ def _tensor(one: Declared, shape: Sequence[int | str], *, shared: bool = False) 
     return Tensor(name=one.name, dtype=one.dtype, shape=tuple(int(size) for size in shape), shared=shared)
 
 
+def said_ranges(declared: Sequence[Declared], said: Mapping[str, tuple[float, float]]) -> dict[str, Range]:
+    """Return the ranges that a user gives for inputs, each checked against its input.
+
+    Raises:
+        InputError: there is no such input, or its type does not hold such numbers.
+    """
+    known = {one.name: one for one in declared}
+    found = {}
+    for name, (least, most) in said.items():
+        if name not in known:
+            raise InputError("--range or --value names no input of the model", expected=", ".join(known), found=name)
+        dtype = np.dtype(known[name].dtype)
+        whole = is_whole(dtype)
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else None if whole else np.finfo(dtype)
+        fits = limits is not None and float(limits.min) <= least <= most <= float(limits.max)
+        if not fits or (whole and (least != int(least) or most != int(most))):
+            raise InputError(
+                f"Input '{name}' has no such numbers", expected=f"two that {dtype} holds", found=f"{least} to {most}"
+            )
+        found[name] = said_range(int(least), int(most)) if whole else said_range(float(least), float(most))
+    return found
+
+
 def records_of(
     form: Form, arrays: Mapping[str, Array], most_batch: int, ranges: Mapping[str, Range] = MappingProxyType({})
 ) -> Records:
     """Return records that calls use in turn: the user's, or drawn as `assay audit` draws them.
 
     Args:
-        ranges: range of the whole numbers that are drawn, by input.
+        ranges: range of the numbers that are drawn, by input.
 
     Raises:
         InputError: the given arrays do not fill a call, or memory cannot hold one.

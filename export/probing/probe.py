@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from assay.errors import AssayError, InputError
 from assay.export.checking.edges import Edges, made_how, sound_edges, tried_edges
@@ -23,7 +24,7 @@ from assay.export.pairs.pair_inputs import read_arrays
 from assay.export.probing.calls import MOST_ROWS, company_matters, computed
 from assay.export.probing.drawn_ranges import Range, Taken, first_taken, ranges_of
 from assay.export.probing.exact import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
-from assay.export.probing.inputs import Form, form_of, records_of
+from assay.export.probing.inputs import Form, form_of, records_of, said_ranges
 from assay.export.probing.loading import load
 from assay.export.probing.outputs import refuse_incomparable, steady_sizes
 from assay.export.probing.shapes import declared_inputs
@@ -74,6 +75,7 @@ class ProbeRequest(Record):
         inputs: .npz file or folder of .npy files; None draws them.
         batches: numbers of rows in the calls that will be timed.
         without: outputs to leave out.
+        ranges: least and largest number to draw, by input, where the user says so; both are whole for whole numbers.
         folder: folder for `DESCRIPTION_FILE`, `RECORDS_FILE`, `NATIVE_FILE` and `REFERENCE_FILE` where there is a
             reference.
     """
@@ -85,6 +87,7 @@ class ProbeRequest(Record):
     batches: tuple[int, ...]
     folder: Written
     without: tuple[str, ...] = ()
+    ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
 class Probed(Record):
@@ -128,7 +131,7 @@ def probe(request: ProbeRequest) -> Probed:
         return replace(bound, native=steady_sizes(bound.native, location))
 
     loaded = ready(loaded)
-    again = CalledModel(loaded, lambda: ready(load(location)[1]))
+    again = CalledModel(loaded, lambda: ready(load(location)[1]), said_ranges(declared, request.ranges))
     seen = _run(location, declared, arrays, request.batches, again)
     known = {"without": request.without, "weights": loaded.made.weights if loaded.made else ""}
     model, records, native = seen.model.model_copy(update=known), seen.records, seen.rows
@@ -292,7 +295,7 @@ def _described(
     """Return the model with the outputs of one call, which is made twice; None where they have no row for each
     record.
     """
-    records = records_of(form, arrays, max(batches))
+    records = records_of(form, arrays, max(batches), asked.said)
     location, kind = steady.location, steady.location.kind
     assert kind, "it is known of what has been loaded"
     model = UserModel(location=location, kind=kind, inputs=form.inputs, outputs=(), whole=form.whole, batch=form.batch)
@@ -303,14 +306,14 @@ def _described(
         return steady.native([inputs[name] for name in names])
 
     given = dict(zip(names, inputs_of(model, repeated(records, count)), strict=True))
-    first = Taken(given, attempt(given), (0, 0), 0.0) if arrays else first_taken(given, attempt)
+    first = Taken(given, attempt(given), (0, 0), 0.0) if arrays else first_taken(given, attempt, asked.said)
     inputs, outputs = list(first.inputs.values()), first.outputs
     refuse_incomparable(outputs, location)
     steady.check(inputs, outputs, is_first_call=True)
     if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
         steady.native(inputs_of(model, repeated(records[::-1], count)))  # reports sizes that depend on the values
         return None, records, {}
-    ranges = {} if arrays else ranges_of(first, attempt, asked.loaded.places(names, inputs))
+    ranges = {} if arrays else ranges_of(first, attempt, asked.loaded.places(names, inputs), asked.said)
     if ranges:
         records = records_of(form, arrays, max(batches), ranges)
     taken = set() if kind == "onnx" else {one.name for one in form.inputs}

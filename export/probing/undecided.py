@@ -6,14 +6,15 @@ seem to: where the model in float64 gives a row the same in any company, the dif
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from assay.errors import AssayError, InputError
 from assay.export.probing.calls import ALONE, Array, company_matters, computed
+from assay.export.probing.drawn_ranges import Range
 from assay.files.arrays import load_array
 from assay.numerics.values import differences, is_whole, settled
 from assay.train.brought.agreement import parts_of
@@ -31,10 +32,15 @@ float64.
 
 @dataclass(frozen=True)
 class CalledModel:
-    """A model that has been called, and a function that loads it afresh, since float64 may change it."""
+    """A model that has been called, and a function that loads it afresh, since float64 may change it.
+
+    Attributes:
+        said: ranges of inputs that the user gave, by name.
+    """
 
     loaded: LoadedModel
     again: Callable[[], LoadedModel]
+    said: Mapping[str, Range] = field(default_factory=dict)
 
 
 def refusal_of_rows(

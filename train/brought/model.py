@@ -7,7 +7,9 @@ batch, a record is the whole input of one call.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +44,7 @@ class Location(Record):
     def name(self) -> str:
         """The model's name in results."""
         if self.library:
-            return f"{self.library}-{self.function or self.path.name}"
+            return f"{self.library}-{self.function or self.path.name}".replace("/", "-")
         return f"{self.path.stem}.{self.function}" if self.function else self.path.stem
 
     @property
@@ -167,6 +169,35 @@ def read_shapes(texts: list[str]) -> tuple[Declared, ...]:
         InputError: a text is not of this form.
     """
     return tuple(_declared(text) for text in texts)
+
+
+def read_ranges(ranges: Sequence[str], values: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Read the least and the largest number of inputs from "NAME=0:30522", and from "NAME=16000" where they are one.
+
+    Raises:
+        InputError: a text is not of this form, or an input is named twice.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for option, text in (*(("--range", one) for one in ranges), *(("--value", one) for one in values)):
+        name, _, rest = text.partition("=")
+        ends = [_number(part) for part in (rest.split(":") if option == "--range" else [rest, rest])]
+        least, *more = [one for one in ends if one is not None] or [0]
+        if not name or None in ends or len(more) != 1 or least > more[0] or name in found:
+            raise InputError(
+                f"{option} cannot be read: '{text}'",
+                expected="NAME=LEAST:MOST, each input once" if option == "--range" else "NAME=NUMBER, each input once",
+            )
+        found[name] = (least, more[0])
+    return found
+
+
+def _number(text: str) -> float | None:
+    """Return a whole or other finite number; None where the text is none."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            found = kind(text)
+            return found if math.isfinite(found) else None
+    return None
 
 
 def _declared(text: str) -> Declared:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.export.probing.inputs import CALLS, ROWS, form_of, records_of
+from assay.export.pairs.pair_inputs import OnnxValue
+from assay.export.probing.drawn_ranges import first_taken, ranges_of
+from assay.export.probing.edge_inputs import FURTHEST, draw_edges, zeros
+from assay.export.probing.inputs import CALLS, ROWS, form_of, records_of, said_ranges
 from assay.export.probing.shapes import declared_inputs
 from assay.train.brought.model import Declared
 
@@ -91,3 +97,59 @@ def test_given_arrays_become_records() -> None:
     np.testing.assert_array_equal(whole["x"][0], arrays["x"])
     with pytest.raises(InputError, match="multiple of 3"):
         records_of(form_of([one("x", 3, 3)]), arrays, most_batch=1)
+
+
+DRAWN = [
+    Declared(name="ids", dtype="int64", shape=("batch", 6)),
+    Declared(name="share", dtype="float32", shape=("batch", 3)),
+    Declared(name="rate", dtype="int32", shape=()),
+    Declared(name="free", dtype="float32", shape=("batch", 2)),
+]
+SAID = {"ids": (5.0, 900.0), "share": (0.25, 0.75), "rate": (16000.0, 16000.0)}
+
+
+def test_what_a_user_says_of_an_input_bounds_what_is_drawn_and_its_edges() -> None:
+    said = said_ranges(DRAWN, SAID)
+    records = records_of(form_of(DRAWN), {}, 1, said)
+    assert (records["ids"].min(), records["ids"].max()) == (5, 900)
+    shares = sorted(records["share"].flat)
+    assert 0.25 <= shares[0] < 0.3
+    assert 0.7 < shares[-1] <= 0.75
+    assert set(records["rate"]) == {16000}
+    assert records["free"].min() < 0.0
+    values = [OnnxValue("ids", "int64", (9, 6)), OnnxValue("share", "float32", (9, 3)), OnnxValue("rate", "int32", ())]
+    random = np.random.default_rng(0)
+    for edge in (draw_edges(values, said, FURTHEST, random, signed=True), zeros(values, said)):
+        for name, (least, most) in SAID.items():
+            assert least <= edge[name].min() <= edge[name].max() <= most
+
+
+def test_what_a_user_says_is_not_tried() -> None:
+    """The rate is refused where it is another, and the ids where they are 0; only the rest is found by trying."""
+    seen: list[int] = []
+
+    def attempt(inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+        if inputs["rate"] != 16000 or inputs["ids"].min() < 5:
+            raise InputError("not taken")
+        seen.append(int(inputs["other"].max()))
+        return {"out": np.zeros(2, np.float32)}
+
+    said = said_ranges(DRAWN, SAID)
+    inputs = {"ids": np.full((2, 6), 7), "rate": np.asarray(16000, np.int32), "other": np.ones(3, np.int8)}
+    found = ranges_of(first_taken(inputs, attempt, said), attempt, None, said)
+    assert (found["rate"], found["ids"]) == (said["rate"], said["ids"])
+    assert max(seen) == 127
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"other": (0, 1)}, "names no input"),
+        ({"ids": (0, 0.5)}, "no such numbers"),
+        ({"rate": (0, 2**40)}, "no such numbers"),
+        ({"share": (0, 1e300)}, "no such numbers"),
+    ],
+)
+def test_a_range_that_an_input_cannot_have_is_refused(said: dict[str, tuple[float, float]], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        said_ranges(DRAWN, said)

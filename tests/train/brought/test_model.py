@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import InputError
-from assay.train.brought.model import Declared, Location, Tensor, UserModel, read_shapes
+from assay.train.brought.model import Declared, Location, Tensor, UserModel, read_ranges, read_shapes
 from assay.train.brought.sources import locate
 
 HERE = Path(__file__)
@@ -47,7 +47,7 @@ def test_a_function_of_a_dotted_module_is_found_from_the_working_directory(
 def test_a_library_makes_its_models_by_name(tmp_path: Path) -> None:
     found = [locate(text) for text in ("hf:org/small", "timm:vit.in1k", "torchvision:resnet18", "keras:VGG16")]
     assert [one.kind for one in found] == ["torch", "torch", "torch", "tf"]
-    assert [one.name for one in found] == ["hf-org/small", "timm-vit.in1k", "torchvision-resnet18", "keras-VGG16"]
+    assert [one.name for one in found] == ["hf-org-small", "timm-vit.in1k", "torchvision-resnet18", "keras-VGG16"]
     assert [str(one) for one in found] == ["hf:org/small", "timm:vit.in1k", "torchvision:resnet18", "keras:VGG16"]
     assert all(one.is_of_library for one in found)
 
@@ -101,6 +101,27 @@ def test_shapes_are_read_with_their_types_and_open_dimensions() -> None:
 def test_a_shape_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--shape cannot be read"):
         read_shapes([text])
+
+
+def test_ranges_and_values_are_read_with_their_inputs() -> None:
+    assert read_ranges(["ids=0:30521", "x=-0.5:1e2"], ["sr=16000"]) == {
+        "ids": (0, 30521),
+        "x": (-0.5, 100.0),
+        "sr": (16000, 16000),
+    }
+
+
+@pytest.mark.parametrize(
+    ("ranges", "values"),
+    [
+        *(([text], []) for text in ("ids=3:2", "ids=3", "ids", "=1:2", "ids=1:2:3", "x=0:nan")),
+        *(([], [text]) for text in ("sr=inf", "sr=1:2", "sr=")),
+        (["sr=1:2"], ["sr=1"]),
+    ],
+)
+def test_a_range_that_is_none_is_refused(ranges: list[str], values: list[str]) -> None:
+    with pytest.raises(InputError, match=r"--(range|value) cannot be read"):
+        read_ranges(ranges, values)
 
 
 def model(*shapes: tuple[int, ...], whole: bool = False, batch: int | None = None) -> UserModel:
