@@ -41,7 +41,7 @@ from assay.files.disk import short_name
 from assay.files.tables import read_table
 from assay.files.texts import read_json
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
-from assay.registry import RUNTIMES
+from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.store import Artifact, Store, facts_of
 
 COMPILING_SECONDS = 20.0
@@ -157,6 +157,8 @@ def measure(
 
 def _time_all(groups: list[Group], sitting: _Sitting) -> None:
     budget = sitting.budget
+    if budget.soon:
+        groups = [replace(group, candidates=_one_of_each_side_first(group.candidates)) for group in groups]
     steps = [(part, group) for part in _rounds(budget) for group in groups]
     for place, (part_of, group) in enumerate(steps):
         part, process = part_of(sitting, group), sitting.processes(group.name)
@@ -193,6 +195,12 @@ def _ready_soon(sitting: _Sitting, group: Group) -> Group:
     soon = tuple(one for one in group.candidates if not RUNTIMES[one.runtime].compiles)
     model = any(one.framework for one in soon)
     return replace(group, candidates=soon if model and len(soon) < len(group.candidates) else ())
+
+
+def _one_of_each_side_first(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Return the candidates in an order in which few are enough: where everything starts slowly, not all of them do."""
+    firsts = {one.framework in FRAMEWORKS: one for one in reversed(candidates) if one.framework}
+    return (*firsts.values(), *(one for one in candidates if one not in firsts.values()))
 
 
 def _refine(groups: list[Group], sitting: _Sitting) -> None:
