@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.util import LazyLoader, find_spec, module_from_spec
+from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 from assay.errors import InputError, missing, unknown_name
@@ -24,6 +26,19 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     wanted = list(packages)
     known = _distributions() if wanted else {}
     return {name: importlib.metadata.version(known[name][0]) for name in wanted if name in known}
+
+
+def imported_late(name: str) -> ModuleType:
+    """Return a package that is imported when something of it is first used; it has to be installed."""
+    if name in sys.modules:
+        return sys.modules[name]
+    found = find_spec(name)
+    if found is None or found.loader is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    found.loader = LazyLoader(found.loader)
+    module = sys.modules[name] = module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
 def load_target(name: str, target: str, extra: str = "") -> object:

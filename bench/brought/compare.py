@@ -45,8 +45,8 @@ COMMAND_SECONDS = 180.0
 """The limit of one command of a worker: to load a model, or to call it until its times are steady; compilers work in
 the first call.
 """
-ATTRIBUTION_SHARE = 0.5
-"""The share of the minutes for timing during which processes that attribute the time may be added."""
+ATTRIBUTION_SHARE = 0.25
+"""The time for attribution, as a share of the minutes for timing; one process of each runtime is made in any case."""
 CALLS_TO_WARM = 100.0
 INT8 = "int8"
 SHARE = re.compile(r"0?\.\d+|0|1|[01]\.0*")

@@ -91,7 +91,7 @@ class AttributionSettings:
         opset: operator set of skeletons.
         call_seconds: limit of one load or call.
         host: machine that it is done on.
-        seconds: total seconds for the processes after the first of every runtime.
+        seconds: total seconds; every runtime has one process all the same, and no further one beyond them.
     """
 
     store: Store
@@ -157,7 +157,7 @@ def _answers_of_processes(
             started = time.monotonic()
             found[number].append(_answers(task, process, timed, place))
             taken[number] = max(taken[number], time.monotonic() - started)
-            spent += time.monotonic() - started if process else 0.0
+            spent += time.monotonic() - started
     return found
 
 

@@ -1,4 +1,4 @@
-"""Seeded fuzz over every kind of file that Assay reads: ten mutants of each by default, two hundred when slow.
+"""Seeded fuzz over every kind of file that Assay reads: six mutants of each by default, two hundred when slow.
 
 Whatever the file says, the command ends with 0, 1 or 2 and a message, never with a traceback, writes nothing outside of
 the folder that it was given, and takes at most 2 GiB and 60 s.
@@ -38,7 +38,7 @@ from tests.hostile.mutants import (
     broken_toml,
 )
 
-FEW, MANY = 10, 200
+FEW, MANY = 6, 200
 TOLD = ("measured.json", "audit.json")
 """Files of a deployment in which numbers stand of which nothing else follows: only a signature holds those."""
 

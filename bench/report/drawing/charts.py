@@ -10,12 +10,18 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import altair as alt
 from pydantic import JsonValue
 
 from assay.bench.report.drawing.palette import Series
 from assay.bench.report.page.blocks import Spec
+from assay.entries import imported_late
+
+if TYPE_CHECKING:
+    import altair as alt
+else:
+    alt = imported_late("altair")  # half of the time that `assay choose` took, which draws nothing
 
 Row = dict[str, JsonValue]
 
@@ -210,8 +216,8 @@ def grouped_dots(plot: Plot, y: Scale, x_title: str) -> Spec:
     return _spec(plot, [interval, mark], plot.height_px)
 
 
-def heat(plot: Plot, down: Sequence[str], across: Sequence[str], colour: alt.Scale, strong: str) -> Spec:
-    """Draw a grid of `row` by `column`, coloured by `colour`, each cell with its `text`.
+def heat(plot: Plot, down: Sequence[str], across: Sequence[str], strong: str) -> Spec:
+    """Draw a grid of `row` by `column`, coloured by `colour` from 0 to 1, each cell with its `text`.
 
     Where the expression `strong` holds, the background is dark and the text takes the other colour.
     """
@@ -220,6 +226,7 @@ def heat(plot: Plot, down: Sequence[str], across: Sequence[str], colour: alt.Sca
     )
     y_axis = alt.Axis(title=None, labelLimit=0, domain=False, ticks=False, labelExpr=LINES)
     gap = alt.Scale(padding=0.04)
+    colour = alt.Scale(type="linear", domain=[0, 1], range=["@heat-middle", "@heat-low"], interpolate="lab")
     base = alt.Chart().encode(
         x=alt.X("column:O", sort=list(across), axis=x_axis, scale=gap),
         y=alt.Y("row:O", sort=list(down), axis=y_axis, scale=gap),

@@ -6,8 +6,6 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 
-import altair as alt
-
 from assay.bench.report.drawing.charts import Plot, Row, Scale, grouped_dots, heat, notes
 from assay.bench.report.drawing.palette import family_of, framework_series
 from assay.bench.report.evidence import Evidence, chart_notice
@@ -198,8 +196,7 @@ def _confusion_panel(evidence: Evidence, training: Training, identifier: str) ->
         rows += [_confusion_row(truth, name, number, total, short) for name, number in zip(names, counts, strict=True)]
     title = f"{training.architecture}, {pixels(training.size)}, {_framework(training)}, seed {training.seed}"
     plot = Plot(title, "Images, true class by predicted class", chart_notice(evidence.results), rows)
-    colour = alt.Scale(type="linear", domain=[0, 1], range=["@heat-middle", "@heat-low"], interpolate="lab")
-    spec = heat(plot, list(short.values()), list(short.values()), colour, strong="datum.colour > 0.6")
+    spec = heat(plot, list(short.values()), list(short.values()), strong="datum.colour > 0.6")
     mistakes = [row for row in rows if row["row"] != row["column"]]
     worst = max(mistakes, key=lambda row: float(str(row["count"])), default=None)
     description = f"{title}: confusion matrix of {counted(training.test.count, 'image')}."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from assay.bench.machine.host import LOCAL
+from assay.bench.stages import attribute
 from assay.bench.stages.attribute import PROCESSES, AttributionSettings, attribute_all
 from assay.bench.timing.trials import Group
 from assay.bench.timing.workers import Candidate
@@ -19,8 +21,6 @@ from assay.store import Store
 from assay.train.built import BuiltModel
 from tests.bench.explaining.test_estimate import cell
 from tests.export.models import workspace
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,7 @@ def timed(group: Group) -> list[Cell]:
     return [plain.model_copy(update={"batch": batch, "name": group.cell_name(batch, label)}) for batch in group.batches]
 
 
+@pytest.mark.slow
 def test_every_runtime_is_profiled_in_fresh_processes(group: Group, tmp_path: Path) -> None:
     """Each leaves its answers in a folder of its own, and the next run takes them from there."""
     told: list[str] = []
@@ -52,9 +53,30 @@ def test_every_runtime_is_profiled_in_fresh_processes(group: Group, tmp_path: Pa
     assert attribute_all([group], timed(group), place, told.append).attributions == found
 
 
+@pytest.mark.slow
 def test_where_time_is_short_every_runtime_has_one_process(group: Group, tmp_path: Path) -> None:
     place = replace(AttributionSettings(Store(tmp_path), 18, 60.0, host=LOCAL), seconds=0.0)
     found = attribute_all([group], timed(group), place, lambda _: None).attributions
     assert [one.profiled.processes for one in found] == [1, 1]
     assert found[0].profiled.kernel_ms is not None
     assert found[0].profiled.kernel_ms == Interval(value=found[0].profiled.kernel_ms.value, low=0, high=1)
+
+
+@pytest.mark.parametrize(("seconds", "processes"), [(0, [1, 1]), (20, [1, 1]), (35, [2, 1]), (90, [PROCESSES] * 2)])
+def test_the_first_processes_count_as_seconds_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float, processes: list[int]
+) -> None:
+    """For a model of 9 us with half a minute, attribution took as long as the timing."""
+    now, done = [0.0], [0, 0]
+
+    def answers(task: int, *_: object) -> dict[tuple[str, int], SimpleNamespace]:
+        now[0] += 10.0
+        done[task] += 1
+        return {("model", 1): SimpleNamespace(plain_ns=[1], rounds=[])}
+
+    monkeypatch.setattr(attribute, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(attribute, "_answers", lambda task, *rest: answers(int(task.runtime), *rest))
+    place = replace(AttributionSettings(Store(tmp_path), 18, 60.0, host=LOCAL), seconds=seconds)
+    tasks = [attribute.AttributionTask(str(number), Settings(), ()) for number in range(2)]
+    attribute._answers_of_processes(tasks, {}, place, lambda _: None)
+    assert done == processes
