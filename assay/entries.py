@@ -70,7 +70,7 @@ def load_function(name: str, target: str, extra: str = "") -> Callable[..., Any]
     """
     found = load_target(name, target, extra)
     if not callable(found):
-        raise InputError(f"The code behind '{name}' is no function", expected=target, found=type(found).__name__)
+        raise InputError(f"The code behind '{name}' is not a function", expected=target, found=type(found).__name__)
     return found
 
 

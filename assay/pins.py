@@ -69,7 +69,7 @@ def read_pins(path: Path, *, hashed: bool = True) -> list[Pin]:
     bare = [pin for pin in pins if not pin.hashes]
     if bare and (hashed or len(bare) < len(pins)):
         raise InputError(
-            f"{path} has a package without a hash",
+            f"{path} lists a package without a hash",
             expected="package==1.2.3 --hash=sha256:...",
             found=f"'{bare[0]}'",
             remedy="Make the list with: uv pip compile --universal --generate-hashes",
@@ -111,6 +111,6 @@ def _pin(line: str, path: Path) -> Pin:
 def _no_list(path: Path, found: str) -> InputError:
     return InputError(
         f"{path} is not a pinned list",
-        expected="lines like package==1.2.3, with markers and --hash=sha256: and nothing else",
+        expected="only lines like package==1.2.3, with markers and --hash=sha256:",
         found=found,
     )

@@ -75,7 +75,7 @@ DATASETS = Registry(
         Entry(
             "synthetic",
             "assay.train.datasets.synthetic:load",
-            "procedurally drawn cells of eight kinds, at any resolution",
+            "procedurally drawn cells of eight classes, at any resolution",
         ),
         Entry(
             "auto",
@@ -171,18 +171,18 @@ TASKS = Registry(
         TaskEntry(
             "classification",
             "assay.bench.tasks.classification.task:TASK",
-            "one class a record: accuracy, flips",
+            "one class for each record: accuracy, flips",
             reduced="assay.numerics.classification.reduced:BY_CLASSES",
             hub="image-classification",
         ),
         TaskEntry(
             "segmentation",
             "assay.bench.tasks.segmentation:TASK",
-            "one class a pixel: pixel accuracy, mean IoU, flips",
+            "one class for each pixel: pixel accuracy, mean IoU, flips",
             reduced="assay.numerics.segmentation:BY_PIXELS",
             hub="image-segmentation",
         ),
-        TaskEntry("numerical", "assay.bench.tasks.numerical:TASK", "numbers, compared with float64 and nothing more"),
+        TaskEntry("numerical", "assay.bench.tasks.numerical:TASK", "plain numbers, only compared with float64"),
     ],
 )
 

@@ -40,7 +40,7 @@ LOST_VARIABLE = "ASSAY_LOST_STEPS"
 """The variable that tells a job which of its steps ended it before, as JSON: the reason by the step's description."""
 MOST_SECONDS = 900.0
 """The longest limit of a step whose limit is in proportion to something."""
-LONGER = "If the work is really that long, --call-limit SECONDS allows more"
+LONGER = "If the work really takes that long, --call-limit SECONDS allows more"
 
 Message = dict[str, JsonValue]
 

@@ -94,7 +94,7 @@ class Artifact(BaseModel):
             return kind.model_validate(self.manifest.facts[name])
         except (OSError, KeyError, ValidationError) as error:
             raise ArtifactError(
-                f"{self.folder} keeps no {name} that can be read",
+                f"{self.folder} has no readable {name}",
                 found=mistake_in(error),
                 remedy="Delete the folder to have it made again",
             ) from error
@@ -110,7 +110,7 @@ def facts_of(artifact: Artifact, kind: type[Kind]) -> Kind:
         return kind.model_validate(artifact.manifest.facts)
     except ValidationError as error:
         raise ArtifactError(
-            f"{artifact.folder} describes itself in a way that cannot be read",
+            f"{artifact.folder} has an unreadable description",
             found=mistake_in(error),
             remedy="Delete the folder to have it made again",
         ) from error
@@ -367,8 +367,8 @@ class Store:
         """
         if self.tier is not None and self.tier.offer(found).files != found.manifest.files:
             raise ArtifactError(
-                f"{found.folder} is not what the shared store has of the same inputs",
-                expected="one content for all machines: two trainings, say, end with other weights",
-                remedy="Work in a folder that has none of it yet (--out), or with another store",
+                f"{found.folder} differs from what the shared store has for the same inputs",
+                expected="the same content on all machines; two training runs, for example, end with different weights",
+                remedy="Use a folder without this artifact (--out), or another store",
             )
         return found

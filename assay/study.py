@@ -104,7 +104,7 @@ class ModelSection(StudySection):
     @model_validator(mode="after")
     def _one_number_per_size(self) -> Self:
         if list(self.sizes) != sorted(set(self.sizes)):
-            raise ValueError(f"sizes must ascend without repeats, found {list(self.sizes)}")
+            raise ValueError(f"sizes must be ascending and distinct, found {list(self.sizes)}")
         numbers = {"epochs": self.epochs, "audit_images": self.audit_images or self.sizes}
         for name, given in numbers.items():
             if len(given) != len(self.sizes):
@@ -172,7 +172,7 @@ class ExportSection(StudySection):
     @model_validator(mode="after")
     def _variants_come_from_exports(self) -> Self:
         if "fp32" not in self.precisions:
-            raise ValueError("precisions must have fp32: what is made smaller is compared with it")
+            raise ValueError("precisions must include fp32: smaller precisions are compared with it")
         left = [name for name in self.quantise if name not in self.exporters]
         if left and len(self.precisions) > 1:
             raise ValueError(f"quantise names {', '.join(left)}, which is not among the exporters")
@@ -242,7 +242,7 @@ class BenchSection(StudySection):
     @model_validator(mode="after")
     def _instances_have_cores(self) -> Self:
         if self.device != "cpu" and max(self.instances) > 1:
-            raise ValueError("instances divide the cores of a machine: they need device = 'cpu'")
+            raise ValueError("instances share out the cores of a machine: they need device = 'cpu'")
         return self
 
     @field_validator("weights")
@@ -313,7 +313,7 @@ class Study(StudySection):
         for architecture in dict.fromkeys(model.architecture for model in self.models):
             sizes = [size for model in self.models if model.architecture == architecture for size in model.sizes]
             if sizes != sorted(set(sizes)):
-                raise ValueError(f"the sizes of {architecture} must ascend over all of its entries, found {sizes}")
+                raise ValueError(f"the sizes of {architecture} must be ascending over all its entries, found {sizes}")
         return self
 
     @model_validator(mode="after")

@@ -116,7 +116,7 @@ def find_uv() -> Path:
     if on_path:
         return Path(on_path)
     raise NotInstalledError(
-        "The program 'uv', which makes tool environments, is not installed",
+        "The program 'uv', which creates tool environments, is not installed",
         remedy=installed_by("tools"),
     )
 
@@ -156,7 +156,7 @@ def _run(command: list[str], limit_seconds: float) -> None:
         try:
             said = _said(process, time.monotonic() + limit_seconds)
         except TimeoutError:
-            raise _failure(command, f"had not ended after {limit_seconds:.0f} s and was stopped", "") from None
+            raise _failure(command, f"did not finish within {limit_seconds:.0f} s and was stopped", "") from None
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # what it started has ended, too
                 end_group(process.pid)
@@ -183,10 +183,10 @@ def _said(process: subprocess.Popen[bytes], deadline: float) -> str:
 def _failure(command: list[str], how: str, said: str) -> NotInstalledError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return NotInstalledError(
-        f"Cannot make a tool environment: uv {command[1]} {how}",
+        f"Cannot create a tool environment: uv {command[1]} {how}",
         found=" | ".join(lines[-UV_LINES_SHOWN:]) or "no message",
         remedy=(
-            "It needs the Python package index (or UV_DEFAULT_INDEX), room in the cache folder "
-            f"(or {CACHE_VARIABLE}), and is tried again next time"
+            "It needs the Python package index (or UV_DEFAULT_INDEX), space in the cache folder "
+            f"(or {CACHE_VARIABLE}), and will be tried again next time"
         ),
     )

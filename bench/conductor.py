@@ -59,7 +59,7 @@ def run_study(
     check_groups(study, groups)
     run = Run(study, folder.resolve(), cache.resolve(), narrator, host, again, tier=tier, groups=groups)
     check_machine(study, host)
-    REFERENCE.check_installed("A study, whose numbers are held against PyTorch's in float64,")
+    REFERENCE.check_installed("A study, whose numbers are compared with PyTorch's in float64,")
     with narrator.showing():
         environments = partial(make_environments, study.export.exporters, run.store("onnx"))
         with beside(environments), beside(partial(probe_frameworks, host)) as probed:
@@ -112,14 +112,14 @@ def check_machine(study: Study, host: Host) -> None:
     task_of_images(study.task)
     problem = "bench.threads asks for more threads than this process has cores"
     check_cores(problem, max(study.bench.threads), host.cores())
-    problem = "bench.instances asks for more cores than this process has, at the fewest threads that the study has"
+    problem = "bench.instances asks for more cores than this process has, even with the study's fewest threads"
     check_cores(problem, min(study.bench.threads) * max(study.bench.instances), host.cores())
     if study.bench.device == "cuda" and not host.environment().get("gpus"):
         raise InputError(
             'bench.device = "cuda" asks for a GPU',
             expected="one of NVIDIA's, as nvidia-smi or the driver lists it",
             found="none",
-            remedy='Set it to "cpu", or run the study where there is one',
+            remedy='Set it to "cpu", or run the study on a machine with one',
         )
 
 

@@ -97,7 +97,7 @@ def rename(path: Path, request: ExportRequest) -> None:
         found, wanted = [value.name for value in values], [one.name for one in tensors]
         if len(found) != len(wanted):
             raise ExportFailedError(
-                f"The file has other {kind}s than the model", expected=", ".join(wanted), found=", ".join(found)
+                f"The file has different {kind}s from the model", expected=", ".join(wanted), found=", ".join(found)
             )
         plain = plain_names(kind, len(wanted))
         if set(found) != set(wanted):

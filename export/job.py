@@ -113,7 +113,7 @@ def check(request: CheckExportRequest) -> Judged:
     ours on images.
 
     Raises:
-        ExportFailedError: ONNX Runtime does not load or run it at any level, or it is not what was agreed.
+        ExportFailedError: ONNX Runtime does not load or run it at any level, or it differs from the specification.
     """
     model, file = request.model, request.file
     if isinstance(model, UserModel):
@@ -162,7 +162,7 @@ def _copy_given(request: RouteRequest) -> None:
 
     model = request.model
     if not isinstance(model, UserModel):
-        raise ExportFailedError(f"{model.name} is one of our architectures", expected="an ONNX file")
+        raise ExportFailedError(f"{model.name} is one of Assay's architectures", expected="an ONNX file")
     given = read_model(model.location.path)
     save_model(without_outputs(given, model.without, str(model.location)), request.file)
 

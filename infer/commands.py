@@ -90,7 +90,8 @@ class Burst(Record):
                 "The worker's clock went backwards",
                 expected="times of 0 ns or more",
                 found=f"{least} ns",
-                remedy="Measure on a machine whose monotonic clock is one: see its clock source and its hypervisor",
+                remedy="Measure on a machine whose monotonic clock never goes back: check its clock source "
+                "and its hypervisor",
             )
         return self
 

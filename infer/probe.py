@@ -89,7 +89,7 @@ def openvino() -> Found:
         "version": module.__version__,
         "devices": ", ".join(core.available_devices),
         "cpu capabilities": ", ".join(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
-        "inference precision": f"{core.get_property('CPU', 'INFERENCE_PRECISION_HINT').get_type_name()} unless told",
+        "inference precision": f"{core.get_property('CPU', 'INFERENCE_PRECISION_HINT').get_type_name()} by default",
     }
 
 

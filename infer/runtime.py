@@ -67,7 +67,9 @@ class ModelFiles(BaseModel):
         """
         if isinstance(self.model, BuiltModel):
             return self.model
-        raise InputError(f"{self.model.name} is none of our architectures", expected="a model with neutral weights")
+        raise InputError(
+            f"{self.model.name} is not one of Assay's architectures", expected="a model with neutral weights"
+        )
 
     @property
     def weights(self) -> Path | None:

@@ -160,6 +160,6 @@ def test_interrupting_keeps_what_is_finished(tmp_path: Path) -> None:
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert "interrupted (SIGINT); what was finished is kept" in told
+    assert "interrupted (SIGINT); finished work is kept" in told
     assert "Traceback" not in told
     assert json.loads(checkpoint.read_text())["step"] >= 10

@@ -27,6 +27,13 @@ WRONG_IN_DOCSTRINGS = {
     ),
 }
 
+WRONG_IN_MESSAGES = re.compile(
+    r"(?:told|tell) (?:them )?apart|not told from|\b[Ww]hoever\b|\b[Nn]obody (?:said|told|verified)\b|held against|"
+    r"for want of|was asked for|gives? the processor away|memory than there is|"
+    r"\bis no (?:function|store|manifest)\b"
+)
+"""Turns of phrase that messages, captions and progress lines had, and that no editor would let pass."""
+
 
 def written(path: Path) -> Iterator[tuple[int, str]]:
     """Iterate over docstrings, messages and comments of a file, each with its line."""
@@ -45,6 +52,24 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
         for one in getattr(node, "body", []) if not isinstance(node, ast.Lambda | ast.IfExp) else []:
             if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str):
                 yield one.lineno, one.value.value
+
+
+def messages(path: Path) -> Iterator[tuple[int, str]]:
+    """Iterate over the texts of a file that a user may read, which are its literals but for docstrings."""
+    told = {text for _, text in docstrings(path)}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in told:
+            yield node.lineno, node.value
+
+
+def test_messages_have_no_foreign_turns() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line} {wrong[0]}"
+        for path in modules()
+        for line, text in messages(path)
+        if (wrong := WRONG_IN_MESSAGES.search(text))
+    ]
+    assert found == []
 
 
 def test_docstrings_have_a_subject_or_a_verb() -> None:

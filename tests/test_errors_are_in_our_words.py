@@ -59,5 +59,5 @@ def test_the_systems_errors_are_words_without_numbers(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         (tmp_path / "none").read_bytes()
     assert mistake_in(missing.value) == "No such file or directory"
-    assert mistake_in(zipfile.BadZipFile("File is not a zip file")) == "no archive that is complete"
+    assert mistake_in(zipfile.BadZipFile("File is not a zip file")) == "an incomplete archive"
     assert mistake_in(urllib.error.URLError(missing.value)) == "No such file or directory"

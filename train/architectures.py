@@ -103,7 +103,7 @@ def bloodnet(spec: ModelSpec) -> tuple[Parameter, ...]:
     dense layer.
     """
     if spec.size < 4:
-        raise InputError("bloodnet pools twice", expected="a size of 4 or more", found=str(spec.size))
+        raise InputError("bloodnet has two pooling layers", expected="a size of 4 or more", found=str(spec.size))
     found: list[Parameter] = []
     width_in = spec.channels
     for stage, width in enumerate(bloodnet_widths(spec), start=1):
@@ -162,7 +162,7 @@ def patch_size(spec: ModelSpec) -> int:
         if spec.size % patch == 0 and (spec.size // patch) ** 2 <= VIT_MOST_TOKENS:
             return patch
     raise InputError(
-        "vit-tiny cuts the image into patches of 4, 8, 16 or 32 pixels, at most 200 of them",
+        "vit-tiny splits the image into at most 200 patches of 4, 8, 16 or 32 pixels",
         expected="a size such as 28, 64, 128 or 224",
         found=str(spec.size),
     )

@@ -30,7 +30,7 @@ class BuiltModel(Record):
             InputError: there are none.
         """
         if self.weights is None:
-            raise InputError(f"{self.name} has no neutral weights", expected="a .safetensors file")
+            raise InputError(f"{self.name} has no framework-neutral weights", expected="a .safetensors file")
         return self.weights
 
     @property

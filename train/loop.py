@@ -153,7 +153,7 @@ class Checkpoint:
             raise ArtifactError(
                 f"The checkpoint in {self.folder} is damaged",
                 found=mistake_in(error),
-                remedy="Delete that folder to begin this training again",
+                remedy="Delete that folder to start this training again",
             ) from error
         best = {n.removeprefix("best."): a for n, a in arrays.items() if n.startswith("best.")}
         return progress, {n: a for n, a in arrays.items() if not n.startswith("best.")}, best

@@ -60,7 +60,7 @@ def check_weights(spec: ModelSpec, weights: Weights) -> None:
             raise ArtifactError(f"Weight '{name}' has values that are not finite")
     extra = sorted(set(weights) - set(expected))
     if extra:
-        raise ArtifactError(f"Weights for {spec.architecture} have '{extra[0]}', which it has no place for")
+        raise ArtifactError(f"Weights for {spec.architecture} have '{extra[0]}', which the model does not have")
 
 
 def fold_batchnorm(spec: ModelSpec, weights: Weights) -> Weights:

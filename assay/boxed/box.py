@@ -109,7 +109,7 @@ def _count(child: int, before: int) -> None:
     while True:
         time.sleep(1)
         if running() > before + MOST_PROCESSES and len(below(os.getpid())) > MOST_PROCESSES:
-            os.write(2, f"\nassay: it started more than {MOST_PROCESSES} processes, and all were ended\n".encode())
+            os.write(2, f"\nassay: it started more than {MOST_PROCESSES} processes, so all were ended\n".encode())
             os.kill(child, signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGTERM)
             return

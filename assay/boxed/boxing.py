@@ -50,8 +50,8 @@ HELD_BACK = re.compile(
     r"|[Oo]ffline|[Ff]ailed to open|cannot be opened|SIGXFSZ"
 )
 REMEDY = (
-    "It ran in a box: no network, files written in its own folders alone, limits on memory, files and processes, and "
-    "no variables but the usual ones. If you trust the model and it needs more, give --trust"
+    "It ran in a box: no network, writing only to its own folders, limits on memory, files and processes, and "
+    "only the usual environment variables. If you trust the model and it needs more, give --trust"
 )
 
 

@@ -116,8 +116,8 @@ def check_inflation(path: Path, bundle: zipfile.ZipFile, at_most: int | None = N
     names = [entry.filename for entry in entries]
     if len(entries) > MOST_ARRAYS or len(set(names)) < len(names):
         raise ArtifactError(
-            f"{path} has members that cannot be told apart",
-            expected=f"at most {MOST_ARRAYS} members, each with a name of its own",
+            f"{path} has members with the same name",
+            expected=f"at most {MOST_ARRAYS} members, each with a different name",
             found=f"{len(names)} members under {len(set(names))} names",
         )
     total = sum(entry.file_size for entry in entries)
@@ -128,7 +128,7 @@ def check_inflation(path: Path, bundle: zipfile.ZipFile, at_most: int | None = N
             f"{path} grows out of proportion when it is unpacked",
             expected=f"at most {INFLATION} times its {_size(packed)}, or {_size(INFLATION_FLOOR)}",
             found=_size(total),
-            remedy="Save it from numpy.savez, which does not compress",
+            remedy="Save it with numpy.savez, which does not compress",
         )
 
 
@@ -142,7 +142,9 @@ def check_begins_as_zip(path: Path) -> None:
         start = stream.read(len(ZIP_STARTS[0]))
     if start not in ZIP_STARTS:
         raise ArtifactError(
-            f"{path} is not a plain zip", expected="its first member at its beginning", found=repr(start)
+            f"{path} is not a plain zip file",
+            expected="the first member at the beginning of the file",
+            found=repr(start),
         )
 
 
@@ -160,8 +162,8 @@ def check_call(shapes: dict[str, tuple[tuple[int, ...], int]], what: str) -> Non
         total += math.prod(shape) * width
         if total > most:
             raise InputError(
-                f"{what}: one call would take more memory than there is, with input '{name}'",
-                expected=f"at most {_size(most)}, a quarter of the memory that is free",
+                f"{what}: one call would need more memory than is available, with input '{name}'",
+                expected=f"at most {_size(most)}, a quarter of the free memory",
                 found=f"{' x '.join(map(str, shape))}, {_size(total)} in all",
             )
 
@@ -213,7 +215,7 @@ def _read_header_3_0(stream: IO[bytes], max_header_size: int) -> tuple[tuple[int
         raise ValueError(f"a header of {length} bytes")
     told = ast.literal_eval(stream.read(length).decode("utf-8"))
     if not isinstance(told, dict) or told.keys() != {"descr", "fortran_order", "shape"}:
-        raise ValueError("a header that declares no array")
+        raise ValueError("a header that does not declare an array")
     shape = told["shape"]
     if not isinstance(shape, tuple) or not all(type(size) is int for size in shape):
         raise ValueError(f"a shape of {shape!r}"[:100])
@@ -235,7 +237,7 @@ def _header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[An
             f"{path} holds Python objects, not numbers",
             expected="numbers",
             found=f"dtype {dtype}",
-            remedy="Objects are stored as pickles, which run code when they are read, and are refused",
+            remedy="Objects are refused: they are stored as pickles, which run code when they are read",
         )
     if any(size < 0 for size in shape):
         raise ValueError(f"a shape of {shape}")
@@ -245,7 +247,7 @@ def _header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[An
 def _check_length(path: Path, member: str, shape: tuple[int, ...], declared: int, there: int) -> None:
     if declared != there:
         raise ArtifactError(
-            f"{path}{member} does not hold what it declares",
+            f"{path}{member} does not contain the data that its header declares",
             expected=f"{' x '.join(map(str, shape)) or 'one number'}, {declared:,} bytes",
             found=f"{there:,} bytes",
         )
@@ -255,8 +257,8 @@ def _check_size(path: Path, declared: int, at_most: int | None) -> None:
     most = most_bytes() if at_most is None else at_most
     if declared > most:
         raise ArtifactError(
-            f"{path} would take more memory than there is",
-            expected=f"at most {_size(most)}" + (", a quarter of the memory that is free" if at_most is None else ""),
+            f"{path} would need more memory than is available",
+            expected=f"at most {_size(most)}" + (", a quarter of the free memory" if at_most is None else ""),
             found=_size(declared),
         )
 

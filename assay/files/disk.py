@@ -30,7 +30,7 @@ SAID = (
 )
 """The words in which libraries quote such an error in their own."""
 SHORT_WRITE = r"\d+ requested and \d+ written"
-REMEDY = "Make room, or choose another folder (--out, TMPDIR, ASSAY_CACHE); what was finished is kept"
+REMEDY = "Free some space, or choose another folder (--out, TMPDIR, ASSAY_CACHE); finished work is kept"
 MOST_NAME_BYTES = 160
 PROBE_BYTES = 64 * 1024
 TEMPORARY = ".assay-new-"
@@ -55,11 +55,11 @@ def disk_error_in(error: BaseException) -> DiskError | None:
         if isinstance(one, OSError) and (one.errno in OF_THE_DISK or re.fullmatch(SHORT_WRITE, str(one))):
             if one.filename is not None:
                 return disk_error(Path(os.fsdecode(one.filename)), one)
-            return DiskError("The disk takes no more", found=_reason(one), remedy=REMEDY)
+            return DiskError("Cannot write to the disk", found=_reason(one), remedy=REMEDY)
         said = next((words for words in SAID if words in str(one)), None)
         if said:
             before, _, after = str(one).partition(said)
-            return DiskError("The disk takes no more", found=f"{before[-300:]}{said}{after[:100]}", remedy=REMEDY)
+            return DiskError("Cannot write to the disk", found=f"{before[-300:]}{said}{after[:100]}", remedy=REMEDY)
         one = one.__cause__ or one.__context__
     return None
 
@@ -85,7 +85,7 @@ def instead_of(error: AssayError, folder: Path) -> AssayError:
     for place in (folder, Path(tempfile.gettempdir())):
         trouble = refusal_of(place)
         if trouble is not None:
-            return DiskError(f"Cannot write {place}", found=f"{trouble}; with it failed: {error}", remedy=REMEDY)
+            return DiskError(f"Cannot write {place}", found=f"{trouble}; this also failed: {error}", remedy=REMEDY)
     return error
 
 

@@ -134,9 +134,9 @@ def _opened(path: Path, what: str, *, refuse: bool, shared: bool, waiting: Calla
                 os.close(handle)
                 raise InputError(
                     f"{what} is in use",
-                    expected="one command at a time in a folder",
+                    expected="one command at a time in each folder",
                     found=who,
-                    remedy="Wait until it has ended, or give another folder with --out",
+                    remedy="Wait until it has ended, or name another folder with --out",
                 ) from None
             waiting(who)
             lock(handle, shared=shared, waiting=True)

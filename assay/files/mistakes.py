@@ -73,9 +73,9 @@ def mistake_in(error: Exception) -> str:
     elif isinstance(error, UnicodeDecodeError):
         said = "bytes that are not text in UTF-8"
     elif isinstance(error, zipfile.BadZipFile):
-        said = "no archive that is complete"
+        said = "an incomplete archive"
     elif type(error).__name__ == "DecodeError":  # of protobuf, which is not imported here
-        said = "bytes that are no such message, or not all of it"
+        said = "bytes that are not such a message, or only a part of it"
     elif isinstance(error, KeyError):
         said = f"no key '{error.args[0]}'"
     return said
@@ -92,7 +92,7 @@ def _in_words(detail: ErrorDetails) -> str:
     if kind == "missing":
         return "it is missing"
     if kind == "extra_forbidden":
-        return "no such key is known"
+        return "the key is unknown"
     if kind == "json_invalid":
         said = str(context["error"])
         line, column = map(int, place.groups()) if (place := PLACE.search(said)) else (1, 1)
@@ -103,13 +103,13 @@ def _in_words(detail: ErrorDetails) -> str:
     family = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
     expected = EXPECTED.get(family)
     found = f"found {_shown(detail['input'])}"
-    return f"expected {expected.format(**context)}, {found}" if expected else f"{found}, which cannot be there"
+    return f"expected {expected.format(**context)}, {found}" if expected else f"{found}, which is not possible"
 
 
 def _no_json(line: int, column: int, *, ends: bool) -> str:
     """A text that is no JSON, by where it stops being one."""
-    how = "it breaks off in" if ends else "it stops being one in"
-    return f"no JSON: {how} line {line}, column {column}"
+    how = "it ends in" if ends else "it is invalid from"
+    return f"text that is not valid JSON: {how} line {line}, column {column}"
 
 
 def _is_text(content: Any) -> bool:

@@ -31,7 +31,7 @@ def overridden(document: dict[str, Any], changes: Iterable[str]) -> dict[str, An
     for change in changes:
         found = CHANGE.fullmatch(change)
         if not found:
-            raise StudyError("--set wants KEY=VALUE", expected=f"such as {EXAMPLE}", found=repr(change)[:LONGEST])
+            raise StudyError("--set needs KEY=VALUE", expected=f"such as {EXAMPLE}", found=repr(change)[:LONGEST])
         *path, last = found["key"].split(".")
         _set(_reached(changed, path, change), last, _value(found["value"], change), change)
     return changed

@@ -58,10 +58,10 @@ def read_table_of(results: Results, path: Path) -> polars.DataFrame:
     written, found = results.tables.get(path.name), hashlib.sha256(content).hexdigest()
     if written not in {None, found}:
         raise ArtifactError(
-            f"{path} and the results beside it are not of the same run",
+            f"{path} and the results beside it are from different runs",
             expected=f"sha256 {written[:12]}..." if written else None,
             found=f"sha256 {found[:12]}...",
-            remedy="A run may just have written them, or was stopped while it did: try again, or run the study again",
+            remedy="A run may have been writing them, or was stopped while it did: try again, or run the study again",
         )
     table = _parsed(path, content)
     names = table["cell"].unique().to_list() if table.schema.get("cell") == polars.String else []
@@ -87,7 +87,7 @@ def _check_declared(path: Path, content: bytes) -> None:
     most = most_bytes() // (columns * BYTES_PER_VALUE)
     if rows > most:
         raise ArtifactError(
-            f"{path} would take more memory than there is",
+            f"{path} would need more memory than is available",
             expected=f"a table of at most {most:,} rows",
             found=f"{rows:,}",
         )

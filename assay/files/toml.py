@@ -11,16 +11,16 @@ LONGEST_LINE = 60
 
 EXPECTED: Final[tuple[tuple[str, str], ...]] = (
     (r"Expected '=' after a key", "= and a value after a key, as in batches = [1, 8]"),
-    (r"Expected newline or end of document", "nothing more in this line"),
-    (r"twice|overwrite|Duplicate|redefine|mutate", "every key and section once"),
+    (r"Expected newline or end of document", "nothing more on this line"),
+    (r"twice|overwrite|Duplicate|redefine|mutate", "each key and section only once"),
     (r"Expected '\]+' at the end", "a section's name in brackets, as in [bench] or [[models]]"),
     (r"Invalid statement|initial character for a key", "a key with its value, as in seed = 1, or a [section]"),
-    (r"Unclosed array", "a bracket ] where the list ends"),
-    (r"Unclosed inline table", "a bracket } where the table ends"),
+    (r"Unclosed array", "a bracket ] at the end of the list"),
+    (r"Unclosed inline table", "a bracket } at the end of the table"),
     (r"Unescaped|hex value|Escaped character", r"a backslash as \\, or the text in single quotes"),
-    (r"Unterminated string|Expected [\"']|character '\\n'", "a quote where the text ends"),
-    (r"Illegal character|invalid character", "characters that can be printed"),
-    (r"Invalid date", "a date that there is, as in 2026-01-31"),
+    (r"Unterminated string|Expected [\"']|character '\\n'", "a quote at the end of the text"),
+    (r"Illegal character|invalid character", "printable characters"),
+    (r"Invalid date", "a valid date, such as 2026-01-31"),
     (r"Invalid value", 'a value: 8, 0.5, true, "text", or a list such as [1, 8]'),
 )
 """By what tomllib's sentence has in it, what was expected."""
@@ -53,10 +53,10 @@ def parse_toml(text: str) -> dict[str, Any]:
         line = min(int(place[1]), len(lines)) if place else len(lines)
         content = lines[line - 1].strip()
         found = repr(content[:LONGEST_LINE]) if content else "nothing"
-        found += "" if place else ", where the file ends"
+        found += "" if place else ", at the end of the file"
         raise NotTomlError(line, _expected(said), found) from error
     except RecursionError as error:
-        raise NotTomlError(1, "brackets nested as in a study", "far more of them") from error
+        raise NotTomlError(1, "brackets nested no deeper than in a study", "much deeper nesting") from error
 
 
 def _expected(said: str) -> str:

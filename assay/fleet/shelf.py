@@ -217,7 +217,7 @@ def shelf_at(url: str) -> Shelf:
         return FolderShelf(Path(rest).absolute())
     if scheme not in PACKAGES:
         raise InputError(
-            f"{url} is no store that machines can share", expected="a folder, or a URL of s3, gs, gcs, az or abfs"
+            f"{url} is not a store that machines can share", expected="a folder, or a URL of s3, gs, gcs, az or abfs"
         )
     return CloudShelf(url)
 
@@ -242,5 +242,5 @@ def _told(url: str) -> Iterator[None]:
         raise DiskError(
             f"The store {url} cannot be used",
             found=said_by(error),
-            remedy="Look whether it is there, and whether this machine may read and write it",
+            remedy="Check that it exists and that this machine may read and write it",
         ) from error

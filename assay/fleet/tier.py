@@ -105,8 +105,8 @@ def _check_name(name: str, sha256: str, place: str) -> None:
     hexadecimal = len(sha256) == 64 and all(one in "0123456789abcdef" for one in sha256)
     if not inside or not hexadecimal:
         raise ArtifactError(
-            f"{place} in the shared store is no manifest of ours",
-            expected="files inside of the artifact, by the sha256 of their content",
+            f"{place} in the shared store is not a manifest written by Assay",
+            expected="files inside the artifact, by the sha256 of their content",
             found=f"'{name}' of '{sha256[:64]}'",
-            remedy="Somebody else writes to this store: use another one",
+            remedy="Another program writes to this store: use another one",
         )

@@ -72,7 +72,7 @@ class Job(Generic[Asked, Answered]):
         Raises:
             WorkerError: this job does not know the request, which may come from another version of Assay.
         """
-        return read_as(self.request, request, f"{self.module} was asked for what it does not know")
+        return read_as(self.request, request, f"{self.module} received a request that it cannot read")
 
     def answered(self, result: JsonValue) -> Answered:
         """Validate and return the answer.
@@ -80,7 +80,7 @@ class Job(Generic[Asked, Answered]):
         Raises:
             WorkerError: it is not an answer of this job.
         """
-        return read_as(self.answer, result, f"{self.module} gave an answer that is none")
+        return read_as(self.answer, result, f"{self.module} gave an answer that cannot be read")
 
     def done_by(self, work: Callable[[Asked], Answered]) -> Served:
         """Return the job with the function that does it."""
@@ -108,7 +108,9 @@ class TellingJob(Job[Asked, Answered], Generic[Asked, Answered, Told]):
 
     def heard_by(self, listener: Callable[[Told], None]) -> Hear:
         """Wrap a listener to its events, for `assay.jobs.running.run_job`."""
-        return lambda event: listener(read_as(self.event, event, f"{self.module} reported what is not an event"))
+        return lambda event: listener(
+            read_as(self.event, event, f"{self.module} reported something that is not an event")
+        )
 
 
 def read_as(kind: type[Kind], value: JsonValue, wrong: str) -> Kind:

@@ -9,24 +9,24 @@ from assay.errors import WorkerError
 
 FAULTS = by_signal(
     {
-        "SIGSEGV": "compiled code used memory that is not its own",
-        "SIGBUS": "compiled code used memory that is not there, as of a file that became shorter",
-        "SIGILL": "compiled code has an instruction that this processor has not",
-        "SIGFPE": "compiled code divided a whole number by zero",
-        "SIGABRT": "compiled code gave up",
+        "SIGSEGV": "compiled code accessed memory that does not belong to it",
+        "SIGBUS": "compiled code accessed memory that does not exist, such as that of a file that was truncated",
+        "SIGILL": "compiled code has an instruction that this processor lacks",
+        "SIGFPE": "compiled code divided an integer by zero",
+        "SIGABRT": "compiled code aborted",
     }
 )
 """Signals that a fault of a library ends a process with, and their meaning."""
 FROM_OUTSIDE = by_signal(
     {
-        "SIGKILL": "the system ends a process so where memory is short",
-        "SIGTERM": "somebody asked it to end",
-        "SIGXCPU": "it used more processor time than it may",
-        "SIGXFSZ": "it wrote a larger file than it may",
+        "SIGKILL": "the system ends a process this way when memory runs out",
+        "SIGTERM": "it was asked to end",
+        "SIGXCPU": "it used more processor time than allowed",
+        "SIGXFSZ": "it wrote a larger file than allowed",
     }
 )
 OF_A_FAULT = (
-    "The fault is in compiled code that ran there, a library's or the model's own: another route, runtime or version "
+    "The fault is in compiled code of a library or of the model: another route, runtime or version "
     "of it may not have it"
 )
 OF_MEMORY = "Give it more memory, or a smaller model, batch or number of records"

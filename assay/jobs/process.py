@@ -78,7 +78,7 @@ class Process:
                 "No model can be run on this system",
                 expected="Linux, or macOS",
                 found=reason,
-                remedy="On Windows, WSL 2 has all that is needed; what only reads results works here",
+                remedy="On Windows, use WSL 2, which has everything needed; commands that only read results work here",
             )
         self.module, self.log, self.box = module, log, box
         self._group, self._has_started = 0, threading.Event()
@@ -100,8 +100,8 @@ class Process:
                 env=variables | {MARK: self._mark},
                 start_new_session=True,
             )
-        assert self._popen.stdin is not None, "a pipe was asked for"
-        assert self._popen.stdout is not None, "a pipe was asked for"
+        assert self._popen.stdin is not None, "the process is started with pipes"
+        assert self._popen.stdout is not None, "the process is started with pipes"
         self._stdin, self._stdout = self._popen.stdin, self._popen.stdout
         os.set_blocking(self._stdin.fileno(), False)
         self._messages: queue.Queue[Message | WorkerError | None] = queue.Queue(MOST_WAITING)
@@ -125,7 +125,7 @@ class Process:
         except TimeoutError:
             self.kill()
             raise WorkerError(
-                f"{self.module} did not take what was sent to it within {limit_seconds:g} s and was killed"
+                f"{self.module} did not read what was sent to it within {limit_seconds:g} s and was killed"
             ) from None
         except (OSError, ValueError) as error:  # a pipe that broke, or that `kill` closed
             raise self._ended() from error
@@ -237,7 +237,7 @@ class Process:
         """Take the first line, which `assay.boxed.box` wrote before the module began."""
         if self._has_started.is_set():
             return False
-        begun = read_as(Begun, message, f"{self.module} began as none of ours")
+        begun = read_as(Begun, message, f"{self.module} did not start as an Assay process")
         self._group = begun.started
         if self.box and self.box.told:
             self.box.told(begun.box)
@@ -271,7 +271,7 @@ class Process:
             status = self._popen.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
-            return WorkerError(f"{self.module} closed its answers, went on without an end and was killed")
+            return WorkerError(f"{self.module} closed its output without ending and was killed")
         said = log_tail(self.log)
         if status < 0:
             return self.explained(killed(self.module, -status, said))

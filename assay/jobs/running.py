@@ -157,7 +157,7 @@ def late(process: Running, limit_seconds: float, step: Step | None = None) -> Wo
     """
     process.kill()
     if step and step.doing:
-        return LateError(f"{step.doing} did not end within {step.seconds:.3g} s and was given up", remedy=LONGER)
+        return LateError(f"{step.doing} did not end within {step.seconds:.3g} s and was abandoned", remedy=LONGER)
     return LateError(f"{process.module} did not answer within {limit_seconds:.0f} s and was killed", remedy=LONGER)
 
 

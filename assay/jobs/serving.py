@@ -66,7 +66,7 @@ def _answer(line: str, jobs: tuple[Served, ...], channel: Channel) -> None:
         message = json.loads(line)
         served = next((one for one in jobs if one.name == message["job"]), None)
         if served is None:
-            raise WorkerError("There is no such job", expected=", ".join(one.name for one in jobs))
+            raise WorkerError("This job is unknown", expected=", ".join(one.name for one in jobs))
         channel.send({"result": served.work(message["request"], channel.send)})
     except Exception as error:
         told = told_of(error)

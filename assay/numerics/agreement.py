@@ -159,7 +159,7 @@ def compare(
         derivation=tolerance.derivation,
         largest_moved=_moved(candidate, reference),
         passed=passed,
-        reason="" if passed else f"differs by {largest:.3g}, {tolerance.value:.3g} is tolerated",
+        reason="" if passed else f"differs by {largest:.3g}, where {tolerance.value:.3g} is tolerated",
     )
 
 
@@ -235,11 +235,11 @@ def _reference_problem(reference: Logits) -> str:
     if reference.dtype != np.float64:
         return f"the reference is {reference.dtype}, not float64"
     if reference.ndim != 2 or reference.size == 0:
-        return f"the reference has shape {reference.shape}, not rows of outputs: there is nothing to compare"
+        return f"the reference has shape {reference.shape}, which has no rows of outputs to compare"
     if not np.isfinite(reference).all():
-        return "the reference has values that are not finite"
+        return "the reference has non-finite values"
     if not reference.any():
-        return "the reference is zero everywhere, which a model that does nothing gives as well"
+        return "the reference is zero everywhere, which is also the output of a model that does nothing"
     return ""
 
 
@@ -250,7 +250,7 @@ def _natives_problem(reference: Logits, natives: Mapping[str, Logits]) -> str:
     for name, native in natives.items():
         problem = _candidate_problem(native, reference)
         if problem:
-            return f"the native output of {name} is not a measure: {problem}"
+            return f"the native output of {name} cannot serve as a measure: {problem}"
     return ""
 
 
@@ -270,7 +270,7 @@ def _candidate_problem(candidate: Logits, reference: Logits) -> str:
     if not np.issubdtype(candidate.dtype, np.floating):
         return f"outputs of type {candidate.dtype}, expected floating point"
     broken = int((~np.isfinite(candidate)).sum())
-    return f"{broken} outputs of {candidate.size} are not finite" if broken else ""
+    return f"{broken} of {candidate.size} outputs are not finite" if broken else ""
 
 
 def _moved(candidate: Logits, reference: Logits) -> int:

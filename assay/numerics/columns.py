@@ -80,7 +80,7 @@ def reason_against_columns(columns: Sequence[Columns], error: Float64) -> str:
         if shares[place] > worst:
             worst = float(shares[place])
             reason = (
-                f"column {place} of {len(shares)} differs by {largest[place]:.3g}, {one.limits[place]:.3g} is "
+                f"column {place} of {len(shares)} differs by {largest[place]:.3g}, where {one.limits[place]:.3g} is "
                 f"tolerated on its own scale of {one.scales[place]:.3g}"
             )
     return reason

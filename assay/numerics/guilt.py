@@ -70,12 +70,12 @@ def guilt_of(outcomes: Mapping[str, Outcome]) -> Guilt:
         return Guilt("right", said, wrong, in_fp32[0])
     differing = list(dict.fromkeys(MAKERS[name] for name in others if outcomes[name] == "differs"))
     if not differing:
-        return Guilt("undecided", "nothing runs the file" if outcomes else "")
+        return Guilt("undecided", "no runtime runs the file" if outcomes else "")
     if agreeing:
-        return Guilt("wrong", f"the file is right in float64 alone: in fp32 {_listed(differing)} lose the numbers")
+        return Guilt("wrong", f"the file is right in float64 alone: in fp32 {_listed(differing)} give wrong numbers")
     if len(differing) > 1:
         return Guilt("wrong", f"the file is wrong: {_listed(differing)} run it, and none gives the right numbers")
-    return Guilt("undecided", f"the file is wrong, or {differing[0]} is, which alone runs it")
+    return Guilt("undecided", f"the file is wrong, or {differing[0]} is, the only one that runs it")
 
 
 def _agree(names: list[str]) -> str:

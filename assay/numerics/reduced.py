@@ -23,8 +23,9 @@ from assay.registry import TASKS
 
 LARGEST_ERROR_SHARE = 0.5
 ERROR_POLICY = (
-    f"a root-mean-square error of at most {LARGEST_ERROR_SHARE:.0%} of the reference's own, where zeros have 100% and "
-    "another function more"
+    f"a root-mean-square error of at most {LARGEST_ERROR_SHARE:.0%} of the reference's own; an output of "
+    "zeros has 100%, "
+    "a different function more"
 )
 
 
@@ -71,7 +72,7 @@ def reason_by_error(found: Measured) -> str:
     if found.rms_relative > LARGEST_ERROR_SHARE:
         return (
             f"the error is {found.rms_relative:.0%} of the reference (root-mean-square), {LARGEST_ERROR_SHARE:.0%} is "
-            "allowed: it does not follow the reference"
+            "allowed: the output does not follow the reference"
         )
     return ""
 
@@ -81,7 +82,7 @@ def reason_against_any(found: Measured) -> str:
     if not found.images:
         return "there was nothing to compare"
     if found.lost:
-        return f"{found.lost} outputs are not the infinity or NaN that the reference has"
+        return f"{found.lost} outputs differ from the infinity or NaN of the reference"
     return f"{found.not_finite} outputs are not finite where the reference is" if found.not_finite else ""
 
 
@@ -94,5 +95,5 @@ def rule_of(task: str) -> ReducedRule:
         InputError: there is no such task.
     """
     found = load_target(task, TASKS[task].reduced)
-    assert isinstance(found, ReducedRule), f"the entry of the task '{task}' names no rule"
+    assert isinstance(found, ReducedRule), f"the entry of the task '{task}' does not name a rule"
     return found

@@ -16,7 +16,7 @@ from assay.numerics.reduced import ERROR_POLICY, LARGEST_ERROR_SHARE, ReducedRul
 MOST_SURE_PIXELS = 0.001
 MOST_LOST = 0.01
 PIXELS_POLICY = (
-    f"at most {MOST_SURE_PIXELS * 1000:g} of 1,000 pixels changes its class that the reference is sure of, and no "
+    f"at most {MOST_SURE_PIXELS * 1000:g} of 1,000 pixels of which the reference is sure changes class, and no "
     f"measure against labels falls by more than {MOST_LOST:.0%} of the reference's"
 )
 BY_PIXELS = ReducedRule(

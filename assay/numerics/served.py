@@ -110,7 +110,7 @@ def as_records(array: Array, tensors: Sequence[ServedTensor]) -> Records:
     rows = array.ndim > 0 and array.size > 0 and (array.dtype, array.shape[1:]) == (first[1].base, first[1].shape)
     if others or not rows:
         raise DataError(
-            "These are not the records of the model",
+            "These records do not belong to the model",
             expected=", ".join(f"{name} {field}" for name, field in wanted),
             found=f"{array.dtype} {array.shape}",
         )

@@ -23,8 +23,8 @@ WHOLE_KINDS = "biu"
 Numbers = TypeVar("Numbers", bound=np.generic)
 DIGITS_OF_FLOAT64 = 2**53
 """The number beyond which not every whole number is a float64."""
-NO_EVIDENCE = "the reference is not finite: it is NaN throughout, and agrees with whatever has broken"
-EQUALITY = "equality: whole numbers have no rounding error"
+NO_EVIDENCE = "the reference is NaN throughout, so that it would agree with any broken output"
+EQUALITY = "equality: integers have no rounding error"
 
 
 def of_type(array: NDArray[Any], kind: type[Numbers]) -> NDArray[Numbers]:
@@ -34,7 +34,7 @@ def of_type(array: NDArray[Any], kind: type[Numbers]) -> NDArray[Numbers]:
         DataError: it holds values of another type.
     """
     if not issubclass(array.dtype.type, kind):
-        raise DataError("An array has values of another type", expected=kind.__name__, found=str(array.dtype))
+        raise DataError("An array has values of an unexpected type", expected=kind.__name__, found=str(array.dtype))
     return cast("NDArray[Numbers]", array)  # NumPy's types learn nothing from a check of `dtype`
 
 
@@ -55,8 +55,8 @@ class Differences:
     def __str__(self) -> str:
         said = f"{self.differing} of {self.values} numbers differ"
         if self.differing:
-            said += f" (largest by {int(self.largest)})" if np.isfinite(self.largest) else " (some are not numbers)"
-        return f"{said}; {self.excused} more differ where what decides them ties" if self.excused else said
+            said += f" (largest by {int(self.largest)})" if np.isfinite(self.largest) else " (some are NaN)"
+        return f"{said}; {self.excused} more differ where the values that decide them tie" if self.excused else said
 
 
 def is_whole(dtype: DTypeLike) -> bool:
@@ -134,7 +134,7 @@ class Settled:
     def problem(self) -> str:
         """Why the two disagree whatever rounding may do, or ""."""
         if self.lost:
-            return f"{self.lost} outputs are not the infinity or NaN that the reference has"
+            return f"{self.lost} outputs differ from the infinity or NaN of the reference"
         broken = int((~np.isfinite(self.found)).sum())
         return f"{broken} outputs of {self.found.size} are not finite where the reference is" if broken else ""
 

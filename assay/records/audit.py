@@ -144,7 +144,7 @@ SPECIAL_VALUES_POLICY = (
     "NaN and infinity have to come out where they come out of the reference. IEEE 754-2019 has a maximum that passes "
     "NaN on and one that drops it, and neither ONNX nor the frameworks say which of them ReLU and max-pooling are. So "
     "a runtime that only loses NaN, and whose own ReLU or max-pooling was seen to lose one apart from any model, is "
-    "named in a finding and does not fail the audit, unless it was asked for with --strict-nan; NaN that is lost with "
+    "named in a finding and does not fail the audit, unless --strict-nan was given; NaN that is lost with "
     "no such operator, or that appears where the reference has numbers, fails it, as it is the file's doing"
 )
 
@@ -253,7 +253,7 @@ class ModelAudit(Record):
         """
         found = [str(one) for one in self.propagation if not one.passed and one.is_the_runtimes_own]
         found += [
-            f"{one.subject} gives other bits when it runs again, by up to {one.repeated:.2g}"
+            f"{one.subject} gives different bits when it runs again, by up to {one.repeated:.2g}"
             for one in self.determinism
             if one.repeated
         ]
@@ -270,7 +270,7 @@ class ModelAudit(Record):
         for (precision, inputs, note), distances in alike.items():
             share, furthest = max(distances)
             yield (
-                f"{precision} on the inputs '{inputs}' is on record and not judged: {note}; the furthest, {furthest}, "
+                f"{precision} on the inputs '{inputs}' is recorded and not judged: {note}; the furthest, {furthest}, "
                 f"is {share:.0%} of the largest output from the reference"
             )
 
@@ -313,7 +313,7 @@ class Audit(Record):
 def reasons_of(models: list[ModelAudit], *, strict_nan: bool = False) -> list[str]:
     """Return why an audit of these models fails; no reason means it passes. Having no model at all is a failure."""
     found = [f"{model.name}: {reason}" for model in models for reason in model.failures(strict_nan=strict_nan)]
-    return found if models else ["there was no model to audit"]
+    return found if models else ["no model was available to audit"]
 
 
 def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:

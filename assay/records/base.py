@@ -88,7 +88,7 @@ class Interval(Tail):
 
 def _share(value: float) -> float:
     if value < 0 or value > 1:
-        raise ValueError(f"{value} is not a share: below none or above all")
+        raise ValueError(f"{value} is not a share: it is below 0 or above 1")
     return value
 
 
@@ -100,7 +100,7 @@ def _not_negative(value: float) -> float:
 
 def _interval_of_share(value: Interval) -> Interval:
     if value.low < -ROUNDING or value.high > 1 + ROUNDING:
-        raise ValueError(f"{value.low} to {value.high} goes below none or above all")
+        raise ValueError(f"{value.low} to {value.high} extends below 0 or above 1")
     return value
 
 

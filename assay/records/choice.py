@@ -196,12 +196,12 @@ def in_words(miss: NearMiss) -> str:
     unit = {"p99": "ms", "memory": "MiB"}.get(miss.constraint)
     if unit is None:
         of = f" (of {miss.images:,} images)" if miss.images else ""
-        return f"{miss.constraint} is only sure to be {miss.found:.2%}{of}, {miss.limit:.2%} is asked for"
+        return f"{miss.constraint} is only known to be {miss.found:.2%}{of}, {miss.limit:.2%} is required"
     return f"misses {miss.constraint} by {miss.by:.0%}: {miss.found:.4g} {unit}, at most {miss.limit:.4g}"
 
 
 def nearest_in_words(choice: Choice) -> str:
     """Return the sentence for when no candidate qualifies."""
     if choice.nearest is None:
-        return "No candidate qualifies, and none that may be believed comes near."
+        return "No candidate qualifies, and no valid measurement comes near."
     return f"No candidate qualifies; the nearest, {choice.nearest.cell}, {in_words(choice.nearest)}."

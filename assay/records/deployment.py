@@ -164,7 +164,7 @@ class Deployment(Record):
     def _words_of_manifests_are_harmless(self) -> Self:
         """Check that no text that goes into YAML or a Dockerfile can end its line there."""
         if not re.fullmatch(r"[\w:.-]*", self.data.content_hash, re.ASCII):
-            raise ValueError("the content hash of its data is none")
+            raise ValueError("the content hash of its data is not a hash")
         return self
 
     @model_validator(mode="after")
@@ -173,7 +173,7 @@ class Deployment(Record):
         kinds |= {"inputs": [one.name for one in self.inputs], "outputs": [one.name for one in self.outputs]}
         for kind, names in kinds.items():
             if len(set(names)) != len(names):
-                raise ValueError(f"two of the {kind} are called the same")
+                raise ValueError(f"two of the {kind} have the same name")
         return self
 
     @model_validator(mode="after")
@@ -181,15 +181,15 @@ class Deployment(Record):
         names = {one.name for one in self.outputs}
         for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
             if any(min(one.shape, default=1) < 0 for one in tensors):
-                raise ValueError(f"one of the {kind} has a shape that no record has")
+                raise ValueError(f"one of the {kind} has a shape that does not match its records")
             if sum(math.prod(one.shape) * np.dtype(one.dtype).itemsize for one in tensors) > MOST_BYTES:
                 raise ValueError(f"a record's {kind} are larger than {MOST_BYTES} bytes")
             if any(one.index_of and one.index_of not in names for one in tensors):
-                raise ValueError(f"one of the {kind} points into an output that is not there")
+                raise ValueError(f"one of the {kind} refers to an output that does not exist")
         if self.unit == "image":
             self._check_image()
         elif self.classes:
-            raise ValueError("it has classes and no images")
+            raise ValueError("it has classes but no images")
         return self
 
     def _check_image(self) -> None:
@@ -199,7 +199,7 @@ class Deployment(Record):
         if len(self.inputs) > 1 or not pixels:
             raise ValueError("its input is not an image of decoded pixels")
         if answers.shape != [len(self.classes)] or not any(one.index_of for one in self.outputs):
-            raise ValueError("its outputs are not probabilities of its classes, and the place of the largest")
+            raise ValueError("its outputs are not the probabilities of its classes and the index of the largest")
 
     @property
     def cores(self) -> int:
@@ -239,7 +239,7 @@ def served_runtime(runtime: str) -> RuntimeEntry:
     found = every.get(runtime) if runtime else first
     if found is None:
         raise ArtifactError(
-            "A deployment names a runtime that nothing serves",
+            "A deployment names a runtime that no server runs",
             expected=", ".join(every),
             found=ascii(runtime[:100]),
         )
@@ -249,7 +249,7 @@ def served_runtime(runtime: str) -> RuntimeEntry:
 def served_by(runtime: str) -> ServedBy:
     """Return how a version's runtime is served; arguments and errors are those of `served_runtime`."""
     found = served_runtime(runtime).served_by
-    assert found is not None, "a runtime that nothing serves is none of these"
+    assert found is not None, "a runtime that no server runs"
     return found
 
 
@@ -276,7 +276,7 @@ def read_deployment(folder: Path) -> Deployment:
             f"{folder} is not a deployment",
             expected="a folder written by `assay deploy`",
             found=_instead_of_one(folder),
-            remedy="Name the folder that `assay deploy` wrote; its --out says where",
+            remedy="Name the folder that `assay deploy` wrote; its --out sets where",
         )
     try:
         found = Deployment.model_validate(read_json(path))
@@ -292,7 +292,7 @@ def read_deployment(folder: Path) -> Deployment:
             f"{path} was written by a newer Assay",
             expected=f"a deployment of rendering {RENDERING} or older",
             found=f"rendering {found.rendering}",
-            remedy="Use that Assay, or deploy again with this one",
+            remedy="Use that version of Assay, or deploy again with this one",
         )
     found.version(found.serving)
     for version in found.versions:
@@ -303,5 +303,5 @@ def read_deployment(folder: Path) -> Deployment:
 def _instead_of_one(folder: Path) -> str:
     """Describe what is found where a deployment should be."""
     if not folder.exists():
-        return "nothing of that name"
+        return "nothing by that name"
     return f"a folder without {DEPLOYMENT_FILE}" if folder.is_dir() else "a file"

@@ -61,7 +61,7 @@ class Localisation(Record):
 
     def __str__(self) -> str:
         mine = ", ".join(f"{name}={value}" for name, value in self.attributes.items())
-        after = "unlike anything" if self.error_after is None else f"{self.error_after:.2g}"
+        after = "unlike any reference value" if self.error_after is None else f"{self.error_after:.2g}"
         after = after if self.runs else "no result"
         of = f"{self.subject}: " if self.subject else ""
         where = f"in layer '{self.layer}', " if self.layer else ""
@@ -79,25 +79,25 @@ class Localisation(Record):
         if self.missing:
             return f"the file lacks {', '.join(self.missing)}{f' after {among}' if among else ''}, before"
         if self.superfluous:
-            return "the file has too much:"
+            return "the file has a superfluous"
         return f"it goes wrong between {among} and" if among else "it goes wrong at"
 
     def _instead(self) -> str:
         if not self.runtime:
             if self.superfluous:
-                return "the reference has nothing there, and without it what follows is right"
+                return "the reference has nothing there, and the following nodes are right without it"
             return f"the reference has {', '.join(self.reference_nodes) or 'nothing'} there{self._proof()}"
         nodes = ", ".join(f"'{name}'" for name in self.together)
-        fused = f", which it may compute as one with {nodes}" if nodes else ""
+        fused = f", which it may fuse with {nodes}" if nodes else ""
         known = "" if self.right_error is None else f", with {self.right_error:.2g}"
         return f"{self.right_runtime} is right there{known}{fused}"
 
     def _proof(self) -> str:
         if self.proven:
-            return ", and with that instead what follows is right"
+            return ", and the following nodes are right with that instead"
         if self.proven is None or not self.runs:
             return ""
-        return "; its result is the first that is nowhere among the reference's values, and none of those mends it"
+        return "; its result is the first that matches no value of the reference, and no such value corrects it"
 
 
 class Localised(Record):

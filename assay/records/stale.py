@@ -89,9 +89,9 @@ def _weights_differ(model: ModelAudit, timed: set[str]) -> str:
         return "the results have no such model"
     audited = model.keys.get("weights")
     if audited is None:
-        return "it does not say which weights it is about, as audits by an older Assay did not"
+        return "it does not name its weights: an older Assay wrote it"
     if timed != {audited}:
-        return f"it is about the weights {_short(audited)}, but {', '.join(map(_short, sorted(timed)))} was timed"
+        return f"it covers the weights {_short(audited)}, but {', '.join(map(_short, sorted(timed)))} was timed"
     return ""
 
 
@@ -100,7 +100,7 @@ def _images_differ(model: ModelAudit, results: Results) -> str:
     sizes = {cell.size for cell in results.cells} | {export.size for export in results.exports}
     is_smallest = model.name.rpartition("/")[2] == str(min(sizes, default=0))
     if is_smallest and model.data_hash and model.data_hash != results.data.content_hash:
-        return f"it is about the images {_short(model.data_hash)}, but {_short(results.data.content_hash)} was timed"
+        return f"it covers the images {_short(model.data_hash)}, but {_short(results.data.content_hash)} was timed"
     return ""
 
 
@@ -113,7 +113,7 @@ def _other_exports(model: ModelAudit, exports: Sequence[Export]) -> dict[str, st
         if exporter not in timed:
             found[exporter] = "the results have no such export"
         elif audited != timed[exporter]:
-            found[exporter] = f"it is about the file {_short(audited)}, but {_short(timed[exporter])} was timed"
+            found[exporter] = f"it covers the file {_short(audited)}, but {_short(timed[exporter])} was timed"
     return found
 
 

@@ -48,7 +48,7 @@ ENTRIES = (
     entry(
         name="jax.jit.bf16",
         target="assay.infer.runtimes.on_jax_narrow:load_bf16",
-        summary="JAX, jitted, products and convolutions in bf16 where XLA computes them so",
+        summary="JAX, jitted, matrix products and convolutions in bf16 where XLA supports it",
         words="jax.jit in bf16",
         devices=("cpu", "cuda"),
         precision="bf16",
@@ -63,7 +63,7 @@ ENTRIES = (
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_jax:eager",
         unasked=("study",),
-        unserved="it runs Python, operator by operator, and has no file: jax.jit is the same model as one",
+        unserved="it runs Python, operator by operator, and has no file: jax.jit has the same model as a file",
     ),
     entry(
         name="jax.jit.tf32",
@@ -74,6 +74,6 @@ ENTRIES = (
         precision="tf32",
         reduces=JIT.name,
         operators="assay.infer.operators.on_jax:jitted",
-        unserved="no server with a GPU was at hand to try it with: jax.jit is served",
+        unserved="no server with a GPU was available to test it: jax.jit is served",
     ),
 )

@@ -55,7 +55,7 @@ class RefusedDistribution:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.distribution} brings no runtime that can be used ({self.declared}): {self.reason}"
+        return f"{self.distribution} provides no usable runtime ({self.declared}): {self.reason}"
 
 
 class KnownRuntimes(Registry[RuntimeEntry]):
@@ -169,10 +169,10 @@ def _entries_of(point: metadata.EntryPoint, known: Mapping[str, RuntimeEntry]) -
         raise _UnusableError(f"{type(error).__name__}: {error}"[:300].replace("\n", " ")) from error
     heavy = {package for entry in known.values() for package in entry.packages} & (set(sys.modules) - before)
     if heavy:
-        raise _UnusableError(f"reading it imports {', '.join(sorted(heavy))}, which only the functions it names may do")
+        raise _UnusableError(f"reading it imports {', '.join(sorted(heavy))}, which only its named functions may do")
     entries = [made] if isinstance(made, RuntimeEntry) else made
     if not isinstance(entries, list | tuple) or not entries:
-        raise _UnusableError(f"{point.attr} is not a RuntimeEntry and no list of them, found {type(made).__name__}")
+        raise _UnusableError(f"{point.attr} is neither a RuntimeEntry nor a list of them, found {type(made).__name__}")
     taken = dict(known)
     for entry in entries:
         for problem in _problems(entry, taken):
@@ -187,7 +187,7 @@ def _problems(entry: object, known: Mapping[str, RuntimeEntry]) -> Iterator[str]
         yield f"a {type(entry).__name__} among its runtimes is not a RuntimeEntry"
         return
     if not isinstance(entry.name, str) or len(entry.name) > MOST_WORDS or not NAME.fullmatch(entry.name):
-        yield f"the name {str(entry.name)[:60]!r} is not of letters, digits and single dots, dashes or underscores"
+        yield f"the name {str(entry.name)[:60]!r} is not made of letters, digits and single dots, dashes or underscores"
     told = f"its runtime '{entry.name}'"
     if entry.name in known:
         yield f"{told} has the name of one of {known[entry.name].distribution or 'Assay'}"
@@ -200,15 +200,18 @@ def _problems(entry: object, known: Mapping[str, RuntimeEntry]) -> Iterator[str]
         if not given or not set(given) <= allowed:
             yield f"{told} {what} {', '.join(given) or 'nothing'}, expected some of {', '.join(sorted(allowed))}"
     if entry.ruler or entry.unasked or entry.served_by or entry.runner or entry.environments:
-        yield f"{told} claims what only Assay's own may be: ruler, unasked, served_by, runner, environments"
+        yield (
+            f"{told} sets a field that only Assay's own runtimes may set: ruler, unasked, served_by, "
+            "runner, environments"
+        )
 
 
 def _problems_of_texts(entry: RuntimeEntry, told: str) -> Iterator[str]:
     texts = [value for one in fields(entry) if isinstance(value := getattr(entry, one.name), str)]
     if any(len(text) > MOST_WORDS or not text.isprintable() for text in texts):
-        yield f"{told} has a text that is longer than {MOST_WORDS} characters or no plain text"
+        yield f"{told} has a text that is longer than {MOST_WORDS} characters or not plain text"
     if not _is_target(entry.target):
-        yield f"{told} names no code: {entry.target!r} is not module:function"
+        yield f"{told} does not name any code: {entry.target!r} is not module:function"
     if entry.shape and entry.shape not in SHAPES:
         yield f"{told} has the shape '{entry.shape}', expected one of {', '.join(sorted(SHAPES))}"
 
@@ -217,22 +220,22 @@ def _problems_of_family(family: Family, told: str, known: Mapping[str, RuntimeEn
     if family in (one.family for one in known.values()):
         return
     if any(one.family.name == family.name for one in known.values()):
-        yield f"{told} is of a family '{family.name}' that has the name of another one"
+        yield f"{told} is of a family '{family.name}' whose name another family has"
     if not NAME.fullmatch(family.name) or "." in family.name:
-        yield f"{told} is of a family whose name is not of letters and digits: {family.name[:60]!r}"
+        yield f"{told} is of a family whose name is not made of letters and digits: {family.name[:60]!r}"
     if not family.words or len(family.words) > MOST_WORDS or not family.words.isprintable():
         yield f"{told} is of a family without words for people"
     if family.framework not in {"torch", "tf", "jax", "onnx"}:
         yield f"{told} runs models of '{family.framework}', expected torch, tf, jax or onnx"
     if family.place < LAST:
-        yield f"{told} is of a family that takes a place before {LAST}, where Assay's own stand"
+        yield f"{told} is of a family that asks for a position before {LAST}, which only Assay's own may have"
     looks = family.looks
     if not isinstance(looks, Looks) or looks.shape not in SHAPES:
-        yield f"{told} has no looks with a shape among {', '.join(sorted(SHAPES))}"
+        yield f"{told} has no `looks` with a shape among {', '.join(sorted(SHAPES))}"
         return
     for shades in (looks.light, looks.dark):
         if len(shades) != SHADES or not all(COLOUR.fullmatch(shade) for shade in shades):
-            yield f"{told} has no {SHADES} colours like #0b5cad for light and for dark pages"
+            yield f"{told} has no {SHADES} colours such as #0b5cad for light and for dark pages"
 
 
 def _is_target(text: str) -> bool:

@@ -49,7 +49,7 @@ ENTRIES = (
     entry(
         name="litert.fp16",
         target="assay.infer.runtimes.on_litert:load_half_weights",
-        summary="LiteRT on the CPU, weights kept in fp16 and computed with in fp32",
+        summary="LiteRT on the CPU, weights stored in fp16, computed in fp32",
         words="LiteRT with weights in fp16",
         precision="fp16",
         reduces=FP32.name,
@@ -59,8 +59,8 @@ ENTRIES = (
     entry(
         name="litert.dynamic",
         target="assay.infer.runtimes.on_litert:load_int8",
-        summary="LiteRT on the CPU, int8 with the range of activations found in every call",
-        words="LiteRT in int8 of dynamic range",
+        summary="LiteRT on the CPU, dynamic-range int8: activation ranges are found in every call",
+        words="LiteRT in dynamic-range int8",
         precision="int8",
         reduces=FP32.name,
         shape="triangle-left",

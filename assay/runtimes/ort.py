@@ -25,7 +25,7 @@ FAMILY = Family(
     ceilings="assay.infer.ceilings.on_ort",
 )
 OPERATORS = "assay.infer.operators.on_onnx:operators"
-LESS = "it shows what the optimisations of a graph are worth: ort.cpu serves the same file with all of them"
+LESS = "it shows what graph optimisations are worth: ort.cpu serves the same file with all of them"
 entry = partial(RuntimeEntry, family=FAMILY, formats=("onnx",), operators=OPERATORS)
 CPU = entry(
     name="ort.cpu",
@@ -91,7 +91,7 @@ ENTRIES = (
         devices=("cuda",),
         shape="triangle-down",
         extra="gpu",
-        unserved="no server with a GPU was at hand to try it with: ort.cpu is served",
+        unserved="no server with a GPU was available to test it: ort.cpu is served",
     ),
     entry(
         name="ort.cuda.tf32",
@@ -103,6 +103,6 @@ ENTRIES = (
         reduces="ort.cuda",
         shape="diamond",
         extra="gpu",
-        unserved="no server with a GPU was at hand to try it with: ort.cpu is served",
+        unserved="no server with a GPU was available to test it: ort.cpu is served",
     ),
 )

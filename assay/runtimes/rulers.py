@@ -28,19 +28,19 @@ NULL = entry(
 CALIBRATED = entry(
     name="calibrated",
     target="assay.infer.runtimes.calibrated:load",
-    summary="does work of known length, for assay selfcheck",
+    summary="does work of known duration, for assay selfcheck",
     ruler="known",
 )
 SLOWER_3 = entry(
     name="calibrated.slower3",
     target="assay.infer.runtimes.calibrated:load_slower_3",
-    summary="the same and 3 % more of it",
+    summary="the same with 3 % more work",
     ruler="known",
 )
 SLOWER_10 = entry(
     name="calibrated.slower10",
     target="assay.infer.runtimes.calibrated:load_slower_10",
-    summary="the same and 10 % more of it",
+    summary="the same with 10 % more work",
     ruler="known",
 )
 SPLIT = entry(

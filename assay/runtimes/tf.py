@@ -27,7 +27,7 @@ FAMILY = Family(
     extra="tf",
     profiler="assay.infer.profile.on_tf:TensorFlowRecorder",
 )
-NO_FILE = "it is a loop in Python around the model, which has no file: tf.function is the same model as one"
+NO_FILE = "it is a Python loop around the model, which has no file: tf.function has the same model as a file"
 REWRITE = "auto_mixed_precision_onednn_bfloat16"
 """The rewrite to bf16 in TensorFlow's graph optimiser."""
 
@@ -72,7 +72,7 @@ ENTRIES = (
         operators="assay.infer.operators.on_tf:graph",
         unasked=("study",),
         unserved=NO_FILE,
-        waits="reads every batch through a tf.data pipeline, whose threads hand it over and wait for one another",
+        waits="reads every batch through a tf.data pipeline, whose threads wait for one another",
     ),
     entry(
         name="tf.eager",
@@ -116,7 +116,7 @@ ENTRIES = (
             precision="tf32",
             reduces=name,
             operators=f"assay.infer.operators.on_tf:{operators}",
-            unserved="no server with a GPU was at hand to try it with: tf.function is served",
+            unserved="no server with a GPU was available to test it: tf.function is served",
         )
         for name, loader, words, operators in (
             ("tf.function", "function", "tf.function, a graph without XLA,", "graph"),

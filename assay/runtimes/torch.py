@@ -26,9 +26,9 @@ FAMILY = Family(
     profiler="assay.infer.profile.on_torch:TorchRecorder",
     ceilings="assay.infer.ceilings.on_torch",
 )
-NO_FILE = "it runs Python, operator by operator, and has no file: torch.script is the same model as one"
-NO_GPU_SERVER = "no server with a GPU was at hand to try it with: torch.script is served"
-COMPILES = "it compiles in the process that runs it and leaves no file: what the same compiler packages is {}"
+NO_FILE = "it runs Python, operator by operator, and has no file: torch.script has the same model as a file"
+NO_GPU_SERVER = "no server with a GPU was available to test it: torch.script is served"
+COMPILES = "it compiles in the process that runs it and leaves no file: the same compiler's package is {}"
 COMPILED = "assay.infer.operators.on_torch:compiled"
 entry = partial(RuntimeEntry, family=FAMILY, formats=("weights", "torch"))
 FROZEN = entry(
@@ -113,7 +113,7 @@ ENTRIES = (
     narrower(
         name="torch.compile.autocast",
         target="assay.infer.runtimes.inductor.on_torch_compiled:load_autocast",
-        summary="torch.compile with frozen weights, products in bf16 by autocast",
+        summary="torch.compile with frozen weights, matrix products in bf16 by autocast",
         not_for=("script",),
         precision="bf16",
         unserved=COMPILES.format("torch.aot.bf16"),

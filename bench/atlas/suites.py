@@ -64,7 +64,7 @@ class Suite:
     Attributes:
         title: its name in sentences.
         module: the module that reads it.
-        kind, form: what its models are; see `assay.train.brought.model.Location`.
+        kind, form: kind and form of its models; see `assay.train.brought.model.Location`.
         function: name of the function that makes the model in its file; "" for a file that is the model.
         routes: the exporters that take its models.
         packages: packages whose versions matter.

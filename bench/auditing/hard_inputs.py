@@ -37,7 +37,7 @@ def hard_inputs(shape: tuple[int, int, int], seed: int = 0) -> NamedImages:
         "black": np.full(shape, -1.0),
         "white": np.full(shape, 1.0),
         "grey": np.zeros(shape),
-        "one white pixel in the middle": _one_pixel(shape, height // 2, width // 2),
+        "one white pixel in the centre": _one_pixel(shape, height // 2, width // 2),
         "one white pixel in the corner": _one_pixel(shape, 0, 0),
         "half black, half white": np.where(np.arange(width)[None, :, None] < width // 2, -1.0, 1.0) * np.ones(shape),
         "checkerboard": board,

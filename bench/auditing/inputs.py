@@ -33,9 +33,9 @@ IMAGES_AT_ONCE = 256
 WHAT = {
     TEST: "images of the test split",
     HARD: "constant, single-pixel and periodic images, and saturated noise",
-    EXTREME: "images of extreme contrast, 10,000 times the range of an image",
-    BOUNDARY: "test images pushed to the decision boundary by gradient",
-    SPECIAL: "images with NaN or infinity in them",
+    EXTREME: "images of extreme contrast, 10,000 times the range of an ordinary image",
+    BOUNDARY: "test images moved to the decision boundary by gradient steps",
+    SPECIAL: "images that contain NaN or infinity",
     WHOLE: "all images of the test split, for the accuracy of reduced precision, beside PyTorch in fp32",
 }
 

@@ -37,13 +37,12 @@ from assay.registry import FRAMEWORKS
 
 ROWS_AT_ONCE = 1024
 INTEGER_RANGE = (
-    "integers have the range of the images that they were calibrated with, and what these images make of a layer is "
-    "cut off there"
+    "integers cover the range of the calibration images; larger values that these images give in a layer are clipped"
 )
 OUT_OF_RANGE = {
     ("int8", HARD): INTEGER_RANGE,
     ("int8", EXTREME): INTEGER_RANGE,
-    ("fp16", EXTREME): "fp16 ends at 65,504, which these images may pass inside of a model",
+    ("fp16", EXTREME): "fp16 ends at 65,504, which these images may exceed inside a model",
 }
 """Reasons why even a right model of a precision need not follow the reference on a set of inputs."""
 
@@ -232,11 +231,12 @@ def reason_against(found: Measured, tolerance: float, delivered: str) -> str:
     if found.max_absolute <= tolerance:
         return ""
     said = (
-        f"differs by {found.max_absolute:.3g}, {tolerance:.3g} is tolerated; {found.effective_bits:.1f} bits are right"
+        f"differs by {found.max_absolute:.3g}, where {tolerance:.3g} is tolerated; {found.effective_bits:.1f} "
+        "bits are right"
     )
     if delivered == "less than bf16":
-        return f"{said}, fewer than any arithmetic explains: it is another function"
-    return said if delivered == "fp32" else f"{said}, as few as {delivered} leaves, which is no proof of it"
+        return f"{said}, fewer than any arithmetic explains: it is a different function"
+    return said if delivered == "fp32" else f"{said}, as few as {delivered} leaves, which is no proof of that precision"
 
 
 def _measured(evidence: AuditEvidence, outputs: Outputs, inputs: Inputs) -> Measured | str:

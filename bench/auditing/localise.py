@@ -76,7 +76,7 @@ def localisations_of(
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError as error:
-            course.narrator.note(f"where {subject.label(export)} goes wrong could not be followed: {error}")
+            course.narrator.note(f"where {subject.label(export)} goes wrong could not be found: {error}")
             continue
         told = [one.model_copy(update={"subject": export.exporter}) for one in nodes]
         for one in told:
@@ -115,7 +115,7 @@ def _followed(
         return []
     label = subject.label(export)
     limit = Limit(
-        allowed("following", subject.pace, size_of(file)), f"Looking for the node at which {label} goes wrong"
+        allowed("following", subject.pace, size_of(file)), f"Searching for the node at which {label} goes wrong"
     )
     log, layout = course.folder / "logs" / f"localise-{label}.log", export.made_by.get("layout", "")
     nodes: list[Localisation] = []
@@ -125,7 +125,7 @@ def _followed(
         repro = course.folder / REPRO / label
         with reporting_disk_errors(repro):
             repro.mkdir(parents=True, exist_ok=True)
-        course.narrator.tell(f"looking for the node at which the export by {export.exporter} goes wrong")
+        course.narrator.tell(f"searching for the node at which the export by {export.exporter} goes wrong")
         asked = PartingsRequest(
             model=subject.model, file=file, layout=layout, records=records, native=native, repro=repro
         )

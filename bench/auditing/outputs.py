@@ -24,7 +24,7 @@ Float64 = NDArray[np.float64]
 
 AT_THE_EDGES = ", at the edges"
 """Ends the name of an output of a call that was drawn from the edges of the model's input."""
-NO_NUMBERS = "the reference is zero wherever it is a number, and so it has to be here"
+NO_NUMBERS = "the reference is zero wherever it is finite, so the output has to be zero there"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class AuditedOutput:
         """Measure a run's rows, which are the first of the reference's, or return why they cannot be compared."""
         reference = self.reference[: len(found)]
         if found.shape != reference.shape:
-            return f"outputs of shape {found.shape}, which does not go with the reference's {reference.shape}"
+            return f"outputs of shape {found.shape}, which does not match the reference's {reference.shape}"
         if not reference.size:
             return "no outputs"
         if self.whole:
@@ -113,7 +113,7 @@ class AuditedOutput:
         elif known and self.usual_scale is not None:
             scale = max(scale, self.usual_scale)
             value = self._rounding.ceiling * scale
-            derivation = f"{self._rounding.in_words}: at the edges of what the model takes"
+            derivation = f"{self._rounding.in_words}: at the edges of the model's input range"
         elif known and not scale and not any(errors.values()):
             derivation = NO_NUMBERS
         elif known and not self.exact:

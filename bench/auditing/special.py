@@ -27,7 +27,7 @@ def operators_that_lose_nan(runtimes: Iterable[str], logs: Path, host: Starter) 
                 SPECIAL,
                 SpecialRequest(runtime=name),
                 logs / f"special-{name}.log",
-                limit_seconds=Limit(MOST_SECONDS, f"Looking for operators of {name} that lose NaN"),
+                limit_seconds=Limit(MOST_SECONDS, f"Searching for operators of {name} that lose NaN"),
                 environment=environment,
                 host=host,
             )

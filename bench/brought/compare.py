@@ -55,7 +55,7 @@ REDUCED = (INT8, "fp16")
 MOST_MIXED_MINUTES = 24.0 * 60
 BLOCKS = 10
 """Blocks in one process, as in a study; see `assay.study.BenchSection`."""
-DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
+DRAWN = "Random inputs, drawn from the signature with seed 0: real inputs will differ from them."
 
 
 def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Host = LOCAL) -> Results:
@@ -68,7 +68,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
     check_wanted(wanted, host)
     work = Work(wanted, folder.resolve(), narrator, host)
     with narrator.showing():
-        with work.stage("model", f"Looking at {wanted.location}"):
+        with work.stage("model", f"Inspecting {wanted.location}"):
             brought = bring(work)
             what = decided(wanted, brought)
         with work.stage("export", "Exporting to ONNX"):
@@ -128,17 +128,17 @@ def check_wanted(wanted: Wanted, host: Host) -> None:
     """
     if INT8 in wanted.reduced and wanted.inputs is None:
         raise InputError(
-            "--precision int8 takes the range of every number from what goes in, which drawn inputs do not tell",
-            expected="real inputs, a hundred or more",
+            "--precision int8 needs a calibration set, for which drawn inputs are not suitable",
+            expected="at least a hundred real inputs",
             remedy="Give them with --inputs",
         )
     check_cores("--threads asks for more than this process has cores", wanted.threads, host.cores())
     known = dict.fromkeys(one.name for kind in KINDS for one in RUNTIMES.loading(kind) if "cpu" in one.devices)
     for name, exporter in map(parted, wanted.runtimes):
         if exporter and name in RUNTIMES and not RUNTIMES[name].runs_files:
-            raise InputError(f"{name} runs no export", expected=f"--runtime {name}", found=f"{name}@{exporter}")
+            raise InputError(f"{name} does not run exports", expected=f"--runtime {name}", found=f"{name}@{exporter}")
         if name not in known and name in RUNTIMES:
-            raise InputError(f"{name} runs no model that you bring", expected=f"one of {', '.join(known)}")
+            raise InputError(f"{name} does not run your own models", expected=f"one of {', '.join(known)}")
         if name not in known:
             raise unknown_name("runtime of your own models", name, known, also=" ".join(map(str, RUNTIMES.refused)))
         RUNTIMES[name].check_installed()
@@ -159,7 +159,7 @@ def precisions_of(texts: Sequence[str]) -> tuple[tuple[str, ...], float | None]:
             width = float(text)
         else:
             raise InputError(
-                "--precision makes files of other precisions",
+                "--precision cannot make such a file",
                 expected=" or ".join(REDUCED),
                 found=f"'{text}'",
                 remedy=f"OpenVINO computes an fp32 file in bf16: --runtime {BF16.name}" if text == "bf16" else None,
@@ -177,11 +177,11 @@ def mixed_minutes_of(asked: float | None, reduced: Sequence[str]) -> float:
         return MIXED_MINUTES
     if not 0 <= asked <= MOST_MIXED_MINUTES:
         raise InputError(
-            "--mixed-minutes is a time", expected=f"from 0 to {MOST_MIXED_MINUTES:g} minutes", found=f"{asked:g}"
+            "--mixed-minutes is out of range", expected=f"from 0 to {MOST_MIXED_MINUTES:g} minutes", found=f"{asked:g}"
         )
     if INT8 not in reduced:
         raise InputError(
-            "--mixed-minutes is about files in int8, and none are asked for", remedy="Add --precision int8"
+            "--mixed-minutes applies to files in int8, and none are requested", remedy="Add --precision int8"
         )
     return asked
 
@@ -265,7 +265,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "outputs": [described(model, one) for one in model.outputs],
         "left out": list(model.without),
         **({"weights": model.weights} if model.weights else {}),
-        "a call is": "everything the model takes at once" if model.whole else "rows of a batch",
+        "a call is": "the whole input of the model" if model.whole else "rows of a batch",
         "reference": brought.what,
         "labels": wanted.labels.name if wanted.labels else "",
         **({} if wanted.threshold is None else {"threshold": wanted.threshold}),
@@ -319,5 +319,5 @@ def refusals_of_numbers(results: Results) -> list[str]:
             alike.setdefault(f"batch {cell.batch}: {part.reason}", []).append(cell.label)
     found += [f"{', '.join(labels)}, {reason}" for reason, labels in alike.items()]
     if not any(one.status == "ok" for one in results.exports):
-        found.append("no route gave an ONNX file that may be used")
+        found.append("no route gave a usable ONNX file")
     return found

@@ -70,11 +70,11 @@ def _labels(wanted: Wanted, brought: Brought) -> Array | None:
     if wanted.labels is None:
         return None
     if brought.drawn:
-        raise InputError("--labels says what is right of inputs that were drawn", remedy="Give them with --inputs")
+        raise InputError("--labels needs real inputs, and these are drawn", remedy="Give them with --inputs")
     labels = load_array(wanted.labels)
     if not labels.ndim or len(labels) != brought.records:
         raise InputError(
-            "--labels does not go with --inputs",
+            "--labels does not match --inputs",
             expected=f"a label for each of the {brought.records} records",
             found=f"an array of shape {labels.shape}",
         )

@@ -37,10 +37,10 @@ from assay.store import file_sha256, reporting_disk_errors, write_atomically
 from assay.train.brought.model import Tensor, UserModel
 
 DOING = {
-    PROBE.name: "Looking at the model",
+    PROBE.name: "Inspecting the model",
     CHECK.name: "The check of the export",
     DOUBLE.name: "The export in float64",
-    DECIDERS.name: "The search for what decides indices",
+    DECIDERS.name: "The search for the values that decide indices",
 }
 """The description of each job, for use where it reports no step of its own."""
 DECIDERS_FILE = "deciders.npz"
@@ -128,7 +128,7 @@ def bring(work: Work) -> Brought:
     if model.weights:
         work.narrator.note(f"weights: {model.weights}")
     if not probed.reference:
-        work.narrator.note(f"not in float64 by itself: {probed.reason}")
+        work.narrator.note(f"not itself in float64: {probed.reason}")
     drawn, exact = wanted.inputs is None, bool(probed.reference)
     return Brought(model, folder, probed.reference, exact=exact, drawn=drawn, made=probed.made)
 
@@ -251,11 +251,11 @@ def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -
         return False
     for route, file in files.items():
         request = _on_records(brought, file, place)
-        work.narrator.tell(f"looking in the export by {route} for what decides its indices")
+        work.narrator.tell(f"looking in the export by {route} for the values that decide its indices")
         try:
             found = _job(work, DECIDERS, request, f"deciders-{route}", brought.folder).outputs
         except AssayError as error:
-            work.narrator.note(f"the export by {route} does not show what decides its indices: {error}")
+            work.narrator.note(f"the export by {route} does not show which values decide its indices: {error}")
             continue
         if found:
             return True
@@ -267,7 +267,10 @@ def _own_reference(brought: Brought) -> Brought:
     content = io.BytesIO()
     np.save(content, brought.native.astype(np.float64))
     write_atomically(brought.folder / REFERENCE_FILE, content.getvalue())
-    what = f"the model's own outputs in fp32, for want of float64: differences below {CEILING:.2g} of the largest pass"
+    what = (
+        f"the model's own outputs in fp32, since float64 is not available: differences below {CEILING:.2g} "
+        "of the largest pass"
+    )
     return replace(brought, what=what)
 
 

@@ -41,7 +41,7 @@ def left_out(wanted: Wanted, model: UserModel, exporters: Collection[str]) -> li
             found.append(f"{name} is left out: it does not run {_in_words(model, RUNTIMES[runtime])}")
         elif only and only not in exporters:
             there = ", ".join(exporters) or "none"
-            found.append(f"{name} is left out: the model has no export by {only}, but {there}")
+            found.append(f"{name} is left out: the model has no export by {only}, only by {there}")
     return found
 
 

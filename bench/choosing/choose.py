@@ -126,11 +126,11 @@ def _check_question(
     constraints: Constraints, objective: Objective, price_per_hour: float | None, *, labelled: bool
 ) -> None:
     if objective == "cost" and not (price_per_hour or 0.0) > 0:
-        raise InputError("The objective 'cost' needs the price of the machine for an hour", expected="--price 0.17")
+        raise InputError("The objective 'cost' needs the hourly price of the machine", expected="--price 0.17")
     if constraints.least_quality is not None and not labelled:
         raise InputError(
-            "Nobody told Assay which answers of a user's model are right",
-            remedy="Leave out how many have to be right, or compare again with --task and --labels",
+            "The right answers of this model are unknown",
+            remedy="Leave out the limit on the measure, or run `assay model` again with --task and --labels",
         )
     for name in constraints.runtimes:
         RUNTIMES[name]
@@ -164,7 +164,7 @@ def _believed(
     if cell.invalid:
         raise FailedError(f"not valid: {'; '.join(cell.invalid)}")
     if not cell.framework:
-        raise FailedError("no model: a ruler")
+        raise FailedError("a ruler, not a model")
     if cell.agreement is not None and not cell.agreement.passed:
         raise FailedError(f"wrong: {cell.agreement.reason}")
     audited = next((one.name for one in audit.models if is_of(cell, one)), "")
@@ -231,20 +231,20 @@ def _not_asked_for(cells: Sequence[Cell], constraints: Constraints) -> dict[str,
         for name in ("architecture", "size", "batch", "threads"):
             wanted = getattr(constraints, name)
             if wanted is not None and getattr(cell, name) != wanted:
-                found.setdefault(cell.name, f"{name} {getattr(cell, name)}, {wanted} was asked for")
+                found.setdefault(cell.name, f"{name} {getattr(cell, name)}, {wanted} was requested")
     return found
 
 
 def _excluded(cell: Cell, found: EligibleCell, constraints: Constraints) -> str:
     """Return why a cell is not allowed, however good, or ""."""
     if constraints.precisions and found.precision not in constraints.precisions:
-        return f"{found.precision} is not among the precisions allowed"
+        return f"{found.precision} is not among the allowed precisions"
     if constraints.runtimes and cell.runtime not in constraints.runtimes:
-        return f"{cell.runtime} is not among the runtimes allowed"
+        return f"{cell.runtime} is not among the allowed runtimes"
     family = RUNTIMES[cell.runtime].family
     licences = {family.licences.get(name, "unknown") for name in family.packages}
     if constraints.licences and not licences <= set(constraints.licences):
-        return f"licence {', '.join(sorted(licences - set(constraints.licences)))} is not among those allowed"
+        return f"licence {', '.join(sorted(licences - set(constraints.licences)))} is not among the allowed ones"
     return ""
 
 

@@ -53,7 +53,7 @@ def reasons_against(
             continue
         by = next((other for other in candidates if dominates(other, one, speeds)), None)
         if one.cell not in front and by is not None:
-            right = "more often right" if by.correct.value > one.correct.value else "right no less often"
+            right = "right more often" if by.correct.value > one.correct.value else "right no less often"
             which = f", which is {right}" if one.quality else ""
             found[one.cell] = f"dominated by {by.cell}: {_times(one, by, speeds)} as that one{which}"
         else:
@@ -66,15 +66,15 @@ def _not_compared(one: EligibleCell, answer: EligibleCell) -> str:
     if one.quality_images == answer.quality_images:
         return ""
     images = f"{one.quality_images:,} and {answer.quality_images:,}"
-    return f"; how right they are is known of different images, {images}, and was not compared"
+    return f"; their measures are of different images, {images}, and were not compared"
 
 
 def _times(loser: EligibleCell, winner: EligibleCell, speeds: Speeds) -> str:
     """Say how much worse the objective of one is."""
     ratio = math.exp(speeds.ratio(loser, winner).log_mean)
     if speeds.tie(loser, winner):
-        return f"within the measurement error as good (estimated {ratio:.2f} times)"
-    return f"{ratio:.2f} times as {'dear' if speeds.objective == 'cost' else 'slow'}"
+        return f"as good within the measurement error (estimated {ratio:.2f} times)"
+    return f"{ratio:.2f} times as {'expensive' if speeds.objective == 'cost' else 'slow'}"
 
 
 def _simpler(answer: EligibleCell, other: EligibleCell, cells: dict[str, Cell], results: Results) -> str:
@@ -92,7 +92,7 @@ def _simpler(answer: EligibleCell, other: EligibleCell, cells: dict[str, Cell], 
 def because(answer: EligibleCell, tied: set[str], objective: Objective) -> str:
     """Say why it was chosen and not a tied one."""
     others = len(tied) - 1
-    best = {"latency": "the least median time", "throughput": "the most images a second", "cost": "the least price"}
+    best = {"latency": "the lowest median time", "throughput": "the most images per second", "cost": "the lowest price"}
     if not others:
         return best[objective]
     return f"{best[objective]} within the measurement error, and the simplest of {others + 1} that are tied"

@@ -47,19 +47,19 @@ def assumed_of(results: Results, not_asked_for: Sequence[str], *, one_process: b
     filling = [one for one in asked if isinstance(cores, int) and fills(results, one, cores)]
     if one_process:
         rest = "" if len(filling) == len(asked) else f", though it has {known} and the process uses {threads}"
-        return f"one process has the whole machine{rest}, and its calls follow each other without a pause"
+        return f"one process has the whole machine{rest}, and makes its calls without pauses"
     if len(filling) < len(asked) and not any(one.instances > 1 for one in results.instances):
         raise InputError(
-            "The price of a whole machine is not that of a process which leaves a part of it idle",
+            "The price of a whole machine does not apply to a process that leaves part of it idle",
             expected="cells with as many threads as the machine has cores, or bench.instances that fill it",
-            found=f"{known} and cells of {threads} threads; how many such processes a machine serves with at once was "
+            found=f"{known} and cells of {threads} threads; how many such processes a machine can run at once was "
             "not measured",
-            remedy="Set bench.instances in the study and run it again, ask for other --threads, or say --one-process "
+            remedy="Set bench.instances in the study and run it again, ask for other --threads, or give --one-process "
             "if the machine is paid for one process alone",
         )
     if all(one.instances == 1 for one in results.instances):
-        return "one process has the whole machine, and its calls follow each other without a pause"
-    return "its processes have the whole machine, and the calls of each follow each other without a pause"
+        return "one process has the whole machine and makes its calls without pauses"
+    return "its processes have the whole machine, and each makes its calls without pauses"
 
 
 def reason_against_price(results: Results, cell: Cell) -> str:
@@ -67,7 +67,9 @@ def reason_against_price(results: Results, cell: Cell) -> str:
     cores = results.environment.get("cores")
     if cell.device_kind != "cpu" or not isinstance(cores, int) or fills(results, cell, cores):
         return ""
-    return f"it leaves some of the {cores} cores idle, and how many such processes they serve with was not measured"
+    return (
+        f"it leaves some of the {cores} cores idle, and the number of such processes that they can run was not measured"
+    )
 
 
 def to_serve_with(one: EligibleCell, cell: Cell) -> str:

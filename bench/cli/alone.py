@@ -11,5 +11,5 @@ from assay.bench.words.terminal import complain
 def alone_on_this_machine() -> AbstractContextManager[None]:
     """Keep other commands of this user from timing on this machine inside the block."""
     return timing_alone(
-        lambda who: complain(f"assay: waiting for {who}: two commands that time on one machine disturb each other")
+        lambda who: complain(f"assay: waiting for {who}: two timing commands on one machine would disturb each other")
     )

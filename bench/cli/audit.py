@@ -21,10 +21,11 @@ def audit(
         Path | None, typer.Argument(metavar="[STUDY]", help="A study file, such as studies/quick.toml.")
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option("--reference", help="Instead of a study: an ONNX file, computed in float64.")
+        Path | None, typer.Option("--reference", help="Instead of a study: an ONNX file, evaluated in float64.")
     ] = None,
     candidate: Annotated[
-        Path | None, typer.Option("--candidate", help="With --reference: the ONNX file that should be the same.")
+        Path | None,
+        typer.Option("--candidate", help="With --reference: the ONNX file that should give the same outputs."),
     ] = None,
     runtime: Annotated[
         list[str] | None,
@@ -32,7 +33,7 @@ def audit(
     ] = None,
     inputs: Annotated[
         Path | None,
-        typer.Option("--inputs", help="With --reference: an .npz or a folder of .npy; drawn when not given."),
+        typer.Option("--inputs", help="With --reference: an .npz or a folder of .npy; random inputs when not given."),
     ] = None,
     dimension: Annotated[
         list[str] | None, typer.Option("--dimension", help="With --reference: a dynamic dimension's size, NAME=64.")
@@ -44,7 +45,7 @@ def audit(
     images: Annotated[
         int | None,
         typer.Option(
-            "--images", min=0, help="With a study: how many test images, in place of its own number; 0 for all."
+            "--images", min=0, help="With a study: the number of test images, instead of the study's own; 0 for all."
         ),
     ] = None,
     model: Annotated[
@@ -52,7 +53,7 @@ def audit(
         typer.Option("--model", help="With a study: only this model, such as bloodnet/28; can be repeated."),
     ] = None,
     strict_nan: Annotated[
-        bool, typer.Option("--strict-nan", help="Fail also where a runtime's own ReLU or max-pooling loses NaN.")
+        bool, typer.Option("--strict-nan", help="Also fail where a runtime's own ReLU or max-pooling loses NaN.")
     ] = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results; each audit gets a folder in it.")] = (
         ARTIFACTS
@@ -90,7 +91,7 @@ def audit(
         found, folder = _of_study(study, changes or [], images, model or [], out, data_root, strict_nan=strict_nan)
     else:
         raise InputError(
-            "assay audit cannot tell what to audit",
+            "assay audit needs something to audit",
             expected="a study file, two ONNX files with --reference and --candidate, or one with --runtime",
         )
     if as_json:
@@ -169,6 +170,6 @@ def sizes_of(dimensions: list[str]) -> dict[str, int]:
     for text in dimensions:
         name, _, size = text.rpartition("=")
         if not name or not size.isdecimal() or int(size) < 1:
-            raise InputError("--dimension gives no size", expected="NAME=64, 1 or more", found=f"'{text}'")
+            raise InputError("--dimension does not give a size", expected="NAME=64, 1 or more", found=f"'{text}'")
         found[name] = int(size)
     return found

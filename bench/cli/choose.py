@@ -41,14 +41,15 @@ def choose(
         typer.Option(
             "--accuracy",
             "--quality",
-            help="The least accuracy, or the task's measure in its place, 0.98 for 98 %; compared with the "
-            "interval's lower end.",
+            help="The lowest accuracy, or other measure of the task, 0.98 for 98 %; compared with the "
+            "interval's lower bound.",
         ),
     ] = None,
     p99: Annotated[
-        float | None, typer.Option("--p99", help="The most milliseconds of one call; compared with the upper bound.")
+        float | None,
+        typer.Option("--p99", help="The longest call in milliseconds; compared with the interval's upper bound."),
     ] = None,
-    memory: Annotated[float | None, typer.Option("--memory", help="The most MiB of memory of the process.")] = None,
+    memory: Annotated[float | None, typer.Option("--memory", help="The largest memory of the process in MiB.")] = None,
     precision: Annotated[
         list[str] | None, typer.Option("--precision", help="Allowed precision; can be repeated.")
     ] = None,
@@ -67,7 +68,8 @@ def choose(
         ),
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Say for every cell why it was not chosen, and list the rest of the front.")
+        bool,
+        typer.Option("--all", help="Say why each other cell was not chosen, and list the rest of the Pareto front."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +97,7 @@ def choose(
     )
     if (study / JOINED_FILE).is_file():
         if price is not None:
-            raise InputError("Joined runs are of several machines", expected="--prices, what each kind of them costs")
+            raise InputError("Joined runs come from several machines", expected="--prices, with the price of each kind")
         _over_kinds(study, constraints, _objective(objective), prices, one_process=one_process, as_json=as_json)
         return
     results, audit = read_results(study / RESULTS_FILE), read_audit(study / AUDIT_FILE)
@@ -163,7 +165,7 @@ def _price(results: Results, price: float | None, prices: Path | None) -> float 
     found = read_prices(prices).of(kind)
     if found is None:
         raise InputError(
-            f"{prices} has no price of this machine",
+            f"{prices} has no price for this machine",
             expected=f"one of {' or '.join(filter(None, (kind.instance_type, kind.key[:6])))}",
         )
     return found
@@ -211,7 +213,7 @@ def _all_losers(choice: Choice) -> list[str]:
     lines = ["Not chosen:"] if asked else []
     lines += [_against(choice, cell) for cell in sorted(asked, key=lambda cell: cell not in choice.wrong)]
     if others := len(choice.losers) - len(asked):
-        lines.append(f"{others} cells of other models, batches or threads were not asked for.")
+        lines.append(f"{others} cells of other models, batch sizes or threads were not requested.")
     return lines
 
 
@@ -224,7 +226,7 @@ def _nearest_losers(choice: Choice) -> list[str]:
     lines = ["Not chosen, the nearest first:", *(_against(choice, cell) for cell in near)] if near else []
     others = len(choice.losers) - len(near)
     wrong = f", {len(choice.wrong)} of them WRONG" if choice.wrong else ""
-    return [*lines, *([f"And {others} more{wrong}: --all says why not."] if others else [])]
+    return [*lines, *([f"And {others} more{wrong}: --all says why."] if others else [])]
 
 
 def _against(choice: Choice, cell: str) -> str:
@@ -238,7 +240,7 @@ def _behind(choice: Choice) -> list[str]:
         return []
     best = f"the best of the {others} others that qualify" if others > 1 else "the other that qualifies"
     if choice.behind_at_most is None:
-        return [f"How far it may be behind {best} cannot be said from what was timed."]
+        return [f"The timed cells do not show how far it may be behind {best}."]
     if choice.behind_at_most == 0:
         return [f"It is better than {best}, with 95 % confidence."]
     return [f"It may be behind {best} by {choice.behind_at_most:.1%} at most, with 95 % confidence."]
@@ -254,7 +256,7 @@ def _beside(choice: Choice, precision: str) -> list[str]:
         times = (
             f"{one.times.value:.2f} ({one.times.low:.2f} to {one.times.high:.2f}) times as {worse}" if one.times else ""
         )
-        told = ", not told apart" if one.tied else ""
+        told = ", not distinguishable" if one.tied else ""
         like = f"also in {precision}" if one.precision == precision else f"in {one.precision}"
         lines.append(f"Best {TIERS[one.tier]}: {one.cell}, {like}{f', {times}' if times else ''}{told}.")
     return lines
@@ -264,7 +266,10 @@ def _inferred(one: EligibleCell) -> str:
     """Say where its quality is known from, if not from its own outputs alone."""
     if not one.quality_inferred:
         return ""
-    return f" On images that it was not run on it has the reference's class: its outputs agree in fp32{_open(one)}."
+    return (
+        " On images that it was not run on, its class is taken to be the reference's: its outputs agree "
+        f"in fp32{_open(one)}."
+    )
 
 
 def _open(one: EligibleCell) -> str:

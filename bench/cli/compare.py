@@ -21,7 +21,7 @@ def compare(
         list[Path] | None,
         typer.Option(
             "--env",
-            help="Twice: a virtual environment, an interpreter or a pinned list of packages; the base comes first.",
+            help="Given twice, base first: a virtual environment, an interpreter or a pinned list of packages.",
         ),
     ] = None,
     threshold: SlowdownThreshold = 5.0,
@@ -48,7 +48,7 @@ def compare(
     if env:
         if len(env) != 2 or len(paths) != 1:
             raise InputError(
-                "assay compare cannot tell what to measure where",
+                "assay compare needs a study and two environments",
                 expected="one study file and --env twice",
                 found=f"{counted(len(paths), 'file')} and --env {counted(len(env), 'time')}",
             )
@@ -63,7 +63,7 @@ def compare(
     else:
         if len(paths) != 2:
             raise InputError(
-                "assay compare holds one run against another",
+                "assay compare needs two runs",
                 expected="two folders, BASE NEW",
                 found=counted(len(paths), "folder"),
             )

@@ -10,7 +10,7 @@ import typer
 from assay.bench.cli.options import DataRoot, Json
 from assay.bench.words.terminal import print_json, print_line
 
-data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from images.", no_args_is_help=True)
+data_app = typer.Typer(help="Show data sets, and build MedMNIST files from images.", no_args_is_help=True)
 CACHE = Path("artifacts") / "data"
 
 
@@ -19,7 +19,7 @@ def data_build(
     source: Annotated[str, typer.Argument(help="A data set name, such as pbc:IMAGES.zip or synthetic.")],
     size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,
     out: Annotated[Path, typer.Option("--out", help="The .npz file to write.")] = Path("bloodmnist.npz"),
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the split, or of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the split, or of drawn images.")] = 0,
 ) -> None:
     """Write a data set as a MedMNIST-format .npz file."""
     from assay.bench.words.progress import Narrator

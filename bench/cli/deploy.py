@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT_OUT = "deployment"
 ONLY_WHOLE = (
-    "This shows that it is whole and as Assay writes it, not who wrote it: whoever can change it can write its record "
-    "and checksums anew. A signature shows that (--sign-with, --signed-by)"
+    "This shows that it is complete and as Assay writes it, not who wrote it: anyone who can change it can rewrite its "
+    "record and checksums. A signature shows that (--sign-with, --signed-by)"
 )
 
 
@@ -57,7 +57,7 @@ def deploy(
     ] = None,
     rerender: Annotated[
         Path | None,
-        typer.Option("--rerender", help="Write this deployment's manifests and card anew instead, and sign it."),
+        typer.Option("--rerender", help="Rewrite this deployment's manifests and card instead, and sign it."),
     ] = None,
     sign_with: Annotated[
         Path | None,
@@ -66,7 +66,7 @@ def deploy(
     signed_by: Annotated[
         Path | None,
         typer.Option(
-            "--signed-by", metavar="PUBLIC.pem", help="With --check: the public key whose signature it must have."
+            "--signed-by", metavar="PUBLIC.pem", help="With --check: the public key that its signature must match."
         ),
     ] = None,
     trust: Trust = False,
@@ -96,11 +96,11 @@ def deploy(
     elif rollback is not None:
         with replacing(rollback):
             found = roll_back(rollback, to, sign)
-        said = f"{rollback}: an older version serves"
+        said = f"{rollback}: now serves an older version"
     elif rerender is not None:
         with replacing(rerender):
             found = render_again(rerender, sign)
-        said = f"{rerender}: written anew"
+        said = f"{rerender}: rewritten"
     else:
         assert study is not None
         folder = out or study / DEFAULT_OUT
@@ -141,12 +141,13 @@ def _check(folder: Path, signed_by: Path | None, *, trusted: bool) -> tuple[Depl
     said = f"{folder}: every check passed"
     if found.rendering < RENDERING:
         said += (
-            "\nIt was written by an older Assay, and everything in it is as that one wrote it. Its container files are "
-            "less strict than today's: `assay deploy --rerender` writes them anew"
+            "\nIt was written by an older Assay, and everything in it is as that version wrote it. Its "
+            "container files are "
+            "less strict than today's: `assay deploy --rerender` rewrites them"
         )
     if signed_by:
         return found, f"{said}\nIt is signed by the key of {signed_by}"
-    signed = "It has a signature, which nobody verified: name the key with --signed-by" if is_signed(folder) else ""
+    signed = "It has a signature, which was not verified: name the key with --signed-by" if is_signed(folder) else ""
     return found, f"{said}\n{signed or ONLY_WHOLE}"
 
 

@@ -29,7 +29,7 @@ def join(
     out: Annotated[Path, typer.Option("--out", help="Folder for the joined results and their report.")],
     prices: Annotated[
         Path | None,
-        typer.Option("--prices", metavar="PRICES.toml", help="Price of an hour of each kind of machine."),
+        typer.Option("--prices", metavar="PRICES.toml", help="Hourly price of each kind of machine."),
     ] = None,
     allow: Annotated[str, typer.Option("--allow", help="Intended differences between the runs: packages.")] = "",
     as_json: Json = False,
@@ -91,5 +91,5 @@ def _say(joined: Joined, folder: Path, *, as_json: bool) -> None:
             print_line(line)
         print_line(f"Report: {page}")
     if all(cell.median_ms is None for cell in joined.cells):
-        complain(f"assay: nothing is compared, since no time counts on any machine: {joined.cells[0].reason}")
+        complain(f"assay: nothing is compared, since no time is valid on any machine: {joined.cells[0].reason}")
         raise typer.Exit(1)

@@ -71,7 +71,7 @@ def _extras() -> list[Listed]:
         about = metadata.metadata(DISTRIBUTION)
     except metadata.PackageNotFoundError as error:
         raise NotInstalledError(
-            "Which extras there are is not known", remedy=f"Install it first: pip install {DISTRIBUTION}"
+            "The list of extras is unknown", remedy=f"Install it first: pip install {DISTRIBUTION}"
         ) from error
     found = []
     for name in about.get_all("Provides-Extra") or ():

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="assay",
-    help="Times native and ONNX inference side by side, and proves that the numbers still agree.",
+    help="Times native and ONNX inference side by side, and checks that the numbers still agree.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -183,7 +183,7 @@ def bench(
     again: Again = False,
     group: Annotated[
         list[str] | None,
-        typer.Option("--group", metavar="NAME", help="Time this group alone, bloodnet/28/t1; can be repeated."),
+        typer.Option("--group", metavar="NAME", help="Time only this group, such as bloodnet/28/t1; can be repeated."),
     ] = None,
     store: SharedStore = None,
     as_json: Json = False,

@@ -18,34 +18,38 @@ ARTIFACTS = Path("artifacts")
 
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the study: bench.batches=[1,8]."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A different value for a key of the study, such as bench.batches=[1,8]."
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="Folder for everything that studies make; each gets a folder in it.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results of studies; each gets a folder in it.")]
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
 ]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Run the model outside its box: with your variables, network and files, unlimited."),
+    typer.Option(
+        "--trust",
+        help="Run the model outside its box: with your environment variables, network and files, without limits.",
+    ),
 ]
 SharedStore = Annotated[
     str | None,
     typer.Option(
         "--store",
         metavar="URL",
-        help="A folder or bucket (s3://, gs://, az://) where machines share weights and files; trust its writers.",
+        help="A folder or bucket (s3://, gs://, az://) where machines share weights and files; everyone who "
+        "can write to it must be trusted.",
     ),
 ]
-Again = Annotated[
-    bool, typer.Option("--again", help="Time everything once more, whatever an earlier run has finished.")
-]
+Again = Annotated[bool, typer.Option("--again", help="Time everything again, even what an earlier run finished.")]
 CallLimit = Annotated[
     float | None,
     typer.Option(
         "--call-limit",
         metavar="SECONDS",
         min=1,
-        help="Give up a call of the model after this; when not given, 60 s, and more for large files and slow models.",
+        help="Time limit of one call of the model; by default 60 s, and more for large files and slow models.",
     ),
 ]
 Without = Annotated[
@@ -57,16 +61,18 @@ Shape = Annotated[
     typer.Option(
         "--shape",
         metavar="NAME=SHAPE",
-        help="An input by its name in the model: image=batch,3,224,224 or ids=int64:batch,128. A word leaves a "
-        "dimension open.",
+        help="An input by its name in the model: image=batch,3,224,224 or ids=int64:batch,128. A word makes a "
+        "dimension dynamic.",
     ),
 ]
 Dimension = Annotated[
-    list[str] | None, typer.Option("--dimension", metavar="NAME=SIZE", help="The size of an open dimension.")
+    list[str] | None, typer.Option("--dimension", metavar="NAME=SIZE", help="The size of a dynamic dimension.")
 ]
 Inputs = Annotated[
     Path | None,
-    typer.Option("--inputs", help="An .npz or a folder of .npy, one array for each input; drawn when not given."),
+    typer.Option(
+        "--inputs", help="An .npz or a folder of .npy, one array for each input; random inputs when not given."
+    ),
 ]
 DrawnRange = Annotated[
     list[str] | None,
@@ -78,17 +84,15 @@ DrawnValue = Annotated[
 ]
 Framework = Annotated[
     str,
-    typer.Option(
-        "--framework", help="The framework of a function, where its result does not show it: torch, tf or jax."
-    ),
+    typer.Option("--framework", help="The framework of a function, if its result does not show it: torch, tf or jax."),
 ]
 Batch = Annotated[
-    list[int] | None, typer.Option("--batch", min=1, help="Rows in one call (1 if not given); can be repeated.")
+    list[int] | None, typer.Option("--batch", min=1, help="Batch size (1 if not given); can be repeated.")
 ]
 Runtime = Annotated[list[str] | None, typer.Option("--runtime", help="Time only this runtime; can be repeated.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Compute threads of every runtime.")]
 Minutes = Annotated[float, typer.Option("--minutes", min=0.1, help="The wall time that timing may take.")]
-Opset = Annotated[int, typer.Option("--opset", min=13, max=24, help="The ONNX operator set asked for.")]
+Opset = Annotated[int, typer.Option("--opset", min=13, max=24, help="The requested ONNX opset.")]
 IntervalWidth = Annotated[
     float,
     typer.Option(
@@ -119,7 +123,10 @@ def tier_at(url: str | None) -> SharingTier | None:
 def say_trust(trusted: bool) -> None:
     """Print one line when something is about to run outside its box."""
     if trusted:
-        typer.echo("assay: --trust: the model's code runs with your variables, network, files and no limits", err=True)
+        typer.echo(
+            "assay: --trust: the model's code runs with your environment variables, network and files, without limits",
+            err=True,
+        )
 
 
 def refuse_idle(where: str, given: Mapping[str, object]) -> None:
@@ -135,7 +142,7 @@ def refuse_idle(where: str, given: Mapping[str, object]) -> None:
     """
     idle = [name for name, value in given.items() if not (value is None or value is False or value in ([], (), ""))]
     if idle:
-        raise InputError(f"{' and '.join(idle)} would change nothing {where}", remedy="Leave it out")
+        raise InputError(f"{' and '.join(idle)} would have no effect {where}", remedy="Leave it out")
 
 
 def as_words(changes: list[str] | None) -> list[str]:

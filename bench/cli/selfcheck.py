@@ -13,8 +13,10 @@ from assay.bench.words.terminal import Terminal, print_json
 
 
 def selfcheck(
-    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="The time it may take.")] = 4.8,
-    out: Annotated[Path, typer.Option("--out", help="Folder for its record; studies in it show it.")] = ARTIFACTS,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="The time that it may take.")] = 4.8,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for its record; reports of studies in this folder show it.")
+    ] = ARTIFACTS,
     processes: Annotated[
         int, typer.Option("--processes", min=2, help="Fresh processes for each comparison, as many as your study has.")
     ] = 3,

@@ -30,7 +30,10 @@ SignedBy = Annotated[
 
 TrustFile = Annotated[
     bool,
-    typer.Option("--trust", help="Open the model's file even if it is code or could act: only from makers you trust."),
+    typer.Option(
+        "--trust",
+        help="Open the model's file even if it is or could run code; use this only for sources that you trust.",
+    ),
 ]
 
 
@@ -51,15 +54,17 @@ def serve(
     ] = None,
     log: Annotated[Path | None, typer.Option("--log", help="File for the server's log.")] = None,
     shared_memory: Annotated[
-        bool, typer.Option("--shared-memory", help="Let clients of this user have the server read memory they share.")
+        bool, typer.Option("--shared-memory", help="Let clients of this user pass tensors in shared memory.")
     ] = False,
     open_to_network: Annotated[
         bool,
-        typer.Option("--open-to-network", help="Allow a --host that others reach: no TLS and no authentication."),
+        typer.Option(
+            "--open-to-network", help="Allow a --host that other machines can reach, without TLS or authentication."
+        ),
     ] = False,
     signed_by: SignedBy = None,
     trust: TrustFile = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one on each line.")] = False,
 ) -> None:
     """Serve a deployment with the Triton server, and change to another version when the folder names one."""
     from assay.bench.serving.serve import cores_for, serving
@@ -156,12 +161,12 @@ def load(
             "--processes",
             min=2,
             max=50,
-            help="Fresh client processes of each measurement; more for the server's cost.",
+            help="Fresh client processes for each measurement; more for the server's cost.",
         ),
     ] = 3,
     clients: Annotated[
         list[int] | None,
-        typer.Option("--clients", min=1, max=64, help="Clients at a time; 1, 2, 4 and 8 when not given."),
+        typer.Option("--clients", min=1, max=64, help="Concurrent clients; 1, 2, 4 and 8 when not given."),
     ] = None,
     p99_ms: Annotated[
         float | None,
@@ -173,7 +178,7 @@ def load(
     data_root: DataRoot = None,
     trust: TrustFile = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for load.json; in a study's folder its report shows it.")
+        Path | None, typer.Option("--out", help="Folder for load.json; in a study's folder, the report shows it.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -251,9 +256,9 @@ def _words(event: Event) -> str:
     return {
         "log": f"server: {printable(str(event.get('text')))}",
         "serving": f"Version {event.get('version')} serves now.",
-        "kept": f"Version {event.get('version')} goes on: {event.get('reason')}",
-        "worker lost": "A process that runs the model was killed; the model is loaded anew.",
-        "unhealthy": "The server does not say that it is ready.",
+        "kept": f"Version {event.get('version')} keeps serving: {event.get('reason')}",
+        "worker lost": "A process that runs the model was killed; the model is being reloaded.",
+        "unhealthy": "The server does not report that it is ready.",
         "healthy": "The server is ready again.",
         "stopped": "Stopped.",
     }[str(event["event"])]

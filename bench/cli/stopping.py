@@ -32,7 +32,7 @@ class Stopped(SystemExit):
         return 128 + self.signal
 
     def __str__(self) -> str:
-        return f"interrupted ({self.signal.name}); what was finished is kept, and the same command goes on from here"
+        return f"interrupted ({self.signal.name}); finished work is kept, and the same command continues from here"
 
 
 def listen() -> None:

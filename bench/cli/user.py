@@ -58,20 +58,21 @@ def compare_model(
         str,
         typer.Option(
             "--task",
-            help=f"How answers are judged apart from their numbers: {', '.join(TASKS)}; {PLAIN_TASK} if not given.",
+            help=f"How answers are judged beyond their numbers: {', '.join(TASKS)}; {PLAIN_TASK} if not given.",
         ),
     ] = PLAIN_TASK,
     labels: Annotated[
         Path | None,
         typer.Option(
-            "--labels", help="An .npy of the right answer to each of --inputs: a class, or one for each pixel."
+            "--labels", help="An .npy of the right answer to each of --inputs: a class, or a class for each pixel."
         ),
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
             "--threshold",
-            help="For an output with one number a record or pixel: numbers above this mean class 1; 0 for logits, 0.5 "
+            help="For an output with one number for each record or pixel: numbers above this mean class 1; 0 "
+            "for logits, 0.5 "
             "for probabilities.",
         ),
     ] = None,
@@ -83,7 +84,7 @@ def compare_model(
         typer.Option(
             "--precision",
             metavar="PRECISION",
-            help="Make every correct ONNX file in int8 or fp16 too; can be repeated; int8 needs --inputs.",
+            help="Also make every correct ONNX file in int8 or fp16; can be repeated; int8 needs --inputs.",
         ),
     ] = None,
     mixed_minutes: Annotated[
@@ -91,7 +92,7 @@ def compare_model(
         typer.Option(
             "--mixed-minutes",
             min=0,
-            help="With --precision int8: minutes of search for the layers that a failing file has to keep in fp32; "
+            help="With --precision int8: minutes of search for the layers that a failing file must keep in fp32; "
             "5 if not given, 0 for no search.",
         ),
     ] = None,

@@ -127,7 +127,7 @@ def compare_runs(base: Side, new: Side, *, allowed: Collection[str] = (), thresh
     unknown = sorted(set(allowed) - set(DIFFERENCES))
     if unknown:
         raise InputError(
-            "--allow names something that is not a difference",
+            "--allow names an unknown difference",
             expected=", ".join(DIFFERENCES),
             found=", ".join(unknown),
         )
@@ -139,7 +139,7 @@ def compare_runs(base: Side, new: Side, *, allowed: Collection[str] = (), thresh
             "The two runs cannot be compared",
             expected=f"the same {', '.join(forbidden)}",
             found="; ".join(f"{name} {ours} and {theirs}" for name, (ours, theirs) in forbidden.items()),
-            remedy=f"If that difference is the question: --allow {','.join(forbidden)}",
+            remedy=f"If that difference is intended: --allow {','.join(forbidden)}",
         )
     if not matched:
         raise InputError(
@@ -200,7 +200,7 @@ def _unjudged(pair: CellPair) -> Change:
             {**times, "verdict": verdict, "regression": not skipped, "reason": f"in new: {after}"}
         )
     return Change.model_validate(
-        {**times, "verdict": "not judged", "reason": pair.doubt or "one of the two has no samples"}
+        {**times, "verdict": "not judged", "reason": pair.doubt or "one of the two sides has no samples"}
     )
 
 
@@ -317,7 +317,7 @@ def _machine_unsure(base: Results, new: Results) -> str:
     if not masked:
         return ""
     named = f"{' and '.join(masked)} tell{'' if len(masked) > 1 else 's'}"
-    return f"{named} no more of the machine than its name, {sides[masked[0]].name}, which may be that of many"
+    return f"{named} only the name of the machine, {sides[masked[0]].name}, which many machines may share"
 
 
 def packages_of(results: Results) -> dict[str, str]:

@@ -114,7 +114,7 @@ def _versions(named: Path, python: Path) -> dict[str, str]:
         )
         return {str(name): str(version) for name, version in json.loads(answer.stdout).items()}
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise InputError(f"--env {named} does not answer as a Python interpreter", found=mistake_in(error)) from error
+        raise InputError(f"--env {named} does not respond as a Python interpreter", found=mistake_in(error)) from error
 
 
 def in_both(group: Group, sides: dict[str, Environment]) -> Group:

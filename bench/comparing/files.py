@@ -36,7 +36,7 @@ def read_side(path: Path) -> Side:
             f"{folder} has no {SAMPLES_FILE}",
             expected=f"the raw samples beside {RESULTS_FILE}",
             found="nothing",
-            remedy="Medians alone do not say how sure they are; keep both files of a run together",
+            remedy="Medians alone do not show their uncertainty; keep both files of a run together",
         )
     frame = read_table_of(results, samples)
     missing = sorted(set(SAMPLE_COLUMNS) - set(frame.columns))
@@ -54,7 +54,10 @@ def sentence(outcome: Outcome) -> str:
     unjudged = sum(change.verdict == "not judged" for change in outcome.changes)
     rest = f" {counted(unjudged, 'cell')} could not be judged." if unjudged else ""
     if unjudged == len(outcome.changes):
-        return f"Nothing was compared: none of {counted(unjudged, 'cell')} could be judged, which is not a pass."
+        return (
+            f"Nothing was compared: none of {counted(unjudged, 'cell')} could be judged, which does not "
+            "count as a pass."
+        )
     if not outcome.regressions:
         judged = counted(len(outcome.changes) - unjudged, "cell")
         return f"No regression: none of {judged} is shown to be more than {limit} slower.{rest}"
@@ -147,13 +150,13 @@ def _markdown_table(changes: list[Change]) -> list[str]:
 
 def _remarks(outcome: Outcome) -> list[str]:
     """Return the remarks that a reader needs besides the table."""
-    how = "measured in turns in one go" if outcome.interleaved else "measured one after the other, not in turns"
+    how = "measured in turns in one session" if outcome.interleaved else "measured one after the other, not in turns"
     lines = [
-        f"The two were {how}; intervals are 95 %, verdicts corrected for {counted(len(outcome.changes), 'cell')}; "
+        f"The two were {how};  intervals are 95 %, verdicts corrected for {counted(len(outcome.changes), 'cell')}; "
         f"same means within {significant(outcome.threshold * 100, 2)} %."
     ]
     lines += outcome.remarks
-    lines += [f"Asked to differ: {line}." for line in outcome.allowed]
+    lines += [f"Intended difference: {line}." for line in outcome.allowed]
     lines += [f"{outcome.machine_unsure}."] if outcome.machine_unsure else []
     lines += [f"{name}: {base} in base, {new} in new." for name, (base, new) in outcome.versions.items()]
     for names, side in ((outcome.only_in_base, "base"), (outcome.only_in_new, "new")):

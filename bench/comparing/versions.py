@@ -73,7 +73,7 @@ def compare_versions(
     pairs = pairs_in_turns(cells, measured)
     if not pairs:
         raise InputError(
-            "The two versions have nothing in common that could be compared",
+            "The two versions have nothing in common to compare",
             expected="a runtime that runs both",
             found=f"{', '.join(alone(cells, BASE)) or 'nothing'} and {', '.join(alone(cells, NEW)) or 'nothing'}",
         )
@@ -103,9 +103,9 @@ def _on_the_same_inputs(works: dict[str, Work], folder: Path) -> dict[str, tuple
     if (first.inputs, first.whole, first.batch, first.kind) != (second.inputs, second.whole, second.batch, second.kind):
         one, other = (_in_words(found[variant]) for variant in (BASE, NEW))
         raise InputError(
-            "The two versions do different work, so that their times say nothing of each other",
+            "The two versions do different work, so their times cannot be compared",
             expected=f"as in base, {one}",
-            found=other if one != other else f"{other}, whose rows depend on each other in one of them only",
+            found=other if one != other else f"{other}, whose rows depend on each other in only one of them",
         )
     records, others = (load_array(found[variant].folder / RECORDS_FILE) for variant in (BASE, NEW))
     if records.tobytes() == others.tobytes():
@@ -120,7 +120,7 @@ def _on_the_same_inputs(works: dict[str, Work], folder: Path) -> dict[str, tuple
 
 
 def _looked_at(work: Work, variant: str) -> Brought:
-    with work.stage("model", f"Looking at {variant}, {work.wanted.location}"):
+    with work.stage("model", f"Inspecting {variant}, {work.wanted.location}"):
         return bring(work)
 
 
@@ -196,13 +196,15 @@ def _answers(sides: Sequence[LookedAt]) -> str:
     """How far the versions' own answers to the same inputs are apart: a change on purpose, or none."""
     before, after = (side.brought.native for side in sides)
     if before.shape != after.shape:
-        return "The two give answers of different shapes."
+        return "The two give outputs of different shapes."
     if np.array_equal(before, after, equal_nan=before.dtype.kind in "fc"):
-        return "The two give the same answers to the same inputs."
+        return "The two give the same outputs for the same inputs."
     with np.errstate(all="ignore"):
         apart = np.abs(after.astype(np.float64) - before.astype(np.float64))
         share = float(np.nanmax(apart) / max(float(np.nanmax(np.abs(before.astype(np.float64)))), 1e-300))
-    return f"Their answers to the same inputs differ by at most {significant(share * 100, 2)} % of base's largest."
+    return (
+        f"Their outputs for the same inputs differ by at most {significant(share * 100, 2)} % of base's largest output."
+    )
 
 
 def precisions(pairs: Sequence[CellPair]) -> list[str]:

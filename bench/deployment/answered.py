@@ -48,11 +48,11 @@ def read_answered(folder: Path, deployment: Deployment) -> Answered:
     for name, some in ((INPUTS_FILE, found.inputs), (TRUE_LABELS_FILE, found.labels)):
         if some is not None and some.shape != outputs.shape:
             raise ArtifactError(
-                f"{folder / name} does not fit the answers", expected=str(outputs.shape), found=str(some.shape)
+                f"{folder / name} does not match the answers", expected=str(outputs.shape), found=str(some.shape)
             )
     if found.labels is not None and not _are_classes(found.labels, len(deployment.classes)):
         raise ArtifactError(
-            f"{folder / TRUE_LABELS_FILE} has no classes of this model",
+            f"{folder / TRUE_LABELS_FILE} has labels that are not classes of this model",
             expected=f"whole numbers below {len(deployment.classes)}",
             found=str(found.labels.dtype),
         )

@@ -94,8 +94,8 @@ def _check_classes(names: Sequence[str]) -> None:
     for name in names:
         if not name or name != printable(name):
             raise InputError(
-                "The study cannot be deployed: the name of a class is not a line of text",
-                expected="a name that can be read, for the server has one a line in labels.txt",
+                "The study cannot be deployed: the name of a class is not a single line of text",
+                expected="a printable name on one line, since labels.txt has one class on each line",
                 found=f"'{printable(name[:100])}'",
             )
 
@@ -128,7 +128,7 @@ def _dataset_folder(study: FinishedStudy, size: int) -> Path:
         found = open_dataset(folder).content_hash
         if found != sample.manifest.inputs["data"]:
             raise ArtifactError(
-                f"{folder} has other images than the study was made with",
+                f"{folder} has different images from those of the study",
                 expected=str(sample.manifest.inputs["data"])[:12],
                 found=found[:12],
             )

@@ -101,7 +101,7 @@ def _model(folder: Path, audit: ModelAudit) -> UserModel:
         ) from error
     if model.fingerprint != audit.models.get("model"):
         raise ArtifactError(
-            f"{path} is of another model than was audited",
+            f"{path} belongs to a different model from the one audited",
             expected=str(audit.models.get("model"))[:12],
             found=model.fingerprint[:12],
             remedy=REMEDY,
@@ -125,8 +125,8 @@ def _located(model: UserModel, folder: Path) -> UserModel:
         path = Path(model.location.path.name)
     if not path.is_absolute() or not path.exists():
         raise ArtifactError(
-            f"What is served of {model.location} is made of the file itself, which is not where it was",
-            expected=str(path) if path.is_absolute() else "its place, which an older Assay did not write",
+            f"The served file is made from {model.location} itself, which is no longer in its place",
+            expected=str(path) if path.is_absolute() else "its path, which an older Assay did not record",
             remedy=REMEDY,
         )
     return model.model_copy(update={"location": model.location.model_copy(update={"path": path})})
@@ -166,18 +166,19 @@ def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> ServedTensor
     if one.dtype not in DATATYPES:
         raise InputError(
             f"{model.location.name} cannot be served: '{one.name}' is {one.dtype}",
-            expected=f"a type that the Open Inference Protocol carries everywhere, {', '.join(DATATYPES)}",
+            expected=f"a type that every way of the Open Inference Protocol supports, {', '.join(DATATYPES)}",
         )
     if one.shared:
         raise InputError(
-            f"{model.location.name} cannot be served: '{one.name}' has no batch, and the other inputs have one",
-            expected="inputs that are all rows of a batch, for Triton joins the rows of several requests",
-            remedy="Compare it with a fixed batch, which is served as it is: --dimension batch=1",
+            f"{model.location.name} cannot be served: '{one.name}' has no batch dimension, and the other "
+            "inputs have one",
+            expected="inputs that are all batched, since Triton joins the rows of several requests",
+            remedy="Compare it with a fixed batch size, which is served unchanged: --dimension batch=1",
         )
     if model.whole and not one.shape:
         raise InputError(
-            f"{model.location.name} cannot be served: '{one.name}' is a single number in a call without a batch",
-            expected="a dimension, for Triton knows no tensor without one",
+            f"{model.location.name} cannot be served: '{one.name}' is a scalar in a call without a batch",
+            expected="at least one dimension, since Triton has no scalar tensors",
         )
     return ServedTensor(name=one.name, datatype=DATATYPES[one.dtype], shape=[*rows, *one.shape])
 
@@ -208,12 +209,12 @@ def judge_outputs(
         tolerance = tolerances[name]
         both = settled(exact, found[name])
         if both.problem:
-            raise FailedError(f"The served file's output '{name}' is not the reference's", found=both.problem)
+            raise FailedError(f"The served file's output '{name}' differs from the reference's", found=both.problem)
         largest = both.apart
         value = tolerance.value + largest
         for what, error, most in (
-            ("The served file's output '{}' is not the reference's", largest, tolerance.value),
-            ("The output '{}' depends on how many records are asked for at once", spread[name], value),
+            ("The served file's output '{}' differs from the reference's", largest, tolerance.value),
+            ("The output '{}' depends on the number of records in a request", spread[name], value),
         ):
             if not error <= most:
                 raise FailedError(what.format(name), expected=f"at most {most:.3g} apart", found=f"{error:.3g}")
@@ -242,7 +243,7 @@ def judge_reduced(
     for name, exact in reference.items():
         if is_whole(found.dtype[name].base):
             if spread[name]:
-                raise FailedError(f"The output '{name}' depends on how many records are asked for at once")
+                raise FailedError(f"The output '{name}' depends on the number of records in a request")
             allowed[name] = ServedTolerance(value=0, derivation=f"the audited answers themselves: {EQUALITY}")
             continue
         both = settled(exact.reshape(len(exact), -1), found[name].reshape(len(exact), -1))

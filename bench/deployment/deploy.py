@@ -151,7 +151,7 @@ def roll_back(out: Path, to: int | None = None, sign: Sign | None = None) -> Dep
     older = [version.number for version in deployment.versions if version.number < deployment.serving]
     if to is None and not older:
         raise InputError(
-            f"{out} has nothing to go back to",
+            f"{out} has no earlier version",
             expected=f"a version before {deployment.serving}",
             found=", ".join(str(version.number) for version in deployment.versions),
         )
@@ -223,7 +223,7 @@ def _before(out: Path, subject: Deployable) -> Deployment | None:
     found = _contract(before, batched=bool(before.most_records))
     if expected != found:
         raise InputError(
-            f"{out} has the deployment of another model",
+            f"{out} has a deployment of another model",
             expected=expected,
             found=found,
             remedy="Deploy into another folder",

@@ -28,12 +28,12 @@ def audited_program(study: Path, cell: Cell, audit: ModelAudit) -> Path:
     audited = audit.keys.get(f"{PROGRAM}{cell.label}", "")
     if not cell.program:
         raise FailedError(
-            f"The results do not say which file was timed in {cell.name}, as those of an older Assay did not",
+            f"The results do not say which file was timed in {cell.name}, as those by an older Assay did not",
             remedy=again,
         )
     if audited != cell.program:
         raise FailedError(
-            f"{cell.name} was not audited on the file that was timed",
+            f"{cell.name} was audited on a file other than the one timed",
             expected=cell.program[:KEY_CHARACTERS],
             found=audited[:KEY_CHARACTERS] or "no key of it in the audit",
             remedy=again,
@@ -43,7 +43,7 @@ def audited_program(study: Path, cell: Cell, audit: ModelAudit) -> Path:
         if artifact.key == cell.program:
             return artifact.file(served_by(cell.runtime).file)
     raise ArtifactError(
-        f"What {cell.runtime} loads in {cell.name} is not in {study / PROGRAMS}",
+        f"The file that {cell.runtime} loads in {cell.name} is not in {study / PROGRAMS}",
         expected=f"an artifact of the key {cell.program[:KEY_CHARACTERS]}",
         remedy=again,
     )

@@ -229,7 +229,7 @@ def _words(deployment: Deployment, kept: RenderingInputs) -> dict[str, object]:
         "served": served_by(deployment.version(deployment.serving).runtime),
         "model_server": _model_server(deployment),
         "requirements": _requirements(deployment, known),
-        "processor": machine if isinstance(machine, str) else "a machine that did not say its processor",
+        "processor": machine if isinstance(machine, str) else "a machine with an unknown processor",
         "cores": deployment.cores,
         "memory_mib": memory_mib(deployment, peak),
         "triton": TRITONS[deployment.rendering],

@@ -203,12 +203,12 @@ def servable_cell(results: Results, name: str) -> Cell:
     if cell.status != "ok" or cell.host is None:
         raise FailedError(f"{name} was not measured", found=f"{cell.status}: {cell.reason}")
     if cell.invalid:
-        raise FailedError(f"The measurement of {name} is not valid", found="; ".join(cell.invalid))
+        raise FailedError(f"The measurement of {name} is INVALID", found="; ".join(cell.invalid))
     served = [entry.name for entry in RUNTIMES.values() if entry.served_by]
     if cell.runtime not in served:
         raise InputError(
             f"{name} cannot be deployed",
-            expected=f"a cell of {', '.join(served)}, each of which a server can run as it was measured",
+            expected=f"a cell of {', '.join(served)}, which a server can run as they were measured",
             found=f"{cell.runtime} ({RUNTIMES[cell.runtime].unserved or RUNTIMES[cell.runtime].summary})",
         )
     return cell
@@ -237,7 +237,7 @@ def export_of(results: Results, cell: Cell) -> Export:
         if (export.architecture, export.size, export.exporter) == (cell.architecture, cell.size, cell.exporter):
             if export.weights != cell.weights:
                 raise ArtifactError(
-                    f"{cell.name} was measured with other weights than its export has",
+                    f"{cell.name} was measured with different weights from those in its export",
                     expected=cell.weights[:12],
                     found=export.weights[:12],
                     remedy="Run `assay run` on the study again",
@@ -260,7 +260,7 @@ def check_hash(path: Path, expected: str) -> None:
     found = file_sha256(path) if path.is_file() else ""
     if expected != found:
         raise ArtifactError(
-            f"{path} is not the file that was audited",
+            f"{path} differs from the file that was audited",
             expected=f"sha256 {expected[:12]}",
             found=f"sha256 {found[:12]}" if found else "no such file",
             remedy="Compare or audit again",

@@ -92,7 +92,7 @@ def _plain(value: object) -> object:
     if isinstance(value, Written) or not isinstance(value, str) or PLAIN_WORD.fullmatch(value):
         return Written(value) if isinstance(value, str) else value
     raise ArtifactError(
-        "A deployment's record has a word that may not stand in its files",
+        "A deployment's record has a word that is not allowed in its files",
         expected="letters, digits and ._:/-",
         found=ascii(value[:100]),
     )

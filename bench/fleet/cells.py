@@ -16,7 +16,7 @@ from assay.records.results import Cell
 
 SECONDS_IN_AN_HOUR = 3600
 A_MILLION = 1e6
-NO_PRICE = "nobody said what an hour of this kind of machine costs"
+NO_PRICE = "this kind of machine has no hourly price"
 
 
 @dataclass(frozen=True)

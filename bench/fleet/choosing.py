@@ -88,7 +88,7 @@ def _on_kind(
 ) -> ChoiceOnKind:
     blank = ChoiceOnKind(kind=kind.key, name=kind.name, machines=kind.machines, price_per_hour=price)
     if objective == "cost" and price is None:
-        return blank.model_copy(update={"reason": "nobody said what an hour of it costs"})
+        return blank.model_copy(update={"reason": "it has no hourly price"})
     names = [run for run in joined.runs if run.kind == kind.key]
     try:
         if objective == "cost":
@@ -154,7 +154,7 @@ def _why_none(choices: Sequence[Choice]) -> str:
     if nearest is not None:
         reason = next(choice.losers.get(nearest.cell, "") for choice in choices if choice.nearest == nearest)
         return f"nothing qualifies; the nearest, {nearest.cell}: {reason}"
-    return "nothing qualifies on every machine of it, and nothing that may be believed comes near"
+    return "nothing qualifies on every machine of it, and no valid measurement comes near"
 
 
 def _tied(one: ChoiceOnKind, best: ChoiceOnKind) -> bool:

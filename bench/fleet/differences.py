@@ -30,11 +30,11 @@ def check_joinable(runs: Sequence[RunApart], allowed: Collection[str] = (), *, l
             difference, which is named with the runs' folders.
     """
     if len(runs) < least:
-        raise InputError("A single run has nothing to be joined with", expected="two runs or more")
+        raise InputError("A single run cannot be joined", expected="two runs or more")
     unknown = sorted(set(allowed) - set(MAY_BE_MEANT))
     if unknown:
         raise InputError(
-            "--allow names a difference that no two runs may have",
+            "--allow names a difference that joined runs must not have",
             expected=", ".join(MAY_BE_MEANT),
             found=", ".join(unknown),
         )
@@ -70,7 +70,7 @@ def _check_each_once(runs: Sequence[RunApart]) -> None:
         if content in seen:
             raise InputError(
                 f"{run.folder} and {seen[content].folder} are the same run",
-                expected="each run once: counted twice it would look surer than it is",
+                expected="each run once: counted twice, it would make intervals too narrow",
             )
         seen[content] = run
 
@@ -81,7 +81,7 @@ def _refused(what: str, found: tuple[str, str], first: RunApart, other: RunApart
         f"{first.folder} and {other.folder} cannot be joined",
         expected=f"the same {what}",
         found=f"{found[0]} and {found[1]}",
-        remedy=f"If that difference is meant: --allow {what}" if may else REMEDIES.get(what),
+        remedy=f"If that difference is intended: --allow {what}" if may else REMEDIES.get(what),
     )
 
 

@@ -91,7 +91,7 @@ def _verdict(joined: Joined) -> Section:
     blocks += [Listing("Native against ONNX", races)] if races else []
     notes = tuple(Item(f"{one}.", "ruler", "notice") for one in failed)
     notes += tuple(Item(one, "allowed", "notice") for one in joined.allowed)
-    blocks += [Listing("To be kept in mind", notes)] if notes else []
+    blocks += [Listing("Please note", notes)] if notes else []
     return Section("verdict", "What wins where", HOW_SURE, tuple(blocks))
 
 
@@ -143,8 +143,8 @@ def _cost(joined: Joined) -> Section | None:
     ]
     columns = headings("Model | Kind of machine | Runtime | With | # A call, ms | # Rows a second | # A million rows")
     lead = (
-        "What nothing is both quicker and cheaper than, on any kind, from the cheapest on. A machine is paid for "
-        "whole: what leaves a part of it idle has no price."
+        "Cells that no other cell beats in both speed and cost, on any kind of machine, cheapest first. A machine is "
+        "paid for as a whole: a cell that leaves part of it idle has no price."
     )
     table = Table("cost", "The front of cost and latency", columns, tuple(rows), sortable=False)
     return Section("cost", "Cost against latency", lead, (table,))

@@ -49,9 +49,9 @@ def race_in_words(race: KindRace, joined: Joined) -> str:
         "faster": f"ONNX is {ratio(race.speedup)} as fast as native",
         "slower": f"native is {ratio(inverse(race.speedup))} as fast as ONNX",
         "same": "ONNX and native are the same within 2 %",
-        "undecided": f"ONNX is {ratio(race.speedup)} as fast as native, which decides nothing",
+        "undecided": f"ONNX is {ratio(race.speedup)} as fast as native, which is inconclusive",
     }[race.verdict]
-    return f"on {on} {what}{said} ({sides}; {counted(machines, 'machine')}, said of {whose})"
+    return f"on {on} {what}{said} ({sides}; {counted(machines, 'machine')}, true of {whose})"
 
 
 def changes_in_words(joined: Joined) -> list[str]:
@@ -67,7 +67,7 @@ def changes_in_words(joined: Joined) -> list[str]:
         fastest = {kind.name: best for kind in joined.kinds if (best := fastest_on(kind.key, group, joined.cells))}
         if len({one.label for one in fastest.values()}) > 1:
             told = listed([f"{one.label} on {name}" for name, one in fastest.items()])
-            found.append(f"The fastest is another one: {place_of(group, joined)}, {told}.")
+            found.append(f"The fastest is a different one: {place_of(group, joined)}, {told}.")
     return found
 
 
@@ -97,7 +97,7 @@ def choice_in_words(choice: KindChoice) -> list[str]:
     others = [one for one in choice.on_kinds if one is not answer]
     lines += ["On the other kinds:"] if others else []
     for one in others:
-        told = " (not told apart from the answer)" if one.tied else ""
+        told = " (not distinguishable from the answer)" if one.tied else ""
         lines.append(f"  {one.name}: {f'{one.cell}, {_value(one, choice)}{told}' if one.cell else one.reason}")
     return lines
 

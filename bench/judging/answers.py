@@ -56,7 +56,7 @@ def _why(cells: list[Cell]) -> str:
         return "nothing is compared, since too few processes were timed: allow it more minutes, or fewer runtimes"
     if invalid:
         share = "no" if len(invalid) == len(timed) else "not every"
-        advice = "run it again on a quiet machine, which times anew what is INVALID"
+        advice = "run it again on a quiet machine, which times INVALID cells again"
         return f"nothing is compared, since {share} time is VALID: {advice}"
     if timed:
         return "nothing is compared, since no pair of native and ONNX has both times and numbers that may be used"

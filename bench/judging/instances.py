@@ -46,7 +46,7 @@ def instances_of(
     cores = instances * cell.threads
     if not good:
         failed = next((one.seen.reason for one in sets if one.seen.reason), "")
-        reason = failed or reason or "the processes never ran all at the same time"
+        reason = failed or reason or "the processes never all ran at the same time"
         return Instances(cell=cell.name, instances=instances, cores=cores, reason=reason)
     gave = [one.gave for one in good if one.gave is not None]
     rates = [one.calls_a_second * cell.batch for one in gave]
@@ -93,7 +93,7 @@ def _reasons(cell: Cell, sets: Sequence[SetSeen], gave: Sequence[Together]) -> l
     if len(gave) < LEAST_SETS:
         found.append(f"{TOO_FEW} sets of processes: {len(gave)}, at least {LEAST_SETS} are needed")
     if failed := [one for one in sets if one.gave is None]:
-        why = next((one.seen.reason for one in failed if one.seen.reason), "not all ran at the same time")
+        why = next((one.seen.reason for one in failed if one.seen.reason), "not all processes ran at the same time")
         found.append(f"{len(failed)} of {len(sets)} sets failed: {why}")
     if (fewest := min(one.fewest for one in gave)) < LEAST_CALLS:
         found.append(f"{TOO_FEW} calls: {fewest} while all ran, at least {LEAST_CALLS} are needed")

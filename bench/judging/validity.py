@@ -107,7 +107,7 @@ def _not_testable(host: Samples, found: Found) -> list[str]:
     processes, blocks = len(np.unique(host.process)), len(block_medians(host))
     told = []
     if not found.drift_testable:
-        told.append(f"drift: {blocks} blocks in {processes} process(es) cannot show one beyond doubt")
+        told.append(f"drift: {blocks} blocks in {processes} process(es) are too few to show one")
     if processes < modes.LEAST_PROCESSES:
         chance = modes.missed(processes)
         told.append(

@@ -20,7 +20,7 @@ from assay.runtimes.entry import RuntimeEntry
 PROGRAMS = {
     "g++": ("torch.compile on the CPU", "Debian and Ubuntu: apt-get install g++"),
     "chromium": ("the report's browser tests", "Debian and Ubuntu: apt-get install chromium"),
-    "nvidia-smi": ("GPU runtimes (optional)", "comes with NVIDIA's driver; then pip install 'onnx-assay[gpu]'"),
+    "nvidia-smi": ("GPU runtimes (optional)", "install NVIDIA's driver; then pip install 'onnx-assay[gpu]'"),
 }
 
 

@@ -191,12 +191,14 @@ def advice(facts: Mapping[str, JsonValue]) -> list[str]:
             f"The frequency governor is '{governor}': set 'performance' (sudo cpupower frequency-set -g performance)."
         )
     if facts.get("turbo") == "on":
-        found.append("Turbo is on, so that speed depends on heat and on the other cores: turn it off for comparisons.")
+        found.append(
+            "Turbo is on, so speed depends on temperature and on the other cores: turn it off for comparisons."
+        )
     load, cores = facts.get("load_1_minute"), facts.get("cores")
     if isinstance(load, int | float) and isinstance(cores, int) and load > MOST_LOAD * cores:
-        found.append(f"The load is {load:g} on {cores} cores: stop what else is running.")
+        found.append(f"The load is {load:g} on {cores} cores: stop other programs.")
     if facts.get("usable_cores") == 1:
-        found.append("One core has to run both the workers and their conductor: give the process two or more.")
+        found.append("One core must run both the workers and their conductor: give the process two or more.")
     threads = facts.get("threads_per_core")
     if isinstance(threads, int) and threads > 1:
         found.append(
@@ -210,10 +212,13 @@ def _advice_on_guests(facts: Mapping[str, JsonValue]) -> list[str]:
     found = []
     stolen = facts.get("stolen_share_since_start")
     if isinstance(stolen, int | float) and stolen > MOST_STOLEN:
-        found.append(f"A hypervisor kept {stolen:.1%} of the processor time wanted: use a host that is not shared.")
+        found.append(f"A hypervisor withheld {stolen:.1%} of the processor time wanted: use a host that is not shared.")
     seen = str(facts.get("virtualisation", ""))
     if "hypervisor" in seen:
-        found.append("The machine is virtual, and neighbours disturb it unseen: prefer bare metal or dedicated cores.")
+        found.append(
+            "The machine is virtual, and other virtual machines can disturb it without being seen: "
+            "prefer bare metal or dedicated cores."
+        )
     return found
 
 

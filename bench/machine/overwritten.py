@@ -40,7 +40,7 @@ class Overwritten:
         names = [one.rpartition(" ")[0] for one in self.distributions]
         kept = next((one for one in self.distributions if one.rpartition(" ")[0].endswith("-gpu")), "")
         if not kept:
-            return f"Take all away and put one back: pip uninstall -y {' '.join(names)}"
+            return f"Remove them all and reinstall one: pip uninstall -y {' '.join(names)}"
         pinned = "==".join(kept.rsplit(" ", 1))
         return f"pip uninstall -y {' '.join(names)} && pip install --no-deps {pinned}"
 

@@ -46,9 +46,9 @@ def busy_in_words(seen: Disturbance, cores: int, seconds: float) -> str:
     busy, stolen = (seen.busy_seconds or 0) / whole, (seen.stolen_seconds or 0) / whole
     parts = [f"others use {busy:.0%} of {_cores(cores)} on"] if busy > MOST_BUSY else []
     if stolen > MOST_STOLEN:
-        parts.append(f"{stolen:.0%} of their time is stolen by other machines on this host")
+        parts.append(f"{stolen:.0%} of their time is stolen by other virtual machines on this host")
     if seen.throttle_events:
         parts.append("the processor is being throttled")
     if not parts:
         return ""
-    return f"This machine is busy: {', and '.join(parts)}. Times may be INVALID; the next run then times them again"
+    return f"This machine is busy: {', and '.join(parts)}. Times may be INVALID; the next run times those again"

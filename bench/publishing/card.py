@@ -54,7 +54,7 @@ def _cell(found: Publication, named: str) -> Cell:
         )
     if not good:
         raise InputError(
-            "No ONNX file of this run may be recommended",
+            "No ONNX file of this run can be recommended",
             expected="a cell with VALID times whose numbers agree",
             remedy="Name one all the same with --cell",
         )

@@ -30,7 +30,7 @@ def as_arrays(inputs: object, names: Sequence[str]) -> Arrays:
         return {str(name): as_array(value, str(name)) for name, value in inputs.items()}
     if not names:
         raise InputError(
-            "The names of the model's inputs are not known here",
+            "The names of the model's inputs are unknown",
             expected="inputs by name, such as {'image': images}",
             found=type(inputs).__name__,
         )

@@ -84,7 +84,7 @@ def told_check(told: dict[int, float], processes: int) -> Check:
     if processes not in told:
         return _check(name, None, "share", MOST_TOLD, "too few comparisons to say")
     others = [f"{share:.1%} with {count}" for count, share in told.items() if count != processes]
-    remark = f"the smallest slowdown that is told four times out of five; {', '.join(others)}"
+    remark = f"the smallest slowdown that is detected four times out of five; {', '.join(others)}"
     return _check(name, told[processes], "share", MOST_TOLD, remark)
 
 

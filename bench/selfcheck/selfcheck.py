@@ -1,4 +1,4 @@
-"""`assay selfcheck`: the instrument measured on this machine, with runtimes whose truth is known.
+"""`assay selfcheck`: the instrument measured on this machine, with runtimes whose true times are known.
 
 Everything is done as in a study: fresh worker processes, frozen while they wait, bursts in random order, ratios within
 blocks, and as many processes and blocks for each comparison as the study has. Comparisons are made until it is decided

@@ -128,13 +128,13 @@ def closed_loop(client: Client, count: int, tell: Tell) -> ClosedLoop:
         if alone and all(counters)
         else None,
         conditions=[run.conditions for run in runs],
-        invalid=invalid if alone else [*invalid, "somebody else used the server too"],
+        invalid=invalid if alone else [*invalid, "another client used the server during the measurement"],
     )
 
 
 def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
     """Measure one client's records by the server and by onnxruntime in the client, interleaved."""
-    tell(f"what the server costs over {way}")
+    tell(f"the server's cost over {way}")
     runs = client.repeat(partial(client.overhead, way))
     planned = len(runs)
     cost = _cost(runs, planned)

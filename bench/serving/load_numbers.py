@@ -71,7 +71,7 @@ def reasons(samples: Samples | None, conditions: Sequence[Conditions], failed: i
 
 def _about_answers(failed: int, wrong: int) -> list[str]:
     found = [f"{failed} requests failed"] if failed else []
-    return found + ([f"{wrong} records were answered otherwise than audited"] if wrong else [])
+    return found + ([f"{wrong} records got answers that differ from the audited ones"] if wrong else [])
 
 
 def _about_machine(conditions: Sequence[Conditions]) -> list[str]:

@@ -98,10 +98,11 @@ class Serving:
         before = config.read_bytes()
         found = take_snapshot(self.folder, self.repository, self.signed_by, trusted=self.trusted)
         if found.name != self.current.name:
-            raise FailedError(f"{self.folder} is now another model's", expected=self.current.name, found=found.name)
+            raise FailedError(f"{self.folder} now holds another model", expected=self.current.name, found=found.name)
         if _contract(found) != _contract(self.current):
             raise FailedError(
-                f"{self.folder} now takes or gives other tensors", remedy="Stop this server and serve the folder anew"
+                f"{self.folder} now has different input or output tensors",
+                remedy="Stop this server and start a new one on the folder",
             )
         try:
             self._change("load", found)

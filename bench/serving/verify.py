@@ -51,7 +51,7 @@ def verify(
     if skipped and insist:
         way, why = next(iter(skipped.items()))
         raise InputError(
-            f"The server at {target.http} cannot be asked by {way}",
+            f"The server at {target.http} cannot be reached by {way}",
             found=why,
             remedy="`assay serve --shared-memory` turns it on for a server on this machine",
         )
@@ -201,7 +201,7 @@ def _judge(audited: AuditedAnswers, places: NDArray[np.int64], answer: Answer, t
 
 def _complaint(deployment: Deployment, output: ServedTensor, place: int, error: float, most: float) -> str:
     name = f", {output.name}" if len(deployment.outputs) > 1 else ""
-    return f"{deployment.unit} {place}{name}: {error:.3g} from the audited answer, {most:.3g} is tolerated"
+    return f"{deployment.unit} {place}{name}: {error:.3g} from the audited answer, where {most:.3g} is tolerated"
 
 
 def _right(

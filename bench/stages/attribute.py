@@ -50,7 +50,7 @@ SECONDS_A_CELL = 0.3
 NOT_PROFILED = "nothing was profiled"
 NOT_TIMED = "the skeleton was not timed"
 NO_VARIANT_SKELETON = "a graph of reduced precision has no skeleton: its ranges are those of trained weights"
-NO_SKELETON = "only a model that Assay builds itself has a skeleton: it has to be built again, with every width small"
+NO_SKELETON = "only a model that Assay builds itself has a skeleton: it is rebuilt with small widths"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from assay.records.results import Cell, Export
 from assay.store import Store
 
 INTERRUPTED = (
-    "Interrupted: what was timed is kept, and the report is written of it. The same command goes on from here; Ctrl-C "
+    "Interrupted: timed results are kept, and the report covers them. The same command goes on from here; Ctrl-C "
     "again ends it now"
 )
 

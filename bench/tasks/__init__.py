@@ -1,1 +1,1 @@
-"""How answers are judged apart from their numbers: a task is one file and one entry of `assay.registry.TASKS`."""
+"""How answers are judged beyond their numbers: a task is one file and one entry of `assay.registry.TASKS`."""

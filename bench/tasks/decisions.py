@@ -207,9 +207,11 @@ def check_labels(labels: NDArray[np.generic], classes: int, nobodys: int | None 
     known = exact if nobodys is None else exact[(exact >= 0) & (exact != nobodys)]
     wrong = known[(known < 0) | (known >= classes)]
     if wrong.size:
-        raise InputError("--labels has classes that the model does not", expected=expected, found=str(int(wrong[0])))
+        raise InputError(
+            "--labels has classes that the model does not have", expected=expected, found=str(int(wrong[0]))
+        )
     if not known.size:
-        raise InputError("--labels says of nothing what is right", expected=expected, found=f"{labels.size} of none")
+        raise InputError("--labels has no label for any record", expected=expected, found=f"{labels.size} of none")
 
 
 def the_only(fitting: list[Tensor], outputs: list[str], what: str, remedy: str = "") -> Tensor:

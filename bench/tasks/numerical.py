@@ -1,4 +1,4 @@
-"""The plain task: numbers, compared with float64 and nothing more. Every other task has this comparison too."""
+"""The plain task: plain numbers, only compared with float64. Every other task has this comparison too."""
 
 from __future__ import annotations
 

@@ -108,10 +108,10 @@ class Segmentation(Task):
         axes = _axes(found, pixels)
         if len(axes) > 1:
             raise InputError(
-                f"Which axis of '{found.name}' has the classes cannot be told",
+                f"The axis of the classes of '{found.name}' is ambiguous",
                 expected="another number of classes than of pixels along a side",
                 found=shown(found),
-                remedy="Let the model give the class of each pixel itself",
+                remedy="Let the model itself output the class of each pixel",
             )
         check_labels(labels, found.shape[axes[0]] if axes else MOST_CLASSES, NOBODYS)
         return found

@@ -152,12 +152,13 @@ class Task:
         """
         if threshold is not None:
             raise InputError(
-                f"--threshold says from where on a number is of class 1, and the task '{self.name}' has no classes",
+                f"--threshold sets the number above which a record is of class 1, and the task '{self.name}' "
+                "has no classes",
                 remedy="Name the task: " + " or ".join(f"--task {name}" for name in TASKS if task(name).quality),
             )
         if labels is not None:
             raise InputError(
-                f"--labels says what is right, and the task '{self.name}' has nothing that is right or wrong",
+                f"--labels says what is right, and the task '{self.name}' has no right or wrong answers",
                 remedy="Name the task: " + " or ".join(f"--task {name}" for name in TASKS if task(name).quality),
             )
         return None
@@ -231,7 +232,7 @@ class Task:
     def served_outputs(self, width: int) -> list[ServedTensor]:
         """Return a server's outputs for a record, from so many numbers of the export."""
         raise InputError(
-            f"Nothing is served of the task '{self.name}'", expected="a model of your own, served as it is"
+            f"Models of the task '{self.name}' cannot be served", expected="a model of your own, served as it is"
         )
 
     def judge_served(self, answers: ServedAnswers) -> tuple[dict[str, ServedTolerance], Interval]:
@@ -293,7 +294,7 @@ def task(name: str) -> Task:
         InputError: there is no such task.
     """
     found = load_target(name, TASKS[name].target)
-    assert isinstance(found, Task), f"the entry of the task '{name}' names none"
+    assert isinstance(found, Task), f"the entry of the task '{name}' does not name a rule"
     return found
 
 
@@ -306,7 +307,7 @@ def task_of_images(name: str) -> Task:
     found = task(name)
     if not found.judges_images:
         fitting = " or ".join(f'"{one}"' for one in TASKS if task(one).judges_images)
-        raise InputError(f"The task '{name}' judges no study", expected=f"task = {fitting}, for its images")
+        raise InputError(f"The task '{name}' is not for studies", expected=f"task = {fitting}, for its images")
     return found
 
 

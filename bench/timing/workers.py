@@ -52,7 +52,7 @@ DOES = {
     LOGITS.name: "Computing the outputs of",
     TIMED.name: "Writing the timed outputs of",
     MEMORY.name: "Asking for the memory of",
-    OBSERVE.name: "Looking at a call of",
+    OBSERVE.name: "Inspecting a call of",
     IMPORT.name: "Importing the framework of",
 }
 """By command of a worker, what it is at."""

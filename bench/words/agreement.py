@@ -44,7 +44,7 @@ def numbers_in_words(results: Results) -> list[str]:
     if agreeing:
         verb = "agrees" if len(agreeing) == 1 else "agree"
         found.append(f"{_run(agreeing, exports)} {verb} with {reference}{_how_closely(agreeing)}.")
-    found += [f"The route {one.exporter} gave no file that may be used: {one.reason.rstrip('.')}." for one in lacking]
+    found += [f"The route {one.exporter} gave no usable file: {one.reason.rstrip('.')}." for one in lacking]
     variants = [one for one in results.exports if one.precision != "fp32" and one.status == "ok"]
     return [
         *found,

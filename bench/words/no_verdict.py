@@ -72,11 +72,11 @@ def invalid_everywhere(results: Results) -> dict[str, list[str]]:
 def said_once_of_invalid(results: Results) -> list[str]:
     """A sentence for each of these, and one on all that has times and no rank."""
     invalid = [
-        f"{runtime_in_words(label)} is INVALID nearly everywhere and is not named again ({listed(kinds[:2])})."
+        f"{runtime_in_words(label)} is INVALID in nearly all cases and is not mentioned again ({listed(kinds[:2])})."
         for label, kinds in invalid_everywhere(results).items()
     ]
     short = [runtime_in_words(label) for label in short_everywhere(results)]
-    return invalid + ([f"With times and no rank, for want of processes: {listed(short)}."] if short else [])
+    return invalid + ([f"Timed but not ranked, because too few processes ran: {listed(short)}."] if short else [])
 
 
 def short_everywhere(results: Results) -> list[str]:
@@ -104,7 +104,7 @@ def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) 
         return ""
     return (
         f"the native runtimes compute in {listed(found['native'])} and those of ONNX in {listed(found['ONNX'])}, and a "
-        "smaller precision is not a basis for a verdict on ONNX"
+        "difference in precision is no basis for a verdict on ONNX"
     )
 
 
@@ -124,7 +124,7 @@ def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
     best = min(good, key=lambda cell: median_of(cell).value)
     return (
         f"{runtime_in_words(best.label)} is the fastest of {counted(len(good), 'valid ONNX cell')} with "
-        f"{interval(median_of(best), ' ms')}; nothing native was asked for."
+        f"{interval(median_of(best), ' ms')}; no native runtime was requested."
     )
 
 
@@ -162,7 +162,7 @@ def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
     """
     runtime = f"{kind} runtime".strip()
     if not cells:
-        return f"no {runtime} was asked for"
+        return f"no {runtime} was requested"
     timed = [cell for cell in cells if is_timed(cell)]
     right = [cell for cell in timed if not agreement_fails(cell, results)]
     if timed and not right:

@@ -77,7 +77,7 @@ def counts_in_words(results: Results, precision: str) -> str:
         "faster": "faster",
         "slower": "slower",
         "same": "the same within 2 %",
-        "undecided": "not told apart",
+        "undecided": "not distinguishable",
     }
     parts = [f"{words} in {counts[outcome]}" for outcome, words in names.items() if counts[outcome]]
     kept = len(found) - counts["missing"] - counts["invalid"]
@@ -107,7 +107,9 @@ def _speed(race: Race, results: Results) -> str:
     pair = f"{onnx} and the fastest native runtime, {native},"
     if race.verdict == "same":
         return f"{pair} are the same within 2 %: the ratio of their medians is {ratio(race.speedup)}"
-    return f"{pair} cannot be told apart by {in_processes(race.processes)} each: the ratio is {ratio(race.speedup)}"
+    return (
+        f"{pair} cannot be distinguished with {in_processes(race.processes)} each: the ratio is {ratio(race.speedup)}"
+    )
 
 
 def _one_sided(race: Race, results: Results) -> str:

@@ -10,7 +10,7 @@ from assay.records.selfcheck import Check, SelfCheck
 
 VERDICTS = {
     True: "The instrument is fit for use on this machine.",
-    False: "The instrument did not prove itself on this machine: do not rely on what fails below.",
+    False: "The instrument did not pass its self-check on this machine: do not rely on the checks that fail below.",
 }
 
 

@@ -122,7 +122,7 @@ def quantity(value: Interval) -> str:
 def split_texts(split: LatencySplit | None) -> list[str]:
     """Return the milliseconds of each part."""
     if split is None:
-        return ["not told"] * len(PARTS)
+        return ["not reported"] * len(PARTS)
     return [f"{getattr(split, part):.3g}" for part in PARTS]
 
 
@@ -147,7 +147,7 @@ def cost_sentence(one: Overhead, unit: Unit) -> str:
 def cores_sentence(found: Load) -> str:
     """Say which cores the server and its clients ran on."""
     if found.server_cores is None:
-        return "Which cores the server ran on was not seen."
+        return "The server's cores are unknown."
     every, clients = (found.environment.get(key) for key in ("cores", "usable_cores"))
     numbers = ", ".join(map(str, found.server_cores))
     return (
@@ -160,8 +160,8 @@ def rate_sentence(found: HighestRate) -> str:
     """Say up to which rate the bound holds."""
     bound = f"99 % of the answers within {found.bound_ms:.3g} ms"
     if found.rate is None:
-        return f"No rate that was tried, down to {min(one.rate for one in found.tried):.0f} a second, has {bound}."
-    ends = f"; at {found.fails_at:.0f} no longer" if found.fails_at else "; none higher was tried"
+        return f"No tested rate, down to {min(one.rate for one in found.tried):.0f} a second, has {bound}."
+    ends = f"; at {found.fails_at:.0f} no longer" if found.fails_at else "; no higher rate was tried"
     known = found.interval
     over = f" ({known.value:.0f}, {known.low:.0f} to {known.high:.0f}, over {found.searches} searches)" if known else ""
     return f"Up to {found.rate:.0f} requests a second, arriving at random, have {bound}{ends}{over}."

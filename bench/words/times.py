@@ -15,7 +15,7 @@ def times_table(cells: Iterable[Cell]) -> Table:
 
     Nothing is judged yet: numbers are compared when everything is timed.
     """
-    table = Table(box=None, pad_edge=False, title="So far; nothing is judged yet", title_justify="left")
+    table = Table(box=None, pad_edge=False, title="Interim times, not judged yet", title_justify="left")
     for name in ("runtime", "batch", "threads", "median ms", "95 % interval", "processes"):
         table.add_column(name, justify="left" if name == "runtime" else "right")
     timed = [(cell, cell.host) for cell in cells if cell.framework and cell.host is not None]

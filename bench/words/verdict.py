@@ -95,7 +95,7 @@ def headline(results: Results) -> str:
     parts = [_faster_part(results, counts["faster"], len(found))]
     parts += [f"slower in {counts['slower']}"] if counts["slower"] else []
     parts += [f"the same within 2 % in {counts['same']}"] if counts["same"] else []
-    parts += [f"not told apart in {counts['undecided']}"] if counts["undecided"] else []
+    parts += [f"undecided in {counts['undecided']}"] if counts["undecided"] else []
     text = f"On this machine, {_like_in_words(results)}ONNX is {listed(parts)}."
     if counts["invalid"]:
         text += f" {counted(counts['invalid'], 'comparison')} must not be used: agreement fails."
@@ -154,8 +154,8 @@ def _speed(comparison: SpeedComparison, results: Results) -> str:
         )
     if comparison.verdict == "undecided":
         return (
-            f"{onnx} and the fastest native runtime, {native}, cannot be told apart: the ratio of their "
-            f"medians is {ratio(comparison.speedup)}, which is not enough evidence for either"
+            f"{onnx} and the fastest native runtime, {native}, cannot be distinguished: the ratio of their "
+            f"medians is {ratio(comparison.speedup)}, which is not enough evidence for either side"
             f"{_what_is_told(comparison)}"
         )
     if comparison.verdict == "same":
@@ -194,7 +194,7 @@ def _what_is_told(comparison: SpeedComparison) -> str:
     if comparison.told is None:
         return ""
     least = f"{significant(100 * comparison.told, 2)} %"
-    return f" (with {in_processes(comparison.processes)} differences under {least} cannot be told)"
+    return f" (with {in_processes(comparison.processes)} differences under {least} cannot be detected)"
 
 
 def _in_reduced_precision(comparison: SpeedComparison, results: Results) -> str:

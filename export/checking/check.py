@@ -145,7 +145,7 @@ def _check_validity(model: onnx.ModelProto) -> None:
         raise ExportFailedError("The ONNX checker refuses the file", found=one_line(error)) from error
     foreign = {f"{node.domain}:{node.op_type}" for node in model.graph.node if node.domain not in STANDARD_DOMAINS}
     if foreign:
-        raise ExportFailedError("The file needs operators that are not ONNX's", found=", ".join(sorted(foreign)))
+        raise ExportFailedError("The file needs operators that are not part of ONNX", found=", ".join(sorted(foreign)))
 
 
 def _check_signature(model: onnx.ModelProto, spec: ModelSpec, layout: str) -> None:
@@ -163,7 +163,7 @@ def _check_tensors(kind: str, values: list[onnx.ValueInfoProto], name: str, shap
     dimensions = values[0].type.tensor_type.shape.dim if right else []
     fixed = tuple(dimension.dim_value for dimension in dimensions[1:])
     if not dimensions or not dimensions[0].dim_param or fixed != shape:
-        raise ExportFailedError(f"The {kind} is not what was agreed", expected=expected, found="; ".join(found))
+        raise ExportFailedError(f"The {kind} differs from the specification", expected=expected, found="; ".join(found))
 
 
 def _describe(value: onnx.ValueInfoProto) -> str:

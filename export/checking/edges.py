@@ -42,7 +42,7 @@ ROWS, CALLS = 4, 2
 sign.
 """
 AT_THE_EDGES = "at the edges"
-TOLERATED = "at the edges of what the model takes"
+TOLERATED = "at the edges of the model's input range"
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ord
 
 def not_run(subject: str, edges: Edges, reason: str) -> Agreement:
     """Return the comparison for an export that fails to run records that the model runs."""
-    return _made(subject, len(edges), NOT_COMPARED, reason=f"it does not run what the model does: {reason}")
+    return _made(subject, len(edges), NOT_COMPARED, reason=f"it does not run inputs that the model accepts: {reason}")
 
 
 def _counted(subject: str, output: Tensor, exact: Array, rows: Array) -> Agreement:
@@ -183,11 +183,11 @@ def _apart(subject: str, name: str, exact: Float64, rows: Float64, by: tuple[flo
     scale, rounding = by
     if not np.isfinite(rows).all():
         broken = int((~np.isfinite(rows)).sum())
-        reason = f"output '{name}': {broken} of {rows.size} are not finite where the model's are"
+        reason = f"output '{name}': {broken} of {rows.size} are not finite where the model's outputs are"
         return _made(subject, len(rows), NOT_COMPARED, scale, reason, rounding)
     largest = float(np.abs(rows - exact).max(initial=0.0))
     limit = rounding.ceiling * scale
-    reason = f"output '{name}' differs by {largest:.3g}, {limit:.3g} is tolerated" if largest > limit else ""
+    reason = f"output '{name}' differs by {largest:.3g}, where {limit:.3g} is tolerated" if largest > limit else ""
     return _made(subject, len(rows), largest, scale, reason, rounding)
 
 
@@ -224,13 +224,14 @@ def made_how(model: UserModel, ranges: Mapping[str, Range], edges: Edges | None)
     if edges is not None and len(edges):
         reached = TIERS[int(edges.tiers.max())]
         far = ", ".join(filter(None, (_far(one, ranges, reached.reach, reached.whole) for one in model.inputs)))
-        said.append(f"{len(edges)} more records at the edges, which exports are checked with: {far or 'zeros'}.")
+        said.append(f"{len(edges)} more records at the edges, with which exports are checked: {far or 'zeros'}.")
     else:
         said.append(
-            f"No records at the edges: the model in {model.arithmetic} is not float64 to rounding there, or there is "
-            "none."
+            f"No records at the edges: the model in {model.arithmetic} does not agree with float64 to "
+            "rounding there, or there is "
+            "no float64."
         )
-    said.append("Not covered: what real inputs look like, and numbers beyond these. Give real ones with --inputs.")
+    said.append("Not covered: realistic inputs, and numbers beyond these ranges. Give real inputs with --inputs.")
     return " ".join(said)
 
 

@@ -31,9 +31,9 @@ def not_run(runtime: str, subject: str, text: str) -> str:
         text: text of the runtime's own error.
     """
     if foreign := _of_no_standard(text):
-        return f"{subject} has an operator that ONNX does not have, {foreign}, so that its numbers are not judged"
+        return f"{subject} has the operator {foreign}, which is not part of ONNX, so its numbers are not judged"
     if lacks_operator(text):
-        return f"{runtime} lacks an operator that {subject} needs, so that its numbers are not judged"
+        return f"{runtime} lacks an operator that {subject} needs, so its numbers are not judged"
     return f"{runtime} does not run {subject}"
 
 

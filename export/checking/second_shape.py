@@ -76,7 +76,10 @@ class SecondShape:
         largest, limit = both.apart, self.rounding.ceiling * both.scale
         if both.problem:
             return NOT_COMPARED, f"output '{name}': {both.problem}"
-        return largest, f"output '{name}' differs by {largest:.3g}, {limit:.3g} is tolerated" if largest > limit else ""
+        return (
+            largest,
+            f"output '{name}' differs by {largest:.3g}, where {limit:.3g} is tolerated" if largest > limit else "",
+        )
 
     def _agreement(self, subject: str, largest: float, reason: str) -> Agreement:
         most = self.rounding.in_words.partition(",")[0]

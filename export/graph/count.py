@@ -121,8 +121,8 @@ def _nodes(model: onnx.ModelProto) -> tuple[list[_Node], dict[str, CountedTensor
         for name in proto.output:
             if name and name not in tensors:
                 raise ArtifactError(
-                    f"The shape of '{name}', which {proto.op_type} '{proto.name}' writes, does not follow",
-                    remedy="Export the model with shapes that are fixed but for the batch",
+                    f"The shape of '{name}', which {proto.op_type} '{proto.name}' writes, cannot be inferred",
+                    remedy="Export the model with fixed shapes except for the batch",
                 )
             if name and folded:
                 tensors[name] = CountedTensor(tensors[name].shape, tensors[name].width, True, tensors[name].indices)

@@ -144,7 +144,7 @@ def read_model(path: Path) -> onnx.ModelProto:
     wrong = next(_undecodable(model), None)
     if wrong is not None:
         raise ArtifactError(
-            f"{path} has a name that is not text", expected="UTF-8, as ONNX wants it", found=ascii(wrong[:100])
+            f"{path} has a name that is not text", expected="UTF-8, as ONNX requires", found=ascii(wrong[:100])
         )
     check_declared(model, path)
     put_in_order(model.graph)

@@ -58,7 +58,7 @@ def other_than_numbers(value: ValueInfoProto) -> str:
     """Describe a value that is not a tensor of numbers known to numpy; "" for one that is."""
     kind = str(value.type.WhichOneof("value") or "")
     if kind != "tensor_type":
-        return KINDS.get(kind, "something of no type")
+        return KINDS.get(kind, "a value without a type")
     element = value.type.tensor_type.elem_type
     if element == TEXT:
         return "text"
@@ -81,9 +81,9 @@ def refuse_incomparable(outputs: Sequence[ValueInfoProto], what: str) -> None:
             f"Output '{wrong[0][0]}' of {what} cannot be compared",
             expected="tensors of numbers",
             found="; ".join(f"'{name}' is {kind}" for name, kind in wrong),
-            remedy=f"Leave it out, the rest is compared: {more}"
+            remedy=f"Leave it out with {more}, and the rest is compared"
             if len(wrong) < len(outputs)
-            else "Export the part of the model that gives numbers",
+            else "Export only the part of the model whose outputs are numbers",
         )
 
 
@@ -101,13 +101,15 @@ def without_outputs(model: ModelProto, names: Sequence[str], what: str) -> Model
         if name not in known:
             close = nearest(name, known)
             raise InputError(
-                f"--without names no output of {what}",
+                f"--without does not name an output of {what}",
                 expected=", ".join(known),
                 found=name,
                 remedy=f"Did you mean '{close}'?" if close else None,
             )
     if set(known) <= set(names):
-        raise InputError(f"Nothing is left of {what}", expected="an output that is compared", found="--without all")
+        raise InputError(
+            f"No output of {what} is left", expected="at least one output to compare", found="--without all"
+        )
     kept = [one for one in graph.output if one.name not in names]
     del graph.output[:]
     graph.output.extend(kept)

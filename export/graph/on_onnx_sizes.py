@@ -46,7 +46,7 @@ def check_declared(model: ModelProto, path: Path) -> None:
 
 def _graphs(graph: GraphProto, path: Path, depth: int = 0) -> Iterator[GraphProto]:
     if depth > DEEPEST:
-        raise ArtifactError(f"{path} has graphs inside graphs", expected=f"at most {DEEPEST} levels", found="more")
+        raise ArtifactError(f"{path} has too deeply nested graphs", expected=f"at most {DEEPEST} levels", found="more")
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
@@ -81,7 +81,7 @@ def _check_tensor(tensor: TensorProto, path: Path, most: int) -> None:
     except (KeyError, ValueError, TypeError) as error:
         raise _refusal(path, f"a tensor of an unknown type, '{tensor.name:.80}'", str(tensor.data_type)) from error
     if numbers * width > most:
-        raise _refusal(path, f"a tensor that memory cannot hold, '{tensor.name:.80}'", f"{numbers:,} numbers")
+        raise _refusal(path, f"a tensor that does not fit into memory, '{tensor.name:.80}'", f"{numbers:,} numbers")
     bits = 2 if width == 1 else width * 8  # numbers of less than a byte are packed
     if tensor.HasField("raw_data") and len(tensor.raw_data) * 8 < numbers * bits:
         raise _refusal(path, f"a tensor that is shorter than it declares, '{tensor.name:.80}'", f"{numbers:,} numbers")

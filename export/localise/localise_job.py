@@ -137,7 +137,9 @@ def _inlined(proto: ModelProto, folder: Path) -> Path:
     if proto.functions:
         proto.CopyFrom(onnx.inliner.inline_local_functions(proto))
     if is_large(proto):
-        raise TooLargeError("Its values cannot be followed", expected=LIMIT, found=in_words(proto.ByteSize()))
+        raise TooLargeError(
+            "Its intermediate values cannot be compared", expected=LIMIT, found=in_words(proto.ByteSize())
+        )
     onnx.save(proto, path)
     return path
 
@@ -200,7 +202,9 @@ def _user_followed(model: UserModel, request: PartingsRequest) -> tuple[Followed
     from assay.export.reference.on_onnx_double import widened  # noqa: PLC0415
 
     if request.native is None:
-        raise InputError(f"{model.name} cannot be followed", expected="its own outputs", found="none")
+        raise InputError(
+            f"{model.name}: its intermediate values cannot be compared", expected="its own outputs", found="none"
+        )
     records = load_array(request.records)
     worst = worst_records(request.file, model, records, load_array(request.native))
     followed, inputs = _followed_on(model, records, worst)

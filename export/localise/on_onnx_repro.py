@@ -152,7 +152,7 @@ def shows(folder: Path) -> bool:
     nothing.
     """
     limit = load_seconds(size_of(folder / MODEL)) + call_seconds()
-    with step("Trying a repro", 2 * limit):
+    with step("Running the reproduction", 2 * limit):
         try:
             done = subprocess.run(
                 [sys.executable, "-I", str(folder / SCRIPT)], capture_output=True, timeout=limit, check=False

@@ -53,7 +53,7 @@ def follow(model: UserModel, inputs: Sequence[Array], *, double: bool) -> Follow
         return _followed(widened_graph(graph) if double else graph, frozen, (names, inputs), kept)
     except (tf.errors.OpError, ValueError, TypeError) as error:
         raise InputError(
-            "TensorFlow's graph of the model cannot be followed", found=" ".join(str(error).split())[:300]
+            "The intermediate values of TensorFlow's graph cannot be compared", found=" ".join(str(error).split())[:300]
         ) from error
     finally:
         del keeps

@@ -40,14 +40,14 @@ def told_of_company(reference: Path, candidate: Path, feeds: Mapping[str, Array]
     if quantising and not per_call_operators(read_model(reference)):
         apart = _apart_by_company(candidate, feeds)
         return (
-            f"it quantises each call by a scale of its own ({quantising})"
+            f"it quantises each call with its own scale ({quantising})"
             + (f": the same rows are {apart}" if apart else "")
-            + ", so that the rounding of fp32 is not a measure of it. Compare it as it is called, with a batch of "
-            "one and with more; or take the model before it was quantised"
+            + ", so that fp32 rounding is no measure of it. Compare it at the batch sizes used, one "
+            "and more; or give the model from before quantisation"
         )
     if why := _rounding_alone(reference, feeds):
-        return f"these inputs tell nothing: what the reference file makes of them in fp32 is rounding, {why}. " + (
-            "Give real inputs with --inputs: random numbers are nothing that it was made for" if drawn else OTHER
+        return f"these inputs show nothing: the reference file's fp32 outputs for them are mere rounding, {why}. " + (
+            "Give real inputs with --inputs: the model was not made for random numbers" if drawn else OTHER
         )
     return ""
 
@@ -55,7 +55,7 @@ def told_of_company(reference: Path, candidate: Path, feeds: Mapping[str, Array]
 def _rounding_alone(reference: Path, feeds: Mapping[str, Array]) -> str:
     """Return the evidence that a file in fp32 gives only rounding for these inputs, in words, or ""."""
     if (apart := _apart_by_company(reference, feeds)) and _is_rounding(reference, feeds):
-        return f"the same rows are {apart}, while in float64 they are the same in any company"
+        return f"the same rows are {apart}, while in float64 they are the same in any batch"
     model = read_model(reference)
     if narrow_arithmetic(model):
         return ""
@@ -64,7 +64,7 @@ def _rounding_alone(reference: Path, feeds: Mapping[str, Array]) -> str:
     except InputError:
         return ""
     furthest = max((_apart(exact[name], native[name]) for name in exact), default=0.0)
-    return f"{furthest:.2g} of the largest output from its own float64" if furthest > CEILING else ""
+    return f"{furthest:.2g} of the largest output away from its own float64" if furthest > CEILING else ""
 
 
 def _apart(exact: Array, native: Array) -> float:

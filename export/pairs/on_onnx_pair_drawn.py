@@ -139,8 +139,10 @@ def made_how(feeds: Feeds, ranges: Mapping[str, Range], edges: AtTheEdges | None
     """Say how the inputs were drawn and what they do not cover, in sentences."""
     said = ", ".join(f"'{name}' {_ordinary(name, array, ranges)}" for name, array in feeds.items())
     far = [f"'{name}' {_far(array, edges.feeds[name], edges.reach)}" for name, array in feeds.items()] if edges else []
-    more = f"another call at the edges: {', '.join(far)}" if far else "no call at the edges, which the file cannot take"
-    return f"drawn with seed 0: {said}; {more}. Not covered: what real inputs look like, and numbers beyond these"
+    more = (
+        f"another call at the edges: {', '.join(far)}" if far else "no call at the edges, where the file does not run"
+    )
+    return f"drawn with seed 0: {said}; {more}. Not covered: realistic inputs, and numbers beyond these ranges"
 
 
 def _ordinary(name: str, array: Array, ranges: Mapping[str, Range]) -> str:

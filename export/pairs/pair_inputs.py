@@ -53,7 +53,7 @@ def check_same(kind: str, reference: Sequence[OnnxValue], candidate: Sequence[On
         raise InputError(f"A file without {kind}s cannot be compared")
     if {one.name for one in reference} != {one.name for one in candidate}:
         raise InputError(
-            f"The two files have other {kind}s",
+            f"The two files have different {kind}s",
             expected=", ".join(map(str, reference)),
             found=", ".join(map(str, candidate)),
         )
@@ -169,7 +169,7 @@ def read_inputs(path: Path, values: Sequence[OnnxValue]) -> dict[str, Array]:
     for value in values:
         array = found[value.name]
         if array.size == 0:
-            raise InputError(f"{path} has nothing in input '{value.name}'", found=f"shape {array.shape}")
+            raise InputError(f"{path} has an empty array for input '{value.name}'", found=f"shape {array.shape}")
         if array.dtype.name != value.dtype or not _compatible(value.shape, array.shape):
             raise InputError(
                 f"{path} has an input that does not fit", expected=str(value), found=f"{array.dtype} {array.shape}"

@@ -160,9 +160,9 @@ class _Trying:
         for key, value in outputs.items():
             before = self.taken.outputs[key]
             if before.shape != value.shape:
-                return "the shape of an output follows"
+                return "the shape of an output depends on"
             if not is_whole(value.dtype) and np.isfinite(_wide(before)).all() and not np.isfinite(_wide(value)).all():
-                return "the model makes no number of"
+                return "the model gives NaN for"
         too_slow = time.perf_counter() - begun > max(SLOWER * self.taken.seconds, SLOW_SECONDS)
         return "the model takes much longer for" if too_slow else ""
 

@@ -40,7 +40,7 @@ def computed_exactly(model: UserModel, compute: Compute, records: Records, rows:
         outputs = compute(inputs)
         for name, value in outputs.items():
             if not is_whole(value.dtype) and value.dtype != np.float64:
-                raise InputError("It computes in something else than float64", found=f"'{name}' in {value.dtype}")
+                raise InputError("It does not compute in float64 throughout", found=f"'{name}' in {value.dtype}")
         return outputs
 
     rows = min(rows, len(records))
@@ -69,7 +69,7 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
         raise InputError("Its outputs in float64 are zero everywhere")
     own, ceiling = native[: len(exact)], rounding_of(model.arithmetic).ceiling
     if own.shape != exact.shape:
-        raise InputError("Its outputs have another shape", expected=str(own.shape), found=str(exact.shape))
+        raise InputError("Its outputs have a different shape", expected=str(own.shape), found=str(exact.shape))
     for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
         if is_whole(output.dtype):
             continue
@@ -77,7 +77,7 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
         scale, apart = both.scale, both.apart
         if both.problem or not apart <= ceiling * scale:
             unsound = UnsoundError(
-                f"Its output '{name}' in float64 is not the model's own to rounding in {model.arithmetic}",
+                f"Its output '{name}' in float64 differs from the model's by more than rounding in {model.arithmetic}",
                 expected=f"at most {ceiling * scale:.3g} apart",
                 found=both.problem or f"{apart:.3g}",
             )
@@ -89,7 +89,8 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
         columns = columns_of(reference, np.zeros_like(reference), ceiling * scale) if by_columns else []
         if reason := reason_against_columns(columns, error):
             raise InputError(
-                f"Its output '{name}' in float64 is not the model's own to rounding in {model.arithmetic}", found=reason
+                f"Its output '{name}' in float64 differs from the model's by more than rounding in {model.arithmetic}",
+                found=reason,
             )
 
 

@@ -111,7 +111,7 @@ def _given(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> 
     count = min(counts.values())
     if len(set(counts.values())) != 1 or count % (form.batch or 1):
         raise InputError(
-            "--inputs does not fill calls of the model",
+            "--inputs does not fill whole calls of the model",
             expected=f"the same number of rows, a multiple of {form.batch or 1}",
             found=", ".join(f"{name} {number}" for name, number in counts.items()),
         )
@@ -132,7 +132,7 @@ def _filled(kind: np.dtype[np.void], arrays: Mapping[str, Array], count: int) ->
     for name in kind.names or ():
         if arrays[name].shape != records[name].shape:
             raise InputError(
-                f"--inputs does not fill calls of the model with '{name}'",
+                f"--inputs has an array that does not match the others, '{name}'",
                 expected=f"shape {records[name].shape}",
                 found=str(arrays[name].shape),
             )

@@ -77,7 +77,7 @@ def _native(location: Location, declared: Sequence[Declared], names: Sequence[st
             raise InputError(
                 f"{location} does not run" + (f" with {sizes}" if sizes else ""),
                 found=one_line(error),
-                remedy="It declares these sizes open and may have been exported for others: try those"
+                remedy="It declares these sizes dynamic but may have been exported for others: try those"
                 if sizes
                 else None,
             ) from error

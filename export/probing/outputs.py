@@ -39,8 +39,8 @@ def _type_in_words(value: Array) -> str:
 
 def _remedy(name: str, outputs: Mapping[str, Array]) -> str:
     if len(outputs) > 1:
-        return f"Leave it out, the rest is compared: --without {name}"
-    return "Compare the part of the model before it, which gives numbers of a fixed size"
+        return f"Leave it out with --without {name}, and the rest is compared"
+    return "Compare the part of the model before it, whose outputs have a fixed size"
 
 
 def steady_sizes(compute: Compute, location: Location) -> Compute:
@@ -59,8 +59,8 @@ def steady_sizes(compute: Compute, location: Location) -> Compute:
         for name, value in outputs.items():
             if before.get(name) != value.shape:
                 raise InputError(
-                    f"The size of output '{name}' of {location} depends on the values that go in",
-                    expected=f"the same shape for all inputs of one shape, {list(before.get(name, ()))}",
+                    f"The size of output '{name}' of {location} depends on the input values",
+                    expected=f"the same output shape for all inputs of one shape, {list(before.get(name, ()))}",
                     found=str(list(value.shape)),
                     remedy=_remedy(name, outputs),
                 )

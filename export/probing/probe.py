@@ -63,7 +63,7 @@ REFERENCES: dict[Kind, str] = {
     "onnx": "the file in float64, by onnx's reference evaluator",
 }
 
-WHOLE_REFERENCE = "the model's own outputs, whole numbers that have no rounding error"
+WHOLE_REFERENCE = "the model's own outputs, which are integers without rounding error"
 
 
 class ProbeRequest(Record):

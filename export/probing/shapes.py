@@ -58,8 +58,8 @@ def _wanted(found: Sequence[Declared], given: Sequence[Declared], arrays: Mappin
         if declared:
             return declared
         raise InputError(
-            "Nothing says what goes into the model",
-            remedy="Name each input as the argument it goes to, --shape NAME=batch,3,224,224, or give arrays with "
+            "The inputs of the model are unknown",
+            remedy="Name each input after its argument, --shape NAME=batch,3,224,224, or give arrays with "
             "--inputs FILE.npz",
         )
     _refuse_unknown(given, found)
@@ -91,7 +91,7 @@ def _refuse_unknown(given: Sequence[Declared], found: Sequence[Declared]) -> Non
     names = [one.name for one in found]
     for one in given:
         if one.name not in names:
-            raise InputError("--shape names no input of the model", expected=", ".join(names), found=one.name)
+            raise InputError("--shape does not name an input of the model", expected=", ".join(names), found=one.name)
 
 
 def _refuse_other_types(one: Declared) -> None:
@@ -106,9 +106,9 @@ def _refuse_other_types(one: Declared) -> None:
     if not fits:
         raise InputError(
             f"Input '{one.name}' cannot be made",
-            expected="a tensor of numbers or of true and false",
+            expected="a tensor of numbers or booleans",
             found=one.dtype,
-            remedy="Give the part of the model that takes numbers, such as token ids in place of text",
+            remedy="Give the part of the model that takes numbers, for example token ids instead of text",
         )
 
 
@@ -127,7 +127,7 @@ def _check_arrays(declared: Sequence[Declared], arrays: Mapping[str, Array]) -> 
             raise InputError("--inputs does not fit the model", expected=str(one), found=f"{array.dtype} {array.shape}")
     extra = set(arrays) - {one.name for one in declared}
     if extra:
-        raise InputError("--inputs has more than the model's inputs", found=", ".join(sorted(extra)))
+        raise InputError("--inputs has arrays that are not inputs of the model", found=", ".join(sorted(extra)))
 
 
 def _open_batch(
@@ -164,7 +164,7 @@ def _sizes_in(declared: Sequence[Declared], arrays: Mapping[str, Array], batch: 
                 continue
             if found.setdefault(name, size) != size:
                 raise InputError(
-                    f"--inputs has two sizes of dimension '{name}'",
+                    f"--inputs has two sizes for dimension '{name}'",
                     expected=", ".join(map(str, declared)),
                     found=f"{found[name]} and {size}",
                 )
@@ -205,7 +205,7 @@ def _refuse_open(resolved: Sequence[Declared], batch: frozenset[str]) -> None:
 def sizes_missing(missing: Sequence[Missing]) -> InputError:
     """Return the error for dimensions of unknown size: it names all of them, and the options to give."""
     return InputError(
-        "Nothing says how large "
+        "The size is unknown of "
         + ", ".join(f"dimension {place} of input '{name}'" for name, place, _ in missing)
         + (" are" if len(missing) > 1 else " is"),
         found=", ".join(
@@ -213,7 +213,7 @@ def sizes_missing(missing: Sequence[Missing]) -> InputError:
         ),
         remedy="Name the size: "
         + options_for([(place, size) for _, place, size in missing])
-        + ", with the sizes you want; or give arrays with --inputs FILE.npz",
+        + ", with the sizes that you want; or give arrays with --inputs FILE.npz",
     )
 
 

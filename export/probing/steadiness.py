@@ -29,13 +29,13 @@ REPEATABLE = CEILING / FACTOR
 """
 OFTEN = 3
 RANDOM, STATE, EITHER = "draws random numbers", "keeps a state", "is random or keeps a state"
-EXPECTED = "the same answer to the same input, as no two runtimes could be compared otherwise"
-IN_FILE = "Export it again in evaluation mode; random numbers that have to stay may come in as an input"
+EXPECTED = "the same answer to the same input, since runtimes could not be compared otherwise"
+IN_FILE = "Export it again in evaluation mode; random numbers that are needed can become an input"
 REMEDIES = {
-    RANDOM: "Switch that off outside of training: dropout(x, training=self.training) in PyTorch, training=False in "
-    "Keras, deterministic=True in Flax; random numbers that have to stay may come in as an input",
-    STATE: "Take the state in as an input and give the new one as an output; where it is a generator of random "
-    "numbers, as in a layer of Keras that is called with training=True, leave that out",
+    RANDOM: "Switch randomness off outside training: dropout(x, training=self.training) in PyTorch, training=False in "
+    "Keras, deterministic=True in Flax; random numbers that are needed can become an input",
+    STATE: "Make the state an input and the new state an output; if it is a random "
+    "number generator, as in a Keras layer called with training=True, leave that out",
     EITHER: "Give a model that is a function of its inputs alone",
 }
 

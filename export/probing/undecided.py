@@ -55,24 +55,25 @@ def refusal_of_rows(
     """
     if quantised := asked.loaded.per_call():
         return InputError(
-            f"{model.location} quantises each call by a scale of its own ({quantised}), so that a row depends on the "
-            "others that come with it",
-            expected="one row of every output for each row that goes in, whatever the others are",
+            f"{model.location} quantises each call with its own scale ({quantised}), so that each row depends on the "
+            "others in its batch",
+            expected="one row of every output for each input row, whatever the other rows are",
             found=apart,
-            remedy=f"Compare it as it is called: {_fixed(first, 1)} or more; or take the model before it was quantised",
+            remedy=f"Compare it at the batch sizes used: {_fixed(first, 1)} or more; or give the model from "
+            "before quantisation",
         )
     if _is_rounding(model, asked.again, records[:ALONE]):
         return InputError(
-            f"{model.location} cannot be judged on these inputs: what it makes of them in fp32 is rounding",
-            expected="outputs that are the same to rounding in calls of any size",
+            f"{model.location} cannot be judged on these inputs: its fp32 outputs for them are mere rounding",
+            expected="outputs that agree to rounding in calls of any size",
             found=f"{apart}, while in float64 no row depends on the others",
-            remedy="Give real ones with --inputs FILE.npz: random numbers are nothing that it was made for"
+            remedy="Give real inputs with --inputs FILE.npz: the model was not made for random numbers"
             if drawn
             else "Give other inputs",
         )
     return InputError(
         f"The rows of a batch of {model.location} depend on each other",
-        expected="one row of every output for each row that goes in, whatever the others are",
+        expected="one row of every output for each input row, whatever the other rows are",
         found=apart,
         remedy=f"Give the model a fixed size: {_fixed(first, 4)}, or --shape with numbers alone",
     )
@@ -82,7 +83,7 @@ def refusal_of_shapes(location: Location, first: Declared) -> InputError:
     """Return the error for a model with an output that does not have as many rows as the input."""
     return InputError(
         f"The rows of a batch of {location} depend on each other",
-        expected="one row of every output for each row that goes in, whatever the others are",
+        expected="one row of every output for each input row, whatever the other rows are",
         remedy=f"Give the model a fixed size: {_fixed(first, 4)}, or --shape with numbers alone",
     )
 
@@ -130,13 +131,13 @@ def undecided(furthest: float, doubt: float, narrow: str = "") -> str:
         return ""
     if narrow:
         return (
-            f"not judged: it computes in {narrow}, where the model is itself {doubt:.2g} from float64 and the export "
+            f"not judged: it computes in {narrow}, where the model itself is {doubt:.2g} from float64 and the export "
             f"{furthest:.2g} from the model, relative to the largest output: more than rounding explains. Give "
-            "real ones with --inputs"
+            "real inputs with --inputs"
         )
     return (
         f"{UNDECIDED}: it is {furthest:.2g} from the model, relative to the largest output, and the "
-        f"model in fp32 is itself {doubt:.2g} from its own float64. Give real ones with --inputs"
+        f"model in fp32 itself is {doubt:.2g} from its own float64. Give real inputs with --inputs"
     )
 
 

@@ -92,7 +92,7 @@ def _converted(request: ProgramRequest, change: Change) -> dict[str, str]:
             content = converter.convert()
     except Exception as error:  # the converter raises whatever its parts raise
         raise ExportFailedError(
-            f"TensorFlow's converter makes no file for LiteRT of {model.name}", found=reason_of(error)
+            f"TensorFlow's converter cannot convert {model.name} for LiteRT", found=reason_of(error)
         ) from error
     del keeps
     (request.folder / LITERT_FILE).write_bytes(content)
@@ -102,4 +102,4 @@ def _converted(request: ProgramRequest, change: Change) -> dict[str, str]:
 def reason_of(error: Exception) -> str:
     """Return the operators for which the converter has no rule, if it names them among its pages; else its words."""
     lacking = sorted(set(re.findall(r"'(tf\.\w+)' op is neither a custom op nor a flex op", str(error))))
-    return f"operators that LiteRT has not: {', '.join(lacking)}" if lacking else said_by(error)
+    return f"operators that LiteRT lacks: {', '.join(lacking)}" if lacking else said_by(error)

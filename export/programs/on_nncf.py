@@ -99,12 +99,12 @@ class Control:
     def told(self) -> dict[str, str]:
         """How the control ended, in words."""
         last = self.errors[-1] if self.errors else 0.0
-        ended = "the time for it was over" if self.is_over else "as close as was asked for"
+        ended = "its time was over" if self.is_over else "as accurate as requested"
         if not self.is_over and last > self.largest_error:
-            ended = "nothing more could be put back"
+            ended = "no further layer could be restored"
         return {
             "accuracy control": f"{ended}: an error of {last:.2%} of the outputs in fp32, {self.largest_error:.0%} was "
-            f"asked for, after {len(self.errors)} tries"
+            f"requested, after {len(self.errors)} tries"
         }
 
 

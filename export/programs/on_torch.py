@@ -96,7 +96,7 @@ def packaged(request: ProgramRequest, exported: Exported, module: nn.Module) -> 
     if not (shutil.which("g++") or shutil.which("clang++")):
         raise NotInstalledError(
             "AOTInductor needs a C++ compiler, and neither g++ nor clang++ is on the PATH",
-            remedy="Install one (Debian and Ubuntu: apt-get install g++) or leave its runtimes out",
+            remedy="Install one (Debian and Ubuntu: apt-get install g++) or leave out its runtimes",
         )
     _compiled(exported.again(module), request.folder / TORCH_PACKAGE_FILE)
     if exported.any_batch:

@@ -61,7 +61,7 @@ def _quantised(request: ProgramRequest, exported: Exported) -> tuple[nn.Module, 
     rounded = sum("quantize_per" in str(node.target) for node in quantised.graph.nodes)
     if not rounded:
         raise ExportFailedError(
-            f"torchao quantises nothing of {request.model.name}", expected="a convolution or a product of matrices"
+            f"torchao finds nothing to quantise in {request.model.name}", expected="a convolution or a matrix product"
         )
     return quantised, {"calibrated on": f"{calls} calls"}
 

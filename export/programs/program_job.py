@@ -40,10 +40,10 @@ def work(request: ProgramRequest) -> Made:
     entry = RUNTIMES[request.runtime]
     make: Make = load_function(entry.name, entry.maker, entry.installed_by)
     begun = time.perf_counter()
-    with step(f"Making what {entry.name} loads", MOST_SECONDS):
+    with step(f"Making the file for {entry.name}", MOST_SECONDS):
         facts = _made(make, request)
     if not any(request.folder.iterdir()):
-        raise ExportFailedError(f"Nothing was written that {entry.name} loads")
+        raise ExportFailedError(f"The conversion wrote no file for {entry.name}")
     return Made(seconds=time.perf_counter() - begun, facts=facts)
 
 

@@ -77,7 +77,7 @@ def program_of(
     inputs = _determined_by(entry, model, workshop.processor, onnx, calibration)
 
     def fill(work: Path) -> dict[str, JsonValue]:
-        workshop.tell(f"making what {entry.name} loads of {model.name}")
+        workshop.tell(f"making the file of {model.name} for {entry.name}")
         request = ProgramRequest(
             runtime=entry.name, model=model, onnx=onnx, layout=layout, calibration=calibration, folder=work
         )
@@ -87,7 +87,9 @@ def program_of(
                 PROGRAM,
                 request,
                 workshop.store.folder / "logs" / f"{entry.name}-{model.name}.log",
-                limit_seconds=Limit(workshop.limit_seconds, f"Making what {entry.name} loads", LONGER if boxed else ""),
+                limit_seconds=Limit(
+                    workshop.limit_seconds, f"Making the file for {entry.name}", LONGER if boxed else ""
+                ),
                 environment=limits_told(workshop.call_limit),
                 box=Box((work,), workshop.trusted, told=workshop.told) if boxed else None,
                 host=workshop.host,

@@ -54,8 +54,8 @@ def calibration_calls(request: ProgramRequest) -> Iterator[Sequence[Array]]:
     """
     if request.calibration is None:
         raise InputError(
-            f"{request.runtime} takes the ranges of its integers from inputs, and there are none",
-            remedy="Give inputs like those that the model will see: --inputs FILE.npz",
+            f"{request.runtime} needs a calibration set, and there are no inputs",
+            remedy="Give realistic inputs with --inputs FILE.npz",
         )
     model = request.model
     if isinstance(model, BuiltModel):
@@ -64,7 +64,7 @@ def calibration_calls(request: ProgramRequest) -> Iterator[Sequence[Array]]:
     records, wanted = load_array(request.calibration), record_type(model.inputs)
     if records.dtype != wanted or not len(records):
         raise InputError(
-            f"The inputs to calibrate with do not fit {model.location}", expected=str(wanted), found=str(records.dtype)
+            f"The calibration set does not fit {model.location}", expected=str(wanted), found=str(records.dtype)
         )
     rows = 1 if model.whole else model.batch or 1
     starts = range(0, len(records) - rows + 1, rows)

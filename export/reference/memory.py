@@ -15,7 +15,7 @@ programs run at the same time.
 
 
 class TooLargeError(InputError):
-    """The request would take more memory than there is; with fewer rows it might not."""
+    """The request would need more memory than is available; with fewer rows it might not."""
 
 
 def in_words(size: int) -> str:

@@ -94,7 +94,7 @@ def evaluate(
         raise InputError(
             f"onnx's reference evaluator cannot run {name}",
             found=one_line(error) or type(error).__name__,
-            remedy="An operator that it lacks leaves no reference to compare with",
+            remedy="Without that operator there is no reference to compare with",
         ) from error
     return {key: np.asarray(value) for key, value in found.items() if isinstance(value, np.ndarray | np.generic)}
 
@@ -119,7 +119,7 @@ def _check_weights(model: ModelProto, at_most: int | None = None) -> None:
     most = most_bytes(SHARE_FOR_WEIGHTS) if at_most is None else at_most
     if COPIES_OF_WEIGHTS * BYTES_OF_FLOAT64 * numbers > most:
         raise TooLargeError(
-            "Its weights in float64 take more memory than there is",
+            "Its weights in float64 need more memory than is available",
             expected=f"at most {in_words(most)}",
             found=in_words(COPIES_OF_WEIGHTS * BYTES_OF_FLOAT64 * numbers),
         )

@@ -153,18 +153,18 @@ def _by_evaluator_alone(others: _OtherEvaluators, first: Outputs) -> Exact:
     third = others.in_runtime(OPENVINO)
     if others.agrees(first, third):
         return Exact(
-            first, EVALUATOR, note=f"{called(NATIVE_LEVEL)} parts from it{others.parting()}; OpenVINO does not"
+            first, EVALUATOR, note=f"{called(NATIVE_LEVEL)} differs from it{others.parting()}; OpenVINO does not"
         )
-    sides = f"{EVALUATOR} and {called(NATIVE_LEVEL)} part{others.parting()}"
+    sides = f"{EVALUATOR} and {called(NATIVE_LEVEL)} differ{others.parting()}"
     if third is not None and others.agrees(native, third):
         raise InputError(
             f"{others.name} has no reference in float64",
-            found=f"{sides}; OpenVINO agrees with ONNX Runtime, so that the evaluator is wrong",
+            found=f"{sides}; OpenVINO agrees with ONNX Runtime, so the evaluator is wrong",
             remedy="Name another reference, or a file without that operator",
         )
     raise InputError(
         f"{others.name} has no reference in float64",
-        found=f"{sides}, and nothing decides between them",
+        found=f"{sides}, and no third evaluation decides between them",
         remedy="Name another reference, or a file without that operator",
     )
 
@@ -173,7 +173,7 @@ def _decided(others: _OtherEvaluators, first: Outputs, second: Outputs) -> Exact
     native = others.in_runtime(NATIVE_LEVEL)
     right = [others.agrees(one, native) for one in (first, second)]
     if right == [True, False]:
-        return Exact(first, EVALUATOR, note=f"{KERNELS} give something else, and fp32 does not agree with them")
+        return Exact(first, EVALUATOR, note=f"{KERNELS} give a different result, and fp32 does not agree with them")
     if right == [False, True]:
         return Exact(second, KERNELS, note=f"{EVALUATOR} is wrong{others.parting()}")
     raise InputError(

@@ -74,7 +74,7 @@ def _check(results: Mapping[str, Any], inputs: Collection[Any], outputs: Collect
     needed = sum(known) if known and len(known) == len(outputs) else sum(map(_bytes, inputs))
     if kept + BESIDE * needed > most:
         raise TooLargeError(
-            "Its values in float64 take more memory than there is",
+            "Its values in float64 need more memory than is available",
             expected=f"at most {in_words(most)}",
             found=in_words(kept + BESIDE * needed),
         )

@@ -21,6 +21,6 @@ def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
         InputError: the dtype is another.
     """
     if dtype != "float32":
-        raise InputError("TensorFlow computes no reference", expected="float32", found=dtype)
+        raise InputError("TensorFlow does not compute references", expected="float32", found=dtype)
     model = on_tf.load(spec, load_weights(weights_file))
     return lambda images: np.asarray(model(images, training=False))

@@ -186,7 +186,7 @@ def spec_of(weights: Artifact) -> ModelSpec:
         return ModelSpec(**said)
     except (KeyError, TypeError) as error:
         raise ArtifactError(
-            f"{weights.folder} does not say for which model its weights are",
+            f"{weights.folder} does not say which model its weights belong to",
             expected="a specification under inputs.spec of its manifest",
             found=mistake_in(error),
         ) from error

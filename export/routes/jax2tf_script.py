@@ -47,7 +47,7 @@ def _of_file(model: Mapping[str, Any]) -> Forward:
     from assay.train.brought.named.on_jax import by_name  # noqa: PLC0415  only the process that converts loads JAX
 
     function = built(Path(model["path"]), model["function"], model["module"])
-    assert callable(function), "it was called when the model was looked at"
+    assert callable(function), "it was called while the model was inspected"
     forward = by_name(function, model["inputs"], model["without"], model["function"])
     return lambda *arrays: list(forward(*arrays).values())
 

@@ -22,8 +22,9 @@ MARKS = (
 """Words in which TensorFlow, tf2onnx, PyTorch, onnx and protobuf report it."""
 LIMIT = "at most 2 GiB, the limit of a protobuf message"
 REMEDY = (
-    "torch-dynamo and jax2onnx write weights beside the file; or write an ONNX file with external data by another tool "
-    "and give that"
+    "torch-dynamo and jax2onnx write weights beside the file; or write an ONNX file with external data using "
+    "another tool "
+    "and give that file"
 )
 
 
@@ -36,5 +37,5 @@ def beyond_the_limit(exporter: str, text: str) -> ExportFailedError | None:
     if not any(mark in text for mark in MARKS):
         return None
     return ExportFailedError(
-        f"The exporter {exporter} cannot write so large a model", expected=LIMIT, found=text, remedy=REMEDY
+        f"The exporter {exporter} cannot write a model this large", expected=LIMIT, found=text, remedy=REMEDY
     )

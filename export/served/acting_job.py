@@ -59,9 +59,9 @@ def refuse_code(path: Path, runtime: str) -> None:
     entry = served_runtime(runtime)
     if entry.served_by is not None and entry.served_by.is_code:
         raise InputError(
-            f"{path.name} is compiled code, and nobody can see what it does",
-            expected=f"a package of {entry.words or entry.name} from somebody whom you trust as with a program",
-            remedy="Where it is your own, or you know who made it and verified the signature, say --trust",
+            f"{path.name} is compiled code, which cannot be inspected",
+            expected=f"a package of {entry.words or entry.name} from a source that you trust to run programs",
+            remedy="If you made it, or know who did and verified the signature, add --trust",
         )
 
 

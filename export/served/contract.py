@@ -107,7 +107,7 @@ def check_contract(path: Path, spec: ModelSpec) -> None:
     for kind, names in expected.items():
         if found[kind] != names:
             raise ExportFailedError(
-                f"The deployable graph's {kind} are not what was agreed",
+                f"The deployable graph's {kind} differ from the specification",
                 expected=", ".join(names),
                 found=", ".join(found[kind]) or "none",
             )
@@ -173,7 +173,7 @@ def _check_names(model: onnx.ModelProto) -> None:
     used |= {tensor.name for tensor in model.graph.initializer}
     taken = sorted(name for name in used if name in {IMAGES, PROBABILITIES, LABEL} or name.startswith(PREFIX))
     if taken:
-        raise ExportFailedError("The export uses names that the contract needs", found=", ".join(taken))
+        raise ExportFailedError("The export uses names that the serving contract reserves", found=", ".join(taken))
 
 
 def _tensor(name: str, kind: int, shape: tuple[int, ...]) -> onnx.ValueInfoProto:

@@ -165,7 +165,7 @@ def _write_model(request: ContractRequest, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     if request.source is None:
         if request.model is None:
-            raise ExportFailedError(f"There is nothing that {request.runtime} could be served with")
+            raise ExportFailedError(f"No server runs {request.runtime}")
         make_served(NativeModel(request.runtime, request.model, request.contract is not None, path, request.threads))
         return
     with step("Writing the graph to be served", load_seconds(size_of(request.source))):
@@ -224,7 +224,7 @@ def run_graph(opened: Opened, records: Records, outputs: Sequence[ServedTensor],
             wanted = np.asarray(found[whole][name])
             if (value.dtype, value.shape) != (wanted.dtype, wanted.shape):
                 raise ExportFailedError(
-                    f"The output '{name}' of the graph to be served is not what was agreed",
+                    f"The output '{name}' of the graph to be served differs from the specification",
                     expected=f"{wanted.dtype} {wanted.shape}",
                     found=f"{value.dtype} {value.shape}",
                 )

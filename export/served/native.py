@@ -59,5 +59,5 @@ def make_served(asked: NativeModel) -> None:
         raise ExportFailedError(
             f"{entry.name} cannot be served: {entry.family.words} does not write {asked.model.name}",
             found=f"{type(error).__name__}: {said_by(error)}",
-            remedy="Deploy another cell, one of an ONNX file for example",
+            remedy="Deploy another cell, for example one of an ONNX file",
         ) from error

@@ -76,7 +76,7 @@ def export_mixed(mixed: MixedJob, progress: Progress) -> Export | None:
 
     def make(folder: Path) -> Export:
         if job.against is None:
-            raise ExportFailedError(f"Nothing is known that {blank.exporter} could be held against")
+            raise ExportFailedError(f"The policy that {blank.exporter} has to meet is unknown")
         request = MixedRequest(
             source=usable_model(variant.source, job.exports),
             model=job.model,
@@ -92,7 +92,7 @@ def export_mixed(mixed: MixedJob, progress: Progress) -> Export | None:
             budget_seconds=60 * mixed.minutes,
         )
         request.notes.mkdir(parents=True, exist_ok=True)
-        doing = f"Looking for layers of {blank.architecture} that may not be int8"
+        doing = f"Searching for layers of {blank.architecture} that must stay in fp32"
         return job.start(MIXED, request, folder / LOG_FILE, doing, folder, request.notes)
 
     return filed(job, blank, inputs, versions, make, progress)
@@ -130,7 +130,7 @@ def _held(mixed: MixedJob, model: BuiltModel, dataset: Path, progress: Progress)
             dataset=dataset,
             task=task,
         )
-        doing = f"Holding {int8.exporter} of {int8.architecture} against its policy on validation images"
+        doing = f"Checking {int8.exporter} of {int8.architecture} against its policy on validation images"
         progress(doing, 0, 1)
         found = job.start(HELD, request, folder / LOG_FILE, doing)
         progress(doing, 1, 1)

@@ -29,7 +29,7 @@ from assay.steps import MOST_SECONDS, step
 from assay.train.brought.model import UserModel
 from assay.train.built import BuiltModel
 
-DOING = "The search for layers that may not be int8"
+DOING = "The search for layers that must stay in fp32"
 LARGE_BYTES = 256 << 20
 """The size of a file above which only int8, the file found and fp32 are timed, since all are in memory at once."""
 
@@ -157,7 +157,7 @@ def trial_of(request: MixedRequest) -> Tryout:
     if isinstance(request.model, UserModel):
         return record_trial(request.model, request.against)
     if request.dataset is None:
-        raise ExportFailedError(f"There are no images to try files of {request.model.name} on")
+        raise ExportFailedError(f"There are no images to test files of {request.model.name} on")
     layout = request.record.made_by["layout"]
     return image_trial(request.source, layout, request.dataset, request.against.task)
 
@@ -172,7 +172,7 @@ def searched(bench: Bench, request: MixedRequest) -> LayerSearch:
 
     layers = layers_of(bench.quantiser.prepared, bench.made([]))
     if not layers:
-        raise ExportFailedError("No layer of the file computes in integers, so that none can be left in fp32")
+        raise ExportFailedError("No layer of the file computes in integers, so none can stay in fp32")
     as_it_is = bench.together([])
     outcome = search(layers, as_it_is, lambda one: bench.alone(one, layers), bench.together, bench.spent)
     steps = _timed(bench, request.source, _steps(bench, outcome))
@@ -218,7 +218,7 @@ def _timed(bench: Bench, source: Path, steps: Sequence[Tried]) -> list[Tried]:
 
 def reason_of(found: LayerSearch) -> str:
     """Return why there is no file."""
-    best = f"the best found leaves {len(found.found.left)} of {found.layers} layers in fp32: {found.found.reason}"
+    best = f"the best one found leaves {len(found.found.left)} of {found.layers} layers in fp32: {found.found.reason}"
     if found.ended == "nothing":
         return f"no set of layers in fp32 makes int8 pass; {best}"
     ranked = f"{len(found.sensitivities)} of {found.layers} layers were ranked and {found.tries} files tried"

@@ -80,9 +80,7 @@ def calibrated(source: Path, feeds: Iterable[Feeds], settings: Int8Settings) -> 
 
     quantising = [node.op_type for node in read_model(source).graph.node if node.op_type in QUANTISING_OPERATORS]
     if quantising:
-        raise ExportFailedError(
-            "There is nothing to make int8 of: the file is quantised already", found=_counted(Counter(quantising))
-        )
+        raise ExportFailedError("The file is quantised already", found=_counted(Counter(quantising)))
     method = CalibrationMethod.MinMax if settings.percentile >= 100 else CalibrationMethod.Percentile
     with tempfile.TemporaryDirectory(prefix="assay-int8-") as text:
         prepared, ranges = Path(text) / "prepared.onnx", Path(text) / "ranges.json"
@@ -174,7 +172,7 @@ def convert_half(source: Path, destination: Path, precision: str) -> None:
 
     if precision != "fp16":
         raise ExportFailedError(
-            f"There is no {precision} file to be had",
+            f"A {precision} file cannot be made",
             found="onnxruntime converts to fp16 only",
             remedy=f"OpenVINO computes an fp32 file in bf16: time the runtime {BF16.name}",
         )
@@ -212,7 +210,7 @@ def check_computes_in(path: Path, precision: str, left: Collection[str] = ()) ->
         asked = sum(node.name in left and node.op_type in HEAVY_OPERATORS for node in read_model(path).graph.node)
         if sum(heavy.values()) < asked:
             raise ExportFailedError(
-                "onnxruntime computes layers in integers that were left in fp32",
+                "onnxruntime computes layers in integers that were to stay in fp32",
                 expected=f"{asked} in fp32",
                 found=_counted(heavy) or "none",
             )

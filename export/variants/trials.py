@@ -90,7 +90,7 @@ class ImageTrial:
 
     @property
     def records(self) -> str:
-        by = "" if self.shows_accuracy else ", too few to show what accuracy is lost: by sure classes alone"
+        by = "" if self.shows_accuracy else ", too few to measure the loss of accuracy: judged by sure classes alone"
         return f"{len(self.split.labels)} images of the validation split{by}"
 
     @cached_property
@@ -168,7 +168,7 @@ class RecordTrial:
 
     @property
     def records(self) -> str:
-        return f"the {len(self.inputs)} records that were given, which the file is then audited on as well"
+        return f"the {len(self.inputs)} records that were given, on which the file is then audited as well"
 
     def judged(self, file: Path, left: Sequence[str] = ()) -> Tried:
         rows = self._rows(file, len(self.inputs))

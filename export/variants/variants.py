@@ -61,7 +61,7 @@ def export_variant(variant: VariantJob, progress: Progress) -> Export:
 
     def make(folder: Path) -> Export:
         if job.against is None:
-            raise ExportFailedError(f"Nothing is known that {blank.exporter} could be held against")
+            raise ExportFailedError(f"The policy that {blank.exporter} has to meet is unknown")
         request = VariantRequest(
             source=usable_model(source, job.exports),
             model=job.model,

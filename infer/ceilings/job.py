@@ -71,7 +71,7 @@ def measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str],
     libraries, notes = _libraries()
     caches = cache_capacities(cores)
     if not caches:
-        notes.append("The system does not tell its caches' sizes, so only memory was measured")
+        notes.append("The system does not report its cache sizes, so only memory was measured")
     rates = {}
     for precision, kernels in _products(libraries, threads).items():
         tell(f"matrix product in {precision}")

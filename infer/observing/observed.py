@@ -75,9 +75,9 @@ def not_as_asked(asked_device: str, asked_precision: str, device: str, computed:
     """
     found = []
     if asked_device and device and device != asked_device:
-        found.append(f"ran on {device}: {asked_device} was asked for")
+        found.append(f"ran on {device}: {asked_device} was requested")
     if asked_precision and computed and computed != asked_precision:
-        found.append(f"computed in {computed}: {asked_precision} was asked for")
+        found.append(f"computed in {computed}: {asked_precision} was requested")
     return found
 
 

@@ -47,7 +47,7 @@ def lost_by(operators: Mapping[str, Operator]) -> dict[str, str]:
     everywhere = np.full(SHAPE, np.nan, np.float32)
     found = {}
     for name, operator in operators.items():
-        with step(f"Asking {name} what it does to NaN", 2 * call_seconds()):
+        with step(f"Testing what {name} does with NaN", 2 * call_seconds()):
             if not np.isnan(operator(everywhere)).all():
                 found[name] = "NaN everywhere"
             elif not np.isnan(operator(single)).any():
@@ -75,7 +75,7 @@ def work(request: SpecialRequest) -> LostNan:
     runtime = request.runtime
     entry = RUNTIMES[runtime]
     if not entry.operators:
-        raise InputError(f"The operators of {runtime} cannot be looked at one by one")
+        raise InputError(f"The operators of {runtime} cannot be examined one by one")
     operators: Callable[[str], Mapping[str, Operator]] = load_function(runtime, entry.operators)
     return LostNan(lost=lost_by(operators(runtime)))
 

@@ -132,7 +132,7 @@ def _figures(
         return {"plain_ns": time_plainly(session, natives, request.seconds)}
     entry = RUNTIMES[request.runtime]
     if not entry.family.profiler or entry.makes_code:
-        why = "calls its kernels past the profiler" if entry.makes_code else "has no reader for a profile"
+        why = "calls its kernels without the profiler" if entry.makes_code else "has no reader for a profile"
         return {
             "plain_ns": time_plainly(session, natives, request.seconds),
             "reason": f"{request.runtime} {why}",

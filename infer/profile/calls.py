@@ -146,7 +146,7 @@ def calls_of(
     ordered = sorted(operators, key=lambda operator: operator.start_ns)
     calls = [_call(start, end, ordered, events) for start, end in sorted(marks)]
     if not calls:
-        raise DataError("The profile has no calls in it", expected=f"events named {CALL}", found="none")
+        raise DataError("The profile has no calls", expected=f"events named {CALL}", found="none")
     if not any(call.operators for call in calls):
         raise DataError("The profile has calls, but no operators in them")
     return calls

@@ -38,7 +38,7 @@ def load_bf16(model: ModelFiles, settings: Settings) -> NarrowSession:
     found = precisions_of(_compiled_product(device))
     if "bf16" not in found:
         raise InputError(
-            "XLA computes products of bf16 in another precision on this device",
+            "XLA computes bf16 products in another precision on this device",
             expected="bf16",
             found=counted_in_words(found) or "no product",
         )

@@ -17,7 +17,7 @@ from assay.train.brought.arrays import Array
 
 Arrays = Sequence[Array]
 DELEGATED = "DELEGATE"
-NONE_WRITTEN = "LiteRT needs a file that is made for it"
+NONE_WRITTEN = "LiteRT needs a file made for it"
 
 
 class LiteRtSession:
@@ -105,7 +105,7 @@ def _load(model: ModelFiles, settings: Settings, precision: str, is_right: Calla
         ArtifactError: the file is not one of LiteRT, or computes in another precision than it should.
     """
     if model.program is None:
-        raise InputError(NONE_WRITTEN, expected=LITERT_FILE, found="neutral weights or a user's model alone")
+        raise InputError(NONE_WRITTEN, expected=LITERT_FILE, found="only neutral weights or a user's model")
     if settings.device != "cpu":
         raise InputError("LiteRT runs on the CPU only", found=settings.device)
     file = model.program / LITERT_FILE

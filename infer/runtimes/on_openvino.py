@@ -77,7 +77,7 @@ def compiled_model(
         ArtifactError: OpenVINO refuses the file.
     """
     if model.onnx is None:
-        raise InputError("OpenVINO needs an ONNX file", found="neutral weights alone")
+        raise InputError("OpenVINO needs an ONNX file", found="only neutral weights")
     wanted = openvino_properties(settings) | {"PERF_COUNT": counting}
     wanted |= {"INFERENCE_PRECISION_HINT": precision} if precision else {}
     try:
@@ -92,7 +92,7 @@ def load_bf16(model: ModelFiles, settings: Settings) -> OpenVinoSession:
         InputError: this processor has no bf16 arithmetic, so that OpenVINO would compute in fp32.
     """
     if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise InputError("OpenVINO computes nothing in bf16 on this processor")
+        raise InputError("OpenVINO cannot compute in bf16 on this processor")
     return OpenVinoSession(model, compiled_model(model, settings, precision="bf16"))
 
 
@@ -114,7 +114,7 @@ def load_int8(model: ModelFiles, settings: Settings) -> OpenVinoSession:
         ArtifactError: OpenVINO refuses the file, or computes none of it in integers.
     """
     if model.program is None:
-        raise InputError("OpenVINO needs a file that NNCF made", expected=OPENVINO_FILE, found="an ONNX file alone")
+        raise InputError("OpenVINO needs a file that NNCF made", expected=OPENVINO_FILE, found="only an ONNX file")
     compiled = compiled_model(model.model_copy(update={"onnx": model.program / OPENVINO_FILE}), settings)
     seen = observe(None, compiled)
     if seen.precision != "int8":

@@ -88,7 +88,7 @@ def names_of(model: ModelFiles, session: ort.InferenceSession, ends: Ends) -> tu
     """Return the names of the inputs, in the model's order, and of the outputs; our own models have one of each.
 
     Raises:
-        ArtifactError: a user's file has other inputs than its model.
+        ArtifactError: a user's file has different inputs from its model.
     """
     inputs = [one.name for one in session.get_inputs()]
     outputs = [one.name for one in session.get_outputs()]
@@ -96,7 +96,7 @@ def names_of(model: ModelFiles, session: ort.InferenceSession, ends: Ends) -> tu
         return inputs[:1], outputs[:1]
     if set(inputs) != set(ends.names):
         expected, found = ", ".join(ends.names), ", ".join(inputs)
-        raise ArtifactError(f"{model.onnx} has other inputs than its model", expected=expected, found=found)
+        raise ArtifactError(f"{model.onnx} has different inputs from its model", expected=expected, found=found)
     return list(ends.names), outputs
 
 
@@ -176,7 +176,7 @@ def session_of(
         ArtifactError: onnxruntime refuses it.
     """
     if model.onnx is None:
-        raise InputError("ONNX Runtime needs an ONNX file", found="neutral weights alone")
+        raise InputError("ONNX Runtime needs an ONNX file", found="only neutral weights")
     options = onnxruntime_options(settings)
     options.graph_optimization_level = LEVELS[level]
     options.add_session_config_entry(RECORD_PLACES, "1")

@@ -116,7 +116,7 @@ def load_predict(model: ModelFiles, settings: Settings) -> PredictSession:
         InputError: it is a user's model, which may not be a Keras model.
     """
     if model.user is not None:
-        raise InputError("keras.Model.predict runs Keras models of our own architectures alone")
+        raise InputError("keras.Model.predict runs only Keras models of Assay's own architectures")
     device = tensorflow_device(settings)
     network = _network(model, device)
     return PredictSession(model, _built(model, network, device), network)

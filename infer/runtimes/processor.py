@@ -23,7 +23,7 @@ def refuse_without_bf16(what: str, processors: Path = PROCESSORS) -> None:
         told = ""
     if not BF16 & set(told.split()):
         raise InputError(
-            f"{what} computes nothing in bf16 on this processor",
-            expected=f"one of its instructions {', '.join(sorted(BF16))}",
-            found="none of them" if told else "a system that does not show what its processor can do",
+            f"{what} cannot compute in bf16 on this processor",
+            expected=f"one of the instructions {', '.join(sorted(BF16))}",
+            found="none of them" if told else "a system that does not report its processor's features",
         )

@@ -115,7 +115,7 @@ def on_a_gpu(settings: Settings) -> None:
         InputError: the device is none that has TF32.
     """
     if settings.device != "cuda":
-        raise InputError("Only NVIDIA's GPUs compute in TF32", found=settings.device)
+        raise InputError("Only NVIDIA GPUs compute in TF32", found=settings.device)
 
 
 def let_torch_round() -> None:
@@ -197,7 +197,7 @@ def onnxruntime_on_cuda(*, tf32: bool = False) -> list[tuple[str, dict[str, str]
         raise InputError(
             "This onnxruntime has no CUDA execution provider",
             found=", ".join(onnxruntime.get_available_providers()),
-            remedy="On a machine with an NVIDIA GPU install the extra 'gpu', and take the package 'onnxruntime' away, "
+            remedy="On a machine with an NVIDIA GPU install the extra 'gpu' and remove the package 'onnxruntime', "
             "which writes the same files (docs/how-to/install.md)",
         )
     onnxruntime.preload_dlls()  # CUDA's and cuDNN's from their packages, where it does not look by itself

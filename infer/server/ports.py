@@ -73,10 +73,10 @@ def check_host(host: str, *, open_to_network: bool) -> None:
     if is_loopback(host) or open_to_network:
         return
     raise InputError(
-        f"Whoever reaches {host} could ask this server: it has neither TLS nor authentication",
+        f"Anyone who reaches {host} could use this server: it has neither TLS nor authentication",
         expected=f"an address of this machine alone, such as {LOOPBACK}",
         found=host,
-        remedy="Put a proxy with both in front of it, or say --open-to-network where the network is trusted",
+        remedy="Put a proxy with both in front of it, or give --open-to-network if the network is trusted",
     )
 
 
@@ -95,7 +95,7 @@ def choose_ports(host: str, wanted: int | None) -> Ports:
                     f"Cannot listen on {host}:{port}",
                     expected=f"the free ports {ports.http} to {ports.metrics} (HTTP, gRPC, metrics)",
                     found=problem,
-                    remedy="Name another --port, or leave it out to have free ones chosen",
+                    remedy="Name another --port, or leave it out and free ports are chosen",
                 )
         return ports
     problem = ""

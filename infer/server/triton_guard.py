@@ -118,7 +118,7 @@ class Guarding:
             _log(f"the filter ended {MOST_RESTARTS + 1} times within {RESTARTS_SECONDS:.0f} s, so the server ends")
             self._stop()
             return
-        _log(f"the filter in front of the server ended with status {self._front.returncode} and is started again")
+        _log(f"the filter in front of the server ended with status {self._front.returncode} and is restarted")
         self._front = self._start_front()
 
     _front_gone = False

@@ -60,4 +60,4 @@ def package(name: Literal["http", "grpc"]) -> ModuleType:
     try:
         return importlib.import_module(f"tritonclient.{name}")
     except ImportError as error:
-        raise missing("Speaking to an inference server", error, "serve") from error
+        raise missing("Connecting to an inference server", error, "serve") from error

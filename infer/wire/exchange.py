@@ -90,6 +90,6 @@ def _checked(target: Target, count: int, tensor: ServedTensor, array: object) ->
     if not isinstance(array, np.ndarray) or not fits or array.dtype != tensor.dtype:
         found = "nothing" if array is None else f"{getattr(array, 'dtype', '')} {getattr(array, 'shape', '')}"
         raise FailedError(
-            f"The output {tensor.name} is not what was audited", expected=f"{tensor.dtype} {wanted}", found=found
+            f"The output {tensor.name} differs from the audited one", expected=f"{tensor.dtype} {wanted}", found=found
         )
     return array.reshape(count, *tensor.shape)

@@ -47,7 +47,9 @@ class Target(Record):
             FailedError: a request is one record, and there is none or more than one.
         """
         if not self.most_records and len(records) != 1:
-            raise FailedError(f"A request of {len(records)} records failed", expected="one, the model takes no batch")
+            raise FailedError(
+                f"A request of {len(records)} records failed", expected="one, since the model takes no batch"
+            )
         source = records if self.most_records else records[0]
         return {one.name: np.asarray(source[one.name], order="C") for one in self.inputs}
 

@@ -139,7 +139,7 @@ def test_a_model_that_became_slower_fails_and_is_told(tmp_path: Path) -> None:
     assert (found.code, found.outputs["verdict"]) == (1, "regression"), found.said
     assert "Regression: 1 cell slower by more than 50 %, of 1 cell." in found.posted
     assert "| `net/0/b8/t1/ort.cpu@given` |" in found.posted
-    assert "measured in turns in one go" in found.posted
+    assert "measured in turns in one session" in found.posted
     assert found.posted.endswith(found.summary)
     (case,) = ElementTree.parse(found.outputs["junit"]).iter("testcase")
     assert case.find("failure") is not None
@@ -152,7 +152,7 @@ def test_a_model_that_stayed_as_it_was_passes(tmp_path: Path) -> None:
     )
     assert (found.code, found.outputs["verdict"]) == (0, "passed"), found.said
     assert "No regression: none of 1 cell" in found.posted
-    assert "The two give the same answers to the same inputs." in found.posted
+    assert "The two give the same outputs for the same inputs." in found.posted
 
 
 def test_scripts_are_bash_that_can_be_read() -> None:

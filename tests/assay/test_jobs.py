@@ -38,10 +38,10 @@ class TestRunJob:
     def test_a_request_that_the_job_does_not_know(self, tmp_path: Path) -> None:
         """As a job of another version of Assay is asked, in an environment of its own."""
         other = TellingJob(SMALL.module, "another", Deed, Outcome, At)
-        with pytest.raises(FailedError, match="no such job: expected deed"):
+        with pytest.raises(FailedError, match="job is unknown: expected deed"):
             run_job(other, Deed(do="print"), tmp_path / "log", limit_seconds=60)
         newer = Job(SMALL.module, "deed", Margins, Outcome)
-        with pytest.raises(FailedError, match="asked for what it does not know"):
+        with pytest.raises(FailedError, match="received a request that it cannot read"):
             run_job(newer, Margins(margins=[]), tmp_path / "log", limit_seconds=60)
 
     def test_events_then_the_result(self, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ class TestRunJob:
     def test_a_crash_is_told_of_what_it_was_at(self, tmp_path: Path) -> None:
         limit = Limit(60, "The export of mlp")
         with pytest.raises(
-            WorkerError, match=r"^The export of mlp was ended by SIGSEGV: found compiled code used memory"
+            WorkerError, match=r"^The export of mlp was ended by SIGSEGV: found compiled code accessed memory"
         ):
             run_job(SMALL, Deed(do="crash"), tmp_path / "log", limit_seconds=limit)
 
@@ -188,11 +188,11 @@ class TestAnswersThatAreNone:
             asked(deed, tmp_path / "log")
 
     def test_a_result_that_is_no_object(self, tmp_path: Path) -> None:
-        with pytest.raises(WorkerError, match="gave an answer that is none"):
+        with pytest.raises(WorkerError, match="gave an answer that cannot be read"):
             asked("scalar result", tmp_path / "log")
 
     def test_an_event_that_is_none(self, tmp_path: Path) -> None:
-        with pytest.raises(WorkerError, match="reported what is not an event"):
+        with pytest.raises(WorkerError, match="reported something that is not an event"):
             asked("flood", tmp_path / "log", heard=HOSTILE_JOB.heard_by(lambda told: None))
 
     @pytest.mark.parametrize("deed", ["no code", "code 77", "list of codes", "no text"])
@@ -208,7 +208,7 @@ class TestAnswersThatAreNone:
     def test_an_answer_without_what_is_asked_for(self, tmp_path: Path) -> None:
         assert asked("answering grandchild", tmp_path / "log").done == 1
         other, environment = Job(HOSTILE, "deed", Nothing, Margins), {"ASSAY_DEED": "answering grandchild"}
-        with pytest.raises(WorkerError, match=r"gave an answer that is none.*margins"):
+        with pytest.raises(WorkerError, match=r"gave an answer that cannot be read.*margins"):
             run_job(other, Nothing(), tmp_path / "log", limit_seconds=60, environment=environment)
 
     @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ class TestAnswersThatAreNone:
 
     def test_answers_that_are_closed_while_it_goes_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("assay.jobs.process.END_SECONDS", 0.5)
-        with pytest.raises(WorkerError, match="closed its answers"):
+        with pytest.raises(WorkerError, match="closed its output"):
             asked("closed", tmp_path / "log")
 
     def test_pipes_that_a_grandchild_holds_open(self, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ class TestAnswersThatAreNone:
 
     def test_one_that_never_reads_what_is_sent(self, tmp_path: Path) -> None:
         with (
-            pytest.raises(WorkerError, match="did not take what was sent"),
+            pytest.raises(WorkerError, match="did not read what was sent"),
             started(Process(HOSTILE, tmp_path / "log", environment={"ASSAY_DEED": "read nothing"})) as process,
         ):
             process.send({"much": "x" * (8 << 20)}, limit_seconds=1)

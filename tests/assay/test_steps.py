@@ -66,7 +66,7 @@ def test_a_step_that_does_not_end_is_given_up_by_its_name_and_everybody_hears(
             limit_seconds=100,
             heard=SMALL.heard_by(events.append),
         )
-    assert str(caught.value).startswith("The second thing did not end within 0.5 s and was given up")
+    assert str(caught.value).startswith("The second thing did not end within 0.5 s and was abandoned")
     assert "--call-limit" in str(caught.value)
     assert heard == ["The first thing", "", "The second thing", ""]
     assert events == [At(at=1)], "a step is not an event of the job's"
@@ -80,7 +80,7 @@ def test_a_job_that_tells_of_no_step_is_shown_by_what_it_is_and_no_option_is_pro
     limit = Limit(100, "The export of mlp")
     with heard_by(lambda one: heard.append(one.doing)), pytest.raises(WorkerError) as caught:
         run_job(SMALL, Deed(do="linger", seconds=0.5), tmp_path / "log", limit_seconds=limit)
-    assert str(caught.value) == "The second thing did not end within 0.5 s and was given up"
+    assert str(caught.value) == "The second thing did not end within 0.5 s and was abandoned"
     assert heard == ["The export of mlp", "The first thing", "The export of mlp", "The second thing", ""]
 
 

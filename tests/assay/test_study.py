@@ -74,7 +74,7 @@ def test_epochs_have_to_match_sizes(tmp_path: Path) -> None:
 
 def test_sizes_have_to_ascend(tmp_path: Path) -> None:
     text = GOOD.replace("[28]", "[64, 28]").replace("[1]", "[1, 1]")
-    assert "sizes must ascend" in load(tmp_path, text)
+    assert "sizes must be ascending" in load(tmp_path, text)
 
 
 @pytest.mark.parametrize("text", ["name = ", "\x00", ""])
@@ -89,7 +89,7 @@ def test_a_missing_file_is_one_message(tmp_path: Path) -> None:
 
 def test_an_architecture_that_is_written_down_again_goes_on_with_larger_sizes(tmp_path: Path) -> None:
     again = GOOD.partition("[[models]]")[2]
-    assert "must ascend over all of its entries, found [28, 28]" in load(tmp_path, f"{GOOD}[[models]]{again}")
+    assert "must be ascending over all its entries, found [28, 28]" in load(tmp_path, f"{GOOD}[[models]]{again}")
     path = tmp_path / "study.toml"
     path.write_text(f"{GOOD}[[models]]{again.replace('28', '64')}")
     assert [model.sizes for model in load_study(path).models] == [(28,), (64,)]

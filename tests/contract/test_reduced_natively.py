@@ -191,7 +191,7 @@ def test_a_processor_without_bf16_is_refused(tmp_path: Path) -> None:
 
 
 def test_jax_that_turns_bf16_back_to_fp32_is_refused(files: ModelFiles) -> None:
-    with pytest.raises(InputError, match=r"XLA computes products of bf16 in another precision.*found fp32"):
+    with pytest.raises(InputError, match=r"XLA computes bf16 products in another precision.*found fp32"):
         on_jax_narrow.load_bf16(files, Settings())
 
 
@@ -236,7 +236,7 @@ def test_the_deployment_tier_is_litert() -> None:
     [
         (
             "error: 'tf.Svd' op is neither a custom op nor a flex op\n'tf.Qr' op is neither a custom op nor a flex op",
-            "operators that LiteRT has not: tf.Qr, tf.Svd",
+            "operators that LiteRT lacks: tf.Qr, tf.Svd",
         ),
         ("something else", "something else"),
     ],

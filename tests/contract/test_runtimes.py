@@ -82,7 +82,7 @@ def is_refused_rightly(runtime: str, refusal: AssayError) -> bool:
     """Whether it is the processor that lacks what the runtime computes in, or XLA that undoes it."""
     asked = RUNTIMES[runtime].precision
     if runtime in IN_FP32:
-        return "XLA computes products of bf16 in another precision" in str(refusal)
+        return "XLA computes bf16 products in another precision" in str(refusal)
     return "on this processor" in str(refusal) and not FLAGS[asked] & processor_flags()
 
 

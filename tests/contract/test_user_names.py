@@ -99,7 +99,7 @@ def test_outputs_are_named_and_may_be_left_out(kind: str, tmp_path: Path) -> Non
     assert set(found) == OUTPUTS
     np.testing.assert_array_equal(found["hidden.pair.first"], RIGHT * 2)
     assert set(model.bound(["left", "right"], ["scores"]).native([LEFT, RIGHT])) == OUTPUTS - {"scores"}
-    with pytest.raises(InputError, match=r"--without names no output.*Did you mean 'scores'"):
+    with pytest.raises(InputError, match=r"--without does not name an output.*Did you mean 'scores'"):
         model.bound(["left", "right"], ["score"]).native([LEFT, RIGHT])
 
 

@@ -76,7 +76,7 @@ def test_what_is_needed_and_not_given_is_named(words: str) -> None:
         assert f"{words} needs {needed[0].metavar or needed[0].name.upper()}" in said
         assert "found nothing" in said
     else:
-        assert "takes nothing more" in refused(*words.split(), *["word"] * (1 + len(SINGLE[words].params)))
+        assert "takes no further arguments" in refused(*words.split(), *["word"] * (1 + len(SINGLE[words].params)))
 
 
 @pytest.mark.parametrize("words", SINGLE)
@@ -120,23 +120,23 @@ def test_files_that_are_none_are_one_message(words: str, what: str, tmp_path: Pa
 
 MISTAKES = {
     "batches [1]": "= and a value after a key",
-    "a = 1 b = 2": "nothing more in this line",
+    "a = 1 b = 2": "nothing more on this line",
     "[bench": "a section's name in brackets",
     "[]": "a key with its value",
-    "a = 1\na = 2": "every key and section once",
-    "[x]\n[x]": "every key and section once",
-    "a = [1, 2": "a bracket ] where the list ends",
-    "a = {b = 1": "a bracket } where the table ends",
+    "a = 1\na = 2": "each key and section only once",
+    "[x]\n[x]": "each key and section only once",
+    "a = [1, 2": "a bracket ] at the end of the list",
+    "a = {b = 1": "a bracket } at the end of the table",
     'a = "C:\\data"': "a backslash as",
-    'a = "text': "a quote where the text ends",
-    "a = 'text": "a quote where the text ends",
-    'a = """text': "a quote where the text ends",
-    "a = 2026-02-31": "a date that there is",
+    'a = "text': "a quote at the end of the text",
+    "a = 'text": "a quote at the end of the text",
+    'a = """text': "a quote at the end of the text",
+    "a = 2026-02-31": "a valid date",
     "a = yes": 'a value: 8, 0.5, true, "text"',
     "a = ": 'a value: 8, 0.5, true, "text"',
     "= 1": "a key with its value",
-    'a = "\x01"': "characters that can be printed",
-    "a = 1 # \x00": "characters that can be printed",
+    'a = "\x01"': "printable characters",
+    "a = 1 # \x00": "printable characters",
     'a = "\\u12"': "a backslash as",
 }
 
@@ -158,7 +158,7 @@ def test_the_line_of_a_mistake_is_shown() -> None:
         parse_toml(f"a = {'[' * 100_000}")
 
 
-BROKEN = {'{"a": ': "breaks off in line 1", '{\n"a" 1}': "stops being one in line 2"}
+BROKEN = {'{"a": ': "ends in line 1", '{\n"a" 1}': "is invalid from line 2"}
 
 
 @pytest.mark.parametrize(("text", "said"), BROKEN.items())

@@ -231,7 +231,7 @@ def test_a_changed_pixel_is_found_even_behind_the_images_asked_for(tmp_path: Pat
     place = content.index(npz_arrays()["train_images"].tobytes()) + 31 * 28 * 28 * 3
     path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     request = DataRequest("bloodmnist", 28, root=path.parent, limit=8, cache=tmp_path / "cache")
-    assert "no archive that is complete" in _refusal(request)
+    assert "an incomplete archive" in _refusal(request)
 
 
 def test_an_official_name_with_another_checksum_is_refused_outside_a_named_folder(tmp_path: Path) -> None:

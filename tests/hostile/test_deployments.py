@@ -185,17 +185,17 @@ def listed_twice(folder: Path) -> None:
 
 COMPOSE, CLIENT = "docker/compose.yaml", "requests/client.py"
 CHANGES: list[tuple[Callable[[Path], object], str]] = [
-    (one_byte, "model.onnx is not what was deployed"),
+    (one_byte, "model.onnx is not the deployed content"),
     (link_out, "leaves the deployment folder"),
     (model_is_a_link, "leaves the deployment folder"),
-    (checksum_path_leaves, "names no file of the folder"),
+    (checksum_path_leaves, "does not name a file of the folder"),
     (warm_up_leaves, "is not the configuration of this deployment"),
     (config_serves_another, "is not the configuration of this deployment"),
-    (another_model, "model.onnx is not what was deployed"),
-    (labels_swapped, "labels.txt is not what was deployed"),
+    (another_model, "model.onnx is not the deployed content"),
+    (labels_swapped, "labels.txt is not the deployed content"),
     (answers_cut, "outputs.npy"),
     (image_gone, "image.raw does not hold one image of this model"),
-    (labels_gone, "labels.txt is not what was deployed"),
+    (labels_gone, "labels.txt is not the deployed content"),
     (lambda folder: (folder / "deployment.json").write_text("{}"), "deployment.json"),
     (lambda folder: (folder / "deployment.json").unlink(), "deployment.json"),
     (lambda folder: (folder / "checksums.sha256").unlink(), "checksums.sha256"),
@@ -211,11 +211,11 @@ CHANGES: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: put(folder, "requests/numpy.py"), "numpy.py does not belong"),
     (hard_name, "does not belong"),
     (link_inside, "Containerfile leaves the deployment folder"),
-    (lambda folder: may_be_run(folder, "requests/infer.sh", 0o755), "infer.sh may be run as a program"),
-    (lambda folder: may_be_run(folder, MODEL, 0o4644), "model.onnx may be run as a program"),
+    (lambda folder: may_be_run(folder, "requests/infer.sh", 0o755), "infer.sh is executable"),
+    (lambda folder: may_be_run(folder, MODEL, 0o4644), "model.onnx is executable"),
     (pipe, "outputs.npy is neither a file nor a folder"),
-    (listed_twice, "names no file of the folder"),
-    (other_warm_up, "image.raw is not what was deployed"),
+    (listed_twice, "does not name a file of the folder"),
+    (other_warm_up, "image.raw is not the deployed content"),
 ]
 """What is found without rendering anything or loading a model, and so before a folder is served too."""
 RENDERED: list[tuple[Callable[[Path], object], str]] = [
@@ -290,7 +290,7 @@ def test_a_tolerance_is_at_most_twice_what_the_audit_tolerates_of_a_probability(
     if passes:
         check_version(folder, changed, changed.version(1))
         return
-    with pytest.raises(ArtifactError, match=r"audit\.json is not where the tolerance of '.*' comes from"):
+    with pytest.raises(ArtifactError, match=r"audit\.json is not the derivation of the tolerance of '.*'"):
         check_version(folder, changed, changed.version(1))
 
 

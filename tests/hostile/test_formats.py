@@ -73,7 +73,7 @@ def torch_answers(torch_folder: Path) -> Answers:
 
 
 NAMED = {
-    "sample inputs": "data/sample_inputs/model.pt, is a pickle of more than tensors, which could run code",
+    "sample inputs": "data/sample_inputs/model.pt, is a pickle that contains more than tensors and could run code",
     "sample inputs, bare": "data/sample_inputs/model.pt",
     "old weights": "data/weights/model.pt",
     "old constants": "data/constants/model.pt",
@@ -290,7 +290,7 @@ KERAS_MEMBERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "soft": (_h5(_soft), "a link"),
     "storage": (
         _h5(lambda file: file.create_dataset("x", (4,), "u1", external=[("/etc/passwd", 0, 4)])),
-        "lies in another file",
+        "is stored in another file",
     ),
     "bomb": (
         _h5(lambda file: file.create_dataset("x", (10**7, 10**6), "f4", chunks=(1000, 1000), compression="gzip")),
@@ -413,7 +413,7 @@ def test_a_pickle_under_any_ending_is_no_model(tmp_path: Path) -> None:
     for ending in ("pkl", "pickle", "joblib", "bin", "npz", "tflite", "mlmodel", "gguf", "pb"):
         path = tmp_path / f"model.{ending}"
         path.write_bytes(pickle.dumps(Touch(tmp_path / "marker")))
-        with pytest.raises(InputError, match="not a kind of model"):
+        with pytest.raises(InputError, match="not a model of a known kind"):
             locate(str(path))
     assert not (tmp_path / "marker").exists()
 

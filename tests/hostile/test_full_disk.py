@@ -301,7 +301,7 @@ def test_a_folder_with_room_is_no_full_disk_and_one_that_is_gone_is_said_to_be(t
     assert refusal_of(tmp_path / "gone") == "No such file or directory"
     told = instead_of(WorkerError("The worker ended with status 1"), tmp_path / "gone")
     assert isinstance(told, DiskError)
-    assert "No such file or directory; with it failed: The worker ended" in str(told)
+    assert "No such file or directory; this also failed: The worker ended" in str(told)
 
 
 def test_standard_output_on_a_full_disk_is_one_message() -> None:
@@ -310,5 +310,5 @@ def test_standard_output_on_a_full_disk_is_one_message() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([str(ASSAY), "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("assay: The disk takes no more: found No space left on device")
+    assert done.stderr.startswith("assay: Cannot write to the disk: found No space left on device")
     assert done.stderr.count("\n") == 1

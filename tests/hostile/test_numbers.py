@@ -158,7 +158,7 @@ def test_infinities_of_a_right_file_agree_and_lost_ones_do_not(value: float, tmp
     assert right.passed, right.reasons
     assert right.models[0].localisations == []
     found = audited(tmp_path, reference, lost, x)
-    assert all("not the infinity or NaN that the reference has" in one for one in found.reasons)
+    assert all("differ from the infinity or NaN of the reference" in one for one in found.reasons)
     assert len(found.reasons) == 2
     assert [one.node for one in found.models[0].localisations] == ["fill"]
 

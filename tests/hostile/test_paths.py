@@ -196,7 +196,7 @@ def test_a_folder_that_is_gone_is_one_message(tmp_path: Path) -> None:
     script = f"cd gone && rmdir ../gone && {ASSAY} doctor"
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("assay: The folder that this is run in is gone")
+    assert done.stderr.splitlines()[-1].startswith("assay: The current folder no longer exists")
 
 
 @pytest.mark.parametrize("name", [ALL_AT_ONCE, *NAMES.values()])

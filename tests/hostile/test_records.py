@@ -90,12 +90,12 @@ def test_a_value_of_another_type_is_named_by_its_key(reader: str, tmp_path: Path
         if key != "environment":  # which takes anything
             assert f"{key}" in _refusal(lambda: read(tmp_path / name))
     (tmp_path / name).write_text(json.dumps(whole | {"surprise": 1}))
-    assert "surprise: no such key is known" in _refusal(lambda: read(tmp_path / name))
+    assert "surprise: the key is unknown" in _refusal(lambda: read(tmp_path / name))
 
 
 def test_an_answer_of_a_job_that_is_none_is_told_in_words_of_ours() -> None:
     with pytest.raises(WorkerError, match="value: expected a number, found 'x'"):
-        read_as(Interval, {"value": "x", "low": 0, "high": 1}, "a.job gave an answer that is none")
+        read_as(Interval, {"value": "x", "low": 0, "high": 1}, "a.job gave an answer that cannot be read")
 
 
 def test_a_fact_of_an_artifact_that_is_no_record_says_which_folder_to_delete(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_description_of_a_model_that_is_damaged_is_told(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("make", "found"),
     [
-        (lambda place: None, "found nothing of that name"),
+        (lambda place: None, "found nothing by that name"),
         (lambda place: place.mkdir(), f"found a folder without {DEPLOYMENT_FILE}"),
         (lambda place: place.write_text("text"), "found a file"),
     ],

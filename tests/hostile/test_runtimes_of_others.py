@@ -31,7 +31,7 @@ def test_a_name_of_theirs_is_refused_with_the_reason(tmp_path: Path) -> None:
 def test_what_runs_no_model_of_a_users_says_so(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"anything")
     done = assay("compare-model", "model.onnx", "--runtime", "tf.predict", folder=tmp_path)
-    one_line_error(done, 2, "tf.predict runs no model that you bring", "ort.cpu")
+    one_line_error(done, 2, "tf.predict does not run your own models", "ort.cpu")
 
 
 @pytest.mark.slow
@@ -43,4 +43,4 @@ def test_doctor_shows_what_was_refused_beside_all_that_is_ours(tmp_path: Path) -
     (refused,) = found["refused_runtimes"]
     assert "broken-runtime 1.0" in refused
     shown = assay("doctor", folder=tmp_path, PYTHONPATH=str(tmp_path), COLUMNS="400")
-    assert "broken-runtime 1.0 brings no runtime that can be used" in shown.stdout
+    assert "broken-runtime 1.0 provides no usable runtime" in shown.stdout

@@ -331,7 +331,7 @@ GRPC_BYTES: dict[str, bytes] = {
     + frame(HEADERS, END_HEADERS, 1, b"\x40\x01a\x7f\xd9\x1e" + b"a" * 4056 + b"\xbe" * 9000),
     "headers without end": OPENING + frame(HEADERS, 0, 1, headers()) + frame(CONTINUATION, 0, 1, bytes(1000)) * 100,
     "empty continuations": OPENING + frame(HEADERS, 0, 1, headers()) + frame(CONTINUATION, 0, 1) * 5000,
-    "a continuation of nothing": OPENING + frame(CONTINUATION, 4, 1, headers()),
+    "a continuation without headers": OPENING + frame(CONTINUATION, 4, 1, headers()),
     "headers cut by another frame": OPENING + frame(HEADERS, 0, 1, headers()) + frame(PING, 0, 0, bytes(8)),
     "no headers": OPENING + frame(HEADERS, END_HEADERS, 1),
     "a frame of 16 MB": OPENING + b"\xff\xff\xff\0\0\0\0\0\1" + bytes(100_000),

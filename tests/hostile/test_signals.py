@@ -79,7 +79,7 @@ class Running:
     def check(self, number: signal.Signals, told: str) -> None:
         assert self.popen.returncode == 128 + number, told
         assert "Traceback" not in told
-        assert told.splitlines()[-1].startswith(f"assay: interrupted ({number.name}); what was finished is kept")
+        assert told.splitlines()[-1].startswith(f"assay: interrupted ({number.name}); finished work is kept")
         assert told.count("assay: ") == 1
         assert marked(self.mark) == set()
         assert list(self.temporary.iterdir()) == []
@@ -241,8 +241,8 @@ def test_ctrl_c_while_a_model_is_timed_keeps_what_is_there_and_writes_the_report
     running.popen.send_signal(signal.SIGINT)
     told = running.popen.communicate(timeout=2 * END_SECONDS)[1]
     assert running.popen.returncode in {0, 1}, told
-    assert "Interrupted: what was timed is kept" in told
-    assert "nothing is judged yet" in told, "the first table, where there is no terminal"
+    assert "Interrupted: timed results are kept" in told
+    assert "not judged yet" in told, "the first table, where there is no terminal"
     assert "Traceback" not in told
     assert (tmp_path / "out/model-relu/report/report.html").is_file()
     assert read_results(tmp_path / "out/model-relu/results.json").cells

@@ -162,7 +162,7 @@ def test_a_report_is_never_made_of_the_results_of_one_run_and_the_samples_of_ano
     earlier = read_results(tmp_path / "results.json")
     assert set(earlier.tables) == {"samples.parquet", "bursts.parquet"}
     write_results(results, measured("second"), tmp_path)
-    with pytest.raises(ArtifactError, match="not of the same run"):
+    with pytest.raises(ArtifactError, match="from different runs"):
         report_of(tmp_path, earlier, tmp_path / "report")
     assert not (tmp_path / "report").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bursts.parquet", "results.json", "samples.parquet"]

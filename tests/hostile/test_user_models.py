@@ -42,7 +42,7 @@ def test_names_that_are_no_models_are_refused_before_anything_runs(tmp_path: Pat
     [
         ("bild", "mine.py has no 'bild': found build, broken. Did you mean 'build'?"),
         ("broken", "mine.py fails in broken(): found ValueError: no weights here (mine.py, line 5)"),
-        ("build", "mine.py gives no model"),
+        ("build", "mine.py does not give a model"),
     ],
 )
 def test_a_function_that_gives_no_model_is_one_message(function: str, words: str, tmp_path: Path) -> None:
@@ -94,6 +94,6 @@ def test_a_model_that_no_route_exports_is_timed_all_the_same(tmp_path: Path) -> 
     options = ("--shape", "x=batch,4", "--runtime", "torch.eager", "--minutes", "10", "--interval-width", "0")
     done = assay("compare-model", "mine.py:Odd", *options, folder=tmp_path)
     assert done.returncode == 1, done.stderr
-    assert "no route gave an ONNX file that may be used" in done.stdout
+    assert "no route gave a usable ONNX file" in done.stdout
     assert "torch.eager" in (tmp_path / "artifacts/model-mine-Odd/report/report.md").read_text(encoding="utf-8")
     assert "bessel" in done.stderr

@@ -191,7 +191,7 @@ def _failed(subject: str, records: int, reason: str) -> Agreement:
         max_absolute=NOT_COMPARED,
         max_relative=NOT_COMPARED,
         tolerance=0.0,
-        derivation="none: they differ whatever rounding may do",
+        derivation="none: they differ by more than rounding can explain",
         largest_moved=0,
         passed=False,
         reason=reason,
@@ -226,5 +226,5 @@ def _near_zero(subject: str, name: str, rows: Rows, tolerance: Tolerance, scale:
         derivation=tolerance.derivation,
         largest_moved=0,
         passed=passed,
-        reason="" if passed else f"output '{name}' should be zero and is {largest:.3g}",
+        reason="" if passed else f"output '{name}' should be zero but reaches {largest:.3g}",
     )

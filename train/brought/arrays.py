@@ -55,14 +55,14 @@ def rows_of(model: UserModel, outputs: Sequence[Array]) -> Array:
     """
     if len(outputs) != len(model.outputs):
         raise InputError(
-            "The model gave another number of outputs", expected=str(len(model.outputs)), found=str(len(outputs))
+            "The model gave an unexpected number of outputs", expected=str(len(model.outputs)), found=str(len(outputs))
         )
     try:
         count = 1 if model.whole else len(outputs[0])
         rows = [np.reshape(one, (count, -1)) for one in outputs]
     except (TypeError, ValueError) as error:  # no dimension at all, or another number of rows
         shapes = ", ".join(str(np.shape(one)) for one in outputs)
-        raise InputError("The outputs have no row for each input", found=f"shapes {shapes}") from error
+        raise InputError("The outputs do not have one row for each input", found=f"shapes {shapes}") from error
     return rows[0] if len(rows) == 1 else _side_by_side(rows)
 
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from assay.errors import InputError
 
 BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-REMEDY = "Name each input as the argument it goes to; optional ones may be left out"
+REMEDY = "Name each input after its argument; optional ones may be left out"
 
 
 class Binds(Protocol):
@@ -109,7 +109,7 @@ def binding_of(parameters: Sequence[Parameter] | None, names: Sequence[str], wha
     late = [name for name in placed[first:] if name in names and own[name].kind is Parameter.POSITIONAL_ONLY]
     if late:
         raise InputError(
-            f"Argument '{late[0]}' of {what} goes by its place, after one that gets no input",
+            f"Argument '{late[0]}' of {what} is passed by position, after one without an input",
             expected=described(parameters),
             found=", ".join(names),
         )
@@ -130,7 +130,7 @@ def _refuse_missing(parameters: Sequence[Parameter], names: Sequence[str], what:
     missing = [name for name in missing if name not in names]
     if missing:
         raise InputError(
-            f"{what} needs the argument '{missing[0]}', and no input is called so",
+            f"{what} needs the argument '{missing[0]}', and no input has that name",
             expected=described(parameters),
             found=", ".join(names),
             remedy=REMEDY,

@@ -92,7 +92,7 @@ def kept_outputs(
         if name not in outputs:
             close = nearest(name, list(outputs))
             raise InputError(
-                f"--without names no output of {what}",
+                f"--without does not name an output of {what}",
                 expected=", ".join(outputs),
                 found=name,
                 remedy=f"Did you mean '{close}'?" if close else None,
@@ -100,9 +100,9 @@ def kept_outputs(
     kept = {name: value for name, value in outputs.items() if name not in without}
     if not kept:
         raise InputError(
-            f"{what} gives no outputs",
+            f"{what} does not give any outputs",
             expected="one tensor or more",
-            found="every one is left out by --without" if without else "none",
+            found="none: --without leaves out all" if without else "none",
         )
     for name, value in kept.items():
         if not is_array(value):

@@ -52,7 +52,7 @@ def built(path: Path, function: str, module: str = "") -> object:
         close = nearest(function, names)
         raise InputError(
             f"{path.name} has no '{function}'",
-            found=", ".join(names) or "no function at all",
+            found=", ".join(names) or "no functions",
             remedy=f"Did you mean '{close}'?" if close else None,
         )
     found = getattr(imported, function)
@@ -127,7 +127,7 @@ def explained(path: Path, doing: str) -> Iterator[None]:
     except (InputError, NotInstalledError):
         raise
     except ModuleNotFoundError as error:
-        raise missing(path.name, error, otherwise="Install it in the environment of assay") from error
+        raise missing(path.name, error, otherwise="Install it in Assay's environment") from error
     except (Exception, SystemExit) as error:  # not our code: it may raise anything
         text = said_by(error)
         raise InputError(
@@ -168,10 +168,10 @@ def kind_of(found: object, path: Path) -> Literal["torch", "tf", "jax"]:
         if tensorflow is not None:
             return "tf"
     raise InputError(
-        f"{path.name} gives no model",
+        f"{path.name} does not give a model",
         expected="a torch.nn.Module, a Keras model, a tf.function, or a function of JAX arrays",
         found=type(found).__name__,
-        remedy="Name the framework with --framework if it is a function of one",
+        remedy="If it is a function of one framework, name it with --framework",
     )
 
 

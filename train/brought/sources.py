@@ -54,7 +54,7 @@ def locate(text: str, framework: str = "") -> Location:
 def _file(path: Path) -> Location:
     if path.suffix.lower() not in FILES:
         raise InputError(
-            f"{path} is not a kind of model that can be compared",
+            f"{path} is not a model of a known kind",
             expected=WHAT_CAN_BE_GIVEN,
             found=f"the ending '{path.suffix}'" if path.suffix else "no ending",
         )

@@ -60,7 +60,7 @@ def watched(loaded: LoadedModel, name: str, size: int) -> LoadedModel:
 def _double(make: Callable[[], Compute], native: Watched, size: int) -> Compute:
     """Return the model in float64, which may be an evaluator in Python."""
     least = in_proportion(native.slowest, EVALUATOR_SLOWER, size, EVALUATOR_SECONDS)
-    with step(f"Making {native.name} in float64", least):
+    with step(f"Converting {native.name} to float64", least):
         return Watched(make(), f"{native.name} in float64", least)
 
 

@@ -60,9 +60,9 @@ def list_members(archive: Path, classes: Sequence[str]) -> list[Member]:
             continue
         if inside[0] not in classes or len(inside) > 2:
             raise DataError(
-                f"{archive} has a file in an unknown place, {path}",
+                f"{archive} has a file in an unexpected place, {path}",
                 expected=f"<class>/<file>, class one of {known}",
-                remedy="Take the file out of the archive",
+                remedy="Remove the file from the archive",
             )
         members.append(Member(str(path), "/".join(inside), classes.index(inside[0])))
     absent = set(range(len(classes))) - {member.label for member in members}
@@ -91,7 +91,7 @@ def _read_file(path: Path) -> bytes:
         raise DataError(
             f"{path} is not a cell image",
             expected=f"a file of at most {LARGEST_FILE >> 20} MiB",
-            found=f"{path.stat().st_size >> 20} MiB" if path.is_file() else "no plain file",
+            found=f"{path.stat().st_size >> 20} MiB" if path.is_file() else "not a plain file",
         )
     return path.read_bytes()
 
@@ -138,7 +138,7 @@ def _list_paths(archive: Path) -> list[PurePosixPath]:
     if archive.is_dir():
         return list(_walk(archive))
     with (
-        reporting_damage(archive, "an intact zip file", "Get the file again"),
+        reporting_damage(archive, "an intact zip file", "Download the file again"),
         zipfile.ZipFile(archive) as bundle,
     ):
         files = [info for info in bundle.infolist() if not info.is_dir()]

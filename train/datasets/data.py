@@ -223,7 +223,7 @@ def open_dataset(folder: Path) -> Dataset:
         found = _count(labels, len(facts.classes))
         if found != facts.counts.get(name) or images.shape[:1] != labels.shape or images.dtype != np.uint8:
             raise ArtifactError(
-                f"{folder}, split {name}, is not what was written",
+                f"{folder}, split {name}, differs from what was written",
                 expected=f"uint8 images, by class {facts.counts.get(name)}",
                 found=f"{len(images)} images of type {images.dtype}, labels by class {found}",
                 remedy="Delete the folder to have it made again",
@@ -293,7 +293,7 @@ def _banner(reason: str) -> str:
     """Return the banner that is shown when no real images are available."""
     line = "=" * 78
     return (
-        f"{line}\nSYNTHETIC IMAGES: no real data could be had, so drawn cells take its place.\n{reason}\n"
+        f"{line}\nSYNTHETIC IMAGES: no real data was available, so drawn cells replace it.\n{reason}\n"
         "Name real data with --data-root, ASSAY_PBC or ASSAY_DATA_ROOT. Results are labelled synthetic.\n"
         f"{line}\n"
     )

@@ -50,7 +50,7 @@ def download(url: str, path: Path, md5: str, progress: Progress, start_limit_s: 
             try:
                 found = _receive(url, path, stream, progress, start_limit_s)
                 if found != md5:
-                    raise _failure(url, path, f"md5 {md5}", f"md5 {found}: incomplete, or another file")
+                    raise _failure(url, path, f"md5 {md5}", f"md5 {found}: incomplete, or a different file")
                 work.chmod(0o644)
                 work.replace(path)
             finally:
@@ -120,5 +120,5 @@ def _failure(url: str, path: Path, expected: str, found: str) -> UnavailableErro
         f"{path.name} could not be downloaded from {url}",
         expected=expected,
         found=found,
-        remedy=f"Get it by other means and name its folder with --data-root, as {path.name}",
+        remedy=f"Download it in another way as {path.name}, and name its folder with --data-root",
     )

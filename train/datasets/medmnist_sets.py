@@ -154,7 +154,7 @@ def _usable_set(name: str, request: DataRequest) -> SetInfo:
         raise UnavailableError(
             f"'{name}' is not published at {request.size} x {request.size}",
             expected=f"a size of {', '.join(map(str, info.addresses))}",
-            remedy="For other sizes use the original images, pbc:<folder or zip>, or synthetic",
+            remedy="For other sizes, use the original images, pbc:<folder or zip>, or synthetic",
         )
     return info
 
@@ -167,7 +167,7 @@ def _find_file(filename: str, url: str, request: DataRequest) -> FileLocation:
             raise DataError(
                 f"No {filename} in {request.root}",
                 expected=f"the file {path}",
-                remedy=f"Download it there from {url}, or leave out the folder to have that done",
+                remedy=f"Download it to that path from {url}, or leave out the folder and Assay downloads it",
             )
         return FileLocation(path, chosen=True)
     named = os.environ.get("ASSAY_DATA_ROOT")
@@ -218,7 +218,7 @@ def _own_source(name: str, info: SetInfo, request: DataRequest, place: FileLocat
             classes=made.classes,
             attribution=made.attribution,
             licence=made.licence,
-            notice=f"{place.path.name} is not MedMNIST's file but made by `assay data build`. {made.notice}".strip(),
+            notice=f"{place.path.name} is not MedMNIST's file; `assay data build` made it. {made.notice}".strip(),
             synthetic=made.synthetic,
         )
     if not place.chosen:
@@ -226,8 +226,8 @@ def _own_source(name: str, info: SetInfo, request: DataRequest, place: FileLocat
             f"{place.path} is not the file MedMNIST published",
             expected=f"md5 {published}",
             found=f"md5 {md5}",
-            remedy="It is damaged or another file: move it away to have it downloaded, or name its folder "
-            "with --data-root if it is your own",
+            remedy="It is damaged or a different file: move it away to have it downloaded, or name its folder "
+            "with --data-root if it is yours",
         )
     notice = (
         f"{place.path.name} is not MedMNIST's published file (md5 {md5}, published {published}): its images and "

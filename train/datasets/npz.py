@@ -35,7 +35,7 @@ ORIGIN = "assay.json"
 PIECE_BYTES = 8 << 20
 LARGEST_ORIGIN = 16 << 20
 EXPECTED = "an intact .npz in MedMNIST's format"
-REMEDY = "Get the file again; it was left as it is"
+REMEDY = "Download the file again; this one was not changed"
 
 
 def write_medmnist_npz(dataset: Dataset, path: Path) -> None:
@@ -129,7 +129,7 @@ def _read_images(path: Path, member: str, shape: tuple[int, int, int], wanted: P
             if high > low:
                 yield images[wanted[low:high] - start]
         if stream.read():
-            raise ValueError(f"{member} is longer than it says")
+            raise ValueError(f"{member} is longer than its header says")
 
 
 def _read_header(path: Path, member: str, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
@@ -143,7 +143,7 @@ def _read_header(path: Path, member: str, stream: IO[bytes]) -> tuple[tuple[int,
         raise DataError(
             f"{path}, {member}, is in Fortran order",
             expected="C order",
-            remedy="Save it from numpy.ascontiguousarray",
+            remedy="Convert it with numpy.ascontiguousarray before saving",
         )
     return shape, kind
 

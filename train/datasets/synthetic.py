@@ -25,7 +25,7 @@ from assay.train.datasets.drawing import Sketch, Values, paint, stack
 from assay.train.datasets.sources import Pieces, Positions, Records, Source
 
 COUNTS = {"train": 2000, "validation": 400, "test": 800}
-NOTICE = "SYNTHETIC images: drawn by Assay, not photographed. Accuracies say nothing about real cells."
+NOTICE = "SYNTHETIC images: drawn by Assay, not photographed. Their accuracy says nothing about real cells."
 VERSION = 1
 LOBES, RED_CELLS, WAVES = 5, 6, 7
 OUTSIDE = (9.0, 9.0, 0.1)

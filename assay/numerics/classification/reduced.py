@@ -22,7 +22,7 @@ MOST_ACCURACY_LOST = 0.01
 POLICY_CONFIDENCE = 0.95
 LARGEST_FLIPPED_MARGIN = 1.0
 SURE_FLIPS_POLICY = (
-    f"no image changes its class whose two best logits are more than {LARGEST_FLIPPED_MARGIN:g} apart in the reference "
+    f"no image changes class if its two best logits are more than {LARGEST_FLIPPED_MARGIN:g} apart in the reference "
     f"(odds of {math.exp(LARGEST_FLIPPED_MARGIN):.1f} to 1)"
 )
 REDUCED_PRECISION_POLICY = (
@@ -30,8 +30,8 @@ REDUCED_PRECISION_POLICY = (
     f"interval, {POLICY_CONFIDENCE:.0%} one-sided), and {SURE_FLIPS_POLICY}"
 )
 MADE_IMAGES_POLICY = (
-    "on images that were made, hard ones and those at the decision boundary, whose classes say nothing, "
-    f"{ERROR_POLICY}; what leaves the range of a format there is on record and not judged"
+    "on images that were made, hard ones and those at the decision boundary, whose classes are meaningless, "
+    f"{ERROR_POLICY}; values beyond the range of the format are recorded there and not judged"
 )
 
 
@@ -46,15 +46,15 @@ def reason_against_reduced(found: Measured) -> str:
     if classes is None:
         return "no classes were measured"
     if classes.flipped_margin > LARGEST_FLIPPED_MARGIN:
-        return f"an image changes its class that the reference is sure of by {classes.flipped_margin:.3g} logits"
+        return f"an image changes class although its margin in the reference is {classes.flipped_margin:.3g} logits"
     if classes.accuracy:
         accuracy = classes.accuracy
         lost = most_accuracy_lost(accuracy.images, accuracy.lost, accuracy.gained, POLICY_CONFIDENCE)
         if lost > MOST_ACCURACY_LOST:
             too_few = most_accuracy_lost(accuracy.images, 0, 0, POLICY_CONFIDENCE) > MOST_ACCURACY_LOST
             return (
-                f"up to {lost:.2%} of the accuracy may be lost on {accuracy.images} images, "
-                f"{MOST_ACCURACY_LOST:.0%} is allowed" + (", which so few images cannot show" if too_few else "")
+                f"up to {lost:.2%} of the accuracy may have been lost on {accuracy.images} images, "
+                f"{MOST_ACCURACY_LOST:.0%} is allowed" + (", which so few images cannot confirm" if too_few else "")
             )
     return ""
 

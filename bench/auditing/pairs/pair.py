@@ -53,13 +53,13 @@ DECIDERS_FILE, INPUTS_FILE = "deciders.npz", "inputs.npz"
 EDGES = "edges"
 DOING = {
     RUN.name: "Running both files",
-    LOCALISE.name: "Looking for the node at which the candidate goes wrong",
-    FOLLOW.name: "Looking for the operator at which a runtime goes wrong",
-    HEAR.name: "Asking other runtimes",
-    COMPANY.name: "Holding the files against themselves",
+    LOCALISE.name: "Searching for the node at which the candidate goes wrong",
+    FOLLOW.name: "Searching for the operator at which a runtime goes wrong",
+    HEAR.name: "Running the file in other runtimes",
+    COMPANY.name: "Comparing the files with themselves",
 }
 """The description of each job, for use where it reports no step of its own."""
-SAID = "the files were not looked at while they ran: it is what the file and the runtime say of themselves"
+SAID = "the run was not observed: this is what the file and the runtime declare"
 ORT_LEVELS = tuple(one.runner for one in RUNTIMES.levels(CPU))
 
 
@@ -283,7 +283,7 @@ def _missing(failed: Mapping[str, str], comparisons: list[Comparison]) -> dict[s
     """Return runs that gave no outputs; having no comparison of the candidate at all is a failure of its own."""
     found = dict(failed)
     if not any(one.subject.startswith("candidate") for one in comparisons):
-        found["candidate"] = "no run of it gave outputs"
+        found["candidate"] = "no run of it produced outputs"
     return found
 
 

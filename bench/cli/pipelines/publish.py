@@ -22,20 +22,21 @@ def publish(
         Path, typer.Argument(metavar="FOLDER", help="The folder of a finished study, or of `assay model`.")
     ],
     to: Annotated[
-        str, typer.Option("--to", help=f"{', '.join(TRACKERS)} or {CARD}, which is a file and sent nowhere.")
+        str, typer.Option("--to", help=f"{', '.join(TRACKERS)} or {CARD}, which is a file and is not sent anywhere.")
     ],
     place: Annotated[
         str,
         typer.Option(
             "--place",
-            help="MLflow's tracking URI, or the folder that Weights & Biases keeps runs in; their own when not given.",
+            help="MLflow's tracking URI, or the folder where Weights & Biases keeps runs; their default "
+            "when not given.",
         ),
     ] = "",
     project: Annotated[str, typer.Option("--project", help="The experiment or project there.")] = "assay",
     cell: Annotated[
         str,
         typer.Option(
-            "--cell", help=f"For {CARD}: the cell whose numbers it has; what `assay choose` chose when not given."
+            "--cell", help=f"For {CARD}: the cell whose numbers it shows; by default the one that `assay choose` chose."
         ),
     ] = "",
     out: Annotated[

@@ -44,11 +44,11 @@ def told_of(error: Exception) -> AssayError | None:
     if isinstance(error, TyperException):
         return told_of_usage(error)
     if isinstance(error, Abort):
-        return InputError("A question was left without an answer", remedy="Nothing was done; ask again")
+        return InputError("A question was not answered", remedy="Nothing was done; run the command again")
     found = disk_error_in(error)
     if found is None and isinstance(error, OSError):
-        what = f"{os.fsdecode(error.filename)} cannot be used" if error.filename else "The system refuses something"
-        remedy = "Something else may have removed or changed it meanwhile; what was finished is kept"
+        what = f"{os.fsdecode(error.filename)} cannot be used" if error.filename else "The system refused an operation"
+        remedy = "Another program may have removed or changed it in the meantime; finished work is kept"
         return InputError(what, found=error.strerror or str(error), remedy=remedy)
     return found
 
@@ -77,4 +77,4 @@ def _here() -> str:
     try:
         return os.getcwd()
     except OSError as error:
-        raise InputError("The folder that this is run in is gone", found=error.strerror) from error
+        raise InputError("The current folder no longer exists", found=error.strerror) from error

@@ -25,7 +25,7 @@ def told_of_usage(error: TyperException) -> InputError:
     context = getattr(error, "ctx", None)
     called = str(context.command_path) if context else "assay"
     kind = type(error).__name__
-    where = f"`{called} --help` says what it takes"
+    where = f"`{called} --help` lists its options"
     if kind == "NoSuchOption":
         return _unknown_option(error, called, context, where)
     if kind == "BadOptionUsage":
@@ -65,9 +65,11 @@ def _about_arguments(message: str, called: str, context: Any, where: str) -> Inp
     if "unexpected extra argument" in message:
         further = BRACKETED.search(message)
         return InputError(
-            f"{called} takes nothing more", found=further[1][:LONGEST] if further else "more words", remedy=where
+            f"{called} takes no further arguments",
+            found=further[1][:LONGEST] if further else "more words",
+            remedy=where,
         )
-    return InputError(f"{called} cannot be read as it was typed: {message.rstrip('.')}", remedy=where)
+    return InputError(f"{called} cannot be understood: {message.rstrip('.')}", remedy=where)
 
 
 def _named(parameter: Any) -> str:

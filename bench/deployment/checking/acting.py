@@ -42,7 +42,7 @@ def refuse_what_acts(path: Path, runtime: str, host: Starter = LOCAL, *, trusted
             CHECK_ACTING,
             ActingRequest(path=path, runtime=runtime),
             Path(text) / "acting.log",
-            limit_seconds=Limit(load_seconds(size_of(path)), "Looking at the file that is served"),
+            limit_seconds=Limit(load_seconds(size_of(path)), "Inspecting the file that is served"),
             box=Box(),
             host=host,
         )

@@ -54,7 +54,7 @@ def check_files(folder: Path, deployment: Deployment) -> None:
         if name == config_file(deployment):
             _check_config(folder / name, deployment)
         if name != config_file(deployment) or deployment.rendering > 1:
-            _compare(folder / name, expected, "what was deployed")
+            _compare(folder / name, expected, "the deployed file")
     _check_warm_up(folder, deployment)
 
 
@@ -87,7 +87,7 @@ def check_paths(folder: Path) -> None:
             if path.is_symlink() or not path.resolve().is_relative_to(root):
                 raise ArtifactError(
                     f"{path} leaves the deployment folder",
-                    expected="files and folders of its own",
+                    expected="only its own files and folders",
                     found=f"a link to {os.readlink(path)}" if path.is_symlink() else str(path.resolve()),
                     remedy=REMEDY,
                 )
@@ -95,10 +95,10 @@ def check_paths(folder: Path) -> None:
                 raise ArtifactError(f"{path} is neither a file nor a folder", remedy=REMEDY)
             if path.is_file() and path.stat().st_mode & PROGRAM_BITS:
                 raise ArtifactError(
-                    f"{path} may be run as a program",
-                    expected="a file that may be read and written",
+                    f"{path} is executable",
+                    expected="a file with read and write permission only",
                     found=stat.filemode(path.stat().st_mode),
-                    remedy="A deployment has no programs: deploy again, or take the right away with chmod",
+                    remedy="A deployment has no programs: deploy again, or remove the permission with chmod",
                 )
 
 
@@ -160,8 +160,8 @@ def _listed(folder: Path) -> dict[str, str]:
         name = match[2] if match else ""
         if match is None or name in found or Path(name).is_absolute() or ".." in Path(name).parts:
             raise ArtifactError(
-                f"{path} has a line that names no file of the folder",
-                expected="a sha256, two blanks and a path below the folder, each path once",
+                f"{path} has a line that does not name a file of the folder",
+                expected="a sha256, two spaces and a path below the folder, each path once",
                 found=line[:100],
                 remedy=REMEDY,
             )
@@ -187,7 +187,7 @@ def _check_warm_up(folder: Path, deployment: Deployment) -> None:
             _equal(str(path), deployment.warm_up.get(path.name, "a file that the record names"), file_sha256(path))
     if deployment.rendering > 1 and deployment.warm_up.keys() != {path.name for path in paths.values()}:
         raise ArtifactError(
-            f"{folder / DEPLOYMENT_FILE} names other files to warm up with",
+            f"{folder / DEPLOYMENT_FILE} names different warm-up files",
             expected=", ".join(path.name for path in paths.values()),
             found=", ".join(deployment.warm_up),
             remedy=REMEDY,
@@ -215,7 +215,7 @@ def _check_old_names(folder: Path, deployment: Deployment) -> None:
             raise ArtifactError(
                 f"{folder / DEPLOYMENT_FILE} has the tensor {ascii(one.name)[:100]}, which an older Assay put into a "
                 "program",
-                expected="a name of letters, digits, blanks and . : / @ _ -",
+                expected="a name of letters, digits, spaces and . : / @ _ -",
                 remedy="Do not run requests/client.py; deploy again",
             )
 
@@ -258,7 +258,7 @@ def _unreadable(error: OSError) -> None:
 
 def _equal(what: str, expected: str, found: str) -> None:
     if expected != found:
-        raise ArtifactError(f"{what} is not what was deployed", expected=expected, found=found, remedy=REMEDY)
+        raise ArtifactError(f"{what} differs from the deployed file", expected=expected, found=found, remedy=REMEDY)
 
 
 def _one_line(text: str) -> str:

@@ -38,7 +38,7 @@ def private_key(path: Path, password: Callable[[], str]) -> PrivateKey:
     try:
         key = serialization.load_pem_private_key(content, password().encode() if encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        found = "an encrypted key, and not its password" if encrypted else "no private key"
+        found = "an encrypted key and a wrong or missing password" if encrypted else "not a private key"
         raise InputError(f"Cannot use the key {path}", expected=f"a PEM file, {KINDS}", found=found) from error
     if isinstance(key, Ed25519PrivateKey) or (isinstance(key, EllipticCurvePrivateKey) and key.curve.name in CURVES):
         return key
@@ -55,13 +55,13 @@ def public_key(path: Path) -> PublicKey:
         raise InputError(
             f"{path} is a private key",
             expected="the public one",
-            remedy=f"openssl pkey -in {path} -pubout -out public.pem; the private one stays with its owner",
+            remedy=f"openssl pkey -in {path} -pubout -out public.pem; the private key stays with its owner",
         )
     try:
         key = serialization.load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise InputError(
-            f"Cannot use the key {path}", expected=f"a PEM file, {KINDS}", found="no public key"
+            f"Cannot use the key {path}", expected=f"a PEM file, {KINDS}", found="not a public key"
         ) from error
     if isinstance(key, Ed25519PublicKey) or (isinstance(key, EllipticCurvePublicKey) and key.curve.name in CURVES):
         return key
@@ -92,10 +92,10 @@ def _check_is_private(path: Path) -> None:
         raise InputError(f"Cannot read the key {path}", found=error.strerror) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InputError(
-            f"Others may read the private key {path}",
-            expected="a file of its owner alone",
+            f"Other users can read the private key {path}",
+            expected="a file that only its owner can read",
             found=stat.filemode(mode),
-            remedy=f"chmod 600 {path}, and make another key if others could have read it",
+            remedy=f"chmod 600 {path}, and create a new key if others could have read it",
         )
 
 

@@ -56,17 +56,17 @@ def check_signature(folder: Path, key: Path) -> None:
         raise ArtifactError(
             f"{folder} is not signed",
             expected=f"{SIGNATURE_FILE}, made with the private key of {key}",
-            remedy="Ask who made it to sign it with `assay deploy --sign-with`; do not serve it as theirs",
+            remedy="Ask its maker to sign it with `assay deploy --sign-with`; do not serve it as theirs",
         )
     path = folder / SIGNATURE_FILE
     with path.open("rb") as stream:
         signature = stream.read(MOST_BYTES)
     if not used.is_signature(signature, (folder / CHECKSUMS_FILE).read_bytes(), public):
         raise ArtifactError(
-            f"{path} does not sign these checksums",
+            f"{path} is not a signature of these checksums",
             expected=f"a signature made with the private key of {key}, after the last change of the folder",
-            found="one by another key, of another state of the folder, or none",
-            remedy="Do not serve it; ask who made it to sign what is there now",
+            found="one by a different key, of a different state of the folder, or none",
+            remedy="Do not serve it; ask its maker to sign the current folder",
         )
 
 

@@ -61,11 +61,11 @@ def _check_audit(
     try:
         model, comparisons = audited_comparisons(read_audit(path), cell)
     except FailedError as error:
-        raise ArtifactError(f"{path} lets no {version.cell} be deployed", found=str(error)) from error
+        raise ArtifactError(f"{path} does not allow {version.cell} to be deployed", found=str(error)) from error
     if version.quality and version.measure != task_of(model).quality:
-        raise _other(path, "the audit of the measure that is on record", version.measure, task_of(model).quality)
+        raise _other(path, "the audit of the recorded measure", version.measure, task_of(model).quality)
     if cell.judgement and cell.judgement not in [one.judgement for one in comparisons]:
-        raise _other(path, "the audit of how right the answers are", str(cell.judgement.records), "another judgement")
+        raise _other(path, "the audit of the measure", str(cell.judgement.records), "another judgement")
     made = bool(served_runtime(version.runtime).maker)
     if made and (not cell.program or model.keys.get(f"{PROGRAM}{cell.label}") != cell.program):
         raise _other(path, "the audit of the file that was timed", cell.program, "another, or none")
@@ -80,7 +80,7 @@ def _check_audit(
     for name, most in most_of.items():
         if not version.tolerances[name].value <= most:
             found = f"{version.tolerances[name].value:.3g}"
-            raise _other(path, f"where the tolerance of '{printable(name)}' comes from", f"at most {most:.3g}", found)
+            raise _other(path, f"the derivation of the tolerance of '{printable(name)}'", f"at most {most:.3g}", found)
 
 
 def _most_tolerated(deployment: Deployment, version: Version, model: ModelAudit) -> dict[str, float]:
@@ -128,7 +128,7 @@ def _check_settings(path: Path, deployment: Deployment, known: MeasuredVersion) 
     )
     found = (deployment.threads, deployment.preferred_batches, deployment.most_records)
     if expected != found:
-        raise _other(path, "the measurement that threads and batches come from", str(found), str(expected))
+        raise _other(path, "the measurement that sets threads and batch sizes", str(found), str(expected))
 
 
 def _check_first_record(folder: Path, deployment: Deployment, answered: Answered) -> None:

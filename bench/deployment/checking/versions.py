@@ -30,7 +30,9 @@ def refuse_other_versions(runtime: str, environment: Mapping[str, JsonValue], wh
     for name in entry.family.packages:
         if find_spec(name) is None:
             remedy = f"pip install 'onnx-assay[{extra}]'" if extra else None
-            raise NotInstalledError(f"{what} needs {entry.words or entry.name}, and '{name}' is missing", remedy=remedy)
+            raise NotInstalledError(
+                f"{what} needs {entry.words or entry.name}, and '{name}' is not installed", remedy=remedy
+            )
     told = environment.get("packages")
     measured = told if isinstance(told, Mapping) else {}
     for name in served_by(runtime).packages:
@@ -38,10 +40,10 @@ def refuse_other_versions(runtime: str, environment: Mapping[str, JsonValue], wh
         if name in SAME_ANYWAY or not wanted or here is None or _public(here) == wanted:
             continue
         raise NotInstalledError(
-            f"{what} was measured and audited with another {name}",
+            f"{what} was measured and audited with another version of {name}",
             expected=wanted,
             found=_public(here),
-            remedy=f"pip install '{name}=={wanted}', or measure again with this one",
+            remedy=f"pip install '{name}=={wanted}', or measure again with this version",
         )
 
 

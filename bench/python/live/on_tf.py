@@ -67,5 +67,5 @@ def _traced(function: Any, inputs: object, stem: Path) -> tuple[Path, tuple[str,
 
 def _arrays(inputs: object, names: tuple[str, ...], whose: str) -> dict[str, Any]:
     if inputs is None:
-        raise InputError(f"{whose} is written by tracing it with an example", expected="inputs", found="none")
+        raise InputError(f"{whose} is exported by tracing it with an example", expected="inputs", found="none")
     return load_arrays(Path(inputs)) if isinstance(inputs, str | Path) else as_arrays(inputs, names)

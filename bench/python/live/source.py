@@ -78,7 +78,7 @@ def write_source(function: Callable[..., Any], stem: Path) -> tuple[Path, str]:
 def refused(name: str, found: str) -> InputError:
     """The error for a function that no other process can be given."""
     return InputError(
-        f"{name} lives only in this session",
+        f"{name} exists only in this session",
         expected="a function at the top of a file, or one whose source and all that it names can be written to one",
         found=found,
         remedy="Put it into a file, with what makes its weights, and name FILE.py:FUNCTION",

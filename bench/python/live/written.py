@@ -65,7 +65,7 @@ def located(model: object, inputs: object, folder: Path, framework: str = "") ->
     if callable(model):
         return LiveModel(_function(model, stem, framework), _arguments(model))
     raise InputError(
-        "This is nothing that can be compared",
+        "This object cannot be compared",
         expected=f"{WHAT_CAN_BE_GIVEN}, or such a model itself",
         found=f"an object of {type(model).__module__}.{type(model).__qualname__}",
     )

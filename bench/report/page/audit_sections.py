@@ -57,7 +57,7 @@ def _outcome(audit: Audit) -> str:
     failed = sum(not one.passed for one in comparisons)
     compared = f"{counted(len(comparisons), 'comparison')} with float64"
     if audit.passed:
-        return f"all {compared} are within what is tolerated"
+        return f"all {compared} are within their tolerances"
     if not comparisons:
         return "nothing could be compared with float64"
     if not failed:
@@ -143,8 +143,8 @@ def _verdict(audit: Audit) -> Section:
     facts = tuple(fact for fact in _facts_beside(audit) if fact.text)
     sentence = f"{'Passed' if audit.passed else 'FAILED'}: {_outcome(audit)}."
     rests_on = (
-        "Every subject, a runtime or a file in one, is compared with the same model in float64, never with its "
-        "neighbour. What is tolerated is derived from how far correct native runs in fp32 are from that reference."
+        "Every subject, a runtime or a file in one, is compared with the same model in float64, never with "
+        "another subject. Tolerances are derived from how far correct native runs in fp32 are from that reference."
     )
     failed = failed_table(audit)
     in_table = {
@@ -168,7 +168,7 @@ def _facts_beside(audit: Audit) -> Iterator[Fact]:
     if closest[0]:
         share, subject, name = closest
         told = f"{subject} with {name} takes {100 * share:.0f}{SPACE}% of its tolerance."
-        yield Fact("Nearest its limit", f"Among those that agree in fp32, {told}")
+        yield Fact("Nearest to its limit", f"Among those that agree in fp32, {told}")
     yield Fact("Decisions", "".join(f"{one[:1].upper()}{one[1:]}. " for one in _changed(audit)).strip())
     found = len(_models_of_findings(audit))
     if found:
@@ -212,7 +212,7 @@ def _method(audit: Audit) -> Section:
         if audit.reduced_precision_policy
         else "",
     )
-    again = Code("To make this audit again from the same artifacts", audit.command, "sh")
+    again = Code("To repeat this audit from the same artifacts", audit.command, "sh")
     return Section("method", "How it is judged", "", (Paragraphs(tuple(filter(None, texts))), again), detail=True)
 
 

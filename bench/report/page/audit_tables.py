@@ -10,11 +10,11 @@ from assay.bench.tasks.task import ColumnOfSubject, task_of
 from assay.bench.words.numbers import counted, scientific, significant
 from assay.records.audit import Audit, Comparison, ModelAudit
 
-SUBJECTS = headings("Subject | Outcome | # Share of what is tolerated | # Effective bits | Arithmetic seen")
+SUBJECTS = headings("Subject | Outcome | # Share of the tolerance | # Effective bits | Observed arithmetic")
 """The columns after those that the task adds."""
-SUBJECTS_AFTER = headings("Again, other batch, other threads | NaN and infinity")
-MODELS = headings("Model | # Comparisons | Failed | # Most that fp32 takes of its tolerance | By")
-TOLERANCES = headings("Inputs | For | # Tolerated | # Largest output | Where it comes from")
+SUBJECTS_AFTER = headings("Repeated, other batch, other threads | NaN and infinity")
+MODELS = headings("Model | # Comparisons | Failed | # Largest share of the tolerance in fp32 | By")
+TOLERANCES = headings("Inputs | For | # Tolerated | # Largest output | Derivation")
 COMPARISONS = headings(
     "Subject | Inputs | # Images | # Batch | # Threads | # Largest error | # Relative | # ulps | # Bits | "
     "# Least cosine"
@@ -47,7 +47,7 @@ def _model_row(model: ModelAudit) -> tuple[Value, ...]:
 
 
 def failed_table(audit: Audit) -> Table:
-    """Every comparison that did not agree, of all models, the furthest from what is tolerated first."""
+    """Every comparison that did not agree, of all models, the furthest beyond its tolerance first."""
     failed = [(model, one) for model in audit.models for one in model.comparisons if not one.passed]
     failed.sort(key=lambda pair: -share_of(pair[1]))
     rows = tuple(_failed(model, one) for model, one in failed)
@@ -124,7 +124,7 @@ def _propagation(model: ModelAudit, subject: str) -> Value:
         return Value("")
     if found.passed:
         return Value("passed on", tone="good")
-    return Value("lost", tone="notice") if found.is_the_runtimes_own else Value("NOT as the reference", tone="bad")
+    return Value("lost", tone="notice") if found.is_the_runtimes_own else Value("NOT as in the reference", tone="bad")
 
 
 def tolerances_table(model: ModelAudit, number: int) -> Table:
@@ -138,7 +138,7 @@ def tolerances_table(model: ModelAudit, number: int) -> Table:
         )
         for one in model.tolerances
     )
-    caption = "What is tolerated, and where it comes from"
+    caption = "Tolerances, and how they were derived"
     return Table(f"audit-tolerances-{number}", caption, TOLERANCES, rows, summary="How the tolerances were derived")
 
 
@@ -146,7 +146,7 @@ def comparisons_table(model: ModelAudit, number: int) -> Table:
     added = task_of(model).comparison_columns()
     worst_first = sorted(model.comparisons, key=lambda one: (one.passed, -share_of(one)))
     rows = tuple(_comparison(one, added) for one in worst_first)
-    caption = "Every comparison with the reference, the worst first"
+    caption = "Every comparison with the reference, worst first"
     summary = f"All {counted(len(rows), 'comparison')}"
     columns = (*COMPARISONS, *(one.column for one in added), *COMPARISONS_AFTER)
     return Table(f"audit-comparisons-{number}", caption, columns, rows, summary=summary)

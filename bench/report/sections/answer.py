@@ -53,13 +53,13 @@ def _sentence(evidence: Evidence, found: list[Case], case: Case, cell: Cell) -> 
 def _gain_in_short(case: Case, cell: Cell) -> str:
     gain, verdict, native = case.gain(cell), case.verdict(cell), case.native
     if native is not None and native.name == cell.name:
-        return ", and nothing that was exported is faster"
+        return ", and no export is faster"
     if gain is None or case.comparison is None:
         return ""
     rival = f"the fastest native {case.comparison.precision}"
     if verdict == "faster":
         return f", {ratio(gain).partition(' ')[0]} as fast as {rival}"
-    return f", as fast as {rival} within 2{SPACE}%" if verdict == "same" else f", not told from {rival}"
+    return f", as fast as {rival} within 2{SPACE}%" if verdict == "same" else f", not distinguishable from {rival}"
 
 
 def _rests_on(evidence: Evidence, case: Case, cell: Cell) -> str:
@@ -73,7 +73,7 @@ def _rests_on(evidence: Evidence, case: Case, cell: Cell) -> str:
     if quality := qualities(evidence).get(cell.name):
         parts.append(f"{task_of(evidence.results).quality} {percent(quality)}")
     alike = not_told_from(cell, case, evidence)
-    tied = f" The samples do not tell it from {listed([called(one) for one in alike])}." if alike else ""
+    tied = f" The samples do not distinguish it from {listed([called(one) for one in alike])}." if alike else ""
     return f"{'; '.join(parts)}.{tied}"
 
 
@@ -105,7 +105,7 @@ def _facts(evidence: Evidence, found: list[Case], chosen: tuple[Case, Cell] | No
 def _exact(case: Case, cell: Cell) -> Fact:
     name, best = "Without reduced precision", case.exact
     if best is None:
-        return Fact(name, "Nothing that computes in fp32 may be ranked here.")
+        return Fact(name, "No cell that computes in fp32 can be ranked here.")
     if best.name == cell.name:
         return Fact(name, "The same: it computes in fp32.")
     gain = case.gain(best)
@@ -123,7 +123,7 @@ def _numbers(evidence: Evidence, chosen: tuple[Case, Cell] | None) -> Fact:
     current = current_part(evidence.audit, stale) if stale else evidence.audit
     if not current.models:
         return Fact(
-            "Audit", "The one beside these results is of something else and says nothing of them.", "stale", "bad"
+            "Audit", "The audit beside these results is of other files and says nothing about them.", "stale", "bad"
         )
     if current.passed:
         return Fact("Audit", headline_of_audit(current), "passed", "good")
@@ -137,16 +137,19 @@ def _timed_numbers(evidence: Evidence) -> Fact:
     compared = [cell for cell in evidence.timed if cell.agreement is not None]
     wrong = sum(agreement_fails(cell, results) for cell in evidence.timed)
     if not compared:
-        return Fact(name, " ".join(said) or "Nothing was held against float64.", "not compared", "notice")
+        return Fact(name, " ".join(said) or "Nothing was compared with float64.", "not compared", "notice")
     if not said:
         agree = f"{len(evidence.timed) - wrong} of {counted(len(evidence.timed), 'cell')} agree with float64"
-        said = [f"{agree} on what was timed. Not audited: assay audit takes the whole test split and the boundary."]
+        said = [
+            f"{agree} on the timed outputs. Not audited: assay audit also compares the whole test split "
+            "and the decision boundary."
+        ]
     sign, tone = f"{wrong} wrong" if wrong else "agree", BAD if wrong else GOOD
     return Fact(name, " ".join(said), sign, tone)
 
 
 def _and_the_recommended(evidence: Evidence, chosen: tuple[Case, Cell] | None) -> str:
-    return " What is recommended passed." if chosen and chosen[1].name in qualities(evidence) else ""
+    return " The recommended cell passed." if chosen and chosen[1].name in qualities(evidence) else ""
 
 
 def _machine(evidence: Evidence) -> Fact:
@@ -180,6 +183,6 @@ def _sure(evidence: Evidence) -> Fact:
     invalid = sum(bool(cell.invalid) and not is_short_of_samples(cell) for cell in judged)
     told = what_is_told([one for one in results.comparisons if one.ratios])
     shares = f"{invalid} of {counted(len(judged), 'cell')} are INVALID and ranked nowhere" if invalid else ""
-    parts = [f"All intervals are of 95{SPACE}%, over fresh processes.", told, f"{shares}." if shares else ""]
+    parts = [f"All intervals are 95{SPACE}% intervals over fresh processes.", told, f"{shares}." if shares else ""]
     parts += said_once_of_invalid(results)
-    return Fact("How sure", " ".join(filter(None, parts))) if judged else Fact("How sure", "")
+    return Fact("How certain", " ".join(filter(None, parts))) if judged else Fact("How certain", "")

@@ -53,7 +53,7 @@ def repeat(evidence: Evidence) -> Section | None:
     """Show the study file and the command that produce these results again."""
     results = evidence.results
     lead = (
-        "On another machine the times will differ and the verdicts may; the data, the weights' start and the order "
+        "On another machine, the times will differ and the verdicts may; the data, the initial weights and the order "
         "of the batches will not."
     )
     own = results.settings.get("command")
@@ -117,7 +117,7 @@ def _runtimes(evidence: Evidence) -> Table:
     )
     columns = headings("Runtime | What | Value")
     return Table(
-        "runtimes", "What each runtime reported of itself", columns, rows, summary="What each runtime reported"
+        "runtimes", "What each runtime reported about itself", columns, rows, summary="What each runtime reported"
     )
 
 
@@ -151,7 +151,7 @@ def _phases(seconds: Mapping[str, float]) -> Table:
         for name, spent in seconds.items()
     )
     columns = headings("Phase | # Time")
-    return Table("phases", "Time the study took", columns, rows, sortable=False)
+    return Table("phases", "Duration of the study", columns, rows, sortable=False)
 
 
 def _study_file(settings: Mapping[str, JsonValue], name: str) -> tuple[Code, ...]:

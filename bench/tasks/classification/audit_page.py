@@ -29,7 +29,7 @@ def flips_in_words(flipped: list[FlippedImage]) -> str:
 def flips_section(model: ModelAudit, said: str, identifier: str) -> Section:
     """Show the images whose margin is largest, with pictures; `said` tells whose images they are."""
     lead = (
-        "Every image that some subject classifies otherwise than float64 does, with its margin: the difference between "
+        "Every image that some subject classifies differently from float64, with its margin: the difference between "
         "the two best logits. At the decision boundary margins are as small as rounding, so that some of those change."
     )
     farthest = sorted(model.flipped, key=lambda one: -one.reference_margin)[:MOST_SHOWN]

@@ -23,7 +23,7 @@ def curves(evidence: Evidence) -> Section | None:
     )
     caption = "Validation accuracy after each evaluation; one line for each framework and seed."
     figure = Figure("curves", caption, panels, framework_series(t.framework for t in trainings), small=True)
-    return Section("curves", "Training curves", "How the accuracy above was reached.", (figure,))
+    return Section("curves", "Training curves", "How training reached the accuracy above.", (figure,))
 
 
 def parity(evidence: Evidence) -> Section | None:
@@ -33,11 +33,13 @@ def parity(evidence: Evidence) -> Section | None:
         return None
     panels = tuple(_parity_panel(evidence, record, f"parity-{n}") for n, record in enumerate(records, start=1))
     frameworks = [name for record in records for name in record.losses]
-    caption = "Training loss of each step. The lines are drawn one inside the other: where all show, they coincide."
+    caption = (
+        "Training loss of each step. The lines are drawn inside one another: where all are visible, they coincide."
+    )
     figure = Figure("parity", caption, panels, framework_series(frameworks), small=True)
     worst = max(record.worst_relative_difference for record in records)
     lead = (
-        "The same initial weights and the same batches in each framework: the losses should agree to rounding. "
+        "The same initial weights and the same batches in each framework: the losses should agree up to rounding. "
         f"The worst relative difference between two frameworks is {scientific(worst)}."
     )
     columns = headings("Architecture | # Image size, px | # Steps | # Worst relative difference")

@@ -66,7 +66,7 @@ def judge_answers(
             "The deployable graph's probabilities are not the reference's",
             expected=f"at most {allowed:.3g} apart",
             found=f"{largest:.3g}",
-            remedy="The graph that was audited is right, so its input or output is not: this is a defect of Assay",
+            remedy="The graph that was audited is right, so its input or output is not: this is a defect in Assay",
         )
     return ServedTolerance(
         value=allowed + largest,

@@ -97,7 +97,7 @@ def _with_weights_in(precision: str, model: ModelFiles, settings: Settings) -> C
                 raise InputError(
                     f"The model does not run with its weights in {precision}",
                     found=said_by(error),
-                    remedy="Where it makes fp32 numbers of its own, autocast may do",
+                    remedy="If it creates fp32 numbers itself, autocast may work",
                 ) from error
 
         return run
@@ -115,7 +115,7 @@ def compilable(model: ModelFiles, settings: Settings, precision: str = "fp32") -
     """
     need_compiler(settings)
     if settings.device == "cpu" and (reason := reason_against(precision)):
-        raise InputError(f"PyTorch computes nothing in {precision} on this processor", found=reason)
+        raise InputError(f"PyTorch cannot compute in {precision} on this processor", found=reason)
     loaded = load_model(model, settings)
     if isinstance(loaded.module, torch.jit.ScriptModule):
         raise InputError("torch.compile compiles Python, and the model is TorchScript")
@@ -130,7 +130,7 @@ def need_compiler(settings: Settings) -> None:
     if settings.device == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
         raise NotInstalledError(
             "torch.compile needs a C++ compiler, and neither g++ nor clang++ is on the PATH",
-            remedy="Install one (Debian and Ubuntu: apt-get install g++) or leave torch.compile out",
+            remedy="Install one (Debian and Ubuntu: apt-get install g++) or leave out torch.compile",
         )
 
 

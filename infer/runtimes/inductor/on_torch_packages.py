@@ -52,7 +52,7 @@ def _load_package(model: ModelFiles, settings: Settings, precision: str) -> Pack
         ArtifactError: the package cannot be loaded.
     """
     if reason := reason_against(precision):
-        raise InputError(f"PyTorch computes nothing in {precision} on this processor", found=reason)
+        raise InputError(f"PyTorch cannot compute in {precision} on this processor", found=reason)
     device = torch_device(settings)
     file = file_of(model, TORCH_PACKAGE_FILE)
     of_one = file.with_name(TORCH_PACKAGE_OF_ONE_FILE)
@@ -95,7 +95,7 @@ def file_of(model: ModelFiles, name: str) -> Path:
         InputError: no file was made from the model.
     """
     if model.program is None or not (model.program / name).is_file():
-        raise InputError("PyTorch needs a file that is made for this runtime", expected=name, found="none")
+        raise InputError("PyTorch needs a file made for this runtime", expected=name, found="none")
     return model.program / name
 
 

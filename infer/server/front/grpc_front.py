@@ -196,7 +196,7 @@ class GrpcFront(asyncio.Protocol):
 
     def _frame(self, kind: int, flags: int, number: int, whole: bytes) -> None:
         if self._block is not None and (kind != CONTINUATION or number != self._block[0]):
-            raise HostileError("headers were begun and not ended")
+            raise HostileError("headers were begun but not ended")
         if kind == DATA:
             self._data(flags, number, whole)
         elif kind == HEADERS:
@@ -208,7 +208,7 @@ class GrpcFront(asyncio.Protocol):
 
     def _headers(self, flags: int, number: int, block: bytes) -> None:
         if flags & PADDED or number % 2 == 0 or number <= self._last:
-            raise HostileError("headers of no new call")
+            raise HostileError("headers that do not begin a new call")
         self._last = number
         if flags & WITH_PRIORITY:
             block = block[5:]
@@ -219,7 +219,7 @@ class GrpcFront(asyncio.Protocol):
 
     def _continuation(self, flags: int, block: bytes) -> None:
         if self._block is None:
-            raise HostileError("a continuation of nothing")
+            raise HostileError("a continuation without headers")
         number, begun, collected = self._block
         self._spend()
         collected += block
@@ -250,7 +250,7 @@ class GrpcFront(asyncio.Protocol):
     def _data(self, flags: int, number: int, whole: bytes) -> None:
         """Take a part of a message; its last part is passed on when the message has been checked."""
         if flags & PADDED or not 0 < number <= self._last:
-            raise HostileError("data of no call")
+            raise HostileError("data that belongs to no call")
         stream = self._streams.get(number)
         if stream is None:
             self._swallow(len(whole) - HEAD)
@@ -290,7 +290,7 @@ class GrpcFront(asyncio.Protocol):
         """Handle frames that belong to no call; each has a cost, so their number is limited."""
         self._spend()
         if kind == PUSH_PROMISE or len(whole) > HEAD + CONTROL_BYTES:
-            raise HostileError("no client sends this")
+            raise HostileError("a frame that no client sends")
         stream = self._streams.get(number)
         if kind in CONNECTION_KINDS and number == 0:
             self._out.append(whole)
@@ -310,7 +310,7 @@ class GrpcFront(asyncio.Protocol):
         self._control = min(self._control + (now - self._refilled) * CONTROL_PER_SECOND, CONTROL_AT_ONCE) - 1
         self._refilled = now
         if self._control < 0:
-            raise HostileError("too much that is not a call", ENHANCE_YOUR_CALM)
+            raise HostileError("too many frames that are not calls", ENHANCE_YOUR_CALM)
 
     # Frames from the server.
 

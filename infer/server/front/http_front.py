@@ -101,7 +101,7 @@ class HttpFront(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse("this server changes to no other protocol")
+            self._refuse("this server does not switch protocols")
         except httptools.HttpParserError as error:
             if not self._complete:  # an error after a whole request is not that request's fault, but nothing follows it
                 self._refuse(f"malformed request: {shown(str(error))}")
@@ -151,7 +151,7 @@ class HttpFront(asyncio.Protocol):
     def on_chunk_header(self) -> None:
         self._chunks += 0 if self._complete else 1
         if self._chunks > MOST_CHUNKS:
-            self._refuse(f"a request comes in at most {MOST_CHUNKS} chunks", 413)
+            self._refuse(f"a request has at most {MOST_CHUNKS} chunks", 413)
 
     def on_body(self, body: bytes) -> None:
         if self._complete or self._problem is not None or self._route is None:
@@ -179,9 +179,9 @@ class HttpFront(asyncio.Protocol):
         if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
             raise RefusedError("the only transfer encoding is chunked", 501)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise RefusedError("compressed requests are not read", 415)
+            raise RefusedError("compressed requests are not supported", 415)
         if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
-            raise RefusedError("only 100-continue can be expected", 417)
+            raise RefusedError("the only supported Expect header is 100-continue", 417)
         method, path = self._parser.get_method().decode(), self._url.decode("latin-1")
         fitting = [route for route in self._port.routes if route.pattern.fullmatch(path)]
         if not fitting:
@@ -198,7 +198,7 @@ class HttpFront(asyncio.Protocol):
         if self._parser.get_http_version() != "1.1" or b"host" not in self._headers:
             raise RefusedError("expected HTTP/1.1 with a Host")
         if b"origin" in self._headers or self._headers.get(b"sec-fetch-site", b"none") != b"none":
-            raise RefusedError("pages in a browser may not ask this server", 403)
+            raise RefusedError("web pages may not call this server", 403)
         name, is_address = host_of(self._headers[b"host"].decode("latin-1"))
         if name not in self._port.contract.hosts and not (is_address and self._port.contract.any_address):
             raise RefusedError(f"this server is not called {shown(name)}", 403)

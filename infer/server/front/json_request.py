@@ -50,7 +50,7 @@ def canonical(body: bytes, header_bytes: int | None, contract: Contract) -> tupl
         RefusedError: the model does not answer such a request.
     """
     if header_bytes is not None and header_bytes > len(body):
-        raise RefusedError(f"the header is said to be {header_bytes} bytes of {len(body)}")
+        raise RefusedError(f"the header is declared to be {header_bytes} bytes of {len(body)}")
     said = parsed(body if header_bytes is None else body[:header_bytes])
     check_keys(said, REQUEST_KEYS, "the request")
     check_id(said.get("id", ""))
@@ -130,7 +130,7 @@ def _inputs(said: Said, sent: memoryview, contract: Contract) -> tuple[list[Said
         parts.append(part)
         written.append({"name": name, "datatype": one["datatype"], "shape": shape, "parameters": parameters})
     if len(sent):
-        raise RefusedError(f"{len(sent)} bytes are left when every input has its own")
+        raise RefusedError(f"{len(sent)} bytes are left after every input has its own")
     contract.check_records(shapes)
     return written, b"".join(parts)
 
@@ -168,11 +168,11 @@ def _numbers(one: Said, size: int, contract: Contract) -> bytes:
     if found.size * kind.itemsize != size or found.dtype.kind not in fitting:
         raise RefusedError(f"the data of the input {one['name']} is not {size // kind.itemsize} numbers of {kind}")
     if kind.kind in "iu" and not (found.min() >= np.iinfo(kind).min and found.max() <= np.iinfo(kind).max):
-        raise RefusedError(f"the data of the input {one['name']} has numbers that are no {kind}")
+        raise RefusedError(f"the data of the input {one['name']} has numbers that are not {kind}")
     with np.errstate(over="ignore"):
         values = found.astype(kind)
     if kind.kind == "f" and not np.isfinite(values).all():
-        raise RefusedError(f"the data of the input {one['name']} has numbers that are no {kind}")
+        raise RefusedError(f"the data of the input {one['name']} has numbers that are not {kind}")
     return values.tobytes()
 
 
@@ -182,7 +182,7 @@ def check_memory(parameters: Said, size: int, contract: Contract) -> None:
         RefusedError: shared memory is off, or the parameters are not a place of `size` bytes in a region.
     """
     if not contract.shared_memory:
-        raise RefusedError("shared memory is off here: assay serve --shared-memory turns it on", 403)
+        raise RefusedError("shared memory is off: `assay serve --shared-memory` turns it on", 403)
     check_keys(parameters, MEMORY_KEYS, "an input")
     offset = parameters.get("shared_memory_offset", 0)
     region, given = parameters.get("shared_memory_region"), parameters.get("shared_memory_byte_size")

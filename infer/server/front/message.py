@@ -80,7 +80,7 @@ def _check_typed(one: Any, size: int) -> None:
     if len(numbers) * kind.itemsize != size or [found.name for found, _ in one.contents.ListFields()] != [field]:
         raise RefusedError(f"the input {one.name} has {len(numbers)} numbers, expected {size // kind.itemsize}")
     if kind.kind in "iu" and not (min(numbers) >= np.iinfo(kind).min and max(numbers) <= np.iinfo(kind).max):
-        raise RefusedError(f"the input {one.name} has numbers that are no {kind}")
+        raise RefusedError(f"the input {one.name} has numbers that are not {kind}")
 
 
 def _check_output(output: Any) -> None:

@@ -42,7 +42,7 @@ class TritonPythonModel:
         if inputs != self.opened.inputs or not outputs.items() <= self.opened.outputs.items():
             raise triton.TritonModelException(
                 f"{path} has the inputs {self.opened.inputs} and the outputs {self.opened.outputs}, config.pbtxt names "
-                "others"
+                "different ones"
             )
         self.inputs = [one["name"] for one in config["input"]]
         self.outputs = [one["name"] for one in config["output"]]

@@ -68,7 +68,9 @@ def _loaded(path: Path) -> Run:
     wanted = str(loader.get_metadata().get("AOTI_CPU_ISA", "")).split()
     lacking = [name for name in wanted if found.get(INSTRUCTIONS.get(name, "")) is False]
     if lacking:
-        raise RuntimeError(f"{path.name} was compiled for a processor with {', '.join(lacking)}, which this one lacks")
+        raise RuntimeError(
+            f"{path.name} was compiled for a processor with {', '.join(lacking)}, which this processor lacks"
+        )
     return lambda taken: list(loader.run(list(taken)))
 
 

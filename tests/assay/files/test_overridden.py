@@ -52,7 +52,7 @@ def test_any_key_is_changed_and_the_rest_stays(tmp_path: Path) -> None:
         ("bench.batches", "expected such as bench.batches=[1,8]"),
         ("bench.batches=", "expected such as bench.batches=[1,8]"),
         ("=1", "expected such as bench.batches=[1,8]"),
-        ("bench.threads=1\nname=2", "--set wants KEY=VALUE"),
+        ("bench.threads=1\nname=2", "--set needs KEY=VALUE"),
         ("bench.batches=[1,", "expected a value of TOML after the first ="),
         ("bench.batches=" + "[" * 50_000, "expected a value of TOML after the first ="),
     ],

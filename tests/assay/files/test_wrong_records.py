@@ -37,7 +37,7 @@ class Outer(Record):
         ({"inner": {"n": None}}, "inner.n: expected a whole number, found null"),
         ({"inner": {"n": 1, "way": "post"}}, "inner.way: expected 'http' or 'grpc', found 'post'"),
         ({"inner": []}, "inner: expected an object with keys, found a list of 0"),
-        ({"inner": {"n": 1}, "extra": 1}, "extra: no such key is known"),
+        ({"inner": {"n": 1}, "extra": 1}, "extra: the key is unknown"),
         ({"inner": {"n": 1}, "names": {}}, "names: expected a list, found an object without keys"),
         ({"inner": {"n": 1}, "names": []}, "names: expected at least 1 entries, found a list of 0"),
         (

@@ -78,7 +78,7 @@ def test_another_content_that_was_here_before_is_refused(shelf: Shelf, tmp_path:
     alone = Node(tmp_path / "a", shelf)
     Store(alone.store.folder).kept("weights of ours", INPUTS, _fill_alone, name="one")
     Node(tmp_path / "b", shelf).kept("theirs")
-    with pytest.raises(ArtifactError, match="is not what the shared store has"):
+    with pytest.raises(ArtifactError, match="differs from what the shared store has"):
         alone.kept()
 
 
@@ -134,14 +134,14 @@ def test_a_manifest_that_leads_outside_is_refused(name: str, tmp_path: Path) -> 
     manifest = json.loads(path.read_text())
     sha256 = manifest["files"].pop("log.txt")
     path.write_text(json.dumps(manifest | {"files": manifest["files"] | {name: sha256}}))
-    with pytest.raises(ArtifactError, match="is no manifest of ours"):
+    with pytest.raises(ArtifactError, match="is not a manifest written by Assay"):
         Node(tmp_path / "b", FolderShelf(shared)).kept()
     assert not (tmp_path / "escaped").exists()
     assert not Path("/tmp/escaped").exists()
 
 
 def test_a_store_of_another_kind_is_refused() -> None:
-    with pytest.raises(InputError, match="no store that machines can share"):
+    with pytest.raises(InputError, match="not a store that machines can share"):
         shelf_at("http://example.org/store")
 
 

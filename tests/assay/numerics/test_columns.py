@@ -117,4 +117,4 @@ def test_the_column_that_is_furthest_beyond_its_own_limit_is_named_and_the_limit
     found = [Columns(1, np.array([10.0, 1.0, 5.0]), np.array([0.5, 0.125, 0.25]))]
     assert reason_against_columns(found, np.array([[0.5, 0.125, 0.25]])) == ""
     said = reason_against_columns(found, np.array([[1.0, 0.125, 0.0], [0.0, 0.375, 0.375]]))
-    assert said == "column 1 of 3 differs by 0.375, 0.125 is tolerated on its own scale of 1"
+    assert said == "column 1 of 3 differs by 0.375, where 0.125 is tolerated on its own scale of 1"

@@ -85,7 +85,7 @@ def test_a_file_that_two_makers_run_and_neither_gets_right_is_wrong() -> None:
 
 def test_where_one_maker_alone_runs_it_either_may_be_wrong() -> None:
     one = guilt_of(outcomes(WRONG, openvino="fails", evaluator="fails"))
-    assert (one.file, one.said) == ("undecided", "the file is wrong, or ONNX Runtime is, which alone runs it")
+    assert (one.file, one.said) == ("undecided", "the file is wrong, or ONNX Runtime is, the only one that runs it")
 
 
 def test_float64_alone_does_not_make_a_file_right() -> None:

@@ -28,7 +28,7 @@ def test_outputs_may_be_off_by_half_of_the_reference() -> None:
         one_image(rms_relative=0.51)
     )
     assert reason_by_error(one_image(not_finite=2)) == "2 outputs are not finite where the reference is"
-    assert reason_by_error(one_image(lost=3)) == "3 outputs are not the infinity or NaN that the reference has"
+    assert reason_by_error(one_image(lost=3)) == "3 outputs differ from the infinity or NaN of the reference"
 
 
 def test_each_task_has_a_rule_and_only_classification_one_of_classes() -> None:
@@ -42,7 +42,7 @@ def test_each_task_has_a_rule_and_only_classification_one_of_classes() -> None:
     assert {name: one.passed for name, one in verdicts.items()} == {
         "classification": False, "segmentation": True, "numerical": True
     }  # fmt: skip
-    assert "sure of by 5 logits" in verdicts["classification"].reason
+    assert "in the reference is 5 logits" in verdicts["classification"].reason
     assert "root-mean-square error" in verdicts["numerical"].derivation
     with pytest.raises(InputError):
         rule_of("regression")

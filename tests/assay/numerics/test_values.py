@@ -39,7 +39,7 @@ def test_a_fraction_and_no_number_equal_no_whole_number() -> None:
     expected = np.array([1, 2, 3])
     found = differences(expected, np.array([1.0, 2.5, np.nan]))
     assert found.differing == 2
-    assert str(found) == "2 of 3 numbers differ (some are not numbers)"
+    assert str(found) == "2 of 3 numbers differ (some are NaN)"
     assert differences(np.array([2**53]), np.array([2**53 + 1])).largest == 1
     assert differences(np.array([-1]), np.array([2**64 - 1], np.uint64)).differing == 1
 
@@ -47,7 +47,7 @@ def test_a_fraction_and_no_number_equal_no_whole_number() -> None:
 def test_what_is_excused_is_said_and_not_counted() -> None:
     found = differences(np.array([1, 2, 3]), np.array([9, 2, 4]), np.array([True, True, False]))
     assert (found.differing, found.excused, found.largest) == (1, 1, 1)
-    assert "1 more differ where what decides them ties" in str(found)
+    assert "1 more differ where the values that decide them tie" in str(found)
 
 
 def test_types() -> None:
@@ -71,7 +71,7 @@ def test_the_same_special_value_on_both_sides_agrees_and_on_one_side_never(
     np.testing.assert_array_equal(both.reference, both.found)
     assert np.isfinite(both.reference).all()
     lost, made = settled(marked, values), settled(values, marked)
-    assert "not the infinity or NaN that the reference has" in lost.problem
+    assert "differ from the infinity or NaN of the reference" in lost.problem
     assert made.problem == "1 outputs of 20 are not finite where the reference is"
 
 

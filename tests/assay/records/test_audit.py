@@ -26,7 +26,7 @@ def comparison(*, passed: bool = True) -> Comparison:
         tolerance=1e-5,
         delivered="fp32",
         passed=passed,
-        reason="" if passed else "differs by 1, 1e-05 is tolerated",
+        reason="" if passed else "differs by 1, where 1e-05 is tolerated",
     )
 
 
@@ -65,7 +65,7 @@ def test_agreement_everywhere_passes() -> None:
 @pytest.mark.parametrize(
     ("models", "words"),
     [
-        ([], "no model to audit"),
+        ([], "no model was available to audit"),
         ([model(comparisons=[])], "nothing was compared"),
         ([model(), model(comparisons=[comparison(passed=False)])], "differs by 1"),
         ([model(missing={"the export by jax2onnx": "it crashed"})], "was not audited: it crashed"),
@@ -99,7 +99,7 @@ def test_what_was_not_judged_is_a_finding_with_its_furthest_subject() -> None:
     assert found.passed
     (finding,) = found.models[0].findings()
     assert finding == (
-        "int8 on the inputs 'hard' is on record and not judged: integers have a range; the furthest, ort.cpu@b+int8, "
+        "int8 on the inputs 'hard' is recorded and not judged: integers have a range; the furthest, ort.cpu@b+int8, "
         "is 80% of the largest output from the reference"
     )
 

@@ -71,7 +71,7 @@ def test_a_share_lies_between_none_and_all(share: float) -> None:
     with pytest.raises(ValidationError, match="share"):
         Accuracy(images=10, reference=share, candidate=0.5, lost=0, gained=0, p_value=1)
     beyond = Interval(value=share, low=min(share, 0.5), high=max(share, 0.5))
-    with pytest.raises(ValidationError, match="below none or above all"):
+    with pytest.raises(ValidationError, match="below 0 or above 1"):
         Metrics(count=1, accuracy=beyond, macro_auc=GOOD, recall={}, confusion=[[1]])
 
 

@@ -27,9 +27,9 @@ def test_an_audit_of_what_was_timed_is_current() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"keys": keys_of(TIMED) | {"weights": "a" * 64}}, "about the weights aaaaaaaaaaaa, but "),
-        ({"keys": {}}, "does not say which weights"),
-        ({"data_hash": "b" * 64}, "about the images bbbbbbbbbbbb, but 5f0c1e6a5f0c was timed"),
+        ({"keys": keys_of(TIMED) | {"weights": "a" * 64}}, "covers the weights aaaaaaaaaaaa, but "),
+        ({"keys": {}}, "does not name its weights"),
+        ({"data_hash": "b" * 64}, "covers the images bbbbbbbbbbbb, but 5f0c1e6a5f0c was timed"),
         ({"name": "bloodnet/96"}, "have no such model"),
     ],
 )
@@ -45,7 +45,7 @@ def test_other_weights_or_images_leave_nothing_of_it(changes: dict[str, object],
 @pytest.mark.parametrize(
     ("keys", "results", "words"),
     [
-        ({"onnx@jax2onnx": "c" * 64}, TIMED, "about the file cccccccccccc, but "),
+        ({"onnx@jax2onnx": "c" * 64}, TIMED, "covers the file cccccccccccc, but "),
         (
             {},
             TIMED.model_copy(update={"exports": [one for one in TIMED.exports if one.exporter != "jax2onnx"]}),

@@ -25,7 +25,7 @@ def test_the_named_images_are_there() -> None:
     images = dict(zip(found.names, found.images, strict=True))
     assert (images["black"] == -1).all()
     assert (images["white"] == 1).all()
-    assert (images["one white pixel in the middle"] == 1).sum() == 3
+    assert (images["one white pixel in the centre"] == 1).sum() == 3
     assert set(np.unique(images["saturated noise 0"])) == {-1, 1}
     assert 0 < np.abs(images["below the smallest normal number"]).max() < np.finfo(np.float32).tiny
 

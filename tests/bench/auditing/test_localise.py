@@ -48,7 +48,7 @@ def test_the_right_one_is_that_which_does_least_to_the_graph(
 @pytest.mark.parametrize(
     ("reason", "undecided", "followed"),
     [
-        ("torch-script at level disable_all, batch 1: differs by 0.27, 1e-06 is tolerated", False, True),
+        ("torch-script at level disable_all, batch 1: differs by 0.27, where 1e-06 is tolerated", False, True),
         ("torch-dynamo at level disable_all does not load: found Incompatible dimensions", False, True),
         ("ONNX Runtime lacks an operator: found NOT_IMPLEMENTED : Could not find an implementation for Gemm(13)", False,
          False),

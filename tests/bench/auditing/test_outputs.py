@@ -63,7 +63,7 @@ def test_infinity_and_nan_agree_with_themselves_alone(special: float, exact: boo
     assert one.tolerance.problem == ""
     assert one.compared("it", CALL, values.astype(np.float32)).passed
     lost = np.nan_to_num(values, posinf=9, neginf=-9).astype(np.float32)
-    assert "not the infinity or NaN that the reference has" in one.compared("it", CALL, lost).reason
+    assert "differ from the infinity or NaN of the reference" in one.compared("it", CALL, lost).reason
     made = values.astype(np.float32)
     made[1, 1] = special
     assert "not finite where the reference is" in one.compared("it", CALL, made).reason
@@ -89,5 +89,5 @@ def test_a_small_column_is_seen_beside_a_large_one() -> None:
 
 def test_another_shape_is_a_reason() -> None:
     assert (
-        "does not go with the reference's" in output(np.ones((ROWS, 2))).compared("it", CALL, np.ones((ROWS, 3))).reason
+        "does not match the reference's" in output(np.ones((ROWS, 2))).compared("it", CALL, np.ones((ROWS, 3))).reason
     )

@@ -51,9 +51,9 @@ def tolerance(value: float, problem: str = "") -> AuditedTolerance:
 def test_a_difference_of_exactly_the_tolerance_passes() -> None:
     assert reason_against(measured(max_absolute=0.25), 0.25, "fp32") == ""
     said = reason_against(measured(max_absolute=0.5, effective_bits=3.25), 0.25, "fp32")
-    assert said == "differs by 0.5, 0.25 is tolerated; 3.2 bits are right"
+    assert said == "differs by 0.5, where 0.25 is tolerated; 3.2 bits are right"
     assert "; 53.0 bits are right, as few as bf16 leaves" in reason_against(measured(max_absolute=0.5), 0.25, "bf16")
-    assert reason_against(measured(max_absolute=0.5), 0.25, "less than bf16").endswith("it is another function")
+    assert reason_against(measured(max_absolute=0.5), 0.25, "less than bf16").endswith("it is a different function")
     assert reason_against(measured(not_finite=2), 0.25, "fp32").startswith("2 outputs are not finite")
 
 

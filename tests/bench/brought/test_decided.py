@@ -238,7 +238,7 @@ def test_labels_belong_to_inputs_that_were_given(tmp_path: Path) -> None:
     model = brought(tmp_path, (CLASSES, SIDE, SIDE), of_pixels())
     with pytest.raises(InputError, match=r"(?s)label for each of the 40 records"):
         decided(wanted(tmp_path, "segmentation", LABELS[:7]), model)
-    with pytest.raises(InputError, match="--labels says what is right of inputs that were drawn"):
+    with pytest.raises(InputError, match="--labels needs real inputs, and these are drawn"):
         decided(wanted(tmp_path, "segmentation", LABELS), replace(model, drawn=True))
 
 

@@ -70,7 +70,7 @@ def test_a_runtime_is_timed_on_one_export_by_name_as_in_a_study() -> None:
 
 
 def test_a_native_runtime_runs_no_export(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"torch\.eager runs no export"):
+    with pytest.raises(InputError, match=r"torch\.eager does not run exports"):
         compare_model(wanted("torch.eager@torch-dynamo"), tmp_path / "out", Narrator())
     assert not (tmp_path / "out").exists()
 

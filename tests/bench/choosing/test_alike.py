@@ -51,7 +51,7 @@ def test_a_tie_with_another_tier_is_told() -> None:
     (one,) = found.beside
     assert (one.tier, one.tied) == ("onnx", True)
     assert ", also in fp32, 1.01 (" in render(found)
-    assert "not told apart." in render(found)
+    assert "not distinguishable." in render(found)
 
 
 def test_one_tier_alone_has_nobody_beside_it_nor_have_other_conditions() -> None:
@@ -72,7 +72,7 @@ def test_the_nearest_losers_are_told_and_all_of_them_when_asked() -> None:
     nearest = lines[lines.index("Not chosen, the nearest first:") + 1 :]
     told = [line.split(":")[0].strip().removeprefix(GROUP) for line in nearest[:-1]]
     assert told == ["torch.compile", LITERT, EAGER]
-    assert nearest[-1] == "And 1 more: --all says why not."
+    assert nearest[-1] == "And 1 more: --all says why."
     everything = render(found, everything=True)
     assert all(f"  {name}: {reason}" in everything for name, reason in found.losers.items())
     assert "--all" not in everything
@@ -84,4 +84,4 @@ def test_where_none_qualifies_the_nearest_is_told_and_what_is_wrong_is_counted()
     assert lines[0].startswith(f"No candidate qualifies; the nearest, {GROUP}{ONNX}")
     assert [line.split(":")[0].strip() for line in lines[2:]] == [GROUP + ONNX, GROUP + EAGER]
     wrong = found.model_copy(update={"wrong": [GROUP + EAGER], "losers": found.losers | dict.fromkeys("abc", "why")})
-    assert render(wrong).splitlines()[-1] == "And 2 more, 1 of them WRONG: --all says why not."
+    assert render(wrong).splitlines()[-1] == "And 2 more, 1 of them WRONG: --all says why."

@@ -137,7 +137,7 @@ def test_of_a_user_s_model_nobody_knows_the_right_answers_and_all_else_may_be_as
     found = choose(users, record, Constraints())
     assert found.answer == made.cells[0].name
     assert (found.candidates[0].quality, found.candidates[0].quality_images) == (None, 0)
-    with pytest.raises(InputError, match="which answers of a user's model are right"):
+    with pytest.raises(InputError, match="right answers of this model are unknown"):
         choose(users, record, Constraints(least_quality=0.0))
 
 
@@ -158,7 +158,9 @@ def test_how_right_it_is_has_the_name_of_the_task_s_measure(tmp_path: Path) -> N
     assert "accuracy 98.00%" not in said(found, everything=True).replace("pixel accuracy 98.00%", "")
     missed = choose(users, record, Constraints(least_quality=0.99)).nearest
     assert missed is not None
-    assert in_words(missed).startswith("pixel accuracy is only sure to be 97.29% (of 2,000 images), 99.00% is asked")
+    assert in_words(missed).startswith(
+        "pixel accuracy is only known to be 97.29% (of 2,000 images), 99.00% is required"
+    )
 
 
 def test_a_choice_of_an_older_assay_is_read(tmp_path: Path) -> None:
@@ -189,7 +191,7 @@ def test_what_disagreed_when_it_was_timed_is_wrong_and_what_was_not_compared_the
         ({"host": None, "reason": "no samples"}, "not measured (ok): no samples"),
         ({"throughput": None}, "not measured (ok): "),
         ({"invalid": ["drift", "theft"]}, "not valid: drift; theft"),
-        ({"framework": ""}, "no model: a ruler"),
+        ({"framework": ""}, "a ruler, not a model"),
     ],
 )
 def test_what_may_not_be_believed_says_why(changes: dict[str, object], reason: str) -> None:

@@ -91,7 +91,7 @@ def test_what_has_no_time_that_counts_is_broken_where_it_had_one_and_its_measure
 
 def test_without_samples_nothing_is_judged() -> None:
     (found,) = changes_of([CellPair(cell(), cell(host=timing(2.0)), None)], 0.05)
-    assert (found.verdict, found.reason) == ("not judged", "one of the two has no samples")
+    assert (found.verdict, found.reason) == ("not judged", "one of the two sides has no samples")
     assert (found.base_ms, found.new_ms) == (1.0, 2.0)
 
 

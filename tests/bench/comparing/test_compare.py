@@ -189,7 +189,7 @@ def test_a_machine_that_is_known_by_its_name_alone_is_said() -> None:
     told = {"processor": "AMD EPYC Processor", "features": []}
     older = older.model_copy(update={"environment": told})
     outcome = compare_runs(side(older, 1), side(on_machine(small_results()), 2))
-    assert outcome.machine_unsure.startswith("base tells no more of the machine than its name, AMD EPYC Processor")
+    assert outcome.machine_unsure.startswith("base tells only the name of the machine, AMD EPYC Processor")
 
 
 def test_an_unknown_difference_and_no_common_cell_are_refused() -> None:

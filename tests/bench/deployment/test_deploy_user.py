@@ -200,7 +200,7 @@ def test_a_single_number_without_a_batch_is_refused() -> None:
     left, right, times = model.inputs
     model = model.model_copy(update={"inputs": (left, right, times.model_copy(update={"shape": ()}))})
     records = np.zeros(1, record_type(model.inputs))
-    with pytest.raises(InputError, match="'times' is a single number in a call without a batch"):
+    with pytest.raises(InputError, match="'times' is a scalar in a call without a batch"):
         asked_of(model, records, np.zeros((1, model.width)))
 
 
@@ -312,8 +312,8 @@ def half_a_type(folder: Path) -> None:
 CHANGES: list[tuple[Callable[[Path], object], type[AssayError], str]] = [
     (lambda folder: rewrite_audit(folder, failed), FailedError, "did not pass its audit: found likeness, batch 1"),
     (another_file, ArtifactError, "is not the file that was written"),
-    (one_record_changes, ArtifactError, "records.npy is not the file that was audited"),
-    (another_model, ArtifactError, "model.json is of another model than was audited"),
+    (one_record_changes, ArtifactError, "records.npy differs from the file that was audited"),
+    (another_model, ArtifactError, "model.json belongs to a different model from the one audited"),
     (lambda folder: (folder / "model/model.json").unlink(), ArtifactError, "model.json"),
     (lambda folder: (folder / "model/reference.npy").unlink(), ArtifactError, "reference.npy"),
     (half_a_type, InputError, "Pair cannot be served: 'times' is float16"),
@@ -337,7 +337,7 @@ def test_answers_that_hang_on_the_batch_are_refused(compared: Path, first: Path)
     outputs = np.load(first / "audited/1/outputs.npy")
     reference = {name: outputs[name].astype(np.float64) for name in ("likeness", "sum")}
     assert judge_outputs(outputs, reference, audit, {"likeness": 0.0, "sum": 0.0})["sum"].value > 0
-    with pytest.raises(FailedError, match="'sum' depends on how many records"):
+    with pytest.raises(FailedError, match="'sum' depends on the number of records"):
         judge_outputs(outputs, reference, audit, {"likeness": 0.0, "sum": 0.1})
 
 
@@ -347,7 +347,7 @@ def test_choosing_needs_no_accuracy_and_cannot_ask_for_one(compared: Path) -> No
     assert found.answer == CELL
     assert [one.quality for one in found.candidates] == [None, None]
     assert "accura" not in "".join(found.losers.values())
-    with pytest.raises(InputError, match="which answers of a user's model are right"):
+    with pytest.raises(InputError, match="right answers of this model are unknown"):
         choose(results, audit, Constraints(least_quality=0.9))
 
 
@@ -357,7 +357,7 @@ def test_an_audit_of_another_model_of_the_name_lets_nothing_be_chosen(compared: 
     other = model.model_copy(update={"keys": model.keys | {"weights": "e" * 64}})
     found = choose(results, audit.model_copy(update={"models": [other]}), Constraints())
     assert not found.answer
-    assert f"its audit is out of date: it is about the weights {'e' * 12}" in found.losers[CELL]
+    assert f"its audit is out of date: it covers the weights {'e' * 12}" in found.losers[CELL]
 
 
 def test_the_commands_choose_and_deploy(copied: Path) -> None:
@@ -416,7 +416,7 @@ def test_what_a_native_runtime_is_served_with_is_made_of_the_file_where_it_lies(
     ):
         _located(model, tmp_path)
     (tmp_path / LOCATION_FILE).write_text(str(tmp_path / "net.py"))
-    with pytest.raises(ArtifactError, match=r"is not where it was: expected .*net\.py"):
+    with pytest.raises(ArtifactError, match=r"is no longer in its place: expected .*net\.py"):
         _located(model, tmp_path)
     (tmp_path / "net.py").touch()
     assert _located(model, tmp_path).location.path == tmp_path / "net.py"

@@ -70,7 +70,12 @@ def test_the_file_that_was_timed_and_audited_is_found_again(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("timed", "audited", "error", "said"),
     [
-        ("a" * 64, "b" * 64, FailedError, "not audited on the file that was timed: expected aaaaaaaaaaaa, found bbbb"),
+        (
+            "a" * 64,
+            "b" * 64,
+            FailedError,
+            "audited on a file other than the one timed: expected aaaaaaaaaaaa, found bbbb",
+        ),
         ("", "b" * 64, FailedError, r"do not say which file was timed in .*an older Assay.*Run `assay run` .*again"),
         ("", "", FailedError, r"do not say which file was timed in .*an older Assay.*Run `assay run` .*again"),
         ("a" * 64, "", FailedError, r"no key of it in the audit.*Run `assay run` .*again"),
@@ -145,7 +150,7 @@ def test_the_configuration_says_that_pixels_come_and_how_many_instances_run(tmp_
 @pytest.mark.parametrize("runtime", [one for one in MADE if served_by(one).is_code])
 def test_compiled_code_is_opened_by_trust_alone(runtime: str, tmp_path: Path) -> None:
     (tmp_path / "any-batch.pt2").write_bytes(b"code")
-    with pytest.raises(InputError, match=r"is compiled code, and nobody can see what it does: .*--trust"):
+    with pytest.raises(InputError, match=r"is compiled code, which cannot be inspected: .*--trust"):
         refuse_what_acts(tmp_path / "any-batch.pt2", runtime)
     refuse_what_acts(tmp_path / "any-batch.pt2", runtime, trusted=True)
 

@@ -85,7 +85,7 @@ def test_every_key_that_is_offered_signs(folder: Path, keys: dict[str, tuple[Pat
     check_deployment(folder, public)
     signature, checksums = (str(folder / name) for name in (SIGNATURE_FILE, "checksums.sha256"))
     openssl("dgst", "-sha256", "-verify", str(public), "-signature", signature, checksums)
-    with pytest.raises(ArtifactError, match="does not sign these checksums"):
+    with pytest.raises(ArtifactError, match="is not a signature of these checksums"):
         check_signature(folder, keys["ed25519"][1])
 
 
@@ -117,10 +117,10 @@ def rolled_back(folder: Path) -> None:
 
 
 CHANGES: list[tuple[Callable[[Path], None], str]] = [
-    (forged, "does not sign these checksums"),
+    (forged, "is not a signature of these checksums"),
     (stripped, "is not signed"),
-    (rewritten, "does not sign these checksums"),
-    (of_another_state, "does not sign these checksums"),
+    (rewritten, "is not a signature of these checksums"),
+    (of_another_state, "is not a signature of these checksums"),
     (rolled_back, "is not signed"),
 ]
 
@@ -135,7 +135,7 @@ def test_what_is_not_signed_as_it_is_now_is_refused(
 
 
 def test_another_s_signature_is_refused(folder: Path, keys: dict[str, tuple[Path, Path]]) -> None:
-    with pytest.raises(ArtifactError, match="does not sign these checksums"):
+    with pytest.raises(ArtifactError, match="is not a signature of these checksums"):
         check_deployment(folder, keys["another"][1])
 
 
@@ -151,21 +151,21 @@ def test_nothing_is_served_or_verified_that_is_not_signed_so(
     another, public = keys["another"][1], keys["ed25519"][1]
     assert take_snapshot(folder, tmp_path / "models", public).serving == 2
     assert len(read_audited(folder, None, None, tmp_path, signed_by=public).inputs) == 8
-    with pytest.raises(ArtifactError, match="does not sign these checksums"):
+    with pytest.raises(ArtifactError, match="is not a signature of these checksums"):
         take_snapshot(folder, tmp_path / "none", another)
     assert not (tmp_path / "none").exists()
-    with pytest.raises(ArtifactError, match="does not sign these checksums"):
+    with pytest.raises(ArtifactError, match="is not a signature of these checksums"):
         read_audited(folder, None, None, tmp_path, signed_by=another)
     for command in (["serve", str(folder)], ["verify-server", "127.0.0.1:1", "--deployment", str(folder)]):
         refused = CliRunner().invoke(app, [*command, "--signed-by", str(another)])
-        assert "does not sign these checksums" in str(refused.exception)
+        assert "is not a signature of these checksums" in str(refused.exception)
 
 
 def test_a_key_that_others_may_read_is_refused(keys: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
     copy = Path(shutil.copy(keys["ed25519"][0], tmp_path / "key.pem"))
     for mode in (0o640, 0o604, 0o666):
         copy.chmod(mode)
-        with pytest.raises(InputError, match="Others may read the private key"):
+        with pytest.raises(InputError, match="Other users can read the private key"):
             signer(copy, no_password)
 
 
@@ -174,7 +174,7 @@ def test_what_is_no_key_is_one_message(folder: Path, keys: dict[str, tuple[Path,
     junk.write_bytes(b"-----BEGIN PRIVATE" + bytes(100))
     junk.chmod(0o600)
     rsa, rsa_public = make_key(tmp_path, "rsa", "-algorithm", "RSA")
-    for path, part in ((junk, "no private key"), (missing, "No such file"), (rsa, "RSAPrivateKey")):
+    for path, part in ((junk, "not a private key"), (missing, "No such file"), (rsa, "RSAPrivateKey")):
         with pytest.raises(InputError, match=part):
             signer(path, no_password)
     private = keys["ed25519"][0]
@@ -188,7 +188,7 @@ def test_an_encrypted_key_needs_its_password(folder: Path, keys: dict[str, tuple
     locked = tmp_path / "locked.pem"
     openssl("pkey", "-in", str(private), "-aes256", "-passout", "pass:open", "-out", str(locked))
     locked.chmod(0o600)
-    with pytest.raises(InputError, match="not its password"):
+    with pytest.raises(InputError, match="wrong or missing password"):
         signer(locked, lambda: "shut")
     render_again(folder, signer(locked, lambda: "open"))
     check_signature(folder, public)
@@ -198,7 +198,7 @@ def test_the_commands_sign_and_verify(folder: Path, keys: dict[str, tuple[Path, 
     private, public = map(str, keys["ed25519"])
     runner = CliRunner()
     unverified = runner.invoke(app, ["deploy", "--check", str(folder)])
-    assert (unverified.exit_code, "which nobody verified" in unverified.output) == (0, True)
+    assert (unverified.exit_code, "which was not verified" in unverified.output) == (0, True)
     plain = runner.invoke(app, ["deploy", "--rollback", str(folder)])
     assert plain.exit_code == 0, plain.exception
     shown = runner.invoke(app, ["deploy", "--check", str(folder)])

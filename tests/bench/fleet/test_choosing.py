@@ -91,7 +91,7 @@ def test_prices_given_later_take_the_place_of_the_earlier_ones(joined: tuple[Joi
     found = choose_over_kinds(*joined, Constraints(), "cost", later)
     assert name_of(joined, found) == "large"
     only = choose_over_kinds(*joined, Constraints(), "cost", Prices(per_hour={"large": 0.1}))
-    assert only.on_kinds[-1].reason == "nobody said what an hour of it costs"
+    assert only.on_kinds[-1].reason == "it has no hourly price"
     with pytest.raises(InputError, match="a price of small or large"):
         choose_over_kinds(*joined, Constraints(), "cost", Prices(per_hour={"medium": 1.0}))
 
@@ -102,7 +102,7 @@ def test_kinds_that_cannot_be_told_apart_are_said_to_be(runs: list[Path], tmp_pa
     read = {run.name: read_run(tmp_path / "out/runs" / run.name) for run in record.runs}
     found = choose_over_kinds(record, read, Constraints(), "latency")
     assert all(one.tied for one in found.on_kinds)
-    assert "(not told apart from the answer)" in choice_in_words(found)[-1]
+    assert "(not distinguishable from the answer)" in choice_in_words(found)[-1]
 
 
 def test_nothing_qualifies_is_said_of_every_kind(joined: tuple[Joined, dict[str, RunApart]]) -> None:
@@ -133,7 +133,7 @@ def test_the_commands_join_and_choose(runs: list[Path], tmp_path: Path) -> None:
     none = call(app, ["choose", str(out), "--accuracy", "0.9999"])
     assert none.exit_code == 1
     wrong = call(app, ["choose", str(out), "--objective", "cost", "--price", "3"])
-    assert "expected --prices, what each kind of them costs" in str(wrong.exception)
+    assert "expected --prices, with the price of each kind" in str(wrong.exception)
 
 
 def test_joining_runs_of_which_no_time_counts_compares_nothing(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_joining_runs_of_which_no_time_counts_compares_nothing(tmp_path: Path) -
         folders.append(str(Machine(SMALL, str(seed)).write(tmp_path / str(seed), seed, cells=cells)))
     done = CliRunner().invoke(app, ["join", *folders, "--out", str(tmp_path / "out")])
     assert done.exit_code == 1
-    assert "nothing is compared, since no time counts on any machine: its times are invalid: stolen" in done.output
+    assert "nothing is compared, since no time is valid on any machine: its times are invalid: stolen" in done.output
     assert (tmp_path / "out" / "report" / "report.html").is_file()
 
 
@@ -157,4 +157,4 @@ def test_a_single_run_takes_its_price_from_the_same_file(runs: list[Path], tmp_p
     assert json.loads(chosen.output)["price_per_hour"] == 0.4
     other = call(app, ["choose", str(shutil.copytree(runs[0], tmp_path / "other")), *options])
     assert isinstance(other.exception, InputError)
-    assert "no price of this machine: expected one of small or" in str(other.exception)
+    assert "no price for this machine: expected one of small or" in str(other.exception)

@@ -52,7 +52,7 @@ def test_a_comparison_is_an_answer(results: Results) -> None:
 def test_times_that_are_all_invalid_answer_nothing(results: Results) -> None:
     found = unanswered(changed(results, everything, compared=False, invalid=[STOLEN]))
     assert found == [
-        "nothing is compared, since no time is VALID: run it again on a quiet machine, which times anew what is INVALID"
+        "nothing is compared, since no time is VALID: run it again on a quiet machine, which times INVALID cells again"
     ]
     assert STOLEN not in found[0], "the verdict has said it"
 
@@ -122,7 +122,7 @@ def test_without_a_file_to_time_nobody_is_sent_for_more_minutes(results: Results
     ]
     skipped = {"status": "skipped", "host": None, "device": None, "reason": "the export failed: no route"}
     found = refusals_of(changed(results, everything, compared=False, **skipped).model_copy(update={"exports": failed}))
-    assert found == ["no route gave an ONNX file that may be used"]
+    assert found == ["no route gave a usable ONNX file"]
 
 
 def test_what_is_invalid_is_timed_again_unless_its_numbers_alone_are_why() -> None:

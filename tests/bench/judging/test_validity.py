@@ -21,7 +21,7 @@ AGREES = Agreement(
     subject="timed calls", images=8, max_absolute=1e-6, max_relative=1e-6, tolerance=1e-5, derivation="derived",
     largest_moved=0, passed=True,
 )  # fmt: skip
-WRONG = AGREES.model_copy(update={"passed": False, "reason": "differs by 0.1, 1e-05 is tolerated"})
+WRONG = AGREES.model_copy(update={"passed": False, "reason": "differs by 0.1, where 1e-05 is tolerated"})
 
 
 def timing(ms: float, *, calls: int = 100, processes: int = 3) -> Timing:
@@ -204,7 +204,7 @@ def test_too_few_blocks_and_processes_are_named_with_what_they_cannot_show() -> 
     (found,) = judged([timed], three, {timed.name: AGREES})
     assert found.steadiness is not None
     assert found.steadiness.not_testable == [
-        "drift: 9 blocks in 3 process(es) cannot show one beyond doubt",
+        "drift: 9 blocks in 3 process(es) are too few to show one",
         "two kinds of processes: 3 cannot show them, and miss one that 20% of processes are of with a chance of 51%",
     ]
 

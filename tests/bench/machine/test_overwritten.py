@@ -50,7 +50,7 @@ def test_of_two_without_a_gpu_nobody_says_which_to_keep(tmp_path: Path) -> None:
         install(tmp_path, name, "2.21.0", "tensorflow/__init__.py")
     (one,) = found_in(tmp_path)
     assert one.there == ""
-    assert one.remedy == "Take all away and put one back: pip uninstall -y tensorflow tensorflow-cpu"
+    assert one.remedy == "Remove them all and reinstall one: pip uninstall -y tensorflow tensorflow-cpu"
 
 
 def test_one_alone_is_no_finding(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_a_quiet_machine_is_not_spoken_of() -> None:
 def test_who_uses_the_cores_and_what_is_stolen_is_said_with_what_follows() -> None:
     said = busy_in_words(BUSY, 2, 1.0)
     assert "others use 75% of the 2 cores that are timed on, and 8% of their time is stolen" in said
-    assert "Times may be INVALID; the next run then times them again" in said
+    assert "Times may be INVALID; the next run times those again" in said
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_a_function_is_its_own_file_or_refused(tmp_path: Path) -> None:
     found = located(within, FEATURES, tmp_path)
     assert (found.location.path, found.location.function) == (tmp_path / "within.py", "within")
     for hidden in (lambda features: features, partial(at_the_top)):
-        with pytest.raises(InputError, match=r"lives only in this session.*FILE\.py:FUNCTION"):
+        with pytest.raises(InputError, match=r"exists only in this session.*FILE\.py:FUNCTION"):
             located(hidden, FEATURES, tmp_path)
     with pytest.raises(InputError, match=r"found an object of builtins\.int"):
         located(5, FEATURES, tmp_path)
@@ -118,7 +118,7 @@ def test_inputs_are_written_under_any_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("inputs", "names", "message"),
     [
-        (FEATURES, (), "names of the model's inputs are not known"),
+        (FEATURES, (), "names of the model's inputs are unknown"),
         ([FEATURES, FEATURES, FEATURES], ("a", "b"), "More arrays than inputs"),
         ({"a": "text"}, (), "'a' is not an array of numbers"),
         ({"a": None}, (), "'a' is not an array of numbers"),

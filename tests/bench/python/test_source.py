@@ -92,12 +92,12 @@ def test_a_function_of_a_notebook_takes_its_classes_with_it(tmp_path: Path) -> N
     ],
 )
 def test_what_cannot_be_written_is_refused_by_its_name(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=rf"lives only in this session.*{message}.*FILE\.py:FUNCTION"):
+    with pytest.raises(InputError, match=rf"exists only in this session.*{message}.*FILE\.py:FUNCTION"):
         write_source(cell(text, tmp_path), tmp_path / "predict")
 
 
 def test_a_partial_function_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="lives only in this session"):
+    with pytest.raises(InputError, match="exists only in this session"):
         write_source(partial(np.add, 1), tmp_path / "add")
 
 

@@ -114,7 +114,7 @@ def _comparison(subject: str, found: Measured, tolerance: float) -> Comparison:
         tolerance=tolerance,
         delivered="fp32" if passed else "less than bf16",
         passed=passed,
-        reason="" if passed else "fewer bits than any arithmetic explains: it is another function",
+        reason="" if passed else "fewer bits than any arithmetic explains: it is a different function",
     )
 
 

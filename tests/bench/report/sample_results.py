@@ -156,7 +156,7 @@ def agreement(subject: str, error: float = 4e-6, tolerance: float = 6.4e-5, flip
         derivation=f"16 x {tolerance / 16:.2g}, the largest error of torch.eager in fp32 against float64 on 256 images",
         largest_moved=flips,
         passed=passed,
-        reason="" if passed else f"differs by {error:.3g}, {tolerance:.3g} is tolerated",
+        reason="" if passed else f"differs by {error:.3g}, where {tolerance:.3g} is tolerated",
     )
 
 

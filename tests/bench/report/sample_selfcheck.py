@@ -30,7 +30,7 @@ def sample_selfcheck() -> SelfCheck:
         passed=False,
         checks=checks,
         comparisons=planted,
-        advice=["The load is 3.8 on 2 cores: stop what else is running."],
+        advice=["The load is 3.8 on 2 cores: stop other programs."],
         design=Design(processes=3, blocks=4),
         told=TOLD,
     )

@@ -36,7 +36,7 @@ def test_the_section_says_the_verdict_why_and_what_has_to_be_known(failed: Audit
     assert "3 images of boundary change class" in section.lead
     reasons, findings, models, _ = section.blocks
     assert isinstance(reasons, Listing)
-    assert "another function" in reasons.items[0].text
+    assert "a different function" in reasons.items[0].text
     assert isinstance(findings, Listing)
     assert "tf.function turns NaN" in findings.items[0].text
     assert "max-pooling loses NaN everywhere" in findings.items[0].text
@@ -79,10 +79,10 @@ def test_what_is_out_of_date_is_named_and_not_shown(failed: Audit) -> None:
     stale = failed.model_copy(update={"models": [failed.models[0].model_copy(update={"keys": keys})]})
     section = audit(Evidence(RESULTS, audit=stale))
     assert section.lead.startswith("The audit passed: all 3 comparisons")
-    assert "What is out of date is left out" in section.lead
+    assert "Parts that are out of date are left out" in section.lead
     out_of_date, _, models, _ = section.blocks
     assert isinstance(out_of_date, Listing)
-    assert "the export by jax2onnx: it is about the file ffffffffffff" in out_of_date.items[0].text
+    assert "the export by jax2onnx: it covers the file ffffffffffff" in out_of_date.items[0].text
     assert isinstance(models, Table)
     (row,) = models.rows
     assert (row[0].text, row[1].number, row[2].text) == (stale.models[0].name, 3, "none")

@@ -262,7 +262,7 @@ def test_the_first_screen_says_what_to_run_and_how_far_to_trust_it(visit: Visito
     assert re.search(
         r"Run (bloodnet|resnet18) at \S+ in .+: [\d.]+ ms, \S+ as fast as the fastest native fp32, acc", said
     )
-    for name in ("Without reduced precision", "Numbers", "All cases", "Machine", "Ruler", "How sure"):
+    for name in ("Without reduced precision", "Numbers", "All cases", "Machine", "Ruler", "How certain"):
         assert name in said
 
 

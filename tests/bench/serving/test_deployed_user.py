@@ -67,7 +67,7 @@ def Pair():
     return keras.Model([left, right], keras.layers.Dense(10)(hidden))
 """
 SOURCES = {"torch": TORCH, "jax": JAX, "tf": TF}
-REFUSED = {"jax.jit.bf16": "XLA computes products of bf16 in another precision"}
+REFUSED = {"jax.jit.bf16": "XLA computes bf16 products in another precision"}
 """What cannot be, with why."""
 SERVED = [
     (kind, entry.name) for kind in SOURCES for entry in RUNTIMES.values() if entry.served_by and kind in entry.formats

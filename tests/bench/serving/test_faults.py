@@ -79,7 +79,7 @@ def request(**changes: Any) -> bytes:
     ],
     ids=[
         *("other type", "no type", "other shape", "no batch", "no images", "negative", "too little data"),
-        *("other name", "empty", "half", "null", "no inputs", "no text", "more than it says"),
+        *("other name", "empty", "half", "null", "no inputs", "no text", "more than its header says"),
     ],
 )
 def test_a_request_that_cannot_be_answered_is_refused(served: Served, body: bytes, words: str) -> None:
@@ -192,7 +192,7 @@ def test_a_model_that_was_changed_is_not_served(tmp_path: Path) -> None:
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
-    assert "model.onnx is not what was deployed" in refusal(folder)
+    assert "model.onnx is not the deployed content" in refusal(folder)
 
 
 def test_a_model_that_lies_elsewhere_is_not_served(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_answers_other_than_audited_make_a_load_invalid(served: Served, images: 
     assert first.seconds == FIRST_SECONDS + 2
     assert second.seconds == pytest.approx(in_proportion(client._beside, SLOWER) + 2, rel=0.9)
     assert found.wrong > 0
-    assert any("otherwise than audited" in why for why in found.invalid)
+    assert any("answers that differ from the audited" in why for why in found.invalid)
 
 
 def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Processes of two kinds: found where they are, not where they are not."""
+"""Two kinds of processes: found where they are, not where they are not."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_what_is_no_classifier_is_refused(outputs: list[Tensor], labels: np.ndar
 
 def test_plain_numbers_have_nothing_that_is_right() -> None:
     assert task("numerical").output_of([SCORES], None) is None
-    with pytest.raises(InputError, match=r"(?s)nothing that is right or wrong.*--task classification"):
+    with pytest.raises(InputError, match=r"(?s)no right or wrong answers.*--task classification"):
         task("numerical").output_of([SCORES], LABELS)
 
 

@@ -122,8 +122,8 @@ def test_few_images_promise_little() -> None:
         ([FIRST, LAST], LABELS, "Several outputs.*--without"),
         ([FIRST], LABELS + 1, "classes that the model does not.*3"),
         ([FIRST], LABELS.astype(float), "has no classes"),
-        ([FIRST], np.full_like(LABELS, 255), "says of nothing what is right"),
-        ([Tensor(name="a", dtype="float32", shape=(4, 4, 4))], np.zeros((2, 4, 4), int), "cannot be told"),
+        ([FIRST], np.full_like(LABELS, 255), "has no label for any record"),
+        ([Tensor(name="a", dtype="float32", shape=(4, 4, 4))], np.zeros((2, 4, 4), int), "is ambiguous"),
     ],
 )
 def test_labels_that_do_not_go_with_the_model_are_refused(

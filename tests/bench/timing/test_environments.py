@@ -60,10 +60,10 @@ def test_on_the_cpu_all_share_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_that_cannot_be_made_costs_its_own_candidates_and_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    making = Making(NotInstalledError("Cannot make a tool environment"))
+    making = Making(NotInstalledError("Cannot create a tool environment"))
     able, refused = placed("cuda", making, monkeypatch)
     assert set(able) == {"torch.eager", "tf.function.bf16"}
-    assert refused == dict.fromkeys(("tf.function", "tf.xla"), "Cannot make a tool environment")
+    assert refused == dict.fromkeys(("tf.function", "tf.xla"), "Cannot create a tool environment")
     assert making.names == ["tf-cuda"]
 
 

@@ -87,7 +87,7 @@ def results(*exports: Export, cells: dict[str, Any] | None = None) -> Results:
         (
             [export("a", AGREES), export("b", AGREES), export("c", reason="rsub() of a mask.")],
             ["The exports by a and b agree with PyTorch in float64 to 3.0e-7, where 1.6e-6 is tolerated.",
-             "The route c gave no file that may be used: rsub() of a mask."],
+             "The route c gave no usable file: rsub() of a mask."],
         ),
     ],
 )  # fmt: skip

@@ -70,7 +70,7 @@ def test_each_precision_has_its_sentence_and_the_verdict_is_told_once() -> None:
     [
         ("slower", "In int8, ONNX Runtime (torch-dynamo+int8 export) is 1.25x (1.23-1.27) slower than"),
         ("same", "torch.script, are the same within 2 %: the ratio of their medians is 0.80x"),
-        ("undecided", "torch.script, cannot be told apart by 3 processes each: the ratio is 0.80x"),
+        ("undecided", "torch.script, cannot be distinguished with 3 processes each: the ratio is 0.80x"),
     ],
 )
 def test_other_outcomes(verdict: Verdict, words: str) -> None:

@@ -17,7 +17,7 @@ def test_the_first_table_is_shown_once_where_there_is_no_terminal() -> None:
     text = said.getvalue()
     narrator.times(cells)
     assert said.getvalue() == text
-    assert "nothing is judged yet" in text
+    assert "not judged yet" in text
     timed = [one for one in cells if one.host and one.framework]
     ordered = sorted(timed, key=lambda one: (one.batch, one.threads, one.host.median_ms.value if one.host else 0))
     lines = text.splitlines()[2:]

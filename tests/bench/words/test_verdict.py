@@ -68,8 +68,8 @@ def test_slower_turns_the_ratio_round_with_its_interval() -> None:
 def test_undecided_claims_nothing() -> None:
     found = only(compared((1.02, 0.97, 1.07), "undecided"))
     assert found.outcome == "undecided"
-    assert "cannot be told apart" in found.finding
-    assert "1.02x (0.97-1.07), which is not enough evidence for either" in plain(found.finding)
+    assert "cannot be distinguished" in found.finding
+    assert "1.02x (0.97-1.07), which is not enough evidence for either side" in plain(found.finding)
     assert "faster than" not in found.finding
 
 
@@ -77,8 +77,8 @@ def test_what_could_have_been_told_is_said() -> None:
     results = compared((1.02, 0.97, 1.07), "undecided")
     known = results.comparisons[0].model_copy(update={"told": 0.0613, "processes": 3})
     told = results.model_copy(update={"comparisons": [known]})
-    assert "(with 3 processes differences under 6.1 % cannot be told)" in plain(only(told).finding)
-    assert "cannot be told:" in plain(what_is_told(told.comparisons))
+    assert "(with 3 processes differences under 6.1 % cannot be detected)" in plain(only(told).finding)
+    assert "cannot be detected:" in plain(what_is_told(told.comparisons))
     assert "With 3 processes" in what_is_told(told.comparisons)
     assert "With 3 to 5 processes" in what_is_told([known, known.model_copy(update={"processes": 5})])
     assert what_is_told(results.comparisons) == ""
@@ -136,7 +136,7 @@ def test_an_output_that_does_not_agree_makes_the_time_invalid(label: str) -> Non
     found = only(results)
     assert found.outcome == "invalid"
     assert "must not be used: agreement FAILS" in found.finding
-    assert "differs by 0.3, 6.4e-05 is tolerated" in found.finding
+    assert "differs by 0.3, where 6.4e-05 is tolerated" in found.finding
     assert "faster" not in found.finding
 
 
@@ -181,7 +181,7 @@ def test_cells_that_were_left_out_as_wrong_are_named() -> None:
 def test_no_onnx_cell_was_asked_for() -> None:
     cells = [cell for cell in BASE.cells if cell.framework != "onnx"]
     found = only(study(cells=cells, comparisons=[]))
-    assert (found.outcome, found.finding) == ("missing", "nothing is compared: no ONNX runtime was asked for.")
+    assert (found.outcome, found.finding) == ("missing", "nothing is compared: no ONNX runtime was requested.")
 
 
 def test_no_onnx_cell_finished() -> None:
@@ -212,7 +212,7 @@ def test_no_native_cell() -> None:
     cells = [cell for cell in BASE.cells if cell.framework == "onnx"]
     finding = only(study(cells=cells, comparisons=[])).finding
     assert finding.startswith("ONNX Runtime (torch-dynamo export) is the fastest of 9 valid ONNX cells with ")
-    assert finding.endswith("; nothing native was asked for.")
+    assert finding.endswith("; no native runtime was requested.")
 
 
 def test_both_were_timed_but_not_compared() -> None:
@@ -224,8 +224,8 @@ def test_native_cells_that_compute_in_less_are_no_base_and_are_named() -> None:
         cell.model_copy(update={"precision": "bf16" if cell.framework in FRAMEWORKS else "fp32"}) for cell in BASE.cells
     ]
     assert only(study(cells=cells, comparisons=[])).finding == (
-        "nothing is compared: the native runtimes compute in bf16 and those of ONNX in fp32, and a smaller precision "
-        "is not a basis for a verdict on ONNX."
+        "nothing is compared: the native runtimes compute in bf16 and those of ONNX in fp32, and a difference in "
+        "precision is no basis for a verdict on ONNX."
     )
 
 
@@ -257,7 +257,7 @@ def test_the_headline_counts_every_outcome() -> None:
     ]
     text = headline(results.model_copy(update={"cells": cells}))
     assert text.startswith("On this machine, ONNX is faster than the fastest native runtime in 12 of 16 cases (")
-    assert "slower in 1 and not told apart in 1. 1 comparison must not be used: agreement fails." in text
+    assert "slower in 1 and undecided in 1. 1 comparison must not be used: agreement fails." in text
     assert text.endswith("In 1 case there was nothing to compare.")
 
 
@@ -270,7 +270,7 @@ def test_the_headline_of_nothing_and_of_one() -> None:
 def test_where_nothing_could_be_compared_the_headline_says_why() -> None:
     native = [cell for cell in sample_results().cells if cell.framework != "onnx"]
     text = headline(study(cells=native, comparisons=[]))
-    assert text == "On this machine nothing could be compared: nothing is compared: no ONNX runtime was asked for."
+    assert text == "On this machine nothing could be compared: nothing is compared: no ONNX runtime was requested."
 
 
 def test_the_section_signs_every_sentence_with_its_outcome() -> None:

@@ -90,7 +90,7 @@ def test_one_that_the_optimiser_breaks_may_be_used_too() -> None:
     [
         ({"evaluator": "agrees"}, "ok", "ONNX Runtime is wrong at every level: it at level disable_all"),
         ({"evaluator": "differs"}, "failed", "(and 4 more); the file is wrong: ONNX Runtime and onnx's reference"),
-        ({}, "failed", "the file is wrong, or ONNX Runtime is, which alone runs it"),
+        ({}, "failed", "the file is wrong, or ONNX Runtime is, the only one that runs it"),
     ],
 )
 def test_where_no_level_agrees_others_are_asked(others: dict[str, Outcome], status: str, words: str) -> None:

@@ -113,7 +113,7 @@ def test_nothing_that_is_as_close_as_the_models_own_float64_is_called_wrong(tmp_
     keep_doubt(tmp_path, caught.value)
     answer = checked(tmp_path, None, off, records, exact=False)
     assert "undecided on these inputs" in answer.reason
-    assert "Give real ones with --inputs" in answer.reason
+    assert "Give real inputs with --inputs" in answer.reason
     assert (answer.undecided, answer.file_is_right) == (True, False)
     far = checked(tmp_path, None, twice * np.float32(1.1), records, exact=False)
     assert "undecided on these inputs" not in far.reason

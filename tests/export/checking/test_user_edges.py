@@ -61,7 +61,7 @@ def test_a_softplus_that_overflows_is_found_where_the_models_does_not() -> None:
     edges = edges_of(softplus)
     assert set(edges.tiers) == {0, 1, 2}
     assert not reason(edges, softplus)
-    assert "are not finite where the model's are" in reason(edges, naive)
+    assert "are not finite where the model's outputs are" in reason(edges, naive)
     assert "differs by" in reason(edges, lambda x: np.maximum(x, 0))  # it is wrong about zero alone
 
 
@@ -138,7 +138,7 @@ def test_it_is_said_how_inputs_were_made_and_what_they_do_not_cover(
     one = model(dtype)
     edges = tried_edges(one, NONE, ranges, of(lambda x: x))
     said = made_how(one, ranges, edges)
-    assert all(word in said for word in [*words, "Not covered: what real inputs look like", "--inputs"])
+    assert all(word in said for word in [*words, "Not covered: realistic inputs", "--inputs"])
     assert f"{len(edges)} more records at the edges" in said
     assert len(edges) == 4 * len(TIERS) + 1
     assert "No records at the edges" in made_how(one, ranges, None)

@@ -66,7 +66,7 @@ def test_a_runtime_that_ignores_an_input_is_wrong_and_not_of_fewer_bits(tmp_path
 
 def test_an_operator_that_is_not_there_is_no_wrong_number(tmp_path: Path) -> None:
     lacked = saved(tmp_path / "lacked.onnx", [helper.make_node("GlobalLpPool", ["x"], ["y"])])
-    with pytest.raises(ExportFailedError, match="lacks an operator that it needs, so that its numbers are not judged"):
+    with pytest.raises(ExportFailedError, match="lacks an operator that it needs, so its numbers are not judged"):
         session_at(lacked, level_names()[0], "it")
     with pytest.raises(InputError, match=r"ONNX Runtime lacks an operator that lacked\.onnx needs"):
         run_in("all", lacked, FEEDS)
@@ -113,11 +113,11 @@ def test_no_package_is_called_none(error: ModuleNotFoundError, words: str) -> No
 @pytest.mark.parametrize(
     ("operator", "words"),
     [
-        ("TruncateMod", "the export has an operator that ONNX does not have, TruncateMod"),
+        ("TruncateMod", "the export has the operator TruncateMod, which is not part of ONNX"),
         ("Celu", "ONNX Runtime lacks an operator that the export needs"),  # of a version that it does not have yet
     ],
 )
 def test_an_operator_of_no_standard_is_the_file_s_and_not_what_a_runtime_lacks(operator: str, words: str) -> None:
     said = f"INVALID_GRAPH : This is an invalid model. Error No Op registered for {operator} with domain_version of 18"
-    assert not_run("ONNX Runtime", "the export", said) == f"{words}, so that its numbers are not judged"
+    assert not_run("ONNX Runtime", "the export", said) == f"{words}, so its numbers are not judged"
     assert lacks_operator(said)

@@ -62,7 +62,7 @@ def test_outputs_that_are_no_numbers_are_told_in_words_with_the_option_that_leav
     if words:
         with pytest.raises(InputError, match=f"'probabilities' is {words}.*--without probabilities"):
             refuse_incomparable([value, tensor([1])], "it")
-        with pytest.raises(InputError, match="Export the part of the model that gives numbers"):
+        with pytest.raises(InputError, match="Export only the part of the model whose outputs are numbers"):
             refuse_incomparable([value], "it")
 
 
@@ -99,7 +99,8 @@ def test_an_output_that_is_left_out_goes_with_what_only_it_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "words"), [(["wher"], "names no output of it.*Did you mean 'where'"), (["y", "where"], "Nothing is left")]
+    ("names", "words"),
+    [(["wher"], "does not name an output of it.*Did you mean 'where'"), (["y", "where"], "Nothing is left")],
 )
 def test_leaving_out_what_is_not_there_or_everything_is_refused(names: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):

@@ -66,7 +66,7 @@ def test_a_node_that_a_file_has_too_much_is_named(tmp_path: Path) -> None:
     wrong = [*BEFORE, node("Mul", ["a", "half"], ["b"], name="divisor"), *AFTER]
     (found,) = parted(tmp_path, right, wrong, half=HALF)
     assert (found.node, found.superfluous) == ("divisor", True)
-    assert "the file has too much: node 'divisor', Mul()" in str(found)
+    assert "the file has a superfluous node 'divisor', Mul()" in str(found)
     assert shows(tmp_path, found)
 
 
@@ -103,7 +103,7 @@ def test_where_one_operator_is_written_as_several_they_are_all_named(tmp_path: P
     assert (found.node, found.among) == ("shrink", ["grow", "shift"])
     assert found.reference_nodes == ["Softplus()"]
     assert "it goes wrong between 'grow', 'shift' and node 'shrink', Log()" in str(found)
-    assert "with that instead what follows is right" in str(found)
+    assert "the following nodes are right with that instead" in str(found)
     assert shows(tmp_path, found)
     assert parted(tmp_path, right, written_out("one"), **constants) == []
 

@@ -100,7 +100,7 @@ def test_a_rounding_towards_zero_is_named_in_every_framework(kind: Kind, tmp_pat
     else:
         assert (found.node, found.operator, found.proven) == ("divide", "Div", True)
         assert found.inputs == ["a"]
-    assert "with that instead what follows is right" in str(found)
+    assert "the following nodes are right with that instead" in str(found)
     assert shows(tmp_path, found)
 
 

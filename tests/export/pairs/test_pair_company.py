@@ -57,7 +57,7 @@ def test_one_that_quantises_each_call_is_told_so_with_what_to_do(tmp_path: Path)
     said = told_of_company(exact(tmp_path / "a.onnx"), quantised(tmp_path / "b.onnx"), FEEDS, drawn=True)
     assert "quantises each call by a scale of its own (DynamicQuantizeLinear)" in said
     assert "between calls of 8 rows and of one" in said
-    assert "Compare it as it is called" in said
+    assert "Compare it at the batch sizes used" in said
     one = {"x": FEEDS["x"][:1]}
     said = told_of_company(tmp_path / "a.onnx", tmp_path / "b.onnx", one, drawn=True)
     assert "quantises each call" in said
@@ -68,7 +68,7 @@ def test_one_that_quantises_each_call_is_told_so_with_what_to_do(tmp_path: Path)
 def test_inputs_of_which_fp32_makes_rounding_tell_nothing(*, drawn: bool, cure: str, tmp_path: Path) -> None:
     file = rounding(tmp_path / "a.onnx")
     said = told_of_company(file, exact(tmp_path / "b.onnx"), FEEDS, drawn=drawn)
-    assert said.startswith("these inputs tell nothing")
+    assert said.startswith("these inputs show nothing")
     assert "from its own float64" in said
     assert cure in said
 

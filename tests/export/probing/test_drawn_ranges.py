@@ -53,10 +53,10 @@ def test_an_index_that_counts_from_the_end_gets_negative_numbers() -> None:
 
 def test_a_nan_a_shape_and_what_does_not_refuse_are_limits_too() -> None:
     nan = found(lambda n: np.where(n > 100, np.nan, 1.0))
-    assert (nan.most, nan.why) == (1, "the model makes no number of")
+    assert (nan.most, nan.why) == (1, "the model gives NaN for")
     assert nan.far_most <= 100
     shape = found(lambda n: np.zeros(max(int(n.max()), 2)))
-    assert (shape.far_most, shape.why) == (2, "the shape of an output follows")
+    assert (shape.far_most, shape.why) == (2, "the shape of an output depends on")
     cut_off = found(lambda n: TABLE[np.clip(n, 0, 999)], limit=1000)
     assert (cut_off.most, cut_off.why) == (999, "there are no places for")
 

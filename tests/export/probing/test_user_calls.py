@@ -114,8 +114,8 @@ def test_rounding_is_told_from_rows_that_depend_by_float64() -> None:
         return x + (0.01 * len(x) if x.dtype == np.float32 else 0)
 
     found = refusal(small, double=small)
-    assert "cannot be judged on these inputs: what it makes of them in fp32 is rounding" in found
-    assert "Give real ones with --inputs FILE.npz" in found
+    assert "cannot be judged on these inputs: its fp32 outputs for them are mere rounding" in found
+    assert "Give real inputs with --inputs FILE.npz" in found
     assert "depend on each other" not in found
 
 

@@ -85,7 +85,7 @@ def test_the_options_can_be_pasted_into_a_shell() -> None:
 
 
 def test_two_sizes_of_one_dimension_are_refused() -> None:
-    with pytest.raises(InputError, match=r"two sizes of dimension 'n'.*found 2 and 3"):
+    with pytest.raises(InputError, match=r"two sizes for dimension 'n'.*found 2 and 3"):
         shapes(one("x", "n", 4), one("y", "n", 4), x=zeros(2, 4), y=zeros(3, 4))
 
 

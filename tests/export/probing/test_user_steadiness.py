@@ -69,7 +69,7 @@ def test_a_model_that_begins_anew_when_loaded_afresh_keeps_a_state(tmp_path: Pat
     found = message(one)
     assert "it keeps a state: " in found
     assert "output 'y': 1 apart" in found
-    assert "Take the state in as an input" in found
+    assert "Make the state an input" in found
 
 
 def test_what_neither_seeds_nor_a_fresh_start_repeat_may_be_either() -> None:

@@ -141,12 +141,12 @@ def test_accuracy_control_says_what_was_measured_when_its_time_is_over() -> None
     assert control.likeness(answering(0), calls) == (1.0, [1.0, 1.0])
     mean, each = control.likeness(answering(0.3), calls)
     assert (mean, each) == (pytest.approx(0.8), [pytest.approx(0.7), pytest.approx(0.9)])
-    assert "nothing more could be put back: an error of 20.00%" in control.told["accuracy control"]
+    assert "no further layer could be restored: an error of 20.00%" in control.told["accuracy control"]
     control.deadline = 0.0
     assert control.likeness(answering(0.1), calls) == (1.0, [1.0, 1.0])
     told = control.told["accuracy control"]
-    assert told.startswith("the time for it was over: an error of 6.67%")
-    assert told.endswith("2% was asked for, after 2 tries")
+    assert told.startswith("its time was over: an error of 6.67%")
+    assert told.endswith("2% was requested, after 2 tries")
 
 
 def test_accuracy_is_that_of_the_worst_output() -> None:

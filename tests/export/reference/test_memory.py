@@ -72,7 +72,7 @@ def test_values_are_dropped_after_their_last_reader_and_not_before() -> None:
 
 def test_what_does_not_fit_is_refused_with_what_it_would_take() -> None:
     with pytest.raises(
-        TooLargeError, match=r"take more memory than there is: expected at most 0.3 MiB, found 0.\d MiB"
+        TooLargeError, match=r"need more memory than is available: expected at most 0.3 MiB, found 0.\d MiB"
     ):
         evaluate(chain(), feeds(), "a chain", at_most=4 * A_VALUE)  # all values, in fp32
     with pytest.raises(TooLargeError):
@@ -232,7 +232,7 @@ def test_weights_that_memory_does_not_hold_in_float64_are_refused_before_they_ar
     monkeypatch.setattr(on_onnx_double, "most_bytes", lambda share: taken)
     assert to_double(model).graph.initializer[0].data_type == TensorProto.DOUBLE
     monkeypatch.setattr(on_onnx_double, "most_bytes", lambda share: taken - 1)
-    with pytest.raises(TooLargeError, match=r"weights in float64 take more memory than there is: expected at most"):
+    with pytest.raises(TooLargeError, match=r"weights in float64 need more memory than is available: expected at most"):
         to_double(model)
     with pytest.raises(TooLargeError, match="Its weights in float64"):
         run_double(model, {"x": np.ones((1, 100), np.float32)}, "it")

@@ -68,5 +68,5 @@ def test_a_damaged_file_of_images_is_named(content: bytes, tmp_path: Path) -> No
 def test_weights_without_a_specification_are_refused(tmp_path: Path) -> None:
     for name, inputs in (("none", {}), ("wrong", {"spec": {"size": 28}})):
         artifact = write_artifact(tmp_path / name, "weights", inputs, made_by={}, fill=lambda _: {})
-        with pytest.raises(ArtifactError, match="does not say for which model"):
+        with pytest.raises(ArtifactError, match="does not say which model"):
             spec_of(artifact)

@@ -25,7 +25,7 @@ def test_the_words_of_every_route_become_the_limit_with_what_to_do(text: str) ->
     found = beyond_the_limit("tf2onnx", text)
     assert found is not None
     said = str(found)
-    assert said.startswith("The exporter tf2onnx cannot write so large a model: expected at most 2 GiB")
+    assert said.startswith("The exporter tf2onnx cannot write a model this large: expected at most 2 GiB")
     assert "protobuf" in said
     assert text in said, "what was found"
     assert "external data" in said, "what to do"

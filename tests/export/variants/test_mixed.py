@@ -71,7 +71,7 @@ def test_the_bad_layer_is_left_in_fp32_by_what_validation_images_show(
     made: Export, mixed: MixedJob, place: Workspace
 ) -> None:
     assert made.search is not None
-    assert "50% is allowed: it does not follow the reference" in made.search.why
+    assert "50% is allowed: the output does not follow the reference" in made.search.why
     assert made.search.judged_on == "60 images of the validation split"
     assert made.status == "ok", made.reason
     assert (made.exporter, made.precision) == ("torch-script+int8-mixed", "int8")

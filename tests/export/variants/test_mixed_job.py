@@ -1,4 +1,4 @@
-"""Layers that may not be int8, planted in real files: found by what was measured, left in fp32, and nothing else."""
+"""Layers that must not be int8, planted in real files: found by what was measured, left in fp32, and nothing else."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_steps_say_what_each_costs_and_brings(made: Export) -> None:
     assert search.steps[-1].error < search.steps[0].error / 10
     assert all(one.milliseconds for one in (*search.steps, search.full))
     assert search.full.error == 0
-    assert "then audited on as well" in search.judged_on
+    assert "the file is then audited as well" in search.judged_on
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_onnx_runtime_makes_no_layer_int8_that_was_left(
     layer.input[0] = kept.input[0]
     model.graph.node.remove(kept)
     onnx.save(model, file)
-    with pytest.raises(ExportFailedError, match="in integers that were left in fp32"):
+    with pytest.raises(ExportFailedError, match="in integers that were to stay in fp32"):
         check_computes_in(file, "int8", ["layer1"])
 
 
@@ -114,7 +114,9 @@ def test_the_time_is_kept_and_what_was_best_is_said(tmp_path: Path) -> None:
     found = work(asked(tmp_path, 3, (1,), seconds=1e-6))
     assert found.status == "failed"
     assert found.is_unfinished
-    assert "1 of 3 layers were ranked and 1 files tried; the best found leaves 0 of 3 layers in fp32" in found.reason
+    assert (
+        "1 of 3 layers were ranked and 1 files tried; the best one found leaves 0 of 3 layers in fp32" in found.reason
+    )
     assert found.search is not None
     assert found.search.steps
 
@@ -123,7 +125,7 @@ def test_where_nothing_can_be_found_that_is_said_with_the_best(tmp_path: Path) -
     found = work(asked(tmp_path, 2, (0, 1)))
     assert found.status == "failed"
     assert not found.is_unfinished
-    assert "no set of layers in fp32 makes int8 pass; the best found leaves 1 of 2 layers in fp32" in found.reason
+    assert "no set of layers in fp32 makes int8 pass; the best one found leaves 1 of 2 layers in fp32" in found.reason
 
 
 def test_nodes_without_names_are_told_apart(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The search for layers that may not be int8: what it finds is enough, and with any one of them less it is not."""
+"""The search for layers that must stay in fp32: what it finds is enough, and with any one of them less it is not."""
 
 from __future__ import annotations
 

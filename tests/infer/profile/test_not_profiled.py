@@ -1,4 +1,4 @@
-"""Code that calls its kernels past the profiler is timed without one, and nothing is said of where its time goes."""
+"""Code that calls its kernels without the profiler is timed without one, and nothing is said of where its time goes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def test_a_package_is_not_profiled(runtime: str, monkeypatch: pytest.MonkeyPatch
     told: list[Figures] = []
     subject = AttributedModel(name="it", model=model, batches=(1,))
     work(AttributionRequest(runtime=runtime, settings=Settings(), subjects=(subject,), seconds=0.01), told.append)
-    assert told[0].reason == f"{runtime} calls its kernels past the profiler"
+    assert told[0].reason == f"{runtime} calls its kernels without the profiler"
     assert told[0].plain_ns
     assert not told[0].rounds

@@ -84,8 +84,8 @@ def test_what_is_no_array_is_refused_by_its_name_and_may_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("without", "words"),
     [
-        (["logit"], "names no output.*expected logits, cache.*Did you mean 'logits'"),
-        (["logits", "cache"], "no outputs"),
+        (["logit"], "does not name an output.*expected logits, cache.*Did you mean 'logits'"),
+        (["logits", "cache"], "not give any outputs"),
     ],
 )
 def test_leaving_out_what_is_not_there_or_everything_is_refused(without: list[str], words: str) -> None:
@@ -94,5 +94,5 @@ def test_leaving_out_what_is_not_there_or_everything_is_refused(without: list[st
 
 
 def test_a_model_that_returns_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="gives no outputs"):
+    with pytest.raises(InputError, match="does not give any outputs"):
         kept_outputs(named_outputs((None, {}), is_array), is_array, [], "it")

@@ -54,7 +54,7 @@ def test_a_function_of_arrays_is_the_model_itself(tmp_path: Path) -> None:
         ("def build(:", r"SyntaxError.*\(mine.py, line 1\)"),
         ("import sys\nsys.exit('usage: mine.py')", r"SystemExit: usage.*\(mine.py, line 2\)"),
         ("def bild():\n    pass", "has no 'build': found bild. Did you mean 'bild'"),
-        ("x = 1", "has no 'build': found no function at all"),
+        ("x = 1", "has no 'build': found no functions"),
     ],
 )
 def test_what_goes_wrong_is_one_message_with_its_place(text: str, words: str, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_the_hash_follows_the_file_and_its_helpers(tmp_path: Path) -> None:
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"mine.py gives no model.*found int"):
+    with pytest.raises(InputError, match=r"mine.py does not give a model.*found int"):
         kind_of(5, tmp_path / "mine.py")
 
 

@@ -96,13 +96,13 @@ def _of_equation(equation: core.JaxprEqn, values: Values) -> Values:
     if name == "reduce_precision":
         return values
     if name == "bitcast_convert_type" and any(jnp.issubdtype(one.dtype, jnp.floating) for one in values):
-        raise InputError("It reads the bits of numbers, which are others in float64", found=name)
+        raise InputError("It reads the bits of numbers, which are different in float64", found=name)
     is_bits = name == "bitcast_convert_type"  # of whole numbers, as random generators read them
     wide = dict(parameters) if is_bits else {key: _wide_type(value) for key, value in parameters.items()}
     found = equation.primitive.bind(*values, **wide)
     results = list(found) if equation.primitive.multiple_results else [found]
     if not is_bits and any(_is_narrow(one.dtype) for one in results):
-        raise InputError("An equation leaves float64", found=name)
+        raise InputError("An equation does not stay in float64", found=name)
     return results
 
 

@@ -69,7 +69,7 @@ def widened_graph(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
     found.library.CopyFrom(graph.library)
     for node in graph.node:
         if node.op in REINTERPRETS:
-            raise InputError("It reads the bits of numbers, which are others in float64", found=node.name)
+            raise InputError("It reads the bits of numbers, which are different in float64", found=node.name)
         if node.op in NORMS:
             _write_norm(found, node)
             continue
@@ -94,7 +94,9 @@ def _widen(attribute: tf.compat.v1.AttrValue) -> None:
 def _write_norm(graph: tf.compat.v1.GraphDef, node: tf.compat.v1.NodeDef) -> None:
     """Write a norm as (x - mean) * (scale / sqrt(variance + epsilon)) + offset, over the last dimension."""
     if node.attr["is_training"].b or (node.attr["data_format"].s or b"NHWC") != b"NHWC":
-        raise InputError("It normalises with the statistics of its batch, or over other channels", found=node.name)
+        raise InputError(
+            "It normalises with the statistics of its batch, or over other axes than the channels", found=node.name
+        )
     values, scale, offset, mean, variance = (name for name in node.input if not name.startswith("^"))
     epsilon = graph.node.add(name=f"{node.name}/epsilon", op="Const")
     epsilon.attr["dtype"].type = WIDE

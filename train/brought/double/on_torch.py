@@ -47,7 +47,7 @@ class _Widening(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
     ) -> object:
         del types
         if func.name() == REINTERPRETS:
-            raise InputError("It reads the bits of numbers, which are others in float64", found=func.name())
+            raise InputError("It reads the bits of numbers, which are different in float64", found=func.name())
         widen = _widened_type if func._schema.is_mutable else _widened
         wide_args, wide_kwargs = pytree.tree_map(widen, (args, dict(kwargs or {})))
         return func(*wide_args, **wide_kwargs)

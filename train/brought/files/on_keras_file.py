@@ -45,7 +45,7 @@ PATHS = {"vocabulary", "vocabulary_file", "filepath", "file_path", "path", "fnam
 """Keys whose text Keras takes for the name of a file."""
 LARGEST_CONFIG = 256 << 20
 EXPECTED = "Keras's own layers, with weights in the file"
-REMEDY = "It was not loaded. A model with code of its own needs that code: give FILE.py:FUNCTION, or --trust it"
+REMEDY = "It was not loaded. A model with custom code needs that code: give FILE.py:FUNCTION, or --trust the model"
 
 
 def check_keras_file(path: Path) -> None:
@@ -91,7 +91,7 @@ def _check_members(path: Path, bundle: zipfile.ZipFile) -> None:
         if name not in MEMBERS:
             what = "assets, which are files that layers read" if name.startswith("assets") else "an unknown member"
             raise ArtifactError(
-                f"{path} has a member that is not loaded, {name!r:.200}",
+                f"{path} has a member that Assay does not load, {name!r:.200}",
                 expected=", ".join(sorted(MEMBERS)),
                 found=what,
                 remedy=REMEDY,
@@ -119,7 +119,7 @@ def _check_object(path: Path, one: dict[str, Any]) -> None:
         if not isinstance(name, str) or name in ACTING:
             raise _refusal(path, f"{name!r:.100}, {ACTING.get(str(name), 'no name')}")
         if one.get("registered_name") not in {None, name} and not _is_of_keras(module):
-            raise _refusal(path, f"{one['registered_name']!r:.100}, a class of somebody's own")
+            raise _refusal(path, f"{one['registered_name']!r:.100}, a custom class")
     if module is not None and "class_name" in one and not _is_of_keras(module):
         raise _refusal(path, f"{name!r:.100} of module {module!r:.100}")
     if name == "function" and ".models" in str(module):
@@ -138,7 +138,7 @@ def _is_of_keras(module: object) -> bool:
 
 
 def _check_weights(path: Path, weights: io.BytesIO | Path) -> None:
-    """Refuse links out of the file, and arrays that take more memory than there is."""
+    """Refuse links out of the file, and arrays that need more memory than is available."""
     try:
         with h5py.File(weights, "r") as file:
             _check_group(path, file)
@@ -161,13 +161,20 @@ def _check_group(path: Path, group: h5py.Group) -> None:
                 waiting.append(found)
                 continue
             if found.external or found.is_virtual or found.dtype.hasobject:
-                raise _refusal(path, f"{name!r:.100} in {WEIGHTS}, an array that lies in another file or holds objects")
+                raise _refusal(
+                    path, f"{name!r:.100} in {WEIGHTS}, an array that is stored in another file or contains objects"
+                )
             left -= found.size * found.dtype.itemsize
             if left < 0:
-                raise ArtifactError(f"{path} would take more memory than there is", found=f"{found.shape} in {WEIGHTS}")
+                raise ArtifactError(
+                    f"{path} would need more memory than is available", found=f"{found.shape} in {WEIGHTS}"
+                )
 
 
 def _refusal(path: Path, found: str) -> ArtifactError:
     return ArtifactError(
-        f"{path} names something that could run code or read other files", expected=EXPECTED, found=found, remedy=REMEDY
+        f"{path} refers to something that could run code or read other files",
+        expected=EXPECTED,
+        found=found,
+        remedy=REMEDY,
     )

@@ -41,7 +41,7 @@ ACTING = re.compile(
 """Operators that read files, call Python or run another program, whatever TensorFlow says of their effects."""
 SAVING = {"SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename"}
 """Operators in functions that only TensorFlow's own saver calls."""
-REMEDY = "It was not loaded. Take the operator out of the model, or, if you trust it, give --trust"
+REMEDY = "It was not loaded. Remove the operator from the model, or, if you trust it, give --trust"
 LARGEST_PROGRAM = (2 << 30) - 1
 
 
@@ -66,7 +66,7 @@ def check_saved_model(folder: Path, *, trusted: bool = False) -> None:
             raise ArtifactError(
                 f"{folder} has a link that leads out of it, {path.name:.100}",
                 expected="variables and assets of its own",
-                remedy="Copy the file in its place",
+                remedy="Replace the link with a copy of the file",
             )
     file = folder / SAVED_MODEL_FILE
     try:
@@ -124,7 +124,7 @@ def _check_nodes(file: Path, where: str, nodes: Iterable[NodeDef], allowed: set[
     for node in nodes:
         if not trusted and node.op not in allowed and not _is_harmless(node.op):
             raise ArtifactError(
-                f"{file} has an operator that acts outside of the model, {node.op:.80}",
+                f"{file} has an operator that acts outside the model, {node.op:.80}",
                 expected="operators that only compute",
                 found=f"'{node.name:.80}' in {where:.80}",
                 remedy=REMEDY,
@@ -151,5 +151,5 @@ def _check_constant(file: Path, node: NodeDef) -> None:
     numbers = math.prod(max(one.size, 0) for one in value.tensor_shape.dim) if value else 0
     if numbers > most_bytes(1):
         raise InputError(
-            f"{file} has a constant that memory cannot hold", found=f"'{node.name:.80}', {numbers:,} numbers"
+            f"{file} has a constant that does not fit into memory", found=f"'{node.name:.80}', {numbers:,} numbers"
         )

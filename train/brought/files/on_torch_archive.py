@@ -44,8 +44,8 @@ ACTING = {
     "data/executorch/": "a compiled program",
 }
 """Members of a torch.export file that can run code, by the beginning of their names, and what they are."""
-EXPECTED = "only members that torch.export.save writes of a model of plain tensors"
-REMEDY = "Nothing of it was loaded. Export the model again, or give FILE.py:FUNCTION"
+EXPECTED = "only members that torch.export.save writes for a model of plain tensors"
+REMEDY = "It was not loaded. Export the model again, or give FILE.py:FUNCTION"
 WIDEST_NUMBER = 16
 
 
@@ -105,7 +105,7 @@ def check_script_file(path: Path) -> None:
             check_classes(f"{path}, {name},", reader.get_record(name))
         elif not SCRIPT_PLAIN.fullmatch(name):
             raise ArtifactError(
-                f"{path} has a member that is not loaded, {name!r:.200}",
+                f"{path} has a member that Assay does not load, {name!r:.200}",
                 expected="only members that torch.jit.save writes",
                 remedy=REMEDY,
             )
@@ -129,9 +129,9 @@ def _check_archive(path: Path) -> None:
 def _check_known(path: Path, name: str) -> None:
     if name in {PROGRAM, *CONFIGS, *PICKLES} or PLAIN.fullmatch(name):
         return
-    found = next((what for start, what in ACTING.items() if name.startswith(start)), "a member that is unknown")
+    found = next((what for start, what in ACTING.items() if name.startswith(start)), "an unknown member")
     raise ArtifactError(
-        f"{path} has a member that is not loaded, {name!r:.200}", expected=EXPECTED, found=found, remedy=REMEDY
+        f"{path} has a member that Assay does not load, {name!r:.200}", expected=EXPECTED, found=found, remedy=REMEDY
     )
 
 
@@ -150,7 +150,7 @@ def _check_config(member: str, content: bytes) -> None:
             raise ArtifactError(what, expected=EXPECTED, found=str(one)[:120], remedy=REMEDY)
         if numbers[name] * WIDEST_NUMBER > most_bytes(1):
             found = f"{name:.100}, {numbers[name]:,} numbers"
-            raise ArtifactError(f"{member} has a tensor that memory cannot hold", found=found)
+            raise ArtifactError(f"{member} has a tensor that does not fit into memory", found=found)
 
 
 def _sizes(sizes: list[dict[str, Any]]) -> list[int]:
@@ -173,7 +173,7 @@ def _check_pickle(member: str, content: bytes) -> None:
         torch.load(io.BytesIO(content), weights_only=True)  # torch tries this first, too
     except Exception as error:  # whatever its reader raises
         raise ArtifactError(
-            f"{member} is a pickle of more than tensors, which could run code",
+            f"{member} is a pickle that contains more than tensors and could run code",
             expected=EXPECTED,
             found=_global_in(error),
             remedy=REMEDY,
@@ -183,7 +183,7 @@ def _check_pickle(member: str, content: bytes) -> None:
 def _global_in(error: Exception) -> str:
     """Return what the pickle asked for; torch's own message goes on to say how to run it anyway."""
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
-    return named.group(1) if named else f"what its weights-only reader refuses ({type(error).__name__})"
+    return named.group(1) if named else f"something that its weights-only reader refuses ({type(error).__name__})"
 
 
 def _load_old(path: Path, bundle: zipfile.ZipFile) -> torch.export.ExportedProgram:
@@ -196,7 +196,9 @@ def _load_old(path: Path, bundle: zipfile.ZipFile) -> torch.export.ExportedProgr
     for name in bundle.namelist():
         if name not in known and not name.startswith("extra_files/"):
             raise ArtifactError(
-                f"{path} has a member that is not loaded, {name!r:.200}", expected=EXPECTED, found="one that is unknown"
+                f"{path} has a member that Assay does not load, {name!r:.200}",
+                expected=EXPECTED,
+                found="an unknown member",
             )
     check_program(f"{path}, {OLD_PROGRAM},", bundle.read(OLD_PROGRAM))
     pickles = []

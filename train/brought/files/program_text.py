@@ -205,9 +205,7 @@ def _check_tree(member: str, key: str, value: Any) -> None:
     try:
         tree = parse_json(text)
     except ValueError as error:
-        raise ArtifactError(
-            f"{member} has a tree that cannot be read", expected="JSON", found=mistake_in(error)
-        ) from error
+        raise ArtifactError(f"{member} has an unreadable tree", expected="JSON", found=mistake_in(error)) from error
     for inner, found in _entries(tree):
         if inner == "type":
             known = found is None or (isinstance(found, str) and PATH.fullmatch(found) and found not in IMPORTING_TREES)
@@ -232,9 +230,9 @@ def _demand(member: str, what: str, value: object, good: object) -> None:
     if not good:
         raise ArtifactError(
             f"{member} has {what} that could run code",
-            expected="what torch.export.save writes of a model of standard operators",
+            expected="only what torch.export.save writes for a model of standard operators",
             found=repr(value)[:120],
-            remedy="It was not loaded. If the model needs operators of your own, give FILE.py:FUNCTION",
+            remedy="It was not loaded. If the model needs custom operators, give FILE.py:FUNCTION",
         )
 
 

@@ -34,7 +34,7 @@ def check_script(member: str, content: bytes) -> None:
         text = content.decode("utf-8")  # and in no encoding that the text itself names
         nodes = list(ast.walk(ast.parse(text)))
     except (UnicodeDecodeError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ArtifactError(f"{member} is not a source of TorchScript", found=str(error)[:200]) from error
+        raise ArtifactError(f"{member} is not TorchScript source", found=str(error)[:200]) from error
     found = IN_TEXT.search(text)
     if found:
         raise _refusal(member, found.group(0))
@@ -73,8 +73,8 @@ def _is_import_of_ours(node: ast.Import | ast.ImportFrom) -> bool:
 
 def _refusal(member: str, found: str) -> ArtifactError:
     return ArtifactError(
-        f"{member} uses an operator that reads or writes files, or one that is unknown",
+        f"{member} uses an operator that reads or writes files, or an unknown one",
         expected="operators that only compute",
         found=found[:120],
-        remedy="It was not loaded. Take it out of the model, or, if you trust it, give --trust",
+        remedy="It was not loaded. Remove the operator from the model, or, if you trust it, give --trust",
     )

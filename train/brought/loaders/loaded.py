@@ -23,7 +23,7 @@ the function is called last, because it may change the model.
 
 
 def _unbound(inputs: Sequence[Array]) -> dict[str, Array]:
-    raise RuntimeError(f"{len(inputs)} inputs, and nobody said what they are called: see Loaded.bound")
+    raise RuntimeError(f"{len(inputs)} inputs without names: see Loaded.bound")
 
 
 @dataclass(frozen=True)

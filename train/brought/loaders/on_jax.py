@@ -47,7 +47,9 @@ def load_forward(model: UserModel) -> Forward:
 def _load_function(location: Location) -> Callable[..., object]:
     function = made(location).model
     if not callable(function):
-        raise InputError(f"{location} gives no model", expected="a function of arrays", found=type(function).__name__)
+        raise InputError(
+            f"{location} does not give a model", expected="a function of arrays", found=type(function).__name__
+        )
     return function
 
 

@@ -96,7 +96,7 @@ def _load_program(location: Location) -> TensorProgram:
         return replace(_keras(found, location), made=of_code)
     if not callable(found):
         raise InputError(
-            f"{location} gives no model", expected="a Keras model or a tf.function", found=type(found).__name__
+            f"{location} does not give a model", expected="a Keras model or a tf.function", found=type(found).__name__
         )
     return _function(found, location)
 
@@ -132,7 +132,7 @@ def _read_keras(location: Location) -> keras.Model:
             f"{location} cannot be loaded",
             expected="a file written by keras.Model.save",
             found=said_by(error),
-            remedy="A model with layers of your own needs their code: give FILE.py:FUNCTION",
+            remedy="A model with custom layers needs their code: give FILE.py:FUNCTION",
         ) from error
 
 

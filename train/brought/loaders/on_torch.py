@@ -74,7 +74,9 @@ def load_module(location: Location, found: MadeModel | None = None) -> nn.Module
     if location.form in MADE:
         module = (found or made(location)).model
         if not isinstance(module, nn.Module):
-            raise InputError(f"{location} gives no model", expected="a torch.nn.Module", found=type(module).__name__)
+            raise InputError(
+                f"{location} does not give a model", expected="a torch.nn.Module", found=type(module).__name__
+            )
         module.eval()
     elif location.form == "program":
         module = load_program(location).module()  # it is in evaluation mode, and refuses to be told so
@@ -115,7 +117,7 @@ def _load_script(location: Location) -> torch.jit.ScriptModule:
             f"{location} cannot be loaded",
             expected="a TorchScript file, written by torch.jit.save",
             found=_line(error),
-            remedy="What torch.save wrote is a pickle of code, which is not run: give FILE.py:FUNCTION",
+            remedy="torch.save writes a pickle with code, which is not run: give FILE.py:FUNCTION",
         ) from error
 
 
@@ -150,9 +152,10 @@ def _array(name: str, value: Tensor, location: Location) -> Array:
     except (TypeError, RuntimeError) as error:
         raise InputError(
             f"Output '{name}' of {location} cannot be compared",
-            expected="a tensor of numbers that numpy has",
+            expected="a tensor of a type that numpy has",
             found=f"{str(value.dtype).removeprefix('torch.')}, {str(value.layout).removeprefix('torch.')}",
-            remedy=f"Leave it out, the rest is compared: --without {name}; or have the model return it as float32",
+            remedy=f"Leave it out with --without {name}, and the rest is compared; or have the model return "
+            "it as float32",
         ) from error
     return found
 

@@ -61,13 +61,13 @@ def agreement(evidence: Evidence) -> Section | None:
     caption = worded(
         "Largest difference of any logit from the float64 reference, on a logarithmic axis: the worst comparison of "
         "each file and each runtime at each size, larger marks for larger images. "
-        "Red ticks: what is tolerated there.",
+        "Red ticks: the tolerance there.",
         evidence.results,
     )
     legend = families_of(subject.series for subject in compared)
     figures = (Figure("agreement", caption, panels, legend, named=True, legend_in_file=False),) if panels else ()
     outcome = _outcome(subjects, task_of(evidence.results))
-    lead = f"{outcome} A tolerance is derived from what correct native runs differ by, not chosen."
+    lead = f"{outcome} Tolerances are derived from the differences of correct native runs, not chosen."
     return Section(
         "agreement", "Agreement", lead, (*figures, _table(subjects, evidence.results), _derivations(subjects))
     )
@@ -192,5 +192,5 @@ def _derivations(subjects: list[AgreementRow]) -> Table:
     texts = Counter(subject.agreement.derivation for subject in subjects if subject.agreement.derivation)
     rows = tuple((Value(text), whole(uses)) for text, uses in texts.items())
     columns = headings("Derivation | # Comparisons")
-    caption = "Where the tolerances come from"
+    caption = "Derivation of the tolerances"
     return Table("derivations", caption, columns, rows, summary="How the tolerances were derived")

@@ -20,20 +20,20 @@ def audit(evidence: Evidence) -> Section:
     found = evidence.audit
     if found is None:
         text = worded(
-            "No audit of this study was found. It compares every runtime and export with float64 on the whole test "
-            "split, on hard images and at the decision boundary: assay audit, then assay report.",
+            "No audit of this study was found. An audit compares every runtime and export with float64 on the whole "
+            "test split, on hard images and at the decision boundary: run assay audit, then assay report.",
             evidence.results,
         )
         return Section(IDENTIFIER, TITLE, "", (Paragraphs((text,)),))
     stale = stale_parts(found, evidence.results)
     made = f"Made on {moment(found.created, time=True)}"
-    again = Code("To make this audit again from the same artifacts", found.command, "sh")
+    again = Code("To repeat this audit from the same artifacts", found.command, "sh")
     current = current_part(found, stale) if stale else found
     out_of_date = Listing("Out of date", tuple(Item(text, "stale", "bad") for text in in_words(stale)))
     before: tuple[Block, ...] = (out_of_date,) if stale else ()
-    left_out = " What is out of date is left out of this." if stale else ""
+    left_out = " Parts that are out of date are left out." if stale else ""
     if not current.models:
-        lead = f"{made}, and not of what was timed: it says nothing about these results. {AGAIN}."
+        lead = f"{made}, and not of the timed files: it says nothing about these results. {AGAIN}."
         return Section(IDENTIFIER, TITLE, lead, (*before, again))
     lead = f"{headline(current)}{left_out} {made}; " + worded(
         "audit.html has every comparison, how the tolerances were derived, and every image that changes its class.",

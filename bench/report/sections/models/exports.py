@@ -21,7 +21,7 @@ def exports(evidence: Evidence) -> Section | None:
         return None
     failed_first = sorted(enumerate(found), key=lambda pair: pair[1].status != "failed")
     rows = tuple(_row(index, export) for index, export in failed_first)
-    table = Table("exports", "One ONNX file a line", worded_columns(COLUMNS, evidence.results), rows)
+    table = Table("exports", "One ONNX file on each line", worded_columns(COLUMNS, evidence.results), rows)
     working = sum(export.status == "ok" for export in found)
     lead = f"{working} of {len(found)} exports passed their checks. One that fails is kept, and never timed."
     return Section("exports", "Exports", lead, (table, *_failures(found)))

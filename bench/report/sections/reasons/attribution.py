@@ -48,14 +48,15 @@ def attribution(evidence: Evidence) -> Section | None:
     panels = tuple(_panel(evidence, cells, known, f"parts-{n}") for n, cells in enumerate(groups, 1))
     caption = (
         f"Milliseconds of a call at the host boundary, of the {MOST_DRAWN} fastest runtimes with their fastest file, "
-        "at the smallest size; by the profile, or the skeleton where no profile is to be trusted. Transfer is what the "
+        "at the smallest size; by the profile, or by the skeleton where no profile can be trusted. Transfer "
+        "is what the "
         "host boundary adds to the device boundary. The other sizes are in the table of every cell."
     )
     lead = (
-        "Two estimators that share nothing. The framework's own profiler gives the union of the operators' intervals, "
+        "Two independent estimators. The framework's own profiler gives the union of the operators' intervals, "
         "corrected for what recording them costs. A skeleton, the same operators with every width and the input at "
-        "their least, takes what the framework takes. What a dispatcher does inside an operator is kernel time to the "
-        "profile and framework time to the skeleton."
+        "their smallest, shows the framework's time. A dispatcher's work inside an operator counts as kernel time in "
+        "the profile and as framework time in the skeleton."
     )
     figures = (Figure("attribution", caption, panels, PARTS, named=True),) if panels else ()
     blocks = (*figures, *_disagreements(pairs), _crossover_table(evidence), _fits_table(evidence), _cells_table(pairs))
@@ -168,8 +169,8 @@ def _crossover_table(evidence: Evidence) -> Table | None:
         )
         for (architecture, label, batch, threads), by_estimator in sorted(found.items())
     )
-    caption = "Image size in pixels from which on kernels outweigh the framework, interpolated between the sizes timed."
-    return Table("crossovers", caption, columns, rows, summary="From which size on kernels outweigh the framework")
+    caption = "Image size in pixels above which kernels outweigh the framework, interpolated between the timed sizes."
+    return Table("crossovers", caption, columns, rows, summary="Size above which kernels outweigh the framework")
 
 
 def _crossing(one: Crossover | None) -> Value:

@@ -25,7 +25,9 @@ def factors(evidence: Evidence) -> Section | None:
     found, precisions = evidence.results.factors, precisions_table(evidence)
     if not found:
         return Section("factors", "Precision or runtime?", PRECISIONS_LEAD, (precisions,)) if precisions else None
-    caption = "Who explains what share of the variation of one table's times (sum of squares of their logarithms)"
+    caption = (
+        "Share of the variation that each factor explains of one table's times (sum of squares of their logarithms)"
+    )
     columns = worded_columns(SHARE_COLUMNS, evidence.results)
     shares = Table("factors", caption, columns, tuple(_share_row(n, one) for n, one in enumerate(found)))
     rows = tuple(row for n, one in enumerate(found) for row in _effect_rows(n, one))
@@ -99,4 +101,4 @@ def _interplay(found: Sequence[Factors]) -> tuple[Listing, ...]:
         for runtime, effect in row.items()
         if effect.low > 1 + WORTH_TELLING
     )
-    return (Listing("Graphs that one runtime does worse with than the others", items),) if items else ()
+    return (Listing("Graphs that one runtime handles worse than the others", items),) if items else ()

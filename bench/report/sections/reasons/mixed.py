@@ -16,14 +16,14 @@ from assay.records.results import Export
 
 FAILS = Series("fails its policy", "", "@bad", "cross", (2, 2))
 PASSES = Series("passes", "", "@good", "circle", (1, 0))
-STEPS = headings("File | # Layers in fp32 | Which are added | # Error, % | # Right, % | # A call, ms | Policy")
+STEPS = headings("File | # Layers in fp32 | Layers added | # Error, % | # Right, % | # A call, ms | Policy")
 SENSITIVITIES = headings("Layer | File | # Error with it alone in int8, %")
 MOST_SENSITIVE, MOST_NAMED = 8, 4
 ENDED = {
     "minimal": "With any one of them in int8 again it fails",
-    "passes": "The time was over before it was tried to take each of them back",
-    "time": "The time was over before any set was found by which it passes; this is the best that was",
-    "nothing": "No set makes it pass; this is the best that was found",
+    "passes": "The time ran out before each of them had been tried in int8 again",
+    "time": "The time ran out before a passing set was found; this is the best one found",
+    "nothing": "No set makes it pass; this is the best one found",
 }
 """Descriptions of the set that a search gave, by how the search ended."""
 
@@ -65,12 +65,12 @@ def layers_not_in_int8(evidence: Evidence) -> Section | None:
     )
     return Section(
         "mixed",
-        "Layers that may not be int8",
+        "Layers that must not be int8",
         lead,
         (
             Paragraphs(tuple(search_in_words(one.file, one.search) for one in found)),
             *((Figure("mixed", caption, panels, (FAILS, PASSES)),) if panels else ()),
-            Table("mixed-steps", "Each step", worded_columns(STEPS, evidence.results), steps, sortable=False),
+            Table("mixed-steps", "Every step", worded_columns(STEPS, evidence.results), steps, sortable=False),
             Table(
                 "mixed-layers", "The most sensitive layers", SENSITIVITIES, layers, summary="The most sensitive layers"
             ),

@@ -42,7 +42,7 @@ def quality_against_latency(evidence: Evidence) -> Section | None:
             panels.append(_panel(evidence, facet, _front(facet, known), known, words, f"pareto-{len(panels) + 1}"))
         rows += [_table_row(evidence, cell, known[cell.name]) for cell in _front(cells, known)]
     lead = (
-        f"On the front nothing is both faster and better. Cells whose outputs do not agree, that did not pass "
+        f"No cell is both faster and better than one on the front. Cells whose outputs do not agree, that did not pass "
         f"their audit, or whose {words.measure} is not known on the same {words.inputs} are left out."
     )
     figure = Figure("pareto", words.caption, tuple(panels), legend_of(usable))

@@ -14,7 +14,7 @@ COLUMNS = headings(
 )
 SHARES = ("precision", "runtime", "graph", "interaction")
 PRECISIONS_LEAD = (
-    "What a smaller precision brings is not a merit of whoever runs it: all runtimes that were timed in fp32 and in "
+    "The gain of a smaller precision is not a merit of the runtime: all runtimes that were timed in fp32 and in "
     "less are one table, whose effects multiply, with graphs as its third side where all ONNX runtimes ran several."
 )
 
@@ -24,7 +24,7 @@ def precisions_table(evidence: Evidence) -> Table | None:
     found = evidence.results.precisions
     if not found:
         return None
-    caption = "How many times as fast a precision makes it in the mean of its runtimes, and what it matters who runs it"
+    caption = "Mean speedup of a precision over its runtimes, and how much the runtime matters"
     rows = tuple(_row(place, one) for place, one in enumerate(found))
     return Table("precisions", caption, worded_columns(COLUMNS, evidence.results), rows)
 

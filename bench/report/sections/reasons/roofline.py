@@ -45,18 +45,18 @@ def roofline(evidence: Evidence) -> Section | None:
     caption = (
         "Shares of the median time of a call at the host boundary. The bound is the larger of the operations at the "
         "machine's highest rate and the bytes at its highest bandwidth; of the ONNX files of a runtime the fastest is "
-        "drawn. Where a cell's time was not attributed, all beyond the bound is one part."
+        "drawn. Where a cell's time was not attributed, everything beyond the bound is one part."
     )
     lead = (
         "No runtime can be faster than the machine's arithmetic and memory allow (the roofline of Williams, Waterman "
-        "and Patterson, 2009). Counted are the multiplications and additions of the leanest export that read no "
-        "padding, and weights, input and output once, from caches as far as these hold them. "
+        "and Patterson, 2009). The count covers the multiplications and additions of the leanest export that do "
+        "not read padding, and one read or write of weights, input and output, from caches as far as they fit. "
         f"{_nearest_and_farthest(pairs)}"
     )
     figure = Figure("roofline", caption, panels, legend, named=True)
     blocks: list[Block] = [figure, *_warnings(evidence.results.ceilings, pairs)]
     blocks += [_ceilings_table(evidence.results.ceilings), _bounds_table(evidence, pairs)]
-    return Section("roofline", "How near the machine's limits", lead, tuple(blocks))
+    return Section("roofline", "Distance from the machine's limits", lead, tuple(blocks))
 
 
 def _nearest_and_farthest(pairs: Sequence[Pair]) -> str:
@@ -155,7 +155,7 @@ def _warnings(ceilings: Sequence[Ceilings], pairs: Sequence[Pair]) -> tuple[List
             "was counted, as Winograd's convolution does, or the ceiling was measured too low."
         )
         items.append(Item(text, "note", "notice"))
-    return (Listing("What to know of these bounds", tuple(items)),) if items else ()
+    return (Listing("Limits of these bounds", tuple(items)),) if items else ()
 
 
 def _ceilings_table(ceilings: Sequence[Ceilings]) -> Table:
@@ -187,7 +187,7 @@ def _bounds_table(evidence: Evidence, pairs: Sequence[Pair]) -> Table:
     place_of = {bound.cell: place for place, bound in enumerate(evidence.results.bounds)}
     rows = tuple(_bound_row(cell, bound, f"/bounds/{place_of[cell.name]}") for cell, bound in pairs)
     summary = f"The bound of each of {counted(len(rows), 'cell')}"
-    return Table("bounds", "One cell a line", BOUND_COLUMNS, rows, summary=summary, filterable=True)
+    return Table("bounds", "One cell on each line", BOUND_COLUMNS, rows, summary=summary, filterable=True)
 
 
 def _bound_row(cell: Cell, bound: Bound, path: str) -> tuple[Value, ...]:

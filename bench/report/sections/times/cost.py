@@ -33,7 +33,7 @@ def cold_start(evidence: Evidence) -> Section | None:
     panels = tuple(_cold_panel(evidence, _smallest_work(cells), f"cold-{n}") for n, cells in enumerate(groups, start=1))
     caption = "Seconds from a fresh process to the first result, each a median over processes."
     lead = (
-        "What a process pays once: importing the framework, building or opening the model, and the first call "
+        "One-time costs of a process: importing the framework, building or opening the model, and the first call "
         "with any compilation in it. The table of all cells has the other sizes and batches."
     )
     figure = Figure("cold-start", caption, panels, STAGES, named=True)
@@ -56,8 +56,8 @@ def _made_beforehand(evidence: Evidence) -> Table | None:
     if not least:
         return None
     caption = (
-        "What has to be made of a model before a process can load it, once for as many processes as there will be; "
-        "the import of what makes it is left out"
+        "Conversion of a model to the file that processes load, done once for any number of processes; "
+        "the import of the converter is left out"
     )
     rows = tuple(_made_row(index, cell, cold) for index, cell, cold in least.values())
     return Table("made-beforehand", caption, worded_columns(MADE_COLUMNS, evidence.results), rows)
@@ -88,7 +88,7 @@ def memory(evidence: Evidence) -> Section | None:
         evidence.results,
     )
     figure = Figure("memory", caption, panels, families_of(legend_of(measured)), named=True, legend_in_file=False)
-    return Section("memory", "Peak memory", "Further left is leaner.", (figure,))
+    return Section("memory", "Peak memory", "Further left uses less memory.", (figure,))
 
 
 def _smallest_work(cells: list[Cell]) -> list[Cell]:

@@ -25,8 +25,8 @@ def instances(evidence: Evidence) -> Section | None:
     )
     table = Table("instances", caption, worded_columns(COLUMNS, evidence.results), rows, filterable=True)
     lead = (
-        "What a machine serves with several processes is measured, and not one process's rate times their number: they "
-        "share its memory and its last cache, and a call takes longer than alone."
+        "The throughput of several processes is measured, not computed from that of one: they share the memory and "
+        "the last-level cache, and a call takes longer than alone."
     )
     return Section("instances", "Several instances at the same time", lead, (table,))
 

@@ -15,7 +15,7 @@ LOOP = (
     Column(""),
 )
 SCENARIOS = headings("Scenario | # Queries | # Samples a second | # p50 ms | # p90 ms | # p99 ms | LoadGen says | ")
-COSTS = headings("Over | # Served, median ms | # In the client's process, median ms | # The server adds ms | ")
+COSTS = headings("Over | # Served, median ms | # In the client's process, median ms | # Server overhead, ms | ")
 PARTS_EXPLAINED = (
     "Where a request's time goes: client is making the request and reading the answer; network is transport and "
     "protocol on both sides; queue, compute and server are what the server counts itself: waiting for the model, "
@@ -30,7 +30,7 @@ def load(evidence: Evidence) -> Section | None:
         return None
     lead = (
         f"The deployed model {found.deployment}, version {found.version} ({found.precision}), served by {found.server} "
-        f"and asked over {found.way}; every answer was held against the audit. {cores_sentence(found)} "
+        f"and asked over {found.way}; every answer was compared with the audit. {cores_sentence(found)} "
         f"Measured in {duration(found.seconds)} on {moment(found.created, time=True)}."
     )
     blocks: list[Block] = [_closed_loop(found), Paragraphs((PARTS_EXPLAINED,)), _costs(found)]
@@ -40,7 +40,7 @@ def load(evidence: Evidence) -> Section | None:
         blocks += [_scenarios(found), Paragraphs((NOT_COMPLIANT,))]
     invalid = tuple(Item(f"{name}: {why}", "INVALID", "bad") for name, why in invalid_of(found))
     if invalid:
-        blocks.append(Listing("Measurements that cannot be believed", invalid))
+        blocks.append(Listing("INVALID measurements", invalid))
     return Section("load", "Behind a server", lead, tuple(blocks))
 
 
@@ -56,7 +56,7 @@ def _loop(one: ClosedLoop) -> tuple[Value, ...]:
         Value(f"{one.requests:,}", one.requests),
         estimate(one.images_per_second),
         *(estimate(value) for value in (one.median_ms, one.p90_ms, one.p99_ms)),
-        *(amount(part, none="not told") for part in parts),
+        *(amount(part, none="not reported") for part in parts),
         _valid(one),
     )
 
@@ -73,7 +73,7 @@ def _costs(found: Load) -> Table:
         for one in found.overheads
     )
     caption = (
-        f"What the server costs: one {found.unit} of one client, interleaved with onnxruntime in the client's process"
+        f"Cost of the server: one {found.unit} of one client, interleaved with onnxruntime in the client's process"
     )
     return Table("load-costs", caption, COSTS, rows, sortable=False)
 
@@ -98,8 +98,8 @@ def _rate(found: HighestRate) -> str:
     bound = f"99 % of the answers within {significant(found.bound_ms)} ms"
     if found.rate is None:
         least = min(one.rate for one in found.tried)
-        return f"No rate that was tried, down to {significant(least)} requests a second, has {bound}."
-    end = f", and no longer at {significant(found.fails_at)}" if found.fails_at else "; no higher one was tried"
+        return f"No tested rate, down to {significant(least)} requests a second, has {bound}."
+    end = f", and no longer at {significant(found.fails_at)}" if found.fails_at else "; no higher rate was tried"
     over = f" Over {found.searches} searches it is {interval(found.interval)}." if found.interval else ""
     return f"Up to {significant(found.rate)} requests a second, arriving at random, have {bound}{end}.{over}"
 

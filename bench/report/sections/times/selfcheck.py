@@ -25,7 +25,7 @@ def selfcheck(evidence: Evidence) -> Section:
         return Section(identifier, title, "", (Paragraphs((text,)),))
     lead = (
         f"{VERDICTS[found.passed]} Measured in {duration(found.seconds)} on {moment(found.created, time=True)}, by the "
-        f"same trials and verdicts as the study, with runtimes whose truth is known.{_design(evidence)}"
+        f"same trials and verdicts as the study, with runtimes whose true times are known.{_design(evidence)}"
     )
     return Section(identifier, title, lead, (_checks(found), *_advice(found), _comparisons(found)))
 
@@ -41,7 +41,7 @@ def _design(evidence: Evidence) -> str:
     if not study or not found.told:
         return text
     told = [f"{significant(100 * found.told[count], 2)} % with {count}" for count in study if count in found.told]
-    known = f"; what is told here is {', '.join(told)}" if told else ""
+    known = f"; the smallest detectable slowdown here is {', '.join(told)}" if told else ""
     return f"{text} The study has {', '.join(map(str, study))}{known}."
 
 
@@ -66,7 +66,7 @@ def _check(check: Check, path: str) -> tuple[Value, ...]:
 def _advice(found: SelfCheck) -> tuple[Block, ...]:
     if found.passed or not found.advice:
         return ()
-    return (Listing("For a quieter machine", tuple(Item(sentence) for sentence in found.advice)),)
+    return (Listing("To make the machine quieter", tuple(Item(sentence) for sentence in found.advice)),)
 
 
 def _comparisons(found: SelfCheck) -> Table:
@@ -75,7 +75,7 @@ def _comparisons(found: SelfCheck) -> Table:
         for place, planted in enumerate(found.comparisons)
         for row in _planted(planted, f"/selfcheck/comparisons/{place}")
     )
-    caption = "Every comparison with a known truth: the time of the slower over the reference's, less one"
+    caption = "Every comparison with a known true ratio: the time of the slower over the reference's, less one"
     return Table("selfcheck-comparisons", caption, COMPARISONS, rows, summary="Every comparison")
 
 

@@ -37,8 +37,8 @@ def latency(evidence: Evidence) -> Section | None:
     panels = tuple(_latency_panel(evidence, cells, f"latency-{n}") for n, cells in enumerate(groups, start=1))
     caption = (
         "Median time of one call at the host boundary (input prepared, run, output fetched), "
-        "with its 95 % interval. On logarithmic axes equal distances are equal ratios. In colour: the fastest of each "
-        "family and precision at the right end; the rest is grey until it is chosen."
+        "with its 95 % interval. On logarithmic axes equal distances are equal ratios. The fastest of each "
+        "family and precision at the right end is in colour; the rest is grey until it is selected."
     )
     ranked = any(len({cell.size for cell in cells}) == 1 for cells in groups)
     figure = Figure("latency", caption, panels, legend_of(timed), named=ranked, legend_in_file=False)
@@ -70,8 +70,9 @@ def what_is_told(comparisons: Sequence[SpeedComparison]) -> str:
     middle, least, most = (f"{significant(one, 2)} %" for one in (told[len(told) // 2], told[0], told[-1]))
     between = f" ({least} to {most})" if len(told) > 1 else ""
     return (
-        f"With {processes}, differences between the fastest of both sides under {middle}{between} cannot be told: they "
-        "would have been found less than four times of five."
+        f"With {processes}, differences between the fastest of both sides under {middle}{between} cannot be "
+        "detected: they "
+        "would have been found less than four times out of five."
     )
 
 

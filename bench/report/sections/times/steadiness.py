@@ -23,7 +23,7 @@ def steadiness(evidence: Evidence) -> Section | None:
     groups = split_by(timed, lambda cell: (cell.architecture, cell.batch, cell.threads))
     panels = tuple(_panel(evidence, cells, deviations, f"steadiness-{n}") for n, cells in enumerate(groups, start=1))
     caption = "Each mark is the median of one fresh process, relative to the median over the processes of its cell."
-    lead = "Processes are the sample, not calls: a number is worth what fresh processes make of it again."
+    lead = "Processes are the sample, not calls: a number is only as good as its agreement across fresh processes."
     figure = Figure("steadiness", caption, panels, families_of(legend_of(timed)), named=True, legend_in_file=False)
     return Section("steadiness", "Steadiness", lead, (figure,))
 

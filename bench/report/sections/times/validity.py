@@ -17,7 +17,7 @@ from assay.records.timings import Steadiness
 COLUMNS = headings(
     "Cell | Verdict | # Drift, % | # Autocorrelation | # Involuntary switches/s | # Stolen, % | "
     "# Throttle events | # Harness floor, % | # Processor use | # Timed outputs, error over tolerance | "
-    "Processes of two kinds | Reasons"
+    "Two kinds of processes | Reasons"
 )
 
 
@@ -28,7 +28,7 @@ def validity(evidence: Evidence) -> Section | None:
         return None
     ordered = sorted(judged, key=lambda cell: (not cell.invalid, is_short_of_samples(cell)))
     valid, short = sum(not cell.invalid for cell in judged), sum(is_short_of_samples(cell) for cell in judged)
-    few = f"Too few processes or calls were timed of {short}, which have no rank. " if short else ""
+    few = f"Too few processes or calls were timed for {short}, which have no rank. " if short else ""
     lead = (
         f"{valid} of {counted(len(judged), 'cell')} are VALID. {few}An INVALID one is shown everywhere and ranked "
         "nowhere. The outputs that are checked come from the timed calls themselves."
@@ -77,7 +77,8 @@ def _given_away(cells: Sequence[Cell]) -> tuple[str, ...]:
     """Name, once, the runtimes that give the processor away by design: waiting is part of their calls."""
     known = {runtime_name(cell): cell for cell in cells if cell.waits}
     return tuple(
-        f"{name} {cell.waits}. That is its own design and part of every call, and is not held against it: it is timed "
+        f"{name} {cell.waits}. That is its design and part of every call, so it does not make the cell "
+        "INVALID: it is timed "
         f"for what a call takes, and uses {_use([one for one in cells if one.runtime == cell.runtime])}."
         for name, cell in known.items()
     )
@@ -89,7 +90,7 @@ def _use(cells: Sequence[Cell]) -> str:
     if not used:
         return "no more than its cores"
     least, most = (significant(one, 2) for one in (used[0], used[-1]))
-    return f"{least if least == most else f'{least} to {most}'} of each core that it has"
+    return f"{least if least == most else f'{least} to {most}'} of each of its cores"
 
 
 def _not_testable(cells: Sequence[Cell]) -> tuple[str, ...]:

@@ -76,10 +76,10 @@ def test_a_runtime_that_chooses_its_precision_is_judged_by_what_it_chose_and_all
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (to_bf16, "as few as bf16 leaves, which is no proof of it"),
-        (transposed, "it is another function"),
-        (wrong_sign, "it is another function"),
-        (swapped_class, "it is another function"),
+        (to_bf16, "as few as bf16 leaves, which is no proof of that precision"),
+        (transposed, "it is a different function"),
+        (wrong_sign, "it is a different function"),
+        (swapped_class, "it is a different function"),
         (nan_weight, "not finite"),
     ],
 )
@@ -212,7 +212,7 @@ def test_whole_numbers_that_are_drawn_are_negative_too(tmp_path: Path) -> None:
     assert len(found.reasons) == 4
     assert all("at the edges" in one and "numbers differ (largest by 1)" in one for one in found.reasons)
     assert "'codes' from -2,147,483,648 to 2,147,483,647" in found.models[0].inputs[0].what
-    assert "Not covered: what real inputs look like" in found.models[0].inputs[0].what
+    assert "Not covered: realistic inputs" in found.models[0].inputs[0].what
     assert [one.node for one in found.models[0].localisations] == ["div"]
     assert audit_pair(PairRequest(right, right, None, {})).passed
 

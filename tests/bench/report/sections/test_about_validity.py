@@ -8,7 +8,7 @@ from assay.bench.report.sections.times.validity import validity
 from assay.records.timings import Steadiness
 from tests.bench.report.sample_results import sample_results
 
-DRIFT = "drift: 9 blocks in 3 process(es) cannot show one beyond doubt"
+DRIFT = "drift: 9 blocks in 3 process(es) are too few to show one"
 KINDS = "2 of 10 processes are 8.0% slower than the rest"
 
 
@@ -20,7 +20,7 @@ def test_what_gives_the_processor_away_by_design_is_said_once() -> None:
     (told,) = (block for block in section.blocks if isinstance(block, Paragraphs))
     (text,) = told.texts
     assert text.startswith("tf.predict reads every batch through a tf.data pipeline")
-    assert text.endswith("and uses 0.60 of each core that it has.")
+    assert text.endswith("and uses 0.60 of each of its cores.")
 
 
 def test_a_rule_that_cannot_fire_is_said_and_is_no_zero() -> None:
@@ -41,4 +41,4 @@ def test_a_rule_that_cannot_fire_is_said_and_is_no_zero() -> None:
     by_cell = {row[0].text: row for row in table.rows}
     assert by_cell[timed[0].name][heads.index("Drift, %")].text == "not testable"
     assert by_cell[timed[1].name][heads.index("Drift, %")].text == "0.10"
-    assert by_cell[timed[1].name][heads.index("Processes of two kinds")].text == KINDS
+    assert by_cell[timed[1].name][heads.index("Two kinds of processes")].text == KINDS

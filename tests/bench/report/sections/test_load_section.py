@@ -95,11 +95,11 @@ def test_it_has_every_measurement_and_says_which_are_invalid() -> None:
     assert "Among this machine's 4 cores the server could use 1 (number 0), the clients 3." in section.lead
     unseen = load(Evidence(sample_results(), load=sample_load().model_copy(update={"server_cores": None})))
     assert unseen is not None
-    assert "Which cores the server ran on was not seen." in unseen.lead
+    assert "The server's cores are unknown." in unseen.lead
     tables = {block.identifier: block for block in section.blocks if isinstance(block, Table)}
     first, second = tables["load-closed-loop"].rows
     assert [value.text for value in first][-6:] == ["0.110", "0.250", "0.0200", "0.200", "0.0400", "VALID"]
-    assert [value.text for value in second][-6:] == ["not told"] * 5 + ["INVALID"]
+    assert [value.text for value in second][-6:] == ["not reported"] * 5 + ["INVALID"]
     assert all(len(row) == len(table.columns) for table in tables.values() for row in table.rows)
     assert tables["load-costs"].rows[0][3].number == 0.46
     assert tables["load-scenarios"].rows[0][6].text == "INVALID in 2 of 3"
@@ -129,7 +129,7 @@ def test_its_tables_have_headings_that_are_seen(browser: Browser, tmp_path: Path
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     page = context.new_page()
     page.goto((tmp_path / "report.html").as_uri())
-    for table, heading in (("closed-loop", "Median ms"), ("costs", "The server adds ms"), ("scenarios", "p99 ms")):
+    for table, heading in (("closed-loop", "Median ms"), ("costs", "Server overhead, ms"), ("scenarios", "p99 ms")):
         found = page.locator(f"#table-load-{table} thead th", has_text=heading)
         found.scroll_into_view_if_needed()
         assert found.evaluate(IS_ON_TOP)

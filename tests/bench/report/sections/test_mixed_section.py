@@ -12,7 +12,7 @@ from assay.bench.report.sections.reasons.mixed import layers_not_in_int8, search
 from assay.records.localisation import LayerSearch, Tried
 from tests.bench.report.sample_results import sample_results
 
-REASON = "up to 1.81% of the accuracy may be lost on 1712 images, 1% is allowed"
+REASON = "up to 1.81% of the accuracy may have been lost on 1712 images, 1% is allowed"
 STEPS = [
     Tried(left=[], error=0.21, reason=REASON, quality=0.90, milliseconds=2.5),
     Tried(left=["conv1"], error=0.12, reason=REASON, quality=0.91, milliseconds=2.9),
@@ -37,7 +37,7 @@ def test_it_says_what_was_found_and_by_what() -> None:
     section = layers_not_in_int8(evidence())
     assert section is not None
     (said,) = next(one for one in section.blocks if isinstance(one, Paragraphs)).texts
-    assert "int8 fails, on validation images, up to 1.81% of the accuracy may be lost" in said
+    assert "int8 fails, on validation images, up to 1.81% of the accuracy may have been lost" in said
     assert "With 2 of 29 layers, 26 not ranked, in fp32 (conv1 and </script><b>fc) it passes." in said
     assert "With any one of them in int8 again it fails; 11 files tried" in said
 
@@ -68,7 +68,7 @@ def test_names_of_layers_are_text_on_the_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ended", "words"), [("time", "The time was over before any set"), ("nothing", "No set makes")]
+    ("ended", "words"), [("time", "The time ran out before a passing set"), ("nothing", "No set makes")]
 )
 def test_where_nothing_was_found_the_best_is_told(ended: str, words: str) -> None:
     search = SEARCH.model_copy(update={"found": STEPS[1], "ended": ended})

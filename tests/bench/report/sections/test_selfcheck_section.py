@@ -24,7 +24,7 @@ def test_every_check_and_comparison_is_shown_with_its_outcome() -> None:
     assert len(comparisons.rows) == 12
     assert {row[3].text for row in comparisons.rows} == {"same", "slower", "undecided"}
     assert isinstance(advice, Listing)
-    assert "did not prove itself" in section.lead
+    assert "did not pass its self-check" in section.lead
 
 
 def test_a_passed_one_needs_no_advice() -> None:
@@ -42,6 +42,9 @@ def test_without_one_the_report_says_so_and_how_to_get_it() -> None:
 def test_how_comparisons_were_made_is_said_beside_how_the_study_made_its_own() -> None:
     assert "3 processes of at most 4 blocks" in selfcheck(evidence()).lead
     more = [one.model_copy(update={"processes": 5}) for one in RESULTS.comparisons]
-    assert "The study has 5; what is told here is 3.1 % with 5." in selfcheck(evidence(comparisons=more)).lead
+    assert (
+        "The study has 5; the smallest detectable slowdown here is "
+        "3.1 % with 5." in selfcheck(evidence(comparisons=more)).lead
+    )
     old = sample_selfcheck().model_copy(update={"design": None, "told": {}})
     assert "blocks" not in selfcheck(evidence(selfcheck=old)).lead
