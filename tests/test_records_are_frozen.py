@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tests.test_imports import modules
 
 GATHER = {
-    "Accumulator", "Asking", "CalibrationBins", "ClassCounts", "Control", "Crew", "Progress", "Reply",
+    "Accumulator", "Asking", "CalibrationBins", "ClassCounts", "Control", "Crew", "Dispatch", "FleetRun", "Progress", "Reply",
     "Rounds", "Run", "SecondShape", "Serving", "Speeds",
     "Stream", "TimedCell", "Trial", "Unit", "Use", "Watched", "Work", "_Sitting", "_Tally",
 }  # fmt: skip

@@ -41,7 +41,7 @@ from assay.train.datasets.data import DataRequest, resolve_auto
 LOOK_SECONDS = 5.0
 """How often the conductor looks which machines there are."""
 BEYOND_SECONDS = 4 * 3600.0
-"""What references, ceilings, attribution and comparisons may take beside the minutes of timing, and a training."""
+"""Time for references, ceilings, attribution and comparisons beside the minutes of timing, and for a training."""
 KIND = "timed on a machine"
 BEFORE = "on another machine before: "
 MOST_THREADS = 4096

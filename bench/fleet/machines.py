@@ -26,8 +26,8 @@ class Machine:
 
     Attributes:
         place: the engine's name for it, another after each start of the engine there.
-        name: what people call it.
-        labels: what its owner says of it.
+        name: its name for people.
+        labels: its owner's words for it, by name.
         refused: why it gets no work, "" where it does.
     """
 

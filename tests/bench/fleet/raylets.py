@@ -53,15 +53,13 @@ class Cluster:
         environment = (
             os.environ | dict(told) | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1", "RAY_USAGE_STATS_ENABLED": "0"}
         )
-        done = subprocess.run(
-            [RAY, "start", f"--node-ip-address={LOOPBACK}", "--disable-usage-stats", *options],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        said = self.folder / f"{name}.log"
+        with said.open("w") as stream:  # no pipe: what it leaves behind would keep one open
+            command = [RAY, "start", f"--node-ip-address={LOOPBACK}", "--disable-usage-stats", *options]
+            done = subprocess.run(
+                command, env=environment, stdout=stream, stderr=stream, timeout=START_SECONDS, check=False
+            )
+        assert done.returncode == 0, said.read_text()
         self.started[name] = [
             one for one in psutil.process_iter(["cmdline"]) if one.pid not in before and _is_of(one, self)
         ]
