@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from tests.test_imports import modules
 
 GATHER = {
-    "Accumulator", "Asking", "CalibrationBins", "ClassCounts", "Control", "Crew", "Dispatch", "FleetRun", "Progress", "Reply",
-    "Rounds", "Run", "SecondShape", "Serving", "Speeds",
+    "Accumulator", "Asking", "CalibrationBins", "ClassCounts", "Control", "Crew", "Dispatch", "FleetRun", "Progress",
+    "Reply", "Rounds", "Run", "SecondShape", "Serving", "Speeds",
     "Stream", "TimedCell", "Trial", "Unit", "Use", "Watched", "Work", "_Sitting", "_Tally",
 }  # fmt: skip
 """What fills while something runs."""
