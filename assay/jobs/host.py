@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict, Unpack
 
 from assay.boxed.boxing import Box
 from assay.errors import AssayError
@@ -53,26 +53,29 @@ class Running(Protocol):
         """Let the process end by itself, or kill it where it does not."""
 
 
+class How(TypedDict, total=False):
+    """The way of starting a process.
+
+    Attributes:
+        environment: variables to set in addition to the conductor's own.
+        python: the interpreter, the conductor's own by default.
+        box: limits on the process, where it runs somebody else's code.
+    """
+
+    environment: Mapping[str, str] | None
+    python: Path | None
+    box: Box | None
+
+
 class Starter(Files, Protocol):
     """A host that starts processes and has files for them: all that running a job needs."""
 
-    def start(
-        self,
-        module: str,
-        log: Path,
-        *,
-        environment: Mapping[str, str] | None = None,
-        python: Path | None = None,
-        box: Box | None = None,
-    ) -> Running:
+    def start(self, module: str, log: Path, **how: Unpack[How]) -> Running:
         """Start a module as a process.
 
         Args:
             module: the module to run; see `assay.start`.
             log: the conductor's path of the file for everything the process prints.
-            environment: variables to set in addition to the conductor's own.
-            python: the interpreter, the conductor's own by default.
-            box: limits on the process, where it runs somebody else's code.
 
         Raises:
             DiskError: there is no room for what it writes.

@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Unpack
 
-from assay.boxed.boxing import Box
 from assay.errors import AssayError
-from assay.jobs.host import Running, Starter, Through
+from assay.jobs.host import How, Running, Starter, Through
 from assay.jobs.job import Message
 from assay.store import write_atomically
 
@@ -99,19 +99,11 @@ class _OfKind(Through):
     kept: Kept
     kind: str
 
-    def start(
-        self,
-        module: str,
-        log: Path,
-        *,
-        environment: Mapping[str, str] | None = None,
-        python: Path | None = None,
-        box: Box | None = None,
-    ) -> Running:
+    def start(self, module: str, log: Path, **how: Unpack[How]) -> Running:
         """See `assay.jobs.host.Starter`."""
-        if python or box:
-            return self.host.start(module, log, environment=environment, python=python, box=box)
-        return self.kept.begin(module, self.kind, log, environment or {})
+        if how.get("python") or how.get("box"):
+            return self.host.start(module, log, **how)
+        return self.kept.begin(module, self.kind, log, how.get("environment") or {})
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Unpack
 
 from assay.boxed import platform
 from assay.boxed.box import MARK
@@ -28,6 +29,7 @@ from assay.boxed.boxing import HELD_BACK, REMEDY, Box, environment_for, settle
 from assay.boxed.processes import end_marked, end_tree
 from assay.errors import AssayError, DiskError, InputError, WorkerError
 from assay.files.disk import instead_of
+from assay.jobs.host import How
 from assay.jobs.job import Message, read_as
 from assay.jobs.killed import KilledError, killed
 from assay.jobs.logs import log_tail
@@ -313,17 +315,9 @@ def end_all() -> None:
 class Here:
     """This machine as a host that starts processes."""
 
-    def start(
-        self,
-        module: str,
-        log: Path,
-        *,
-        environment: Mapping[str, str] | None = None,
-        python: Path | None = None,
-        box: Box | None = None,
-    ) -> Process:
+    def start(self, module: str, log: Path, **how: Unpack[How]) -> Process:
         """See `assay.jobs.host.Starter`."""
-        return Process(module, log, environment=environment, python=python, box=box)
+        return Process(module, log, **how)
 
     def there(self, path: Path, written: bool) -> Path:
         """Every process of this machine has the conductor's own files."""

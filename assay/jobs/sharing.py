@@ -8,12 +8,11 @@ and alone takes 9.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
-from assay.boxed.boxing import Box
-from assay.jobs.host import Running, Starter, Through
+from assay.jobs.host import How, Running, Starter, Through
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables of libraries with pools that wait in a loop. Other pools sleep, and use the cores that are free."""
@@ -25,19 +24,11 @@ class Sharing(Through):
 
     threads: int
 
-    def start(
-        self,
-        module: str,
-        log: Path,
-        *,
-        environment: Mapping[str, str] | None = None,
-        python: Path | None = None,
-        box: Box | None = None,
-    ) -> Running:
+    def start(self, module: str, log: Path, **how: Unpack[How]) -> Running:
         """See `assay.jobs.host.Starter`."""
         threads = {name: str(self.threads) for name in THREAD_VARIABLES if name not in os.environ}
-        told = {**threads, **(environment or {})}
-        return self.host.start(module, log, environment=told, python=python, box=box)
+        how["environment"] = {**threads, **(how.get("environment") or {})}
+        return self.host.start(module, log, **how)
 
 
 def shared(host: Starter, cores: int, together: int) -> Starter:
