@@ -17,6 +17,7 @@ from assay.bench.auditing.record import write_audit
 from assay.bench.brought.audit import audit_user_model
 from assay.bench.brought.decided import decided, judgements_of, with_judgements
 from assay.bench.brought.exports import Brought, bring, described, exported, files_of, look_for_deciders
+from assay.bench.brought.mixed_job import tried_by
 from assay.bench.brought.which_runtimes import left_out, timed_on
 from assay.bench.brought.work import Wanted, Work, folder_name
 from assay.bench.machine.host import LOCAL, Host, machine_facts
@@ -72,7 +73,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
             brought = bring(work)
             what = decided(wanted, brought)
         with work.stage("export", "Exporting to ONNX"):
-            brought, exports = exported(work, brought)
+            brought, exports = exported(work, brought, partial(tried_by, wanted, what))
         group = group_of_model(work, brought.model, exports, what.records)
         budget = Budget(
             wanted.minutes * 60, wanted.processes, command_seconds(work), BLOCKS, wanted.interval_width, soon=True
@@ -296,8 +297,13 @@ def _data(wanted: Wanted, brought: Brought) -> DataSummary:
 
 def refused_variants(exports: Sequence[Export]) -> list[Export]:
     """Return variants that were asked for and may not be used, except int8 files that pass with some layers in fp32."""
-    mended = {one.exporter for one in exports if one.search and one.status == "ok"}
-    return [one for one in exports if one.is_refused_variant and f"{one.exporter}{SUFFIX}" not in mended]
+    mended = mended_variants(exports)
+    return [one for one in exports if one.is_refused_variant and one.exporter not in mended]
+
+
+def mended_variants(exports: Sequence[Export]) -> set[str]:
+    """Return the int8 files that fail, and of which a file with some layers in fp32 passes."""
+    return {one.exporter.removesuffix(SUFFIX) for one in exports if one.search and one.status == "ok"}
 
 
 def refusals_of_numbers(results: Results) -> list[str]:
@@ -313,7 +319,10 @@ def refusals_of_numbers(results: Results) -> list[str]:
     ]
     found += [f"{one.exporter} may not be used: {one.reason}" for one in refused_variants(results.exports)]
     alike: dict[str, list[str]] = {}
+    mended = mended_variants(results.exports)
     for cell in results.cells:
+        if cell.exporter in mended:
+            continue
         failed = [part for part in (cell.agreement, cell.timed_agreement) if part is not None and not part.passed]
         for part in failed[:1]:  # what it gave when it was timed is the same again
             alike.setdefault(f"batch {cell.batch}: {part.reason}", []).append(cell.label)

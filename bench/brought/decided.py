@@ -7,7 +7,7 @@ wide: then both sides may be off.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,20 +106,33 @@ def judgements_of(
     """Return the task's judgement of each cell's outputs, by cell; empty where the task has no decisions."""
     if what.output is None:
         return {}
-    audited = next(one for one in audited_outputs(brought) if one.name == what.output.name)
-    reference, native = brought.reference, brought.native
+    judge, shape = judge_of(what, what.output, brought), brought.native.shape
     found = {}
     for cell in cells:
         if not cell.framework or cell.name not in outputs:
             continue
-        rows = load_array(outputs[cell.name])[: len(native)]
+        rows = load_array(outputs[cell.name])[: shape[0]]
+        if rows.shape[1:] == shape[1:]:  # where it is not, its agreement says so already
+            arithmetic = brought.model.arithmetic
+            found[cell.name] = judge(rows, judged_in(cell.runtime, cell.asked_precision, cell.precision, arithmetic))
+    return found
+
+
+def judge_of(what: Decided, output: Tensor, brought: Brought) -> Callable[[Array, str], Judgement]:
+    """Return a function that judges the decisions in all outputs, (records, numbers) from the first record on, as
+    computed in a precision.
+
+    Args:
+        output: the output with the decisions.
+    """
+    audited = next(one for one in audited_outputs(brought) if one.name == output.name)
+    reference, native = brought.reference, brought.native
+
+    def judge(rows: Array, precision: str) -> Judgement:
         in_float64 = len(reference) >= len(rows)
-        base = (reference if in_float64 else native)[: len(rows), what.part]
-        if rows.shape[1:] != native.shape[1:]:
-            continue  # its agreement says so already
         answers = Answers(
-            output=what.output,
-            base=base,
+            output=output,
+            base=(reference if in_float64 else native)[: len(rows), what.part],
             found=rows[:, what.part],
             against=brought.what.partition(":")[0] if in_float64 else f"{brought.native_name} in fp32",
             tolerance=audited.tolerance.value * (1 if in_float64 else 2),
@@ -127,12 +140,12 @@ def judgements_of(
             threshold=what.threshold,
             decider=audited.decider,
         )
-        precision = judged_in(cell.runtime, cell.asked_precision, cell.precision, brought.model.arithmetic)
         judgement = what.task.judge(answers)
-        if is_reduced(precision, brought.model.arithmetic):
-            judgement = judgement.model_copy(update={"reason": what.task.reason_against_reduced(answers, judgement)})
-        found[cell.name] = judgement
-    return found
+        if not is_reduced(precision, brought.model.arithmetic):
+            return judgement
+        return judgement.model_copy(update={"reason": what.task.reason_against_reduced(answers, judgement)})
+
+    return judge
 
 
 def with_judgements(cells: Sequence[Cell], found: Mapping[str, Judgement]) -> list[Cell]:

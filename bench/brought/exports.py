@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from assay.export.probing.probe import LOCATION_FILE, NATIVE_FILE, PROBE, RECORD
 from assay.export.record import MODEL_FILE
 from assay.export.reference.double_job import DECIDERS, DOUBLE, DoubleRequest
 from assay.export.run import ExportJob, artifact_folder, export_model
-from assay.export.variants.mixed import MixedJob, export_mixed
+from assay.export.variants.mixed import ByTask, MixedJob, export_mixed
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
 from assay.files.arrays import load_array, map_array
@@ -139,8 +139,13 @@ def described(model: UserModel, tensor: Tensor) -> str:
     return f"{tensor.name} {tensor.dtype} [{shape}]"
 
 
-def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export]]:
+def exported(
+    work: Work, brought: Brought, tried_by: Callable[[Brought], ByTask | None] = lambda _: None
+) -> tuple[Brought, list[Export]]:
     """Export by every route of the model's framework, with the variants of reduced precision that were asked for.
+
+    Args:
+        tried_by: returns the decisions that files in int8 are tried by too; None for their numbers alone.
 
     Returns:
         The model with a reference, and one record for each route and each variant of its file.
@@ -168,7 +173,8 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export]]:
         checked.append(done)
     if work.wanted.reduced:
         look_for_deciders(work, brought, files_of(work, checked))
-    checked += [one for record in checked if record.status == "ok" for one in _reduced(work, brought, record)]
+    by_task = tried_by(brought)
+    checked += [one for record in checked if record.status == "ok" for one in _reduced(work, brought, record, by_task)]
     return brought, checked
 
 
@@ -178,7 +184,7 @@ def files_of(work: Work, exports: Iterable[Export]) -> dict[str, Path]:
     return {one.exporter: artifact_folder(one, store) / MODEL_FILE for one in exports if one.status == "ok"}
 
 
-def _reduced(work: Work, brought: Brought, export: Export) -> list[Export]:
+def _reduced(work: Work, brought: Brought, export: Export, by_task: ByTask | None) -> list[Export]:
     """Make the variants of one export that were asked for, calibrated with the given records."""
     records = brought.folder / RECORDS_FILE
     against = _against(brought)
@@ -190,7 +196,7 @@ def _reduced(work: Work, brought: Brought, export: Export) -> list[Export]:
     for precision in work.wanted.reduced:
         variant = VariantJob(export, job, precision, records, CALIBRATION_SEED, Int8Settings(CALIBRATION_PERCENTILE))
         made = export_variant(variant, work.narrator.bar)
-        search = MixedJob(variant, made, work.store("trials"), work.wanted.mixed_minutes)
+        search = MixedJob(variant, made, work.store("trials"), work.wanted.mixed_minutes, by_task=by_task)
         mixed = export_mixed(search, work.narrator.bar)
         for one in filter(None, (made, mixed)):
             work.narrator.exported(one)

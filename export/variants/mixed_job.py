@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.errors import ExportFailedError
+from assay.export.checking.records import Against
 from assay.export.record import MODEL_FILE
 from assay.export.variants.quantize import Int8Settings, Quantiser, calibrated, check_computes_in
 from assay.export.variants.search import Searched, search
@@ -22,6 +23,7 @@ from assay.export.variants.variant_job import VariantRequest, completed, feeds_o
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
+from assay.numerics.judgement import TaskName
 from assay.records.base import Record
 from assay.records.localisation import LayerSearch, Tried
 from assay.records.results import Export
@@ -34,22 +36,37 @@ LARGE_BYTES = 256 << 20
 """The size of a file above which only int8, the file found and fp32 are timed, since all are in memory at once."""
 
 
+class Decisions(Record):
+    """The decisions of a user's model, by which files are judged besides their numbers.
+
+    Attributes:
+        labels: .npy file of the right answers, where they were given.
+        threshold: as in `assay.bench.tasks.task.Answers`.
+        reference: description of what computed the reference.
+    """
+
+    task: TaskName
+    labels: Path | None
+    threshold: float | None
+    reference: str
+
+
 class HeldRequest(Record):
-    """An int8 file to judge by the policy on validation images.
+    """An int8 file to judge by the policy: on validation images, or a user's on the records by its decisions.
 
     Attributes:
         source: the export in fp32, which takes images in the layout `layout`.
         file: the int8 file.
-        dataset: folder of the stored data set.
-        task: the task whose rule applies.
+        dataset: folder of the stored data set, for one of our models.
     """
 
-    model: BuiltModel
+    model: BuiltModel | UserModel
     source: Path
     layout: str
     file: Path
-    dataset: Path
-    task: str
+    against: Against
+    dataset: Path | None = None
+    decisions: Decisions | None = None
 
 
 class MixedRequest(VariantRequest):
@@ -64,6 +81,7 @@ class MixedRequest(VariantRequest):
 
     why: str
     dataset: Path | None = None
+    decisions: Decisions | None = None
     notes: Written
     budget_seconds: float
 
@@ -74,17 +92,20 @@ MIXED = Job("assay.export.variants.mixed_job", "mixed", MixedRequest, Export)
 
 def held(request: HeldRequest) -> Tried:
     """Judge an int8 file by the policy on the validation split."""
-    return image_trial(request.source, request.layout, request.dataset, request.task).judged(request.file)
+    return trial_of(request, request.layout).judged(request.file)
 
 
-def work(request: MixedRequest) -> Export:
+def work(request: MixedRequest, trial: Tryout | None = None) -> Export:
     """Search, and make, complete, inspect and check the file that was found.
+
+    Args:
+        trial: the records that files are tried on; those of the request when not given.
 
     Returns:
         Its record; a failed one, with the search, where no set of layers passes or the time ran out.
     """
     begun = time.monotonic()
-    trial = trial_of(request)
+    trial = trial or trial_of(request, request.record.made_by.get("layout", ""))
     settings = Int8Settings(request.percentile)
     with (
         step(DOING, request.budget_seconds + MOST_SECONDS),
@@ -152,13 +173,16 @@ class Bench:
         return self.notes.alone(layer, lambda: self.trial.error(self.made(others)))
 
 
-def trial_of(request: MixedRequest) -> Tryout:
-    """Return the records that files are tried on."""
+def trial_of(request: HeldRequest | MixedRequest, layout: str) -> Tryout:
+    """Return the records that files are tried on.
+
+    Args:
+        layout: layout of images.
+    """
     if isinstance(request.model, UserModel):
         return record_trial(request.model, request.against)
     if request.dataset is None:
         raise ExportFailedError(f"There are no images to test files of {request.model.name} on")
-    layout = request.record.made_by["layout"]
     return image_trial(request.source, layout, request.dataset, request.against.task)
 
 

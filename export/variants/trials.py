@@ -9,7 +9,7 @@ float64; there are no others to judge it by.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -158,6 +158,8 @@ class RecordTrial:
         wider: judge by all of them, with the model's own fp32 in place of an unknown float64; the cost of int8 is far
             more than the difference of the two.
         precision: precision of the files.
+        by_task: returns why outputs fail their task's rule, or "", and the share of decisions that are right where
+            labels say so; None for a task without decisions.
     """
 
     model: UserModel
@@ -165,6 +167,7 @@ class RecordTrial:
     judge: Judge
     wider: Judge
     precision: str = "int8"
+    by_task: Callable[[Array], tuple[str, float | None]] | None = None
 
     @property
     def records(self) -> str:
@@ -172,7 +175,8 @@ class RecordTrial:
 
     def judged(self, file: Path, left: Sequence[str] = ()) -> Tried:
         rows = self._rows(file, len(self.inputs))
-        return Tried(left=list(left), error=self._error_of(rows), reason=self.reason_of(rows))
+        by_task, right = self.by_task(rows) if self.by_task else ("", None)
+        return Tried(left=list(left), error=self._error_of(rows), reason=self.reason_of(rows) or by_task, quality=right)
 
     def reason_of(self, rows: Array) -> str:
         """Return why outputs do not pass, or "": for all records together, and for those that are furthest off."""
@@ -247,8 +251,11 @@ def image_trial(source: Path, layout: str, dataset: Path, task: str) -> ImageTri
     return ImageTrial(source, layout, open_dataset(dataset).validation, rule_of(task))
 
 
-def record_trial(model: UserModel, against: Against) -> RecordTrial:
+def record_trial(model: UserModel, against: Against, most: int = MOST_RECORDS) -> RecordTrial:
     """
+    Args:
+        most: the number of records, where float64 is not known for more.
+
     Raises:
         ArtifactError: its reference data cannot be read.
     """
@@ -257,7 +264,7 @@ def record_trial(model: UserModel, against: Against) -> RecordTrial:
     judge = Judge(model, reference, {model.kind: native[: len(reference)]}, against.exact, deciders)
     if deciders:  # known for the same records as float64
         return RecordTrial(model, records[: len(reference)], judge, judge)
-    more = native[len(reference) : max(MOST_RECORDS, len(reference))]
+    more = native[len(reference) : max(most, len(reference))]
     wider = replace(judge, reference=np.concatenate([reference, more.astype(reference.dtype)]))
     return RecordTrial(model, records[: len(wider.reference)], judge, wider)
 

@@ -98,6 +98,13 @@ def test_an_int8_file_that_passes_with_layers_in_fp32_is_no_refusal() -> None:
     assert "torch-dynamo+int8-mixed follows float64 with 2 of 9 layers in fp32 (conv1, fc): " in (
         numbers_in_words(both)[-1].replace("the float64", "float64")
     )
+    wrong = results.cells[-1].model_copy(
+        update={"exporter": refused.exporter, "agreement": refused.agreement[0], "timed_agreement": None}
+    )
+    decides_wrongly = results.model_copy(update={"exports": [*results.exports, variant("ok")], "cells": [wrong]})
+    assert any(refused.reason in one for one in refusals_of_numbers(decides_wrongly))
+    mended = decides_wrongly.model_copy(update={"exports": [*decides_wrongly.exports, mixed]})
+    assert not any(refused.reason in one for one in refusals_of_numbers(mended))
     failed = mixed.model_copy(update={"status": "failed", "reason": "none was found"})
     both = results.model_copy(update={"exports": [*results.exports, refused, failed]})
     assert sum("may not be used" in one for one in refusals_of_numbers(both)) == 2
