@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 GPU := --override overrides-gpu.txt --constraint constraints-gpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow mutants lint browser docs notebook readme picture sbom clean
+.PHONY: help install study test test-slow mutants lint browser docs notebook readme picture speed sbom clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -61,6 +61,9 @@ readme: install ## run README's command on one's own model anew, and put what it
 
 picture: install browser ## take README's picture of the published report anew
 	$(BIN)/python -m tools.picture
+
+speed: install ## publish a finished and audited run of studies/speed.toml, and write the page on it: RUN=folder
+	$(BIN)/python -m tools.speed $(or $(RUN),artifacts/speed)
 
 sbom: install ## write the bill of materials of a release, dist/onnx-assay-VERSION.cdx.json
 	$(BIN)/python -m tools.sbom

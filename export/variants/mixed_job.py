@@ -173,11 +173,11 @@ class Bench:
         return self.notes.alone(layer, lambda: self.trial.error(self.made(others)))
 
 
-def trial_of(request: HeldRequest | MixedRequest, layout: str) -> Tryout:
+def trial_of(request: HeldRequest | MixedRequest, layout: str = "") -> Tryout:
     """Return the records that files are tried on.
 
     Args:
-        layout: layout of images.
+        layout: layout of images, for one of our models.
     """
     if isinstance(request.model, UserModel):
         return record_trial(request.model, request.against)

@@ -12,6 +12,9 @@ from assay.records.audit import read_audit
 from assay.records.load import Load, read_load
 from assay.records.races import SpeedComparison
 from assay.records.results import Interval, Results, read_results
+from tools.speed import PAGE as SPEED_PAGE
+from tools.speed import PUBLISHED as SPEED
+from tools.speed import page, read
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,6 +81,27 @@ def test_rows_that_failed_are_marked_and_stand_first() -> None:
     failed = [line for line in table if "FAILED" in line]
     assert len(failed) == 2  # int8 of resnet18 at 128 pixels, in both batches
     assert table[: len(failed)] == failed
+
+
+def test_the_page_on_speed_is_written_from_the_published_records() -> None:
+    assert SPEED.exists() == SPEED_PAGE.exists()
+    assert not SPEED.exists() or SPEED_PAGE.read_text(encoding="utf-8") == read(SPEED)
+
+
+def test_the_page_on_speed_tells_each_cell_once_and_who_failed_the_audit() -> None:
+    folder = ROOT / "artifacts/reference"
+    results = read_results(folder / "results.json")
+    told = page(results, read_audit(folder / "audit.json"), {})
+    for comparison in results.comparisons:
+        assert f"## {comparison.architecture} at {comparison.size} pixels\n" in told
+    part = told.partition("## resnet18 at 128 pixels\n")[2].partition("\n## ")[0]
+    assert (
+        len(re.findall(r"^\| ort.cpu@torch-dynamo\+int8 \| int8 \|.* \*\*FAILED its audit\*\*", part, re.MULTILINE)) > 0
+    )
+    part = told.partition("## bloodnet at 224 pixels\n")[2].partition("\n## ")[0]
+    row = re.search(r"^\| ort.cpu@torch-dynamo\+int8 \| int8 \|.*$", part, re.MULTILINE)
+    assert row
+    assert " 3,421 |" in row[0]
 
 
 def load_lines(load: Load) -> list[str]:

@@ -1,0 +1,112 @@
+"""Publishes a finished and audited run of studies/speed.toml: its records, and the page that tells them.
+
+python -m tools.speed FOLDER
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from assay.bench.judging.judged import judged
+from assay.bench.tasks.task import task_of
+from assay.bench.words.numbers import inverse, ratio, significant
+from assay.bench.words.races import said
+from assay.errors import FailedError
+from assay.records.audit import AUDIT_FILE, Audit, read_audit
+from assay.records.results import RESULTS_FILE, Cell, Results, read_results
+from assay.records.stale import is_of
+from assay.records.verification import Verification
+
+ROOT = Path(__file__).parent.parent
+PUBLISHED = ROOT / "artifacts" / "reference" / "speed"
+PAGE = ROOT / "docs" / "findings" / "speed-study.md"
+NAVIGATION, BEFORE = ROOT / "mkdocs.yml", "      - Gallery: findings/gallery.md\n"
+ENTRY = "      - Native at its best and ONNX, in fp32, bf16 and int8: findings/speed-study.md\n"
+KEPT = (RESULTS_FILE, AUDIT_FILE, "samples.parquet", "choice-*.json", "verification-*.json")
+HEAD = """| runtime | computes in | ms | times as fast as the fastest fp32 native | accuracy | images |
+|---|---|---:|---:|---:|---:|"""
+
+
+def page(results: Results, audit: Audit | None, verified: dict[str, Verification]) -> str:
+    """Write the page from the records.
+
+    Args:
+        verified: what a server of each model's winner answered, by architecture.
+    """
+    found = judged(results, audit)
+    machine = found.environment["processor"]
+    parts = [
+        "# Native at its best and ONNX at 224 pixels",
+        f"[studies/speed.toml](../../studies/speed.toml), timed on {found.created[:10]} on {machine}: one image a "
+        "call, one core, one thread. Written by `python -m tools.speed` from the "
+        "[results](../../artifacts/reference/speed/results.json); intervals are 95 %.",
+    ]
+    for comparison in found.comparisons:
+        ratios, place = comparison.ratios, (comparison.architecture, comparison.size)
+        cells = [one for one in found.cells if one.host and one.framework and (one.architecture, one.size) == place]
+        cells.sort(key=lambda one: one.host.median_ms.value if one.host else 0.0)
+        rows = [row(one, ratio(inverse(ratios[one.label])) if one.label in ratios else "", audit) for one in cells]
+        races = [said(one, found).text for one in found.races if (one.architecture, one.size) == place]
+        parts += [f"## {comparison.architecture} at {comparison.size} pixels", "\n".join([HEAD, *rows])]
+        parts += ["\n".join(f"- {text}" for text in races), *served(verified.get(comparison.architecture))]
+    return "\n\n".join(parts) + "\n"
+
+
+def row(cell: Cell, gained: str, audit: Audit | None) -> str:
+    """Tell one cell, with why it does not count where it does not."""
+    assert cell.host is not None
+    time = cell.host.median_ms
+    failed = cell.agreement is not None and not cell.agreement.passed
+    why = "**FAILED its audit**" if failed else "INVALID" if cell.invalid else gained
+    ms = f"{significant(time.value)} ({significant(time.low)} to {significant(time.high)})"
+    return f"| {cell.label} | {cell.precision} | {ms} | {why} | {' | '.join(accuracy(cell, audit))} |"
+
+
+def accuracy(cell: Cell, audit: Audit | None) -> tuple[str, str]:
+    """Return the accuracy of a cell and of how many images it is known, as its audit has it."""
+    model = next((one for one in audit.models if is_of(cell, one)), None) if audit else None
+    if model is None:
+        return "not audited", ""
+    try:
+        known = task_of(model).known_quality(model, [one for one in model.comparisons if one.subject == cell.label])
+    except FailedError as error:
+        return str(error), ""
+    return f"{known.interval.value:.2%} ({known.interval.low:.2%} to {known.interval.high:.2%})", f"{known.images:,}"
+
+
+def served(found: Verification | None) -> Iterator[str]:
+    """Tell how a server of the winner answered."""
+    if found:
+        outcome = "every answer is the audited one" if found.passed else "**answers differ**"
+        ways = ", ".join(f"{one.images:,} images over {one.way}" for one in found.ways)
+        right = f", accuracy {found.ways[0].quality.value:.2%}" if found.ways and found.ways[0].quality else ""
+        yield f"Deployed as {found.deployment} and asked by `assay verify-server` for {ways}: {outcome}{right}."
+
+
+def read(folder: Path) -> str:
+    """Return the page of the records in a folder."""
+    audit = folder / AUDIT_FILE
+    verified = {
+        path.stem.partition("-")[2]: Verification.model_validate_json(path.read_bytes())
+        for path in folder.glob("verification-*.json")
+    }
+    return page(read_results(folder / RESULTS_FILE), read_audit(audit) if audit.is_file() else None, verified)
+
+
+def main(folder: Path) -> None:
+    """Copy what is published, and write the page and its place in the site."""
+    text = read(folder)
+    PUBLISHED.mkdir(parents=True, exist_ok=True)
+    for path in (path for pattern in KEPT for path in folder.glob(pattern)):
+        shutil.copyfile(path, PUBLISHED / path.name)
+    PAGE.write_text(text, encoding="utf-8")
+    site = NAVIGATION.read_text(encoding="utf-8")
+    if ENTRY not in site:
+        NAVIGATION.write_text(site.replace(BEFORE, ENTRY + BEFORE), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
