@@ -105,6 +105,11 @@ class Entry:
     extra: str = ""
     packages: tuple[str, ...] = ()
 
+    @property
+    def lacks(self) -> str:
+        """The first package that it needs and that is not there, "" where all are; none is imported."""
+        return next((package for package in self.packages if find_spec(package) is None), "")
+
     def check_installed(self, who: str) -> None:
         """Check that the packages that it needs are there, without importing them.
 
@@ -114,9 +119,8 @@ class Entry:
         Raises:
             NotInstalledError: a package is missing.
         """
-        for package in self.packages:
-            if find_spec(package) is None:
-                raise missing(who, ModuleNotFoundError(name=package), self.extra)
+        if self.lacks:
+            raise missing(who, ModuleNotFoundError(name=self.lacks), self.extra)
 
     def load(self) -> Callable[..., Any]:
         """Import and return the function or class behind the name.

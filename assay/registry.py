@@ -7,6 +7,8 @@ Adding a framework, architecture, exporter, data set or task takes one file and 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from assay.entries import Entry, ExporterEntry, Registry, TaskEntry, installed_versions
 from assay.runtimes.known import KnownRuntimes
 
@@ -18,6 +20,7 @@ __all__ = [
     "GIVEN",
     "LIBRARIES",
     "PLAIN_TASK",
+    "REFERENCES",
     "RUNTIMES",
     "TASKS",
     "TASK_OF_ARCHITECTURES",
@@ -38,6 +41,20 @@ FRAMEWORKS = Registry(
         ),
     ],
 )
+
+REFERENCES = Registry(
+    "reference",
+    [
+        *(
+            replace(FRAMEWORKS[name], target=f"assay.export.reference.on_{name}:forward", summary=words)
+            for name, words in (("torch", "PyTorch"), ("jax", "JAX"), ("tf", "TensorFlow"))
+        ),
+        Entry("numpy", "assay.export.reference.on_numpy:forward", "NumPy"),
+    ],
+)
+"""Whatever computes our architectures in float64: the first that is installed is the reference, and the second, at
+last NumPy, checks it.
+"""
 
 ARCHITECTURES = Registry(
     "architecture",

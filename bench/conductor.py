@@ -18,19 +18,15 @@ from assay.bench.stages.instances import instances_stage
 from assay.bench.stages.results import Heading, file_results
 from assay.bench.stages.roofline import roofline
 from assay.bench.stages.time import export_all, groups_of, names_of_groups, time_all
-from assay.bench.stages.train import choose_subjects, train_all
+from assay.bench.stages.train import check_frameworks, choose_subjects, train_all
 from assay.bench.tasks.task import task_of_images
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError, unknown_name
 from assay.export.run import make_environments
 from assay.jobs.side_by_side import beside
 from assay.records.results import Results
-from assay.registry import FRAMEWORKS
 from assay.store import SharingTier
 from assay.study import Study
-
-REFERENCE = FRAMEWORKS["torch"]
-"""Framework in which float64 is computed."""
 
 
 def run_study(
@@ -59,7 +55,7 @@ def run_study(
     check_groups(study, groups)
     run = Run(study, folder.resolve(), cache.resolve(), narrator, host, again, tier=tier, groups=groups)
     check_machine(study, host)
-    REFERENCE.check_installed("A study, whose numbers are compared with PyTorch's in float64,")
+    check_frameworks(study)
     with narrator.showing():
         environments = partial(make_environments, study.export.exporters, run.store("onnx"))
         with beside(environments), beside(partial(probe_frameworks, host)) as probed:

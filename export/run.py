@@ -23,6 +23,7 @@ from assay.export.reference.reference import (
     ReferenceRequest,
     file_sha256_of_images,
     reference_artifact,
+    references_here,
     spec_of,
 )
 from assay.jobs.host import Starter
@@ -117,7 +118,8 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
         return reference_artifact(ReferenceRequest(weights, images, name, dtype), references, progress, host=where)
 
     def against(progress: Progress) -> Against:
-        reference, native = computed("torch", "float64", progress), computed(framework, "float32", progress)
+        exact, *_ = references_here()
+        reference, native = computed(exact, "float64", progress), computed(framework, "float32", progress)
         return Against(records=images, native=native.file(LOGITS), reference=reference.file(LOGITS), task=task)
 
     def start(job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *_: Path) -> Answered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,19 @@ from assay.bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, WH
 from assay.bench.run import Run, TrainedModel
 from assay.bench.tasks.task import task
 from assay.errors import FailedError
-from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
+from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact, references_here
 from assay.files.arrays import load_array
 from assay.jobs.pace import pace_in
 from assay.numerics.classification.pictured import WholeSplit
 from assay.records.audit import InputSet
+from assay.registry import REFERENCES
 from assay.store import Artifact, file_sha256
 from assay.train.batches import normalise
 from assay.train.datasets.data import Split
 from assay.train.datasets.sources import write_array
 
+LETS_NAN_THROUGH = "numpy"
+"""What says how NaN and infinity go through a model: a framework's kernels may lose them."""
 AGREE_RELATIVE = 1e-12
 """The largest difference of two float64 forward passes by different frameworks, relative to the largest logit."""
 LARGE = 64
@@ -36,7 +40,7 @@ WHAT = {
     EXTREME: "images of extreme contrast, 10,000 times the range of an ordinary image",
     BOUNDARY: "test images moved to the decision boundary by gradient steps",
     SPECIAL: "images that contain NaN or infinity",
-    WHOLE: "all images of the test split, for the accuracy of reduced precision, beside PyTorch in fp32",
+    WHOLE: "all images of the test split, for the accuracy of reduced precision, beside the reference in fp32",
 }
 
 
@@ -49,6 +53,7 @@ class Prepared:
         special: images that are not finite; `special_names` has a name for each.
         references: .npy files of float64 logits, by set of inputs, including the special ones.
         places: places in the test split, by set of images that are from it, or made from some of it.
+        computed_by: what computed the references, and what checked them, in words.
         agreement: largest relative difference between the two references, over `sets`.
         records: records of all sets.
         split: the whole test split, where it is run in less than fp32.
@@ -60,6 +65,7 @@ class Prepared:
     special_names: tuple[str, ...]
     references: dict[str, Path]
     places: dict[str, NDArray[np.int64]]
+    computed_by: str
     agreement: float
     records: list[InputSet]
     split: Inputs | None
@@ -77,6 +83,8 @@ def prepare(run: Run, subject: TrainedModel, most_images: int, work: Path, *, re
         FailedError: the two float64 references disagree, so that there is nothing to compare with.
         AssayError: bad input or missing software.
     """
+    exact, check, *_ = references_here()
+    by = [REFERENCES[name].summary for name in (exact, check)]
     shape = subject.spec.image_shape
     split = run.data(subject.spec.size)[1].test
     chosen = drawn(len(split.labels), most_images, seed=0)
@@ -89,19 +97,19 @@ def prepare(run: Run, subject: TrainedModel, most_images: int, work: Path, *, re
     made = [_saved(name, one.images, work) for name, one in judged_as.made_inputs(shape).items()]
     start = normalise(split.images[started])
     made += judged_as.searched_inputs(
-        run, subject, start, lambda: pace_in(_reference_of(run, subject, test, "torch").manifest.facts), work
+        run, subject, start, lambda: pace_in(_reference_of(run, subject, test, exact).manifest.facts), work
     )
     sets = (test, *made)
     named = special_inputs(shape)
     special = _saved(SPECIAL, named.images, work)
-    references = {one.name: _reference(run, subject, one, "torch") for one in sets}
-    checks = {one.name: _reference(run, subject, one, "jax") for one in sets}
-    agreement = max(relative_difference(references[name], checks[name], name) for name in references)
-    references[SPECIAL] = _reference(run, subject, special, "torch", finite=False)
+    references = {one.name: _reference(run, subject, one, exact) for one in sets}
+    checks = {one.name: _reference(run, subject, one, check) for one in sets}
+    agreement = max(relative_difference(references[name], checks[name], name, by) for name in references)
+    references[SPECIAL] = _reference(run, subject, special, LETS_NAN_THROUGH, finite=False)
     if whole:
         references[WHOLE] = work / "reference of the whole.npy"
         np.save(
-            references[WHOLE], load_array(_reference(run, subject, whole, "torch", dtype="float32")).astype(np.float64)
+            references[WHOLE], load_array(_reference(run, subject, whole, exact, dtype="float32")).astype(np.float64)
         )
     records = [
         InputSet(
@@ -116,7 +124,8 @@ def prepare(run: Run, subject: TrainedModel, most_images: int, work: Path, *, re
     places = {TEST: chosen, BOUNDARY: started, WHOLE: every}
     known = judged_as.whole_split(load_array(references[WHOLE]), split.labels) if whole else None
     through = whole if reduced else None
-    return Prepared(sets, special, named.names, references, places, agreement, records, through, known)
+    computed_by = f"{by[0]} in float64, checked by {by[1]} in float64"
+    return Prepared(sets, special, named.names, references, places, computed_by, agreement, records, through, known)
 
 
 def drawn(of: int, most: int, seed: int) -> NDArray[np.int64]:
@@ -124,11 +133,12 @@ def drawn(of: int, most: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).permutation(of)[: most or of])
 
 
-def relative_difference(reference: Path, check: Path, name: str) -> float:
+def relative_difference(reference: Path, check: Path, name: str, by: Sequence[str]) -> float:
     """Return the largest |difference| of two references over the largest |reference|.
 
     Args:
         name: name of the inputs, for the message.
+        by: who computed the two, for the message.
 
     Raises:
         FailedError: it is more than 1e-12, so that one of them is wrong.
@@ -138,7 +148,7 @@ def relative_difference(reference: Path, check: Path, name: str) -> float:
     found = float(np.abs(exact - other).max()) / scale if scale else 0.0
     if not found <= AGREE_RELATIVE:
         raise FailedError(
-            f"The float64 references of PyTorch and JAX disagree on the inputs '{name}'",
+            f"The float64 references of {' and '.join(by)} disagree on the inputs '{name}'",
             expected=f"at most {AGREE_RELATIVE:.0e} of the largest logit",
             found=f"{found:.2g}",
             remedy="One of the two implementations of the model is wrong: see train/models",

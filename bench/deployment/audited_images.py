@@ -79,7 +79,7 @@ class _Judge:
         with tempfile.TemporaryDirectory(prefix="assay-reference-") as text:
             normalised = Path(text) / "normalised.npy"
             reference_images(test.images, normalised)
-            request = ReferenceRequest(self.weights, normalised, "torch", "float64")
+            request = ReferenceRequest(self.weights, normalised)
             reference = reference_artifact(request, self.references, narrator.bar).file(LOGITS)
         labels = np.asarray(test.labels, np.int64)
         answers = ServedAnswers(found, load_array(reference), labels, self.audit, self.precision, spread)

@@ -19,7 +19,7 @@ from assay.bench.auditing.special import operators_that_lose_nan
 from assay.bench.run import Run, TrainedModel
 from assay.bench.stages.groups import files_of_model, made_of
 from assay.bench.stages.time import calibration_of, export_all, exports_of
-from assay.bench.stages.train import choose_subjects, train_all
+from assay.bench.stages.train import check_frameworks, choose_subjects, train_all
 from assay.bench.tasks.task import task, task_of_images
 from assay.bench.timing.workers import Candidate
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
@@ -60,8 +60,7 @@ def audit_study(
         AssayError: bad input or missing software.
     """
     task_of_images(run.study.task)
-    for framework in ("torch", "jax"):
-        FRAMEWORKS[framework].check_installed("The audit of a study, by a float64 in PyTorch that one in JAX checks,")
+    check_frameworks(run.study)
     with run.narrator.showing():
         trainings, _ = train_all(run)
         subjects = [one for one in choose_subjects(run, trainings) if not models or _name(one) in models]
@@ -162,7 +161,7 @@ def _audit_model(
                 split=prepared.whole,
             ),
             task=run.study.task,
-            reference="PyTorch in float64, checked by JAX in float64",
+            reference=prepared.computed_by,
             reference_check=prepared.agreement,
             missing=missing,
         )

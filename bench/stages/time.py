@@ -17,7 +17,7 @@ from assay.bench.stages.groups import candidates_of, files_of_model, group_of, o
 from assay.bench.stages.measure import cells_without_file, measured_cells
 from assay.bench.timing.schedule import Budget, Measurements
 from assay.bench.timing.trials import Group
-from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
+from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact, references_here
 from assay.export.run import ExportJob, export_model, job_of_weights
 from assay.export.variants.mixed import MixedJob, export_mixed
 from assay.export.variants.quantize import Int8Settings
@@ -222,6 +222,7 @@ def _judge(run: Run, subject: TrainedModel) -> JudgeOfImages:
         return load_array(made.file(LOGITS))
 
     frameworks = {RUNTIMES[runtime].framework for runtime in run.study.runtimes} & set(FRAMEWORKS)
-    frameworks = frameworks or {"torch"}  # where only ONNX files are timed, what the reference itself is made with
-    natives = {framework: logits(framework, "float32") for framework in sorted(frameworks)}
-    return JudgeOfImages(logits("torch", "float64"), natives, rule_of(run.study.task))
+    reference, *_ = here = references_here()
+    # Where only ONNX files are timed, what the reference itself is made with.
+    natives = {name: logits(name, "float32") for name in sorted(frameworks & set(here)) or [reference]}
+    return JudgeOfImages(logits(reference, "float64"), natives, rule_of(run.study.task))

@@ -14,7 +14,8 @@ from assay.bench.run import Run, TrainedModel
 from assay.jobs.kept import Kept, keeping
 from assay.jobs.side_by_side import side_by_side
 from assay.records.trainings import Parity, Training
-from assay.study import ModelSection
+from assay.registry import FRAMEWORKS
+from assay.study import ModelSection, Study
 from assay.train.job import WEIGHTS_FILE, TrainingRequest
 from assay.train.recipe import OWN_DEFAULTS, Recipe
 from assay.train.run import measure_parity, train_model
@@ -33,7 +34,7 @@ def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
     parity: list[Parity] = []
     chain: Chain = {}
     for model in run.models:
-        frameworks = _frameworks_of(run, model)
+        frameworks = _frameworks_of(run.study, model)
         with run.stage("training", f"Training {model.architecture}"):
             run.data(model.sizes[0])
             larger = [partial(run.data, size) for size in model.sizes[1:]]
@@ -45,8 +46,17 @@ def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
     return trainings, parity
 
 
-def _frameworks_of(run: Run, model: ModelSection) -> tuple[str, ...]:
-    return model.frameworks or run.study.train.frameworks
+def check_frameworks(study: Study) -> None:
+    """
+    Raises:
+        NotInstalledError: a framework that the study trains in is not there.
+    """
+    for name in dict.fromkeys(itertools.chain.from_iterable(_frameworks_of(study, model) for model in study.models)):
+        FRAMEWORKS[name].check_installed(f"The study, which trains in {FRAMEWORKS[name].summary} (train.frameworks),")
+
+
+def _frameworks_of(study: Study, model: ModelSection) -> tuple[str, ...]:
+    return model.frameworks or study.train.frameworks
 
 
 def _train_in(run: Run, model: ModelSection, framework: str, chain: Chain, kept: Kept) -> list[Training]:
@@ -104,7 +114,7 @@ def _training_request(run: Run, model: ModelSection, framework: str, seed: int, 
 
 def _parity(run: Run, model: ModelSection, kept: Kept, known: list[Parity]) -> None:
     """Add the parity of one model at its smallest size, measured once, where there is something to compare."""
-    frameworks = _frameworks_of(run, model)
+    frameworks = _frameworks_of(run.study, model)
     if not run.study.train.parity_steps or len(frameworks) < 2 or run.study.train.own_defaults:
         return
     request = _training_request(run, model, frameworks[0], run.study.train.seed, model.sizes[0])

@@ -4,15 +4,14 @@ smallest error flips the class, so a flip says how small an error must be.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
-from assay.export.reference.reference import read_images, spec_of
-from assay.export.routes.request import Images
+from assay.export.classification.boundary import Gradient, push_to_boundary
+from assay.export.reference.reference import load_forward, read_images, references_here, spec_of
 from assay.jobs.files import Written
 from assay.jobs.host import Starter
 from assay.jobs.job import Job
@@ -22,7 +21,6 @@ from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
 from assay.registry import FRAMEWORKS
-from assay.spec import ModelSpec
 from assay.steps import Limit
 from assay.store import read_artifact
 
@@ -30,11 +28,15 @@ from assay.store import read_artifact
 class BoundaryRequest(Record):
     """The start of the search: the folder of a weights artifact, and an .npy file of normalised images; the images
     found are written to `out`.
+
+    Attributes:
+        framework: framework that computes the gradients; the reference of this installation where none is given.
     """
 
     weights: Path
     images: Path
     out: Written
+    framework: str = Field(default_factory=lambda: references_here()[0])
 
 
 class Margins(Record):
@@ -44,13 +46,12 @@ class Margins(Record):
 
 
 BOUNDARY = Job("assay.export.classification.boundary_job", "boundary", BoundaryRequest, Margins)
-Search = Callable[[ModelSpec, Path, Images], tuple[Images, NDArray[np.float64]]]
 
 
 def find_boundary(
     request: BoundaryRequest, log: Path, *, pace: Pace | None = None, host: Starter = HERE
 ) -> list[float]:
-    """Push every image to the decision boundary by PyTorch's gradients and write the new ones.
+    """Push every image to the decision boundary by gradients and write the new ones.
 
     Args:
         pace: pace of the model, to which the time limit is in proportion.
@@ -76,9 +77,10 @@ def work(request: BoundaryRequest) -> Margins:
     weights = read_artifact(request.weights, "weights")
     spec = spec_of(weights)
     images = np.array(read_images(request.images, spec))
-    entry = replace(FRAMEWORKS["torch"], target="assay.export.classification.on_torch_gradient:push_to_boundary")
-    search: Search = entry.load()
-    found, margins = search(spec, weights.file("weights.safetensors"), images)
+    name, file = request.framework, weights.file("weights.safetensors")
+    target = f"assay.export.classification.on_{name}_gradient:gradient_of_margin"
+    gradient: Gradient = replace(FRAMEWORKS[name], target=target).load()(spec, file)
+    found, margins = push_to_boundary(load_forward(name, spec, file, "float64"), gradient, images)
     np.save(request.out, found)
     return Margins(margins=margins.tolist())
 

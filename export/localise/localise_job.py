@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +36,7 @@ from assay.numerics.rounding import rounding_of
 from assay.numerics.values import differences, is_whole
 from assay.records.base import Record
 from assay.records.localisation import Localisation, Localised
-from assay.registry import FRAMEWORKS
-from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
+from assay.spec import INPUT_NAME, OUTPUT_NAME
 from assay.train.brought.arrays import Records, inputs_of, repeated
 from assay.train.brought.model import Kind, UserModel
 from assay.train.built import BuiltModel
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 Follow = Callable[..., Followed]
-FollowLayers = Callable[[ModelSpec, Path, Images], ExactComputation]
 Feeds = dict[str, Array]
 Logits = NDArray[np.float64]
 
@@ -56,7 +53,6 @@ FOLLOWERS: dict[Kind, str] = {
     "tf": "assay.export.localise.on_tf_steps",
     "jax": "assay.export.localise.on_jax_steps",
 }
-LAYERS = "assay.export.localise.on_torch_layers:follow"
 MOST_RECORDS = 8
 """The number of records in one call: more of them tell values apart better, and take more memory."""
 MOST_BYTES = 1 << 27
@@ -170,10 +166,10 @@ def _feeds_of(request: DeparturesRequest) -> Feeds:
 
 
 def _ours_followed(model: BuiltModel, request: PartingsRequest) -> tuple[Followed, Feeds]:
-    """Follow one of our models, whose layers PyTorch names, on the image on which the file is furthest off."""
+    """Follow one of our models, in NumPy layer by layer, on the image on which the file is furthest off."""
+    from assay.export.localise.on_numpy_layers import follow  # noqa: PLC0415
     from assay.export.localise.on_onnx_localize import trace  # noqa: PLC0415
 
-    follow: FollowLayers = replace(FRAMEWORKS["torch"], target=LAYERS).load()
     images = np.array(read_images(request.records, model.spec)[:MOST_RECORDS])
 
     def feeds(some: Images) -> Feeds:

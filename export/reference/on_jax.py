@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.export.routes.request import Forward
+from assay.export.routes.request import Forward, Images
 from assay.spec import ModelSpec
 from assay.train.models import on_jax
-from assay.train.weights import load_weights
+from assay.train.weights import Weights, load_weights
 
 DTYPES = ("float32", "float64")
 
 
 def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
     """Return the forward pass in "float32", operator by operator, or in "float64", jitted.
-
-    "float64" turns on 64-bit types for the whole process.
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.
@@ -32,15 +33,25 @@ def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
     if dtype == "float32":
         model = on_jax.load(spec, weights)
         return lambda images: np.asarray(model(images))
-    jax.config.update("jax_enable_x64", True)
-    model = on_jax.load(spec, {name: array.astype(np.float64) for name, array in weights.items()})
-    for _, module in nnx.iter_graph(model):
-        if isinstance(module, nnx.MultiHeadAttention):
-            module.attention_fn = _attention
-    graph, state = nnx.split(model)
+    model = in_double(spec, weights)
 
+    def run(images: Images) -> NDArray[np.float64]:
+        with jax.enable_x64(True):
+            return np.asarray(model(jnp.asarray(images, np.float64)))
+
+    return run
+
+
+def in_double(spec: ModelSpec, weights: Weights) -> Callable[[jax.Array], jax.Array]:
+    """Return the jitted forward pass in float64, to be called where 64-bit types are on."""
+    with jax.enable_x64(True):
+        model = on_jax.load(spec, {name: array.astype(np.float64) for name, array in weights.items()})
+        for _, module in nnx.iter_graph(model):
+            if isinstance(module, nnx.MultiHeadAttention):
+                module.attention_fn = _attention
+        graph, state = nnx.split(model)
     run = jax.jit(lambda state, images: nnx.merge(graph, state)(images))
-    return lambda images: np.asarray(run(state, images.astype(np.float64)))
+    return lambda images: run(state, images)
 
 
 def _attention(query: jax.Array, key: jax.Array, value: jax.Array, **unused: object) -> jax.Array:

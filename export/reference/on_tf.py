@@ -1,4 +1,4 @@
-"""TensorFlow's own forward pass, the native run of exports from TensorFlow."""
+"""TensorFlow's own forward pass: in float32 the native run of exports from TensorFlow, in float64 a reference."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from assay.spec import ModelSpec
 from assay.train.models import on_tf
 from assay.train.weights import load_weights
 
+DTYPES = ("float32", "float64")
+
 
 def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
-    """Return the forward pass in "float32".
+    """Return the forward pass in "float32" or "float64".
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.
         InputError: the dtype is another.
     """
-    if dtype != "float32":
-        raise InputError("TensorFlow does not compute references", expected="float32", found=dtype)
-    model = on_tf.load(spec, load_weights(weights_file))
-    return lambda images: np.asarray(model(images, training=False))
+    if dtype not in DTYPES:
+        raise InputError("Unknown dtype", expected=" or ".join(DTYPES), found=dtype)
+    model = on_tf.load(spec, load_weights(weights_file), dtype)
+    return lambda images: np.asarray(model(images.astype(dtype, copy=False), training=False))

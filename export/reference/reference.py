@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
 from assay.numerics.values import of_type
 from assay.records.base import Record
-from assay.registry import FRAMEWORKS
+from assay.registry import REFERENCES
 from assay.spec import ModelSpec
 from assay.steps import SLOWER, Limit, call_seconds, in_proportion, load_seconds, step
 from assay.store import Artifact, Store, file_sha256, read_artifact
@@ -42,6 +42,11 @@ LOGITS, WEIGHTS_FILE = "logits.npy", "weights.safetensors"
 MOST_IMAGES_IN_ONE_CALL = 32
 
 
+def references_here() -> list[str]:
+    """Return the names of what computes float64 in this installation: the reference, and whatever may check it."""
+    return [name for name, entry in REFERENCES.items() if not entry.lacks]
+
+
 @dataclass(frozen=True)
 class ReferenceRequest:
     """A request for reference outputs.
@@ -49,14 +54,14 @@ class ReferenceRequest:
     Attributes:
         weights: folder of a weights artifact.
         images: .npy file of normalised float32 images, (images, height, width, channels).
-        framework: "torch", "tf" or "jax".
-        dtype: "float32", or "float64" with torch and jax.
+        framework: "torch", "tf", "jax" or "numpy"; the reference of this installation where none is given.
+        dtype: "float32" or "float64".
         finite: whether to refuse images with NaN or infinity; false only to see how they are treated.
     """
 
     weights: Path
     images: Path
-    framework: str = "torch"
+    framework: str = field(default_factory=lambda: references_here()[0])
     dtype: str = "float64"
     finite: bool = True
 
@@ -98,7 +103,7 @@ def reference_artifact(
     inputs = {
         "weights": weights.key,
         "images": file_sha256_of_images(request.images),
-        "framework": FRAMEWORKS[request.framework].name,
+        "framework": REFERENCES[request.framework].name,
         "dtype": request.dtype,
     }
     name = hashlib.sha256("/".join(inputs.values()).encode()).hexdigest()[:16]
@@ -193,14 +198,13 @@ def spec_of(weights: Artifact) -> ModelSpec:
 
 
 def load_forward(framework: str, spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
-    """Return a framework's own forward pass over NHWC images, from `export/on_<framework>.py`.
+    """Return a framework's own forward pass over NHWC images, from `export/reference/on_<framework>.py`.
 
     Raises:
         InputError: the framework is unknown, or has no such dtype.
         NotInstalledError: the framework is missing.
     """
-    entry = replace(FRAMEWORKS[framework], target=f"assay.export.reference.on_{framework}:forward")
-    make: Callable[[ModelSpec, Path, str], Forward] = entry.load()
+    make: Callable[[ModelSpec, Path, str], Forward] = REFERENCES[framework].load()
     return make(spec, weights_file, dtype)
 
 

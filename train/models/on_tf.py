@@ -6,6 +6,8 @@ Layer names are the canonical module paths of `assay.train.architectures`.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
@@ -111,16 +113,33 @@ def build(spec: ModelSpec) -> keras.Model:
     return keras.Model(image, MODELS[spec.architecture](image, spec), name=spec.architecture)
 
 
-def load(spec: ModelSpec, weights: Weights) -> keras.Model:
+def load(spec: ModelSpec, weights: Weights, dtype: str = "float32") -> keras.Model:
     """Load the model with the given weights; it maps (batch, H, W, C) to logits (batch, classes).
+
+    Args:
+        dtype: "float32", or "float64" for a reference.
 
     Raises:
         ArtifactError: the weights do not fit the model.
     """
-    model = build(spec)
+    with _building_in(dtype):
+        model = build(spec)
     put_weights(model, spec, weights)
     model.trainable = False
     return model
+
+
+@contextmanager
+def _building_in(dtype: str) -> Iterator[None]:
+    """Let layers and inputs that are made meanwhile have a type."""
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
 
 
 def variables_by_name(model: keras.Model) -> dict[str, keras.Variable]:

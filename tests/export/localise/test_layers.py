@@ -12,9 +12,9 @@ import pytest
 from onnx import numpy_helper
 
 from assay.export.localise.localise_job import PARTINGS, PartingsRequest
+from assay.export.localise.on_numpy_layers import follow
 from assay.export.localise.on_onnx_localize import partings, read_feeds, source_of, trace
 from assay.export.localise.on_onnx_repro import shows, write_repro
-from assay.export.localise.on_torch_layers import follow
 from assay.jobs.running import run_job
 from assay.train.built import BuiltModel
 from assay.train.weights import save_weights
