@@ -7,11 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from assay.alone import FOLDER_VARIABLE
+from assay.files.scratch import private_temporary_folder
 
 
 @pytest.fixture(scope="session", autouse=True)
 def turns_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Commands of tests wait for no command that a person runs on this machine, nor for those of other tests."""
+    """Commands of tests wait for no command that a person runs on this machine, nor for those of other tests, and what
+    libraries leave in the temporary folder goes with it, at the latest with the next command's left-overs.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("runtime")))
-        yield
+        with private_temporary_folder() as temporary:
+            patch.setenv("TMPDIR", str(temporary))
+            yield

@@ -30,6 +30,7 @@ from pathlib import Path
 from cosmic_ray.commands.init import init
 from cosmic_ray.work_db import use_db
 
+from assay.files.scratch import private_temporary_folder
 from tests.mutation.trial import Change, lines_of, tested, usual_seconds
 
 HERE = Path(__file__).parent
@@ -168,8 +169,8 @@ def run(changes: Sequence[Change], tests: dict[str, list[str]], jobs: int, once:
     keys = {change: key_of(change, tests_of(change, tests)) for change in changes}
     known |= {keys[change]: noticed[change.place] for change in changes if change.place in noticed}
     left = [change for change in changes if keys[change] not in known]
-    with tempfile.TemporaryDirectory(prefix="assay-mutants-") as parent, ProcessPoolExecutor(jobs) as pool:
-        free = [copied(number, Path(parent)) for number in range(jobs)]
+    with private_temporary_folder() as parent, ProcessPoolExecutor(jobs) as pool:
+        free = [copied(number, parent) for number in range(jobs)]
         limits: dict[str, float] = {}
         waiting, running = list(reversed(left)), {}
         while waiting or running:
