@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,8 @@ def _bracket(forward: Forward, gradient: Gradient, start: Doubles) -> tuple[Doub
 def _stepped(point: Doubles, margin: Doubles, gradient: Doubles) -> Doubles:
     """Take one step of DeepFool towards the second best class, kept within the range of an image."""
     length = np.square(gradient).sum((1, 2, 3)).clip(np.finfo(np.float64).tiny)
-    return (point - _image_wise((1 + OVERSHOOT) * margin / length) * gradient).clip(-1, 1)
+    moved: Doubles = point - _image_wise((1 + OVERSHOOT) * margin / length) * gradient
+    return np.clip(moved, -1, 1)
 
 
 def _bisect(forward: Forward, inside: Doubles, outside: Doubles) -> Doubles:
@@ -90,7 +92,7 @@ def _margin(logits: Doubles) -> Doubles:
     return best[:, -1] - best[:, -2]
 
 
-def _image_wise(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _image_wise(values: NDArray[Any]) -> NDArray[Any]:
     """Reshape (images,) so that it broadcasts with images."""
     return values[:, None, None, None]
 
