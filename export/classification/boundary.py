@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from assay.export.routes.request import Images
 
-Doubles = NDArray[np.float64]
+Doubles = NDArray[Any]
+"""Arrays of float64."""
 Forward = Callable[[Doubles], Doubles]
 """Images (images, height, width, channels) to logits (images, classes)."""
 Gradient = Callable[[Doubles], Doubles]

@@ -21,6 +21,7 @@ def gradient_of_margin(spec: ModelSpec, weights_file: Path) -> Gradient:
             tape.watch(point)
             best = tf.math.top_k(model(point, training=False), 2).values
             margins = tf.reduce_sum(best[:, 0] - best[:, 1])
-        return tape.gradient(margins, point).numpy()
+        found: Doubles = tape.gradient(margins, point).numpy()
+        return found
 
     return gradient

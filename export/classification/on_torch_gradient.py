@@ -20,6 +20,7 @@ def gradient_of_margin(spec: ModelSpec, weights_file: Path) -> Gradient:
         point = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).requires_grad_(True)
         best = model(point).topk(2, dim=1).values
         (found,) = torch.autograd.grad((best[:, 0] - best[:, 1]).sum(), point)
-        return found.numpy().transpose(0, 2, 3, 1)
+        by_pixel: Doubles = found.numpy().transpose(0, 2, 3, 1)
+        return by_pixel
 
     return gradient

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -16,7 +17,7 @@ from assay.spec import ModelSpec
 from assay.train.architectures import VIT_DEPTH, VIT_HEADS, Weights, patch_size
 from assay.train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 Told = Callable[[str, str, tuple[Array, ...], Array], None]
 """Takes a canonical layer, or "" between layers, the operation in words, its inputs and its result."""
 
