@@ -99,4 +99,5 @@ def _image_wise(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _to_float32(images: Doubles) -> Doubles:
-    return images.astype(np.float32).astype(np.float64)
+    rounded: Doubles = images.astype(np.float32).astype(np.float64)
+    return rounded

@@ -86,7 +86,7 @@ class Operations:
         return self.did(layer, f"layer_norm({LAYER_NORM_EPSILON})", found, x)
 
     def gelu(self, x: Array, layer: str) -> Array:
-        found = x * (1 + _erf(x / math.sqrt(2)).astype(x.dtype)) / 2
+        found = x * (1 + np.asarray(_erf(x / math.sqrt(2)), x.dtype)) / 2
         return self.did(layer, "gelu()", found, x)
 
     def attention(self, x: Array, path: str) -> Array:
