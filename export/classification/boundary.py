@@ -90,7 +90,8 @@ def _bisect(forward: Forward, inside: Doubles, outside: Doubles) -> Doubles:
 def _margin(logits: Doubles) -> Doubles:
     """Return the largest logit less the second largest, (images,)."""
     best = np.partition(logits, -2, axis=1)
-    return best[:, -1] - best[:, -2]
+    margins: Doubles = best[:, -1] - best[:, -2]
+    return margins
 
 
 def _image_wise(values: NDArray[Any]) -> NDArray[Any]:
@@ -99,5 +100,4 @@ def _image_wise(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _to_float32(images: Doubles) -> Doubles:
-    rounded: Doubles = images.astype(np.float32).astype(np.float64)
-    return rounded
+    return images.astype(np.float32).astype(np.float64)
