@@ -148,7 +148,7 @@ def _held(mixed: MixedJob, progress: Progress) -> Tried:
 
     def fill(folder: Path) -> dict[str, JsonValue]:
         if job.against is None:
-            raise ExportFailedError(f"Nothing is known that {int8.exporter} could be held against")
+            raise ExportFailedError(f"There is nothing to compare {int8.exporter} with")
         request = HeldRequest(
             model=job.model,
             source=usable_model(mixed.variant.source, job.exports),
