@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.bench.auditing.by_output import judged_in
-from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.measurements import Measurements
 from assay.bench.timing.trials import CellFacts, Group, computed_in
 from assay.files.arrays import load_array, load_arrays
 from assay.records.results import Agreement

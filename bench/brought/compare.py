@@ -26,7 +26,8 @@ from assay.bench.stages.attribute import Attributed, AttributionSettings, attrib
 from assay.bench.stages.groups import candidates_of, files_of_model, group_of, on_export, parted
 from assay.bench.stages.measure import INTERRUPTED, cells_without_file, measured_cells
 from assay.bench.stages.results import Heading, file_results
-from assay.bench.timing.schedule import Budget, Measurements
+from assay.bench.timing.measurements import Measurements
+from assay.bench.timing.schedule import Budget
 from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, Group
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError, unknown_name

@@ -8,7 +8,7 @@ from assay.bench.comparing.compare import CellPair
 from assay.bench.judging.paired import for_a_ratio, why_no_ratio
 from assay.bench.judging.validity import taken_by_others
 from assay.bench.statistics.stats import ratio_estimate
-from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.measurements import Measurements
 from assay.bench.words.numbers import counted
 from assay.records.results import Cell
 

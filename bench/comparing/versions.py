@@ -26,7 +26,8 @@ from assay.bench.machine.host import LOCAL, Host
 from assay.bench.python.given import written_inputs
 from assay.bench.stages.groups import on_export
 from assay.bench.stages.measure import cells_without_file, measured_cells
-from assay.bench.timing.schedule import Budget, Measurements
+from assay.bench.timing.measurements import Measurements
+from assay.bench.timing.schedule import Budget
 from assay.bench.timing.trials import Group
 from assay.bench.words.numbers import significant
 from assay.bench.words.progress import Narrator

@@ -15,7 +15,7 @@ from assay.bench.statistics import modes
 from assay.bench.statistics.stats import Samples, block_medians
 from assay.bench.statistics.steadiness import DRIFT_LARGEST, is_drift, process_medians, steadiness
 from assay.bench.statistics.steadiness import CallSteadiness as Found
-from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.measurements import Measurements
 from assay.infer.observing.observed import NODES_ON_CPU, not_as_asked
 from assay.records.base import TOO_FEW
 from assay.records.results import Agreement, Cell

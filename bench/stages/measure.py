@@ -10,7 +10,8 @@ from assay.bench.course import Course
 from assay.bench.judging.summary import blank_cell, cells_of
 from assay.bench.judging.validity import judged, to_time_again
 from assay.bench.machine.quiet import say_if_busy
-from assay.bench.timing.schedule import Budget, Measurements, measure
+from assay.bench.timing.measurements import Measurements
+from assay.bench.timing.schedule import Budget, measure
 from assay.bench.timing.trials import Group
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate

@@ -19,7 +19,7 @@ from assay.bench.judging.comparisons import comparisons_of
 from assay.bench.judging.races import races_of
 from assay.bench.selfcheck.selfcheck import stored_selfcheck
 from assay.bench.stages.attribute import Attributed
-from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.measurements import Measurements
 from assay.bench.timing.unit_files import BURSTS_FILE, SAMPLES_FILE
 from assay.files.tables import table_bytes
 from assay.records.results import RESULTS_FILE, Cell, DataSummary, Export, Results

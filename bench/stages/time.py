@@ -15,7 +15,8 @@ from assay.bench.auditing.cells import Compared, compared_cells
 from assay.bench.run import CALIBRATION_SEED, Run, TrainedModel
 from assay.bench.stages.groups import candidates_of, files_of_model, group_of, on_export
 from assay.bench.stages.measure import cells_without_file, measured_cells
-from assay.bench.timing.schedule import Budget, Measurements
+from assay.bench.timing.measurements import Measurements
+from assay.bench.timing.schedule import Budget
 from assay.bench.timing.trials import Group
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact, references_here
 from assay.export.run import ExportJob, export_model, job_of_weights

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import polars
 from pydantic import JsonValue
 
-from assay.bench.judging.summary import CellSamples, by_cell
+from assay.bench.judging.summary import CellSamples
 from assay.bench.machine.host import Host
 from assay.bench.timing.limits import Limits
+from assay.bench.timing.measurements import Measurements, facts_in, gathered, seconds_of
 from assay.bench.timing.trials import (
     BUDGET_SPENT,
     STARTING,
@@ -20,16 +20,10 @@ from assay.bench.timing.trials import (
     Group,
     Tell,
     Unit,
-    logits_name,
-    timed_name,
 )
 from assay.bench.timing.unfinished import is_marked
 from assay.bench.timing.unit_files import (
-    BURSTS_FILE,
-    CELL_FACTS,
-    FACTS_FILE,
     KIND,
-    SAMPLES_FILE,
     UnitFacts,
     fill_unit,
     fresh_folder,
@@ -38,9 +32,6 @@ from assay.bench.timing.unit_files import (
 from assay.bench.timing.width import contenders, narrowed, others, references, unsettled
 from assay.bench.timing.workers import Candidate
 from assay.files.disk import short_name
-from assay.files.tables import read_table
-from assay.files.texts import read_json
-from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.store import Artifact, Store, facts_of
 
@@ -85,37 +76,6 @@ class Budget:
         return self.processes if self.interval_width else 0
 
 
-@dataclass(frozen=True)
-class Measurements:
-    """All units of a study: samples, bursts, each process's facts, outputs by cell, and the seconds they took.
-
-    Attributes:
-        planned: number of processes of a cell that were decided on before any was timed, see
-            `assay.bench.statistics.stats.Samples`.
-        interrupted: whether a person ended the timing; all units here were finished before.
-    """
-
-    samples: polars.DataFrame
-    bursts: polars.DataFrame
-    facts: list[CellFacts]
-    logits: dict[str, Path]
-    timed: dict[str, list[Path]]
-    seconds: float
-    planned: int = 0
-    units: tuple[Artifact, ...] = ()
-    interrupted: bool = False
-
-    @property
-    def timed_seconds(self) -> float:
-        """Seconds of timed calls; the others were spent on getting ready."""
-        return float(self.bursts["wall_ns"].sum()) / 1e9
-
-    @property
-    def by_cell(self) -> CellSamples:
-        """The calls of each cell at each boundary."""
-        return by_cell(self.samples, self.planned)
-
-
 def measure(
     groups: list[Group],
     budget: Budget,
@@ -150,8 +110,8 @@ def measure(
         except KeyboardInterrupt:
             if not sitting.units:
                 raise
-            return replace(_gathered(sitting.units, budget.planned), interrupted=True)
-    found = _gathered(sitting.units, budget.planned)
+            return replace(gathered(sitting.units, budget.planned), interrupted=True)
+    found = gathered(sitting.units, budget.planned)
     return replace(found, facts=found.facts + [fact for group in groups for fact in sitting.left_out(group)])
 
 
@@ -211,7 +171,7 @@ def _refine(groups: list[Group], sitting: _Sitting) -> None:
     """
     names = {group.name: group for group in groups}
     while True:
-        timed = _gathered(sitting.units, sitting.budget.planned).by_cell
+        timed = gathered(sitting.units, sitting.budget.planned).by_cell
         wanted = []
         for name, group in names.items():
             near = sitting.contenders(group) if sitting.budget.processes_of_slower else group
@@ -243,7 +203,7 @@ class _Sitting:
 
     @property
     def left(self) -> float:
-        return self.budget.seconds - sum(_seconds(unit) for unit in self.units)
+        return self.budget.seconds - sum(seconds_of(unit) for unit in self.units)
 
     def finished(self, group: Group, process: int) -> bool:
         """Check whether an earlier run has timed the unit, so that it costs nothing."""
@@ -275,7 +235,7 @@ class _Sitting:
         inputs = self._inputs(group, process)
         self.units.append(self.store.kept(KIND, inputs, fill, name=_name(group, process), anew=self.again or is_marked))
         if self.after_unit:
-            self.after_unit(_gathered(self.units, self.budget.planned))
+            self.after_unit(gathered(self.units, self.budget.planned))
 
     def _inputs(self, group: Group, process: int) -> dict[str, JsonValue]:
         return inputs_of(group, process, self.host.fingerprint())
@@ -300,7 +260,7 @@ class _Sitting:
     def left_out(self, group: Group) -> list[CellFacts]:
         """Say of what was never begun that there was no time for it."""
         begun = self._begun_labels(group.name)
-        told = {fact.cell for unit in self._of(group.name) for fact in _facts(unit)}
+        told = {fact.cell for unit in self._of(group.name) for fact in facts_in(unit)}
         return [
             CellFacts(cell=cell, process=0, skipped=True, reason=_no_time(one))
             for one in group.candidates
@@ -374,7 +334,7 @@ class _Sitting:
         """Return the samples of a group's first process, which decide the contenders."""
         units = self._of(group.name)[:1]
         if units and group.name not in self._firsts:
-            self._firsts[group.name] = _gathered(units, 0).by_cell
+            self._firsts[group.name] = gathered(units, 0).by_cell
         return self._firsts.get(group.name, {})
 
     def affordable(self, group: Group, part: Group, timed: CellSamples) -> Group:
@@ -406,29 +366,3 @@ def _no_time(one: Candidate) -> str:
     """Why something was never begun."""
     compiling = f", and it takes about {COMPILING_SECONDS:.0f} s to compile" if RUNTIMES[one.runtime].compiles else ""
     return BUDGET_SPENT + compiling
-
-
-def _seconds(unit: Artifact) -> float:
-    return facts_of(unit, UnitFacts).seconds
-
-
-def _facts(unit: Artifact) -> list[CellFacts]:
-    return CELL_FACTS.validate_python(read_json(unit.file(FACTS_FILE)))
-
-
-def _gathered(units: list[Artifact], planned: int) -> Measurements:
-    facts, logits = [], {}
-    timed: dict[str, list[Path]] = {}
-    samples, bursts = [polars.DataFrame(schema=SAMPLE_COLUMNS)], [polars.DataFrame(schema=BURST_COLUMNS)]
-    for unit in units:
-        samples.append(read_table(unit.file(SAMPLES_FILE)))
-        bursts.append(read_table(unit.file(BURSTS_FILE)))
-        for fact in _facts(unit):
-            facts.append(fact)
-            if logits_name(fact.cell) in unit.manifest.files:
-                logits[fact.cell] = unit.file(logits_name(fact.cell))
-            if timed_name(fact.cell) in unit.manifest.files:
-                timed.setdefault(fact.cell, []).append(unit.file(timed_name(fact.cell)))
-    seconds = sum(_seconds(unit) for unit in units)
-    samples_of_all, bursts_of_all = polars.concat(samples), polars.concat(bursts)
-    return Measurements(samples_of_all, bursts_of_all, facts, logits, timed, seconds, planned, tuple(units))

@@ -24,14 +24,13 @@ from assay.bench.timing.behind import clearly_behind
 from assay.bench.timing.limits import Limits
 from assay.bench.timing.starting import end_together, start_all
 from assay.bench.timing.timed_cell import TimedCell
-from assay.bench.timing.workers import Candidate, Worker
+from assay.bench.timing.workers import Candidate, Worker, sides_of
 from assay.errors import AssayError, DiskError
 from assay.files.disk import short_name
 from assay.infer.commands import SessionLoaded, SessionObserved
 from assay.jobs.running import LateError
 from assay.records.base import Record
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
-from assay.registry import FRAMEWORKS
 from assay.spec import Settings
 
 WARM_SECONDS = 2.0
@@ -136,10 +135,6 @@ def computed_in(facts: Sequence[CellFacts]) -> str:
     return next(iter(seen + [fact.precision for fact in facts if fact.precision]), "")
 
 
-def _sides(candidates: Iterable[Candidate]) -> set[bool]:
-    return {one.framework in FRAMEWORKS for one in candidates if one.framework}
-
-
 def _observation(seen: SessionObserved) -> Observation:
     return Observation(device=seen.device, precision=seen.precision, computed=seen.computed, model=seen.model)
 
@@ -226,7 +221,9 @@ class Unit:
     def _has_enough(self, part: float, ready: Iterable[Worker]) -> bool:
         """Whether a first process has some of each side when so much of the budget is gone."""
         late = time.monotonic() > self._began + part * (self.limits.end - self._began)
-        return late and self.process == 0 and _sides(one.candidate for one in ready) == _sides(self.group.candidates)
+        return (
+            late and self.process == 0 and sides_of(one.candidate for one in ready) == sides_of(self.group.candidates)
+        )
 
     @contextmanager
     def _costing_its_start(self, worker: Worker) -> Iterator[None]:

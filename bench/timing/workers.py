@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ from assay.jobs.host import Starter
 from assay.jobs.job import Answered, Asked, Job, Nothing
 from assay.jobs.killed import KilledError, killed
 from assay.jobs.running import answer_to, ask, tell_to
-from assay.registry import RUNTIMES
+from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
 from assay.steps import SLOWER, in_proportion, waiting_for
@@ -231,3 +231,8 @@ class Worker:
             yield
         except KilledError as error:
             raise killed(self._does(command), error.number, error.said, remedy=error.remedy) from None
+
+
+def sides_of(candidates: Iterable[Candidate]) -> set[bool]:
+    """Return which sides some candidates are of: True for native ones, False for ONNX."""
+    return {one.framework in FRAMEWORKS for one in candidates if one.framework}

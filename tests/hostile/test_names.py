@@ -52,7 +52,7 @@ from assay.bench.publishing.card import card_of
 from assay.bench.publishing.publication import Publication, publication_of
 from assay.bench.report.write import write_report
 from assay.bench.stages.results import write_results
-from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.measurements import Measurements
 from assay.bench.words.audit import render as render_audit_table
 from assay.bench.words.progress import Narrator
 from assay.bench.words.terminal import Terminal

@@ -16,7 +16,7 @@ import pytest
 from assay.bench.cli.main import app
 from assay.bench.report.study_report import report_of
 from assay.bench.stages.results import write_results
-from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.measurements import Measurements
 from assay.errors import ArtifactError, InputError
 from assay.files.locks import replacing, working_in
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS, read_results

@@ -10,7 +10,7 @@ import polars
 import pytest
 
 from assay.bench.auditing.cells import compared_cells
-from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.measurements import Measurements
 from assay.bench.timing.trials import CellFacts, Group
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles

@@ -13,7 +13,7 @@ from assay.bench.judging.comparisons import comparisons_of
 from assay.bench.judging.races import races_of
 from assay.bench.judging.summary import by_cell, timing
 from assay.bench.stages.results import write_results
-from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.measurements import Measurements
 from assay.fingerprint import Fingerprint
 from assay.fleet.kind import MachineKind
 from assay.records.base import Interval

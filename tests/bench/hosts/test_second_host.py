@@ -9,7 +9,8 @@ import pytest
 
 from assay.bench.conductor import run_study
 from assay.bench.machine.host import LOCAL, Host
-from assay.bench.timing.schedule import Budget, Measurements, measure
+from assay.bench.timing.measurements import Measurements
+from assay.bench.timing.schedule import Budget, measure
 from assay.bench.timing.trials import Group
 from assay.bench.timing.workers import Candidate
 from assay.bench.words.progress import Narrator

@@ -11,7 +11,7 @@ import pytest
 
 from assay.bench.judging.summary import NANOSECONDS_IN_MS, ranked
 from assay.bench.judging.validity import is_too_short, judged, reasons, times_may_change, to_time_again
-from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.measurements import Measurements
 from assay.infer.observing.observed import NODES_ON_CPU
 from assay.records.base import Interval
 from assay.records.results import BURST_COLUMNS, Agreement, Cell

@@ -19,7 +19,8 @@ import pytest
 from assay.bench.machine.disturbance import Disturbance
 from assay.bench.machine.host import LocalHost
 from assay.bench.timing import schedule, trials, unit_files
-from assay.bench.timing.schedule import Budget, Measurements, measure
+from assay.bench.timing.measurements import Measurements
+from assay.bench.timing.schedule import Budget, measure
 from assay.bench.timing.trials import BLOCKS_OF_SLOWER, BUDGET_SPENT, LEAST_BLOCKS, Group
 from assay.bench.timing.width import contenders
 from assay.bench.timing.workers import Candidate

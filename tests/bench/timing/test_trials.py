@@ -14,7 +14,8 @@ import pytest
 from assay.bench.judging.summary import cells_of
 from assay.bench.machine.host import LOCAL
 from assay.bench.timing.limits import Limits
-from assay.bench.timing.schedule import Budget, Measurements, measure
+from assay.bench.timing.measurements import Measurements
+from assay.bench.timing.schedule import Budget, measure
 from assay.bench.timing.timed_cell import TimedCell as Timed
 from assay.bench.timing.trials import (
     BUDGET_SPENT,
