@@ -10,7 +10,8 @@ from playwright.sync_api import sync_playwright
 REPORT = Path(__file__).parent.parent / "artifacts" / "reference" / "report"
 PICTURE = REPORT / "first-screen.png"
 WIDTH, HEIGHT = 1200, 860
-"""Pixels of the screen, which ends below the answer."""
+LAST = "nav"
+"""Pixels of the screen, and what stands last in the picture: it is cut below that, and through nothing."""
 
 
 def take(report: Path, picture: Path) -> None:
@@ -22,7 +23,10 @@ def take(report: Path, picture: Path) -> None:
         page = window.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         page.goto((report / "report.html").as_uri())
         page.wait_for_load_state("networkidle")
-        page.screenshot(path=picture)
+        last = page.locator(LAST).first.bounding_box()
+        assert last is not None, "a report has its contents below the answer"
+        below = round(last["y"] + last["height"]) + 1
+        page.screenshot(path=picture, full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": below})
         window.close()
 
 

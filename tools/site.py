@@ -23,7 +23,13 @@ import typer
 from pydantic import BaseModel
 
 from assay.bench.cli.main import app
+from assay.fleet.joined import Joined
+from assay.records.audit import Audit
+from assay.records.choice import Choice
+from assay.records.deployment import Deployment
+from assay.records.load import Load
 from assay.records.results import Results
+from assay.records.verification import Verification
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, TASKS
 from assay.study import Study
 from tools.notebook import page_of
@@ -161,12 +167,30 @@ def study() -> str:
 
 
 def results() -> str:
-    """The schema of `results.json`, record by record."""
+    """The schemas of `results.json` and of the other files that commands write, record by record."""
     intro = "`results.json` is one record, `Results`. Records that it holds follow in the order in which they are met."
     parts = [_page("Results", intro)]
+    met: list[type[BaseModel]] = []
     for record in _records(Results):
         parts += [f"## {record.__name__}\n", _prose(record), keys_of(record)]
+        met.append(record)
+    for file, first in OTHER_FILES.items():
+        parts.append(f"The record of `{file}`, and those that it holds beside the above, follow.\n")
+        for record in _records(first):
+            if record not in met:
+                parts += [f"## {record.__name__}\n", _prose(record), keys_of(record)]
+                met.append(record)
     return "\n".join(parts)
+
+
+OTHER_FILES: dict[str, type[BaseModel]] = {
+    "audit.json": Audit,
+    "choice.json": Choice,
+    "deployment.json": Deployment,
+    "load.json": Load,
+    "verify-server --json": Verification,
+    "joined.json": Joined,
+}
 
 
 def _records(first: type[BaseModel]) -> list[type[BaseModel]]:

@@ -32,6 +32,8 @@ class JoinedRun(Record):
             as of one.
         ruler_passed: whether the self-check on that machine passed; None where there was none.
         ceilings: by name, the best observed rates of the machine on one thread: "fp32 GFLOP/s", "memory GB/s".
+        created: UTC, ISO 8601.
+        assay_version: version of Assay that made it.
     """
 
     name: str
@@ -51,6 +53,7 @@ class JoinedKind(Record):
         name: name that distinguishes it from the others.
         machines: number of its machines that were measured.
         price_per_hour: price of an hour; None where unknown.
+        kind: processor, cores, memory and devices.
     """
 
     key: str
@@ -74,6 +77,13 @@ class KindCell(Record):
             leaves a part of the machine idle, which `not_priced` says.
         front: whether no cell of the same model on any kind is both quicker and cheaper.
         reason: reason why it may not be ranked on this kind, or "".
+        kind: key of the kind.
+        cell: full name of the cell.
+        architecture, size, batch, threads: what it ran and how.
+        label: its runtime and export.
+        precision: precision that it computes in.
+        native: whether it ran without ONNX.
+        not_priced: why it has no cost, or "".
     """
 
     kind: str
@@ -113,6 +123,8 @@ class KindRace(Record):
         by_machine: ratio within each machine.
         spread: spread of these between machines, as the standard deviation of the logarithm; None for a single one.
         verdict: verdict on ONNX against native; those of all kinds are one family.
+        kind: key of the kind.
+        architecture, size, batch, threads: what was run and how.
     """
 
     kind: str
@@ -142,6 +154,12 @@ class Joined(Record):
         currency: currency of all prices, "" where none is given.
         allowed: intended differences between the runs, in words.
         kinds: kinds in the order of the runs.
+        schema_version: version of this form of record.
+        created: UTC, ISO 8601.
+        assay_version: version of Assay that made it.
+        runs: every run.
+        cells: every cell on every kind.
+        races: native against ONNX on every kind.
     """
 
     schema_version: Literal[1] = 1

@@ -51,6 +51,7 @@ class Measured(Record):
         lost: values that are infinite or NaN in the reference and something else here.
         values, differing, excused: counts of whole numbers: all, those not equal, and those not equal whose deciding
         values tie; `differing` is None for floating point, which is not counted.
+        not_finite: number of the candidate's values that are NaN or infinite.
     """
 
     images: int

@@ -47,6 +47,8 @@ class ServedTensor(Record):
     Attributes:
         shape: shape of one record, without the batch.
         index_of: for an index, the output in which it is the place of the largest value.
+        name: its name.
+        datatype: type of its numbers, as Triton names it.
     """
 
     name: str

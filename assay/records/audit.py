@@ -38,6 +38,8 @@ class Ran(Record):
         precision: precision of its numbers; where it could not be seen, what the runtime says of itself.
         computed_in: precision of its kernels, where a call showed something other than `precision`.
         otherwise: deviations from what was asked, in words; if there are any, its results are no answer.
+        subject: the runtime with its export, or the export itself.
+        unseen: why the device could not be seen, or "".
     """
 
     subject: str
@@ -58,6 +60,7 @@ class InputSet(Record):
         sha256: hash of the inputs' content as an .npy file.
         images: number of inputs; `sampled_from` is larger where the split was sampled.
         what: description of the inputs.
+        sampled_from: number of inputs that it was drawn from.
     """
 
     name: str
@@ -75,6 +78,10 @@ class AuditedTolerance(Record):
         native_errors: largest |output - reference| on these inputs, by native run.
         noise: largest difference between two runs of one native program.
         problem: why nothing can be compared, or "".
+        inputs: name of the set of inputs.
+        value: largest error that passes.
+        derivation: how it came about, in words.
+        scale: largest |reference| on these inputs, which relative numbers are shares of.
     """
 
     inputs: str
@@ -106,6 +113,8 @@ class Comparison(Record):
         passed: whether the largest error is tolerated (or the policy is met) and every value finite.
         note: why it is only on record and was not judged, or "".
         judgement: the task's judgement of the same outputs, where it has one apart from `measured`.
+        inputs: name of the set of inputs.
+        reason: why it did not pass, or why nothing could be compared, or "".
     """
 
     subject: str
@@ -131,6 +140,7 @@ class Determinism(Record):
         repeated: largest difference between two runs in one process; 0 means bit for bit equal, here and below.
         batches: largest difference between an image alone, among 3 and among 32.
         threads: largest difference between one thread and all, None where there is only one.
+        subject: the runtime with its export.
     """
 
     subject: str
@@ -157,6 +167,9 @@ class Propagation(Record):
         operators: the runtime's operators that lose a NaN even outside a model, and which: "a single NaN" among
             numbers, or "NaN everywhere". Tested only where something was swallowed.
         passed: whether neither happened.
+        subject: the runtime with its export.
+        inputs: names of the special inputs that it was given.
+        invented: inputs whose reference has numbers where the subject has NaN.
     """
 
     subject: str
@@ -202,6 +215,12 @@ class ModelAudit(Record):
         missing: requested subjects that could not be audited, with the reason.
         left_out: names of outputs that the user left out.
         split: the reference on the whole test split; None where all was compared on all of it, or without classes.
+        name: name of the model.
+        inputs: the sets of inputs.
+        tolerances: the tolerance of each set of inputs.
+        comparisons: every subject on every set of inputs.
+        determinism: whether bits depend on more than the input, subject by subject.
+        propagation: what each subject does with NaN and infinity.
     """
 
     name: str
@@ -287,6 +306,12 @@ class Audit(Record):
         command: the command that repeats this audit with the same artifacts.
         reduced_precision_policy: the rules of the models' tasks for computing in less than fp32.
         seconds: time that each part took.
+        schema_version: version of this form of record.
+        assay_version: version of Assay that made it.
+        findings: what readers must know although it does not fail the audit.
+        special_values_policy: the rule for NaN and infinity, in words.
+        environment: the machine, and the versions of packages.
+        models: the audit of each model.
     """
 
     schema_version: Literal[4] = SCHEMA_VERSION

@@ -63,6 +63,13 @@ class EligibleCell(OfMeasure):
         sets: images a second of each set of so many processes; empty where the cell was timed in only one.
         tied: whether its objective ties with the answer's.
         front: whether no other cell dominates it.
+        cell: full name of the cell.
+        label: its runtime and export.
+        precision: precision that it computes in.
+        quality_images: number of inputs behind the quality.
+        quality_open: number of inputs that are too close to call.
+        p99_at_most_ms: bound of the p99 from above with 95 % confidence; None where calls are too few.
+        memory_mib: most memory of a process; None where unknown.
     """
 
     cell: str
@@ -97,6 +104,7 @@ class TierBest(Record):
         times: how many times as much as the answer it costs, in terms of the objective; None where the spread is
             unknown.
         tied: whether the two cannot be told apart.
+        cell: full name of the cell.
     """
 
     tier: Tier
@@ -112,6 +120,10 @@ class NearMiss(Record):
     Attributes:
         constraint: "p99", "p99 unknown" or "memory", else the measure of quality.
         images: number of images behind such a measure, or of calls behind a p99.
+        cell: full name of the cell.
+        by: how far it misses the limit, as a share of it.
+        found: its value.
+        limit: the limit.
     """
 
     cell: str
@@ -143,6 +155,11 @@ class Choice(Record):
         not_asked_for: the losers of another architecture, size, batch or number of threads.
         wrong: the losers whose outputs do not agree, in the timed calls or in the audit.
         nearest: the nearest miss, when none qualifies; None when no cell may be trusted at all.
+        schema_version: version of this form of record.
+        study: name of the study.
+        created: UTC, ISO 8601.
+        objective: what was to be best.
+        constraints: what was asked of every candidate.
     """
 
     schema_version: Literal[1] = 1

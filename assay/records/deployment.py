@@ -82,7 +82,12 @@ Unit = Literal["image", "record"]
 
 
 class ServedTolerance(Record):
-    """How far any number of an output may be from the audited one, and how that was derived."""
+    """How far any number of an output may be from the audited one, and how that was derived.
+
+    Attributes:
+        value: largest distance that passes.
+        derivation: how it came about, in words.
+    """
 
     value: float = Field(ge=0, allow_inf_nan=False)
     derivation: str
@@ -104,6 +109,8 @@ class Version(OfMeasure):
         weights: key of the weights that it came from, or fingerprint of the user's model.
         quality: quality of the audited answers, by the `measure` of their task; None without labels.
         tolerances: tolerance of each output; an index is judged by the output that it points into.
+        measure: the name of the quality.
+        created: UTC, ISO 8601.
     """
 
     number: int = Field(ge=1, le=MOST)
@@ -134,6 +141,11 @@ class Deployment(Record):
         data: the data that the audited answers belong to.
         rendering: the form of the files that follow from this record; see `RENDERING`.
         warm_up: sha256 of each file that the server warms up with; empty in a deployment by an older Assay.
+        schema_version: version of this form of record.
+        versions: every model that is or was served.
+        inputs, outputs: name, type and shape of each, as the server has them.
+        instances: how many of the model the server holds.
+        preferred_batches: sizes that the dynamic batcher aims at.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

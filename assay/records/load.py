@@ -62,6 +62,13 @@ class ClosedLoop(Record):
         failed, wrong: number of missing answers, and of images whose answer differs from the audited one.
         split: None where the server keeps no statistics, or somebody else used it too.
         invalid: why the numbers are not to be trusted; empty if VALID.
+        way: "http" or "grpc".
+        clients: number of clients at the same time.
+        processes: number of fresh client processes.
+        requests: number of requests sent.
+        images_per_second: answers a second; interval over processes.
+        median_ms, p90_ms, p99_ms: latency of a request; intervals over processes.
+        conditions: what the machine did meanwhile, process by process.
     """
 
     way: str
@@ -84,6 +91,11 @@ class Overhead(Record):
 
     Attributes:
         overhead_ms: difference of the medians, paired within blocks; interval over processes.
+        way: "http" or "grpc".
+        processes: number of fresh client processes.
+        served_ms: median of a request.
+        in_process_ms: median of the same call without a server.
+        invalid: why the numbers are not to be trusted; empty if VALID.
     """
 
     way: str
@@ -104,6 +116,11 @@ class Scenario(Record):
         target_rate: queries a second asked for ("Server").
         bound_ms: bound on the 99th percentile ("Server").
         invalid: why the numbers are not to be trusted, apart from the runs being short.
+        name: LoadGen's name of it.
+        processes: number of fresh client processes.
+        queries: number of queries sent.
+        seconds: time that they took.
+        failed, wrong: number of missing answers, and of those that differ from the audited ones.
     """
 
     name: Literal["SingleStream", "MultiStream", "Server", "Offline"]
@@ -123,7 +140,13 @@ class Scenario(Record):
 
 
 class RateTried(Record):
-    """One request rate that the search tried; arrivals are random (Poisson)."""
+    """One request rate that the search tried; arrivals are random (Poisson).
+
+    Attributes:
+        rate: requests a second.
+        p99_ms: 99th percentile at that rate.
+        holds: whether it is within the bound.
+    """
 
     rate: float
     p99_ms: float
@@ -138,6 +161,8 @@ class HighestRate(Record):
         fails_at: the lowest rate that did not hold, or None if all did.
         searches: number of searches, each in fresh client processes.
         interval: interval of the rate over the searches; None for a single one, and where one found no limit.
+        bound_ms: bound on the 99th percentile.
+        tried: every rate that was tried.
     """
 
     bound_ms: float
@@ -155,6 +180,20 @@ class Load(Record):
         unit: meaning of a record; all counts of images are counts of these.
         server_cores: numbers of the cores of the client's machine that the server may use; None if unknown: it ran
             elsewhere, in a container, or was not started by `assay serve`.
+        schema_version: version of this form of record.
+        created: UTC, ISO 8601.
+        assay_version: version of Assay that made it.
+        deployment, version: name and version of the served model.
+        precision: precision that it computes in.
+        model_sha256: sha256 of the model's file.
+        server: the server's name for itself.
+        way: transport of the closed loops and scenarios.
+        environment: the machine, and the versions of packages.
+        closed_loop: closed loops by number of clients.
+        overheads: cost of the server by transport.
+        scenarios: MLPerf LoadGen's scenarios.
+        highest_rate: the highest rate within the bound; None where it was not searched.
+        seconds: time that all of it took.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

@@ -35,6 +35,9 @@ class Localisation(Record):
             not tried.
         together: earlier nodes that the runtime may fuse with it: asked for the values between them, the runtime is
             right.
+        operator: type of the node.
+        attributes: attributes of the node, as text.
+        right_error: error of `right_runtime` there; None where there is none.
     """
 
     subject: str = ""
@@ -101,7 +104,11 @@ class Localisation(Record):
 
 
 class Localised(Record):
-    """The answer of a job that looks for the nodes at which numbers go wrong."""
+    """The answer of a job that looks for the nodes at which numbers go wrong.
+
+    Attributes:
+        found: one entry for each node.
+    """
 
     found: list[Localisation]
 

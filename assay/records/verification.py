@@ -22,6 +22,8 @@ class WayVerified(OfMeasure):
         max_absolute: largest |answer - audited| over all numbers that are not an index.
         quality: quality over the wire (Wilson interval); None without labels.
         versions: versions of the model that the answers say they come from.
+        clients: number of requests under way at a time.
+        reasons: the first reasons of failed requests.
     """
 
     way: str
@@ -52,6 +54,10 @@ class Verification(OfMeasure):
         audited_quality: quality of the audited answers, against the same labels.
         metadata: differences between the server's description of the model and the deployment's contract.
         skipped: why a transport was not tried, by transport.
+        schema_version: version of this form of record.
+        created: UTC, ISO 8601.
+        deployment, version: name and version of the served model.
+        ways: the answers by transport.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

@@ -79,15 +79,21 @@ def tell(outcome: Outcome, markdown_path: Path | None, junit_path: Path | None, 
 
 
 def show(outcome: Outcome, console: Console) -> None:
-    """Print the comparison as a table."""
-    table = Table(title=shown(f"{outcome.new} against {outcome.base}"), title_justify="left")
+    """Print the comparison as a table, and below it why something was not judged."""
+    table = Table(box=None, pad_edge=False, title=shown(f"{outcome.new} against {outcome.base}"), title_justify="left")
     for heading in ("cell", "base, ms", "new, ms", "new / base", "verdict"):
         words = heading in {"cell", "verdict"}
-        table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+        table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=heading != "cell")
+    reasons: dict[str, list[str]] = {}
     for change in outcome.changes:
         style = "red" if change.regression else {"faster": "green", "slower": "yellow"}.get(change.verdict, "")
-        table.add_row(*map(shown, (change.name, *_texts(change))), style=style)
+        told = _texts(change.model_copy(update={"reason": ""}))
+        table.add_row(*map(shown, (change.name, *told)), style=style)
+        if change.reason:
+            reasons.setdefault(f"{change.verdict}, {change.reason}", []).append(change.name)
     console.print(table)
+    for reason, names in reasons.items():
+        console.print(shown(f"{', '.join(names)}: {reason}"))
     for line in _remarks(outcome):
         console.print(shown(line))
     console.print(shown(sentence(outcome)))

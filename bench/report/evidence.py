@@ -28,7 +28,7 @@ PLAIN_WORDS = {
     "Image size": "Size",
     "image size": "size",
     "larger images": "larger sizes",
-    ", and every image that changes its class": "",
+    ", every comparison, and every image that changes its class": " and every comparison",
     "Images": "Records",
     "images": "records",
     "image": "record",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assay.bench.report.evidence import group_of
 from assay.bench.words.no_verdict import said_once_of_invalid
@@ -99,9 +99,13 @@ def _on_the_compared(results: Results, comparison: SpeedComparison) -> list[str]
         return [_unsettled(slow)]
     if slow is None:
         return []
-    if isinstance(fast, Told):
-        return [f"{_spends(slow)}, where {_spends_too(fast)}{_cause(slow, fast)}."]
-    return [f"{_spends(slow)}."]
+    if not isinstance(fast, Told):
+        return [f"{_spends(slow)}."]
+    if slow.by and slow.by == fast.by:
+        slow, fast, both = replace(slow, by=""), replace(fast, by=""), f" (by their {slow.by}s alone)"
+    else:
+        both = ""
+    return [f"{_spends(slow)}, where {_spends_too(fast)}{both}{_cause(slow, fast)}."]
 
 
 def _on_the_farthest(results: Results, comparison: SpeedComparison) -> list[str]:
@@ -226,7 +230,7 @@ def _kind(one: Told) -> str:
 
 
 def _cause(slow: Told, fast: Told) -> str:
-    """Say which part makes the difference between two, as far as the intervals permit."""
+    """Say which part makes the difference between two, or nothing where the intervals do not."""
     difference = slow.whole_ms - fast.whole_ms
     if difference <= 0:
         return ""
@@ -238,7 +242,7 @@ def _cause(slow: Told, fast: Told) -> str:
     }
     name, most = max(parts.items(), key=lambda pair: pair[1].value)
     if most.low < 0.5:
-        return "; which part makes the difference is within the uncertainty"
+        return ""
     if most.value < MOST:
         return f"; {_percent(most.value)} of the difference is {CAUSES[name]}"
     other = "framework overhead" if name == "kernels" else "the kernels"

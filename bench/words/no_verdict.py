@@ -70,10 +70,13 @@ def invalid_everywhere(results: Results) -> dict[str, list[str]]:
 
 
 def said_once_of_invalid(results: Results) -> list[str]:
-    """A sentence for each of these, and one on all that has times and no rank."""
+    """A sentence for each reason of these, and one on all that has times and no rank."""
+    by_reason: dict[str, list[str]] = {}
+    for label, kinds in invalid_everywhere(results).items():
+        by_reason.setdefault(listed(kinds[:2]), []).append(runtime_in_words(label))
     invalid = [
-        f"{runtime_in_words(label)} is INVALID in nearly all cases and is not mentioned again ({listed(kinds[:2])})."
-        for label, kinds in invalid_everywhere(results).items()
+        f"{listed(names)} {'are' if names[1:] else 'is'} INVALID in nearly all cases and not named again ({reason})."
+        for reason, names in by_reason.items()
     ]
     short = [runtime_in_words(label) for label in short_everywhere(results)]
     return invalid + ([f"Timed but not ranked, because too few processes ran: {listed(short)}."] if short else [])

@@ -13,6 +13,8 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 SPACE = "\N{NO-BREAK SPACE}"
 MINUTE = 60.0
 MEBIBYTE = 2**20
+LEAST_FIXED = 1e-6
+"""What is smaller is written with an exponent of ten."""
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -38,8 +40,12 @@ def interval(estimate: Interval, unit: str = "", least_digits: int = 2) -> str:
     """Return "3.1x (3.0-3.2)" with proper signs and as many digits as the width supports, up to four."""
     if not all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high)):
         return f"{significant(estimate.value)}{unit} (no finite interval)"
-    decimals = _decimals_of_interval(estimate, least_digits)
-    value, low, high = (_fixed(n, decimals) for n in (estimate.value, estimate.low, estimate.high))
+    numbers = (estimate.value, estimate.low, estimate.high)
+    if max(map(abs, numbers)) < LEAST_FIXED:
+        value, low, high = map(scientific, numbers)
+    else:
+        decimals = _decimals_of_interval(estimate, least_digits)
+        value, low, high = (_fixed(number, decimals) for number in numbers)
     return f"{value}{unit} ({low}{DASH}{high})"
 
 
@@ -112,6 +118,11 @@ def pixels(size: int) -> str:
     return f"{size}{TIMES}{size}" if size else "its own input size"
 
 
+def difference(share: float) -> str:
+    """Return how far two may be apart: "6.1 %", and a factor where it is more than twice, "12x"."""
+    return f"{significant(100 * share, 2)} %" if share <= 1 else f"{significant(1 + share, 2)}{TIMES}"
+
+
 def listed(names: list[str]) -> str:
     """Return names in a sentence: "a", "a and b", "a, b and c"."""
     if len(names) < 2:
@@ -132,9 +143,9 @@ def _decimals_for(value: float, digits: int) -> int:
 
 def _decimals_of_interval(estimate: Interval, least_digits: int) -> int:
     """Return the decimals at which the half-width of the interval has its first significant digit, within limits."""
-    largest = max(abs(estimate.value), 1e-12)
-    least, most = _decimals_for(largest, least_digits), _decimals_for(largest, 4)
     half_width = abs(estimate.high - estimate.low) / 2
+    largest = max(abs(estimate.value), half_width)
+    least, most = _decimals_for(largest, least_digits), _decimals_for(largest, 4)
     if half_width == 0:
         return _decimals_for(largest, 3)
     return min(max(_decimals_for(half_width, 1), least), most)

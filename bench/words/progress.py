@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from assay.bench.words.terminal import Terminal, shown
@@ -54,9 +55,9 @@ class Narrator:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Terminal(stderr=True)
         self._progress = _Shown(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            TextColumn("{task.fields[detail]}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[detail]}", markup=False, table_column=Column(no_wrap=True)),
             TimeElapsedColumn(),
             TimeLeftColumn(),
             console=self.console,

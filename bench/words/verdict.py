@@ -23,6 +23,7 @@ from assay.bench.words.no_verdict import invalid_everywhere, why_nothing_compare
 from assay.bench.words.numbers import (
     TIMES,
     counted,
+    difference,
     in_processes,
     inverse,
     listed,
@@ -91,7 +92,7 @@ def headline(results: Results) -> str:
     if counts["missing"] == len(found):
         if not any(cell.framework in FRAMEWORKS for cell in results.cells):
             return " ".join(f"{one.place}, {one.finding}" for one in found)
-        return f"On this machine nothing could be compared: {found[0].finding}"
+        return f"On this machine {found[0].finding}"
     parts = [_faster_part(results, counts["faster"], len(found))]
     parts += [f"slower in {counts['slower']}"] if counts["slower"] else []
     parts += [f"the same within 2 % in {counts['same']}"] if counts["same"] else []
@@ -126,7 +127,7 @@ def _faster_part(results: Results, wins: int, groups: int) -> str:
 
 
 def _verdict(group: CellGroup, comparison: SpeedComparison | None, results: Results, threads_vary: bool) -> Verdict:
-    place = f"At {pixels(group.size)} and batch {group.batch}"
+    place = f"At {pixels(group.size)} and batch {group.batch}" if group.size else f"At batch {group.batch}"
     if threads_vary:
         place += f" with {counted(group.threads, 'thread')}"
     if comparison is None:
@@ -193,8 +194,8 @@ def _what_is_told(comparison: SpeedComparison) -> str:
     """Return "; with 3 processes differences under 6 % cannot be told"; "" in records that do not know."""
     if comparison.told is None:
         return ""
-    least = f"{significant(100 * comparison.told, 2)} %"
-    return f" (with {in_processes(comparison.processes)} differences under {least} cannot be detected)"
+    processes = in_processes(comparison.processes)
+    return f" (with {processes} differences under {difference(comparison.told)} cannot be detected)"
 
 
 def _in_reduced_precision(comparison: SpeedComparison, results: Results) -> str:
@@ -220,7 +221,7 @@ def _in_reduced_precision(comparison: SpeedComparison, results: Results) -> str:
     if gain.value <= 1:
         return f" {best.precision} makes {name} no faster than it is in fp32{untimed}."
     times = ratio(gain) if gain.low < gain.high else f"about {significant(gain.value, 2)}{TIMES}"
-    return f" {best.precision} makes {name} {times} as fast again as it is in fp32{untimed}."
+    return f" {best.precision} makes {name} {times} as fast as it is in fp32{untimed}."
 
 
 def _gain(cell: Cell, cells: list[Cell], comparison: SpeedComparison) -> Interval | None:

@@ -27,6 +27,7 @@ class Flip(Record):
         label: its true class, or None where it has none.
         reference_margin: the reference's largest logit less its second largest.
         candidate_margin: the same of the candidate.
+        reference_class, candidate_class: class that each predicts.
     """
 
     image: int
@@ -47,6 +48,7 @@ class MeasuredClasses(Record):
         flips: the images with another class, at most the first 1000 of `flip_count`.
         flipped_margin: the reference's margin on the flipped image that it is surest of, listed or not; 0 for none.
         accuracy, calibration: compared with the reference's; None where the images have no labels.
+        flip_count: number of images with another class.
     """
 
     max_total_variation: float

@@ -22,6 +22,11 @@ class FlippedImage(Record):
         label: its true class, or None where it has none.
         classes: predicted class by subject; `margins` has the difference of each subject's two best logits.
         picture: the image as the subjects saw it, a PNG as a data URI.
+        inputs: name of the set of inputs.
+        split_image: its place in the stored split; None for generated images.
+        reference_class: class that the reference predicts.
+        reference_margin: the reference's largest logit less its second largest.
+        margins: the same of each subject.
     """
 
     inputs: str
@@ -41,6 +46,8 @@ class NarrowImage(Record):
     Attributes:
         image: its place in the stored split.
         margin: the reference's largest logit less its second largest.
+        label: its true class, or None where it has none.
+        reference_class: class that the reference predicts.
     """
 
     image: int
@@ -56,6 +63,7 @@ class WholeSplit(Record):
         images: number of images in the split; the reference is right on `right` of them.
         narrow: the images with the least margins, ascending, at most `MOST_NARROW`. On all others, a subject whose
             logits agree with the reference's predicts the same class.
+        right: number of images on which the reference is right.
     """
 
     images: int = Field(ge=1)

@@ -21,6 +21,9 @@ class Accuracy(Record):
     Attributes:
         lost: number of images on which the reference is right and the candidate wrong; `gained` is the reverse.
         p_value: exact McNemar test of no difference, two-sided.
+        images: number of images with labels.
+        reference, candidate: share of them that each has right.
+        gained: number of images on which the candidate is right and the reference wrong.
     """
 
     images: int = Field(ge=0)
@@ -32,7 +35,12 @@ class Accuracy(Record):
 
 
 class CalibrationShift(Record):
-    """Expected calibration error of the reference and the candidate; `shift` is the second less the first."""
+    """Expected calibration error of the reference and the candidate; `shift` is the second less the first.
+
+    Attributes:
+        reference, candidate: expected calibration error of each.
+        shift: the second less the first.
+    """
 
     reference: Share
     candidate: Share

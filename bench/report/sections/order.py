@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from assay.bench.report.evidence import Evidence
-from assay.bench.report.page.blocks import Section
+from assay.bench.report.page.blocks import Section, Table
 from assay.bench.report.sections.answer import answer
 from assay.bench.report.sections.cases import all_cases as cases
 from assay.bench.report.sections.environment import data, environment, repeat
@@ -31,6 +31,8 @@ from assay.bench.report.sections.times.validity import validity
 from assay.bench.tasks.task import task_of
 
 Maker = Callable[[Evidence], Section | None]
+SIZE = "Size"
+"""The heading of sizes that are none of images."""
 
 REPORT: tuple[Maker, ...] = (answer, cases, latency, throughput, instances, attribution)
 """Sections that everyone reads; those that the task asks for follow them."""
@@ -60,4 +62,20 @@ def sections_of(evidence: Evidence) -> list[Section]:
     told = [make(evidence) for make in (*REPORT, *task.sections(), *ALSO)]
     folded = [make(evidence) for make in (*task.details(), *DETAILS)]
     details = [replace(section, detail=True) for section in folded if section is not None]
-    return [*(section for section in told if section is not None), *details]
+    return [_without_sizes(section) for section in (*told, *details) if section is not None]
+
+
+def _without_sizes(section: Section) -> Section:
+    """Leave out a table's column of sizes where nothing in it has one, as no model but those of images has."""
+    blocks = tuple(_narrowed(block) if isinstance(block, Table) else block for block in section.blocks)
+    return replace(section, blocks=blocks)
+
+
+def _narrowed(table: Table) -> Table:
+    kept = [
+        place
+        for place, column in enumerate(table.columns)
+        if column.heading != SIZE or any(row[place].number != 0 for row in table.rows)
+    ]
+    rows = tuple(tuple(row[place] for place in kept) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[place] for place in kept), rows=rows)

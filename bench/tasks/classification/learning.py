@@ -58,7 +58,7 @@ def _curve_panel(evidence: Evidence, trainings: list[Training], identifier: str)
     best = max(trainings, key=lambda training: training.validation_accuracy)
     description = (
         f"{title}: validation accuracy by epoch. The best is {significant(best.validation_accuracy * 100, 4)} % in "
-        f"{family_of(best.framework).words} at epoch {best.best_epoch:g}."
+        f"{family_of(best.framework).words} at epoch {significant(best.best_epoch, 2)}."
     )
     return Panel(identifier, lines(plot, Scale("epoch", "epoch"), Scale("value"), points=False), description)
 

@@ -181,7 +181,7 @@ def _training_row(index: int, training: Training) -> tuple[Value, ...]:
         Value(points(training.test.accuracy), shown.value, f"{path}/test/accuracy/value", 100),
         estimate(auc, f"{path}/test/macro_auc"),
         amount(training.validation_accuracy, f"{path}/validation_accuracy", factor=100, digits=4),
-        Value(f"{training.best_epoch:g}", training.best_epoch, f"{path}/best_epoch"),
+        amount(training.best_epoch, f"{path}/best_epoch", digits=2),
         whole(training.parameters, f"{path}/parameters"),
         amount(training.seconds, f"{path}/seconds"),
     )

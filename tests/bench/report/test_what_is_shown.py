@@ -120,6 +120,30 @@ def test_a_model_that_takes_no_images_is_not_told_about_them(results: Results) -
     assert re.findall(r"[^\n]*\b(?:images?|pixels?|logits?)\b[^\n]*", told, re.IGNORECASE) == []
 
 
+def test_a_model_without_image_sizes_has_no_columns_and_no_titles_of_them(results: Results) -> None:
+    _, sections = without_images(results)
+    tables = [block for one in sections for block in one.blocks if isinstance(block, Table)]
+    assert {"all-cells", "attribution-cells"} <= {table.identifier for table in tables}
+    assert [table.identifier for table in tables for column in table.columns if "ize" in column.heading] == []
+    assert "crossovers" not in {table.identifier for table in tables}
+    assert [one.title for one in sections if "resolution" in one.title] == []
+
+
+def test_where_kernels_outweigh_the_framework_at_every_size_is_counted_and_not_listed(
+    sections: dict[str, Section],
+) -> None:
+    table = next(block for block in sections["attribution"].blocks if getattr(block, "identifier", "") == "crossovers")
+    assert isinstance(table, Table)
+    assert table.rows
+    for *_, profiled, skeleton in table.rows:
+        assert not (profiled.text.startswith("below") and skeleton.text.startswith("below"))
+
+
+def test_every_column_has_a_heading(sections: dict[str, Section]) -> None:
+    tables = [block for one in sections.values() for block in one.blocks if isinstance(block, Table)]
+    assert [table.identifier for table in tables if not all(column.heading for column in table.columns)] == []
+
+
 def without_images(results: Results) -> tuple[Results, Sequence[Section]]:
     """The same numbers as of a model of a user's own, which takes records of some other kind."""
     cells = [cell for cell in results.cells if (cell.architecture, cell.size) == ("bloodnet", 28)]

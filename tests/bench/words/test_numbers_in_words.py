@@ -16,7 +16,9 @@ from assay.bench.report.sections.times.cells import all_cells
 from assay.bench.report.sections.times.cost import memory
 from assay.bench.report.sections.times.speed import latency, throughput
 from assay.bench.words.agreement import numbers_in_words
+from assay.bench.words.numbers import difference, interval
 from assay.bench.words.verdict import verdicts
+from assay.records.base import Interval
 from assay.records.results import Agreement, Export, Results
 from assay.registry import GIVEN, PLAIN_TASK
 from tests.bench.report.sample_results import sample_results
@@ -162,3 +164,13 @@ def test_an_export_that_nothing_judges_is_not_said_to_disagree() -> None:
     found = results(doubted)
     assert numbers_in_words(found) == ["The export by torch-dynamo is not judged."]
     assert "is wrong" not in " ".join(refusals_of(found))
+
+
+def test_what_is_next_to_nothing_is_no_row_of_zeros() -> None:
+    assert interval(Interval(value=2e-15, low=0.0, high=4e-15), " ms") == "2.0e-15 ms (0\N{EN DASH}4.0e-15)"
+    assert interval(Interval(value=0.0, low=0.0, high=0.0)) == "0 (0\N{EN DASH}0)"
+    assert interval(Interval(value=0.0, low=0.0, high=0.0165)) == "0.0000 (0.0000\N{EN DASH}0.0165)"
+
+
+def test_a_difference_of_more_than_twice_is_a_factor() -> None:
+    assert [difference(share) for share in (0.061, 1.0, 10.55)] == ["6.1 %", "100 %", "12\N{MULTIPLICATION SIGN}"]

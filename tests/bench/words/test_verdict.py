@@ -270,7 +270,7 @@ def test_the_headline_of_nothing_and_of_one() -> None:
 def test_where_nothing_could_be_compared_the_headline_says_why() -> None:
     native = [cell for cell in sample_results().cells if cell.framework != "onnx"]
     text = headline(study(cells=native, comparisons=[]))
-    assert text == "On this machine nothing could be compared: nothing is compared: no ONNX runtime was requested."
+    assert text == "On this machine nothing is compared: no ONNX runtime was requested."
 
 
 def test_the_section_signs_every_sentence_with_its_outcome() -> None:

@@ -36,7 +36,7 @@ def audit(evidence: Evidence) -> Section:
         lead = f"{made}, and not of the timed files: it says nothing about these results. {AGAIN}."
         return Section(IDENTIFIER, TITLE, lead, (*before, again))
     lead = f"{headline(current)}{left_out} {made}; " + worded(
-        "audit.html has every comparison, how the tolerances were derived, and every image that changes its class.",
+        "audit.html has how the tolerances were derived, every comparison, and every image that changes its class.",
         evidence.results,
     )
     return Section(IDENTIFIER, TITLE, lead, (*before, *outcome_items(current), models_table(current), again))

@@ -47,11 +47,12 @@ def attribution(evidence: Evidence) -> Section | None:
     groups = [fastest_files(cells) for cells in _extremes(drawn)]
     panels = tuple(_panel(evidence, cells, known, f"parts-{n}") for n, cells in enumerate(groups, 1))
     caption = (
-        f"Milliseconds of a call at the host boundary, of the {MOST_DRAWN} fastest runtimes with their fastest file, "
-        "at the smallest size; by the profile, or by the skeleton where no profile can be trusted. Transfer "
-        "is what the "
-        "host boundary adds to the device boundary. The other sizes are in the table of every cell."
+        f"Milliseconds of a call at the host boundary, of the {MOST_DRAWN} fastest runtimes with their fastest file; "
+        "by the profile, or by the skeleton where no profile can be trusted. Transfer is what the host boundary adds "
+        "to the device boundary."
     )
+    if len({cell.size for cell in drawn}) > 1:
+        caption += " Drawn is the smallest size; the others are in the table of every cell."
     lead = (
         "Two independent estimators. The framework's own profiler gives the union of the operators' intervals, "
         "corrected for what recording them costs. A skeleton, the same operators with every width and the input at "
@@ -142,20 +143,29 @@ def _disagreements(pairs: Sequence[Pair]) -> tuple[Listing, ...]:
     cells = defaultdict(list)
     for cell, one in pairs:
         if one.agree is False:
-            cells[one.remark].append(f"{cell.label} ({conditions(cell, size=True, batch=True)})")
-    items = tuple(
-        Item(f"{'; '.join(names)}: {remark}.", "\N{NOT EQUAL TO}", "notice") for remark, names in cells.items()
-    )
+            cells[one.remark].append(cell)
+    items = tuple(Item(f"{_where(them)}: {remark}.", "\N{NOT EQUAL TO}", "notice") for remark, them in cells.items())
     summary = f"Where the two estimators differ: {counted(sum(map(len, cells.values())), 'cell')}"
     return (Listing("", items, summary=summary),) if items else ()
 
 
+def _where(cells: Sequence[Cell]) -> str:
+    """Name the runtimes of cells, each with its place, or with their number where it has several."""
+    of_label = split_by(cells, lambda cell: (cell.label,))
+    return "; ".join(
+        f"{some[0].label} ({counted(len(some), 'cell') if some[1:] else conditions(some[0], size=True, batch=True)})"
+        for some in of_label
+    )
+
+
 def _crossover_table(evidence: Evidence) -> Table | None:
-    """Tabulate the image size from which kernels take more than half of the wall time."""
+    """Tabulate the image size from which kernels take more than half of the wall time, where that is not every size."""
     found: dict[tuple[str, str, int, int], dict[str, Crossover]] = defaultdict(dict)
     for one in evidence.results.crossovers:
-        found[(one.architecture, one.label, one.batch, one.threads)][one.estimator] = one
-    if not found:
+        if len(one.sizes) > 1:
+            found[(one.architecture, one.label, one.batch, one.threads)][one.estimator] = one
+    told = {key: both for key, both in found.items() if any(one.place != "below" for one in both.values())}
+    if not told:
         return None
     columns = headings("runtime | model | # batch | # threads | # by profile | # by skeleton")
     rows = tuple(
@@ -167,9 +177,11 @@ def _crossover_table(evidence: Evidence) -> Table | None:
             _crossing(by_estimator.get("profiled")),
             _crossing(by_estimator.get("skeleton")),
         )
-        for (architecture, label, batch, threads), by_estimator in sorted(found.items())
+        for (architecture, label, batch, threads), by_estimator in sorted(told.items())
     )
     caption = "Image size in pixels above which kernels outweigh the framework, interpolated between the timed sizes."
+    if len(told) < len(found):
+        caption += f" In {len(found) - len(told)} other cases they do at every size."
     return Table("crossovers", caption, columns, rows, summary="Size above which kernels outweigh the framework")
 
 
@@ -216,9 +228,12 @@ def _fit_row(one: AffineFit, path: str) -> TableRow:
 def _cells_table(pairs: Sequence[Pair]) -> Table:
     told = ("wall, ms", "kernels, profile", "framework, profile", "framework, skeleton", "transfer", "inflation")
     columns = (Column("cell"), *(Column(heading, numeric=True) for heading in told), Column("remark"))
-    rows = tuple(_cell_row(cell, one) for cell, one in pairs)
+    whys = {one.skeleton.reason for _, one in pairs}
+    of_all = whys.pop() if len(whys) == 1 else ""
+    rows = tuple(_cell_row(cell, one, of_all) for cell, one in pairs)
     caption = "Milliseconds at the device boundary with 95 % intervals; transfer is beside them, not in them."
     caption = f"{caption} {what_intervals_rest_on([one for _, one in pairs])}".rstrip()
+    caption += f" No cell has a skeleton: {of_all}." if of_all else ""
     return Table("attribution-cells", caption, columns, rows, summary="Every cell, by both estimators", filterable=True)
 
 
@@ -241,9 +256,9 @@ def what_intervals_rest_on(attributions: Sequence[Attribution]) -> str:
     return f"The intervals are over {least} fresh processes and hold the uncertainty of the whole time too."
 
 
-def _cell_row(cell: Cell, one: Attribution) -> TableRow:
+def _cell_row(cell: Cell, one: Attribution, of_all: str) -> TableRow:
     profiled, skeleton = one.profiled, one.skeleton
-    reasons = [reason for reason in (profiled.reason, skeleton.reason) if reason]
+    reasons = [reason for reason in (profiled.reason, skeleton.reason) if reason and reason != of_all]
     return (
         Value(cell.name),
         estimate(one.wall_ms, none=DASH),

@@ -12,10 +12,12 @@ from assay.records.load import ClosedLoop, HighestRate, Load, Overhead, Scenario
 LOOP = (
     *headings("# Clients | # Requests | # Answers a second | # Median ms | # p90 ms | # p99 ms"),
     *(Column(f"{part}, mean ms", numeric=True) for part in PARTS),
-    Column(""),
+    Column("Validity"),
 )
-SCENARIOS = headings("Scenario | # Queries | # Samples a second | # p50 ms | # p90 ms | # p99 ms | LoadGen says | ")
-COSTS = headings("Over | # Served, median ms | # In the client's process, median ms | # Server overhead, ms | ")
+SCENARIOS = headings(
+    "Scenario | # Queries | # Samples a second | # p50 ms | # p90 ms | # p99 ms | By LoadGen's rules | Validity"
+)
+COSTS = headings("Over | # Served, median ms | # In the client's process, median ms | # Server overhead, ms | Validity")
 PARTS_EXPLAINED = (
     "Where a request's time goes: client is making the request and reading the answer; network is transport and "
     "protocol on both sides; queue, compute and server are what the server counts itself: waiting for the model, "

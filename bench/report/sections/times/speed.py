@@ -19,7 +19,7 @@ from assay.bench.report.evidence import (
 )
 from assay.bench.report.page.blocks import Figure, Panel, Section, Spec
 from assay.bench.words.no_verdict import may_be_ranked
-from assay.bench.words.numbers import counted, in_processes, interval, pixels, significant
+from assay.bench.words.numbers import counted, difference, in_processes, interval, pixels, significant
 from assay.records.base import Interval
 from assay.records.races import SpeedComparison
 from assay.records.results import Cell
@@ -37,13 +37,18 @@ def latency(evidence: Evidence) -> Section | None:
     panels = tuple(_latency_panel(evidence, cells, f"latency-{n}") for n, cells in enumerate(groups, start=1))
     caption = (
         "Median time of one call at the host boundary (input prepared, run, output fetched), "
-        "with its 95 % interval. On logarithmic axes equal distances are equal ratios. The fastest of each "
-        "family and precision at the right end is in colour; the rest is grey until it is selected."
+        "with its 95 % interval. On logarithmic axes equal distances are equal ratios."
     )
-    ranked = any(len({cell.size for cell in cells}) == 1 for cells in groups)
+    sizes = [len({cell.size for cell in cells}) for cells in groups]
+    ranked = min(sizes) == 1
+    if max(sizes) > 1:
+        caption += (
+            " In colour: the fastest of each family and precision at the right end; the rest is grey until chosen."
+        )
     figure = Figure("latency", caption, panels, legend_of(timed), named=ranked, legend_in_file=False)
     lead = f"Lower is faster. {_ruler_zero(evidence)}".rstrip()
-    return Section("latency", "Latency by resolution", lead, (figure,))
+    title = "Latency by resolution" if max(sizes) > 1 else "Latency"
+    return Section("latency", title, lead, (figure,))
 
 
 def throughput(evidence: Evidence) -> Section | None:
@@ -54,25 +59,26 @@ def throughput(evidence: Evidence) -> Section | None:
     groups = split_by(timed, lambda cell: (cell.architecture, cell.size, cell.threads))
     panels = tuple(_throughput_panel(evidence, cells, f"throughput-{n}") for n, cells in enumerate(groups, start=1))
     caption = worded("Images a second at the host boundary, with 95 % intervals.", evidence.results)
-    ranked = any(len({cell.batch for cell in cells}) == 1 for cells in groups)
+    batches = [len({cell.batch for cell in cells}) for cells in groups]
+    ranked = min(batches) == 1
     legend = legend_of(timed)
     figure = Figure("throughput", caption, panels, legend, named=ranked, legend_in_file=False, small=not ranked)
-    return Section("throughput", "Throughput by batch", "Higher is faster.", (figure,))
+    title = "Throughput by batch" if max(batches) > 1 else "Throughput"
+    return Section("throughput", title, "Higher is faster.", (figure,))
 
 
 def what_is_told(comparisons: Sequence[SpeedComparison]) -> str:
     """Say which differences between the fastest of both sides these samples could detect; "" where unknown."""
-    told = sorted(100 * one.told for one in comparisons if one.told is not None)
+    told = sorted(one.told for one in comparisons if one.told is not None)
     if not told:
         return ""
     counts = sorted({one.processes for one in comparisons})
     processes = in_processes(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} processes"
-    middle, least, most = (f"{significant(one, 2)} %" for one in (told[len(told) // 2], told[0], told[-1]))
-    between = f" ({least} to {most})" if len(told) > 1 else ""
+    middle, least, most = map(difference, (told[len(told) // 2], told[0], told[-1]))
+    between = f" ({least} to {most}, case by case)" if len(told) > 1 else ""
     return (
-        f"With {processes}, differences between the fastest of both sides under {middle}{between} cannot be "
-        "detected: they "
-        "would have been found less than four times out of five."
+        f"With {processes}, differences under {middle}{between} cannot be detected: they are missed more than one time "
+        "in five."
     )
 
 
