@@ -9,7 +9,7 @@ from assay.bench.words.numbers import counted, duration, in_processes, moment, p
 from assay.bench.words.selfcheck import VERDICTS, measured, required
 from assay.records.selfcheck import Check, PlantedComparisons, SelfCheck
 
-CHECKS = headings("Check | # Measured | Required |  | Remark")
+CHECKS = headings("Check | # Measured | Required | Outcome | Remark")
 COMPARISONS = headings("Planted | # Comparison | # Measured | Verdict | # Processes")
 
 
