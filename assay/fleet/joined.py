@@ -79,7 +79,7 @@ class KindCell(Record):
         reason: reason why it may not be ranked on this kind, or "".
         kind: key of the kind.
         cell: full name of the cell.
-        architecture, size, batch, threads: what it ran and how.
+        architecture, size, batch, threads: the model, and how it was run.
         label: its runtime and export.
         precision: precision that it computes in.
         native: whether it ran without ONNX.
@@ -124,7 +124,7 @@ class KindRace(Record):
         spread: spread of these between machines, as the standard deviation of the logarithm; None for a single one.
         verdict: verdict on ONNX against native; those of all kinds are one family.
         kind: key of the kind.
-        architecture, size, batch, threads: what was run and how.
+        architecture, size, batch, threads: the model, and how it was run.
     """
 
     kind: str

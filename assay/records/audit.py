@@ -6,23 +6,21 @@ that the same artifacts audited again give the same verdict anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, JsonValue, ValidationError
-from pydantic_core import from_json, to_json
 
 from assay.errors import ArtifactError
 from assay.files.mistakes import mistake_in
 from assay.files.texts import read_bytes
-from assay.files.upgrades import with_names_of_today
 from assay.numerics.classification.pictured import FlippedImage, WholeSplit
 from assay.numerics.judgement import Judgement, TaskName
 from assay.numerics.numbers import Measured
+from assay.records.audit_upgrades import upgraded
 from assay.records.base import OLDER, Record
 from assay.records.localisation import Localisation
-from assay.registry import PLAIN_TASK, TASK_OF_ARCHITECTURES
 
 AUDIT_FILE = "audit.json"
 PAGE_FILE = "audit.html"
@@ -220,7 +218,7 @@ class ModelAudit(Record):
         tolerances: the tolerance of each set of inputs.
         comparisons: every subject on every set of inputs.
         determinism: whether bits depend on more than the input, subject by subject.
-        propagation: what each subject does with NaN and infinity.
+        propagation: behaviour of each subject with NaN and infinity.
     """
 
     name: str
@@ -308,7 +306,7 @@ class Audit(Record):
         seconds: time that each part took.
         schema_version: version of this form of record.
         assay_version: version of Assay that made it.
-        findings: what readers must know although it does not fail the audit.
+        findings: facts that readers must know although they do not fail the audit.
         special_values_policy: the rule for NaN and infinity, in words.
         environment: the machine, and the versions of packages.
         models: the audit of each model.
@@ -341,72 +339,6 @@ def reasons_of(models: list[ModelAudit], *, strict_nan: bool = False) -> list[st
     return found if models else ["no model was available to audit"]
 
 
-def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 2 has one name for a runtime, whoever brought the model that it runs."""
-    return {name: with_names_of_today(value) for name, value in record.items()} | {"schema_version": 2}
-
-
-def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 3 says how a model's answers are judged: before, those of a study's images alone had classes."""
-    models = record.get("models")
-    if not isinstance(models, list):
-        return record | {"schema_version": 3}
-    task = TASK_OF_ARCHITECTURES if record.get("data") else PLAIN_TASK
-    told: list[JsonValue] = [
-        {"task": TASK_OF_ARCHITECTURES if one.get("classes") else task, **one} if isinstance(one, dict) else one
-        for one in models
-    ]
-    return record | {"models": told, "schema_version": 3}
-
-
-OF_CLASSES = {
-    "max_total_variation": "max_total_variation",
-    "mean_total_variation": "mean_total_variation",
-    "max_divergence": "max_divergence",
-    "top1_agreement": "agreement",
-    "flip_count": "flip_count",
-    "flips": "flips",
-    "flipped_margin": "flipped_margin",
-    "accuracy": "accuracy",
-    "calibration": "calibration",
-}
-"""Measures of classes: today's name by the name in version 3."""
-
-
-def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 4 keeps measures of classes apart: before, they were among the numbers, whatever the task."""
-    models = record.get("models")
-    for model in models if isinstance(models, list) else ():
-        compared = model.get("comparisons") if isinstance(model, dict) else None
-        for one in compared if isinstance(compared, list) else ():
-            measured = one.get("measured") if isinstance(one, dict) else None
-            if isinstance(measured, dict):
-                moved = {OF_CLASSES[name]: measured.pop(name) for name in OF_CLASSES if name in measured}
-                measured["classes"] = moved or None
-    return record | {"schema_version": 4}
-
-
-# Steps that turn a record of version N into one of version N + 1.
-UPGRADES: dict[JsonValue, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {
-    1: _from_1_to_2,
-    2: _from_2_to_3,
-    3: _from_3_to_4,
-}
-
-
-def _upgraded(content: bytes) -> bytes:
-    """Return the text of a record, upgraded to the present version where it is older."""
-    try:
-        record = from_json(content)
-    except ValueError:
-        return content  # its validation says what is wrong with it
-    if not isinstance(record, dict) or not isinstance(record.get("schema_version"), int):
-        return content
-    while record["schema_version"] in UPGRADES:
-        record = UPGRADES[record["schema_version"]](record)
-    return to_json(record)
-
-
 def read_audit(path: Path) -> Audit:
     """Read an audit.json.
 
@@ -414,7 +346,7 @@ def read_audit(path: Path) -> Audit:
         ArtifactError: missing, damaged, or of another version.
     """
     try:
-        return Audit.model_validate_json(_upgraded(read_bytes(path)), context=OLDER)
+        return Audit.model_validate_json(upgraded(read_bytes(path)), context=OLDER)
     except OSError as error:
         raise ArtifactError(
             f"Cannot read an audit from {path}", expected="a file written by `assay audit`", found=mistake_in(error)

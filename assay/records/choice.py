@@ -158,8 +158,8 @@ class Choice(Record):
         schema_version: version of this form of record.
         study: name of the study.
         created: UTC, ISO 8601.
-        objective: what was to be best.
-        constraints: what was asked of every candidate.
+        objective: the quantity to be best in.
+        constraints: limits for every candidate.
     """
 
     schema_version: Literal[1] = 1

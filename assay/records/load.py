@@ -68,7 +68,7 @@ class ClosedLoop(Record):
         requests: number of requests sent.
         images_per_second: answers a second; interval over processes.
         median_ms, p90_ms, p99_ms: latency of a request; intervals over processes.
-        conditions: what the machine did meanwhile, process by process.
+        conditions: state of the machine meanwhile, process by process.
     """
 
     way: str

@@ -26,7 +26,7 @@ from assay.train.datasets.data import Split
 from assay.train.datasets.sources import write_array
 
 LETS_NAN_THROUGH = "numpy"
-"""What says how NaN and infinity go through a model: a framework's kernels may lose them."""
+"""The implementation that says how NaN and infinity go through a model: a framework's kernels may lose them."""
 AGREE_RELATIVE = 1e-12
 """The largest difference of two float64 forward passes by different frameworks, relative to the largest logit."""
 LARGE = 64
@@ -53,7 +53,7 @@ class Prepared:
         special: images that are not finite; `special_names` has a name for each.
         references: .npy files of float64 logits, by set of inputs, including the special ones.
         places: places in the test split, by set of images that are from it, or made from some of it.
-        computed_by: what computed the references, and what checked them, in words.
+        computed_by: the programs that computed and checked the references, in words.
         agreement: largest relative difference between the two references, over `sets`.
         records: records of all sets.
         split: the whole test split, where it is run in less than fp32.
@@ -138,7 +138,7 @@ def relative_difference(reference: Path, check: Path, name: str, by: Sequence[st
 
     Args:
         name: name of the inputs, for the message.
-        by: who computed the two, for the message.
+        by: names of what computed the two, for the message.
 
     Raises:
         FailedError: it is more than 1e-12, so that one of them is wrong.

@@ -12,7 +12,7 @@ from assay.bench.brought.work import Wanted
 from assay.bench.tasks.task import Array
 from assay.errors import InputError
 from assay.export.variants.mixed import ByTask
-from assay.export.variants.mixed_job import Decisions, HeldRequest, MixedRequest, work
+from assay.export.variants.mixed_job import DecisionsAsked, HeldRequest, MixedRequest, work
 from assay.export.variants.trials import RecordTrial, record_trial
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
@@ -29,7 +29,7 @@ def tried_by(wanted: Wanted, what: Decided, brought: Brought) -> ByTask | None:
     """Return the decisions that a user's files in int8 are tried by; None where the task has none."""
     if what.output is None:
         return None
-    decisions = Decisions(
+    decisions = DecisionsAsked(
         task=wanted.task,
         labels=wanted.labels and wanted.labels.resolve(),
         threshold=wanted.threshold,

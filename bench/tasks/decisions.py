@@ -81,7 +81,7 @@ def sure_flips(judged_by: Task, answers: Answers, scores: str) -> Flips:
     """Return the decisions that change though the side they are compared with is sure of them.
 
     It is sure of those where nothing comes nearer than `LARGEST_FLIPPED_MARGIN` in the logits; probabilities are
-    converted to logits. Of classes, that is said of the values that decide them, where they are known.
+    converted to logits. For classes, the margin is that of the values that decide them, where they are known.
 
     Args:
         scores: the kind of numbers that decide, as the task has it.

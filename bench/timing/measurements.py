@@ -1,4 +1,4 @@
-"""What timing has measured: finished units brought together."""
+"""Measurements of timing: finished units brought together."""
 
 from __future__ import annotations
 

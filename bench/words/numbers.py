@@ -14,7 +14,7 @@ SPACE = "\N{NO-BREAK SPACE}"
 MINUTE = 60.0
 MEBIBYTE = 2**20
 LEAST_FIXED = 1e-6
-"""What is smaller is written with an exponent of ten."""
+"""Smaller numbers are written with an exponent of ten."""
 
 
 def significant(value: float, digits: int = 3) -> str:

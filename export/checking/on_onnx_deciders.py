@@ -85,7 +85,7 @@ def _deciding(node: NodeProto) -> list[str]:
 
 
 def _chosen_from(node: NodeProto, found: Mapping[str, Array]) -> Float64 | None:
-    """Return the array that a node chooses from, None where it is not of finite floating-point numbers. Of two that are
+    """Return the array that a node chooses from, None where it is not of finite floating-point numbers. Where two are
     compared, the first has index 1, which then stands for "yes".
     """
     values = [found[name] for name in _deciding(node) if name in found and not is_whole(found[name].dtype)]

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from assay import __version__
 from assay.errors import ExportFailedError
 from assay.export.run import KIND, LOG_FILE, Progress, filed, usable_model
-from assay.export.variants.mixed_job import HELD, MIXED, Decisions, HeldRequest, MixedRequest
+from assay.export.variants.mixed_job import HELD, MIXED, DecisionsAsked, HeldRequest, MixedRequest
 from assay.export.variants.variants import VariantJob, inputs_of, record_of_variant, versions_of_variant
 from assay.jobs.job import Job
 from assay.records.localisation import Tried
@@ -37,7 +37,7 @@ class ByTask:
         labels: hash of the labels, "" without any.
     """
 
-    decisions: Decisions
+    decisions: DecisionsAsked
     held: Job[HeldRequest, Tried]
     mixed: Job[MixedRequest, Export]
     labels: str

@@ -36,7 +36,7 @@ LARGE_BYTES = 256 << 20
 """The size of a file above which only int8, the file found and fp32 are timed, since all are in memory at once."""
 
 
-class Decisions(Record):
+class DecisionsAsked(Record):
     """The decisions of a user's model, by which files are judged besides their numbers.
 
     Attributes:
@@ -66,7 +66,7 @@ class HeldRequest(Record):
     file: Path
     against: Against
     dataset: Path | None = None
-    decisions: Decisions | None = None
+    decisions: DecisionsAsked | None = None
 
 
 class MixedRequest(VariantRequest):
@@ -81,7 +81,7 @@ class MixedRequest(VariantRequest):
 
     why: str
     dataset: Path | None = None
-    decisions: Decisions | None = None
+    decisions: DecisionsAsked | None = None
     notes: Written
     budget_seconds: float
 
