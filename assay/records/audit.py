@@ -13,12 +13,12 @@ from typing import Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from assay.errors import ArtifactError
+from assay.files.audit_upgrades import upgraded
 from assay.files.mistakes import mistake_in
 from assay.files.texts import read_bytes
 from assay.numerics.classification.pictured import FlippedImage, WholeSplit
 from assay.numerics.judgement import Judgement, TaskName
 from assay.numerics.numbers import Measured
-from assay.records.audit_upgrades import upgraded
 from assay.records.base import OLDER, Record
 from assay.records.localisation import Localisation
 
