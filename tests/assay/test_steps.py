@@ -178,7 +178,7 @@ def test_a_call_is_measured_by_the_calls_before_it(told: list[dict[str, Any]], m
     loaded.double()(few)
     begun = [one for one in told if one["step"]]
     assert [one["step"] for one in begun] == [
-        "The first call of mlp", "Call 2 of mlp", "Making mlp in float64", "The first call of mlp in float64",
+        "The first call of mlp", "Call 2 of mlp", "Converting mlp to float64", "The first call of mlp in float64",
     ]  # fmt: skip
     assert begun[0]["seconds"] == CALL_SECONDS
     assert begun[1]["seconds"] > 10 * CALL_SECONDS, "32 rows of a model that takes more than a second for each"

@@ -190,7 +190,7 @@ def test_a_record_that_is_no_json_says_where(text: str, said: str) -> None:
     ],
 )
 def test_an_option_that_would_change_nothing_is_refused(arguments: str) -> None:
-    assert "would change nothing with" in refused(*arguments.split())
+    assert "would have no effect with" in refused(*arguments.split())
 
 
 def test_a_wrong_key_of_a_study_is_in_our_words(tmp_path: Path) -> None:

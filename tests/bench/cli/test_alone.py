@@ -30,7 +30,7 @@ COMMANDS = {
 }
 
 TIMES_NOTHING = {
-    "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names", "join", "publish",
+    "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names", "join", "publish", "atlas",
 }  # fmt: skip
 """Commands that compare numbers, read results, or make what is timed later: no time of theirs is a result."""
 
