@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from assay.bench.words.terminal import complain
 from assay.errors import InputError
 
 if TYPE_CHECKING:
@@ -123,10 +124,7 @@ def tier_at(url: str | None) -> SharingTier | None:
 def say_trust(trusted: bool) -> None:
     """Print one line when something is about to run outside its box."""
     if trusted:
-        typer.echo(
-            "assay: --trust: the model's code runs with your environment variables, network and files, without limits",
-            err=True,
-        )
+        complain("assay: --trust: the model's code runs with your environment variables, network and files, unlimited")
 
 
 def refuse_idle(where: str, given: Mapping[str, object]) -> None:

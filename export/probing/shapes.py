@@ -205,9 +205,10 @@ def _refuse_open(resolved: Sequence[Declared], batch: frozenset[str]) -> None:
 def sizes_missing(missing: Sequence[Missing]) -> InputError:
     """Return the error for dimensions of unknown size: it names all of them, and the options to give."""
     return InputError(
-        "The size is unknown of "
+        ("The sizes of " if len(missing) > 1 else "The size of ")
         + ", ".join(f"dimension {place} of input '{name}'" for name, place, _ in missing)
-        + (" are" if len(missing) > 1 else " is"),
+        + (" are" if len(missing) > 1 else " is")
+        + " unknown",
         found=", ".join(
             "one without a name" if size == unnamed(name, place) else f"'{size}'" for name, place, size in missing
         ),

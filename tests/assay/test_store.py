@@ -219,7 +219,7 @@ def test_an_artifact_keeps_a_record_in_a_file_or_among_its_facts(tmp_path: Path)
 
     made = write_artifact(tmp_path / "a", "thing", INPUTS, made_by={}, fill=fill)
     assert made.record(Interval, "kept.json") == made.record(Interval, "fact") == kept
-    with pytest.raises(ArtifactError, match="keeps no other that can be read"):
+    with pytest.raises(ArtifactError, match="has no readable other"):
         made.record(Interval, "other")
 
 

@@ -144,7 +144,7 @@ def test_what_is_no_file_of_litert_is_refused(content: bytes, files: ModelFiles,
 
 @pytest.mark.parametrize(
     ("calibration", "reason"),
-    [(None, "there are none"), (IMAGES.astype(np.float64), "do not fit"), (IMAGES[:, :4], "do not fit")],
+    [(None, "there are no inputs"), (IMAGES.astype(np.float64), "does not fit"), (IMAGES[:, :4], "does not fit")],
 )
 def test_what_int8_cannot_be_calibrated_with_is_said(
     calibration: np.ndarray | None, reason: str, files: ModelFiles, tmp_path: Path
@@ -186,7 +186,7 @@ def test_a_processor_without_bf16_is_refused(tmp_path: Path) -> None:
     refuse_without_bf16("TensorFlow", told)
     for text in ("flags\t: fpu avx2 avx512f\n", ""):
         told.write_text(text)
-        with pytest.raises(InputError, match="TensorFlow computes nothing in bf16 on this processor"):
+        with pytest.raises(InputError, match="TensorFlow cannot compute in bf16 on this processor"):
             refuse_without_bf16("TensorFlow", told)
 
 

@@ -81,9 +81,9 @@ def test_bytes_of_all_kinds_are_drawn_and_the_model_has_a_reference(tmp_path: Pa
 def test_a_copy_that_quantises_each_call_is_told_so_by_both_commands(tmp_path: Path) -> None:
     reader = save_reader(tmp_path / "reader.onnx")
     quantised = save_quantised(reader, tmp_path / "int8.onnx")
-    with pytest.raises(InputError, match=r"quantises each call by a scale of its own .*--dimension batch=1"):
+    with pytest.raises(InputError, match=r"quantises each call with its own scale .*--dimension batch=1"):
         probe(asked(quantised, tmp_path / "looked"))
     (model,) = audit_pair(PairRequest(reader, quantised, None, {})).models
-    assert "quantises each call by a scale of its own (DynamicQuantizeLinear" in model.guilt[0]
+    assert "quantises each call with its own scale (DynamicQuantizeLinear" in model.guilt[0]
     assert "between calls of 8 rows and of one" in model.guilt[0]
     assert not model.localisations

@@ -203,7 +203,7 @@ def test_rows_that_depend_on_each_other_go_with_the_size_that_is_printed(folder:
 
 
 def test_dynamic_quantisation_is_told_so_and_goes_with_the_size_that_is_printed(folder: Path) -> None:
-    with pytest.raises(Exception, match=r"quantises each call by a scale of its own \(Linear\).*--dimension batch=1"):
+    with pytest.raises(Exception, match=r"quantises each call with its own scale \(Linear\).*--dimension batch=1"):
         probed(folder, f"{folder}/in_torch.py:quantised", SHAPE)
     assert probed(folder, f"{folder}/in_torch.py:quantised", SHAPE, {"batch": 1}).model.batch == 1
 

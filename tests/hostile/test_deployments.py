@@ -185,17 +185,17 @@ def listed_twice(folder: Path) -> None:
 
 COMPOSE, CLIENT = "docker/compose.yaml", "requests/client.py"
 CHANGES: list[tuple[Callable[[Path], object], str]] = [
-    (one_byte, "model.onnx is not the deployed content"),
+    (one_byte, "model.onnx differs from the deployed file"),
     (link_out, "leaves the deployment folder"),
     (model_is_a_link, "leaves the deployment folder"),
     (checksum_path_leaves, "does not name a file of the folder"),
     (warm_up_leaves, "is not the configuration of this deployment"),
     (config_serves_another, "is not the configuration of this deployment"),
-    (another_model, "model.onnx is not the deployed content"),
-    (labels_swapped, "labels.txt is not the deployed content"),
+    (another_model, "model.onnx differs from the deployed file"),
+    (labels_swapped, "labels.txt is not the deployed file"),
     (answers_cut, "outputs.npy"),
     (image_gone, "image.raw does not hold one image of this model"),
-    (labels_gone, "labels.txt is not the deployed content"),
+    (labels_gone, "labels.txt is not the deployed file"),
     (lambda folder: (folder / "deployment.json").write_text("{}"), "deployment.json"),
     (lambda folder: (folder / "deployment.json").unlink(), "deployment.json"),
     (lambda folder: (folder / "checksums.sha256").unlink(), "checksums.sha256"),
@@ -215,7 +215,7 @@ CHANGES: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: may_be_run(folder, MODEL, 0o4644), "model.onnx is executable"),
     (pipe, "outputs.npy is neither a file nor a folder"),
     (listed_twice, "does not name a file of the folder"),
-    (other_warm_up, "image.raw is not the deployed content"),
+    (other_warm_up, "image.raw differs from the deployed file"),
 ]
 """What is found without rendering anything or loading a model, and so before a folder is served too."""
 RENDERED: list[tuple[Callable[[Path], object], str]] = [
@@ -239,7 +239,7 @@ RENDERED: list[tuple[Callable[[Path], object], str]] = [
 TIED: list[tuple[Callable[[Path], object], str]] = [
     (better_accuracy, "outputs.npy is not the answers of the recorded accuracy"),
     (other_export, "audit.json is not the audit of the deployed file"),
-    (failed_audit, "audit.json lets no"),
+    (failed_audit, "audit.json does not allow"),
     (lambda folder: in_the_record(folder, threads=7), "measured.json is not the measurement"),
     (lambda folder: in_the_record(folder, preferred_batches=[2]), "measured.json is not the measurement"),
 ]

@@ -120,7 +120,7 @@ def test_weights_that_do_not_fit_are_refused_by_name() -> None:
         check_weights(spec, good | {"head.bias": np.zeros(9, np.float32)})
     with pytest.raises(ArtifactError, match="not finite"):
         check_weights(spec, good | {"head.bias": np.full(8, np.nan, np.float32)})
-    with pytest.raises(ArtifactError, match="no place for"):
+    with pytest.raises(ArtifactError, match="which the model does not have"):
         check_weights(spec, good | {"more": np.zeros(8, np.float32)})
 
 

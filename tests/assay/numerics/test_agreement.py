@@ -126,8 +126,8 @@ def test_largest_moved_are_counted() -> None:
     ("candidate", "reference", "words"),
     [
         (np.zeros((0, 8)), np.ones((2, 8)), "no outputs"),
-        (np.zeros((0, 8)), np.zeros((0, 8)), "nothing to compare"),
-        (np.float64(1.0), np.float64(1.0), "nothing to compare"),
+        (np.zeros((0, 8)), np.zeros((0, 8)), "no rows of outputs to compare"),
+        (np.float64(1.0), np.float64(1.0), "no rows of outputs to compare"),
         (np.ones((2, 8), np.int64), np.ones((2, 8)), "floating point"),
         (np.ones((2, 8)), np.ones((2, 8), np.float32), "not float64"),
         (np.zeros((2, 8)), np.zeros((2, 8)), "zero everywhere"),
@@ -208,7 +208,7 @@ def test_a_native_run_at_the_ceiling_still_counts_and_one_beyond_does_not() -> N
 @pytest.mark.parametrize(
     ("candidate", "reference", "words"),
     [
-        (np.full((2, 3), np.nan), np.eye(2, 3), "6 outputs of 6 are not finite"),
+        (np.full((2, 3), np.nan), np.eye(2, 3), "6 of 6 outputs are not finite"),
         (np.ones((2, 4)), np.eye(2, 3), "outputs of shape (2, 4)"),
         (np.ones((2, 3)), np.zeros((2, 3)), "zero everywhere"),
         (np.ones((2, 3)), np.ones((2, 3), np.float32), "not float64"),

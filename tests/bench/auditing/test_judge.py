@@ -133,7 +133,7 @@ def test_what_ran_otherwise_than_asked_fails_and_is_no_measure_of_rounding(made:
     """Its numbers may be as good as those of fp32: they answer another question."""
     right = made.outputs("torch.eager", rounding(1))
     other = made.outputs("jax.jit", rounding(2))
-    otherwise = ["computed in tf32: fp32 was asked for"]
+    otherwise = ["computed in tf32: fp32 was requested"]
     other = replace(other, ran=other.ran.model_copy(update={"otherwise": otherwise}))
     evidence = AuditEvidence(made.plan, (right, other), made.references, BY_CLASSES)
     assert [one.candidate.label for one in evidence.natives] == ["torch.eager"]

@@ -1,4 +1,4 @@
-"""What a subject of an audit ran on and computed in is asked of a call, and held against what was asked for."""
+"""What a subject of an audit ran on and computed in is asked of a call, and held against what was requested."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def seen(device: str = "cpu", precision: str = "fp32", computed: str = "", **fac
     ("candidate", "device", "shown", "otherwise"),
     [
         (Candidate("torch.eager", "", MODEL), "cpu", seen(), []),
-        (Candidate("torch.eager", "", MODEL), "cpu", seen(precision="bf16"), ["computed in bf16: fp32 was asked for"]),
-        (Candidate("jax.jit", "", MODEL), "cuda", seen("cuda", "tf32"), ["computed in tf32: fp32 was asked for"]),
-        (Candidate("torch.eager", "", MODEL), "cuda", seen("cpu"), ["ran on cpu: cuda was asked for"]),
+        (Candidate("torch.eager", "", MODEL), "cpu", seen(precision="bf16"), ["computed in bf16: fp32 was requested"]),
+        (Candidate("jax.jit", "", MODEL), "cuda", seen("cuda", "tf32"), ["computed in tf32: fp32 was requested"]),
+        (Candidate("torch.eager", "", MODEL), "cuda", seen("cpu"), ["ran on cpu: cuda was requested"]),
         (Candidate("ort.cpu", "tf2onnx", MODEL), "cuda", seen("cpu"), []),  # it runs on the CPU alone
         (Candidate("openvino.default", "tf2onnx", MODEL), "cpu", seen(precision="bf16"), []),  # it chooses by itself
         (
@@ -53,7 +53,7 @@ def test_a_runtime_s_word_stands_where_nothing_was_seen_and_is_held_against_what
     candidate = Candidate("torch.eager", "", MODEL)
     ran = ran_of(candidate, "cpu", "fp32", "it crashed")
     assert (ran.precision, ran.device, ran.unseen, ran.otherwise) == ("fp32", "", "it crashed", [])
-    assert ran_of(candidate, "cpu", "bf16", "it crashed").otherwise == ["computed in bf16: fp32 was asked for"]
+    assert ran_of(candidate, "cpu", "bf16", "it crashed").otherwise == ["computed in bf16: fp32 was requested"]
     assert ran_of(candidate, "cpu", "fp32", seen("", "", **{NOT_OBSERVED: "ValueError"})).unseen == "ValueError"
 
 

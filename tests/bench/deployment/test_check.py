@@ -68,11 +68,11 @@ def test_what_is_not_listed_does_not_belong_and_what_is_listed_has_to_be_there(f
         check_sums(folder)
     listed(folder, *lines, f"{SUM}  gone")
     with pytest.raises(
-        ArtifactError, match=rf"gone differs from what was deployed: expected {SUM}, found " rf"no such file"
+        ArtifactError, match=rf"gone differs from the deployed file: expected {SUM}, found " rf"no such file"
     ):
         check_sums(folder)
     listed(folder, f"{SUM}  deep/a file", lines[1])
-    with pytest.raises(ArtifactError, match="a file differs from the deployed content"):
+    with pytest.raises(ArtifactError, match="a file differs from the deployed file"):
         check_sums(folder)
 
 

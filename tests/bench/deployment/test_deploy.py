@@ -254,7 +254,7 @@ def test_a_second_deployment_adds_a_version_and_going_back_serves_the_first(depl
 
 def test_there_is_nothing_before_the_first(deployed: Path) -> None:
     before = content(deployed)
-    with pytest.raises(InputError, match="nothing to go back to"):
+    with pytest.raises(InputError, match="no earlier version"):
         roll_back(deployed)
     assert content(deployed) == before
 

@@ -117,7 +117,7 @@ def test_a_model_that_is_a_folder_is_one_closed_list(first: Path) -> None:
     changed = found.model_copy(update={"versions": [found.versions[0].model_copy(update={"files": more})]})
     added = files_of_deployment(changed) - files_of_deployment(found)
     assert added == {"models/pair/1/model.savedmodel/variables/variables.index"}
-    with pytest.raises(ArtifactError, match=r"variables\.index differs from what was deployed: .*found no such file"):
+    with pytest.raises(ArtifactError, match=r"variables\.index differs from the deployed file: .*found no such file"):
         check_models(first, changed)
 
 

@@ -72,16 +72,16 @@ def test_a_quiet_cell_is_valid() -> None:
         ({"processor_use": 0.4}, "it was waiting"),
         ({"timed_agreement": WRONG}, "wrong outputs in timed calls: differs by 0.1"),
         ({"timed_agreement": None}, "were not compared"),
-        ({"asked_device": "cuda"}, "ran on cpu: cuda was asked for"),
+        ({"asked_device": "cuda"}, "ran on cpu: cuda was requested"),
         (
             {"asked_device": "cuda", "device_kind": "cuda", "provenance": {NODES_ON_CPU: "Shape sizes"}},
             "nodes on the CPU, of a file that was to run on cuda: Shape sizes",
         ),
-        ({"asked_precision": "fp32", "precision": "bf16"}, "computed in bf16: fp32 was asked for"),
-        ({"asked_precision": "fp32", "precision": "tf32"}, "computed in tf32: fp32 was asked for"),
+        ({"asked_precision": "fp32", "precision": "bf16"}, "computed in bf16: fp32 was requested"),
+        ({"asked_precision": "fp32", "precision": "tf32"}, "computed in tf32: fp32 was requested"),
         (
             {"asked_precision": "fp16", "precision": "fp16", "computed_in": "fp32"},
-            "computed in fp32: fp16 was asked for",
+            "computed in fp32: fp16 was requested",
         ),
     ],
 )

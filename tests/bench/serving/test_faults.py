@@ -192,7 +192,7 @@ def test_a_model_that_was_changed_is_not_served(tmp_path: Path) -> None:
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
-    assert "model.onnx is not the deployed content" in refusal(folder)
+    assert "model.onnx differs from the deployed file" in refusal(folder)
 
 
 def test_a_model_that_lies_elsewhere_is_not_served(tmp_path: Path) -> None:

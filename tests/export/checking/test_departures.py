@@ -62,7 +62,7 @@ def test_what_a_runtime_computes_as_one_is_named_as_one(wrong: str, right: str, 
         RuntimeOnFile(wrong, fused(tmp_path / "fused.onnx")), RuntimeOnFile(right, sound), FEEDS, tmp_path
     )
     assert (found.node, found.together) == ("add", ["first_matmul"])
-    assert "may compute as one with 'first_matmul'" in str(found)
+    assert "may fuse with 'first_matmul'" in str(found)
 
 
 def test_a_runtime_that_does_not_run_the_file_cannot_be_followed(tmp_path: Path) -> None:

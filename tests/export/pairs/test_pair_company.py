@@ -55,7 +55,7 @@ def mixing(path: Path) -> Path:
 
 def test_one_that_quantises_each_call_is_told_so_with_what_to_do(tmp_path: Path) -> None:
     said = told_of_company(exact(tmp_path / "a.onnx"), quantised(tmp_path / "b.onnx"), FEEDS, drawn=True)
-    assert "quantises each call by a scale of its own (DynamicQuantizeLinear)" in said
+    assert "quantises each call with its own scale (DynamicQuantizeLinear)" in said
     assert "between calls of 8 rows and of one" in said
     assert "Compare it at the batch sizes used" in said
     one = {"x": FEEDS["x"][:1]}

@@ -105,7 +105,7 @@ def refusal(function: Callable[[Array], Array], double: Callable[[Array], Array]
 
 def test_a_scale_for_each_call_is_told_from_rows_that_depend() -> None:
     found = refusal(per_call, names="Linear")
-    assert "quantises each call by a scale of its own (Linear)" in found
+    assert "quantises each call with its own scale (Linear)" in found
     assert "--dimension rows=1" in found
 
 

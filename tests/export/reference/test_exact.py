@@ -135,7 +135,7 @@ def test_an_evaluator_alone_against_two_runtimes_is_no_reference(monkeypatch: py
     pytest.importorskip("openvino")
     monkeypatch.setattr("assay.export.reference.on_onnx_evaluator.OPERATORS", [])
     feeds = {"x": np.random.default_rng(1).normal(size=(1, 8, 4, 4)).astype(np.float32)}
-    with pytest.raises(InputError, match=r"part at node 'lrn', LRN\(.*OpenVINO agrees with ONNX Runtime"):
+    with pytest.raises(InputError, match=r"differ at node 'lrn', LRN\(.*OpenVINO agrees with ONNX Runtime"):
         exact_of(lrn(5), feeds, "it")
 
 
