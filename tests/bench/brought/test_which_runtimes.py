@@ -65,7 +65,7 @@ def test_a_runtime_is_timed_on_one_export_by_name_as_in_a_study() -> None:
         ("openvino", "torch-script"),
     ]
     assert left_out(asked, torch, ["torch-dynamo", "torch-script"]) == [
-        "openvino@tf2onnx is left out: the model has no export by tf2onnx, but torch-dynamo, torch-script"
+        "openvino@tf2onnx is left out: the model has no export by tf2onnx, only by torch-dynamo, torch-script"
     ]
 
 

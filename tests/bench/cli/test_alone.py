@@ -30,7 +30,8 @@ COMMANDS = {
 }
 
 TIMES_NOTHING = {
-    "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names", "join", "publish", "atlas",
+    "atlas", "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names", "join",
+    "publish",
 }  # fmt: skip
 """Commands that compare numbers, read results, or make what is timed later: no time of theirs is a result."""
 

@@ -142,7 +142,7 @@ def test_nobody_at_the_address_is_an_error(served: Served, images: Path) -> None
 def test_a_folder_that_was_changed_is_refused(images: Path, tmp_path: Path) -> None:
     folder = serving_folder.write_folder(tmp_path / "changed")
     np.save(folder / "audited" / "1" / "outputs.npy", serving_folder.answers(serving_folder.probabilities(2)))
-    with pytest.raises(ArtifactError, match=r"outputs\.npy is not the deployed content"):
+    with pytest.raises(ArtifactError, match=r"outputs\.npy differs from the deployed file"):
         read_audited(folder, images, None, tmp_path)
 
 

@@ -72,7 +72,7 @@ def test_reduced_precision_is_held_to_its_policy_and_to_what_right_evaluations_d
     found = judge_answers(coarse, LOGITS, LABELS, audit(), "fp16", 0.25)
     assert found.value == pytest.approx(0.5 + ROUNDING)
     swapped = coarse[:, ::-1]
-    with pytest.raises(FailedError, match=r"does not meet the policy.*changes its class"):
+    with pytest.raises(FailedError, match=r"does not meet the policy.*changes class"):
         judge_answers(swapped, LOGITS, LABELS, audit(), "fp16", 0.25)
 
 

@@ -95,6 +95,7 @@ ARGUED = {
     "assay/records/results.py": CALIBRATES,
     "assay/records/trainings.py": "our architectures are trained to classify",
     "assay/study.py": CALIBRATES,
+    "bench/auditing/record.py": "fills the record with what the task gives",
     "bench/brought/exports.py": CALIBRATES,
     "bench/brought/work.py": CALIBRATES,
     "bench/course.py": CALIBRATES,

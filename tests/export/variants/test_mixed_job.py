@@ -45,7 +45,7 @@ def test_the_planted_layers_are_found_and_no_other(made: Export) -> None:
 def test_they_are_computed_in_fp32_and_all_others_in_integers(made: Export, request_: MixedRequest) -> None:
     file = request_.folder / "model.onnx"
     assert "int8: 3 operators in integers; in fp32: 2 Gemm" in made.made_by["transforms"]
-    with pytest.raises(ExportFailedError, match="left in fp32"):
+    with pytest.raises(ExportFailedError, match="to stay in fp32"):
         check_computes_in(file, "int8", [*BAD, "layer0", "layer2", "layer4"])
     weights = {one.name: one.data_type for one in onnx.load(file).graph.initializer}
     assert {name for name in weights if name in {f"w{place}" for place in range(5)}} == {"w1", "w3"}

@@ -72,7 +72,7 @@ def test_a_whole_call_is_one_row() -> None:
 
 
 def test_outputs_that_are_no_rows_are_refused() -> None:
-    with pytest.raises(InputError, match="another number of outputs"):
+    with pytest.raises(InputError, match="an unexpected number of outputs"):
         rows_of(model((IMAGE,)), [])
     with pytest.raises(InputError, match="do not have one row for each input"):
         rows_of(model((IMAGE,), (IMAGE, IMAGE)), [np.ones((4, 6)), np.ones(7)])
