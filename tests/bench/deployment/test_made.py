@@ -176,9 +176,7 @@ def test_another_version_than_was_measured_is_refused() -> None:
     refuse_other_versions("torch.script", {"packages": {"torch": f"{here.partition('+')[0]}+other"}}, "cells")
     refuse_other_versions("torch.script", {}, "cells")
     refuse_other_versions("torch.script", {"packages": {"numpy": "1.0"}}, "cells")
-    with pytest.raises(
-        NotInstalledError, match=r"measured and audited with another version of torch: expected"
-    ):
+    with pytest.raises(NotInstalledError, match=r"measured and audited with another version of torch: expected"):
         refuse_other_versions("torch.script", {"packages": {"torch": "1.0+cpu"}}, "cells")
 
 
