@@ -25,9 +25,9 @@ def message(folder: Path, *arguments: str, code: int = 2) -> str:
 
 
 def test_names_that_are_no_models_are_refused_before_anything_runs(tmp_path: Path) -> None:
-    (tmp_path / "model.h5").touch()
+    (tmp_path / "model.bin").touch()
     one_line_error(assay("compare-model", "none.onnx", folder=tmp_path), 2, "There is no model none.onnx")
-    one_line_error(assay("compare-model", "model.h5", folder=tmp_path), 2, "the ending '.h5'", ".keras")
+    one_line_error(assay("compare-model", "model.bin", folder=tmp_path), 2, "the ending '.bin'", ".keras")
     one_line_error(assay("compare-model", "none.py:build", folder=tmp_path), 2, "There is no file none.py")
     (tmp_path / "mine.py").write_text(NUMPY_MODEL)
     one_line_error(assay("compare-model", "mine.py", folder=tmp_path), 2, "mine.py:FUNCTION")

@@ -87,10 +87,10 @@ def test_it_is_computed_in_integers_and_fp32_that_is_called_so_is_refused(
 
 
 def test_what_it_cannot_be_calibrated_with_is_said(request_: ProgramRequest, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there are none"):
+    with pytest.raises(InputError, match="there are no inputs"):
         on_nncf.make_int8(request_.model_copy(update={"calibration": None}))
     np.save(tmp_path / "other.npy", np.zeros((4, 3), np.float32))
-    with pytest.raises(InputError, match=r"do not fit net.onnx"):
+    with pytest.raises(InputError, match=r"does not fit net.onnx"):
         on_nncf.make_int8(request_.model_copy(update={"calibration": tmp_path / "other.npy"}))
 
 
