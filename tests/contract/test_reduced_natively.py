@@ -144,7 +144,7 @@ def test_what_is_no_file_of_litert_is_refused(content: bytes, files: ModelFiles,
 
 @pytest.mark.parametrize(
     ("calibration", "reason"),
-    [(None, "there are no inputs"), (IMAGES.astype(np.float64), "does not fit"), (IMAGES[:, :4], "does not fit")],
+    [(None, "there are no inputs"), (IMAGES.astype(np.float64), "do not fit"), (IMAGES[:, :4], "do not fit")],
 )
 def test_what_int8_cannot_be_calibrated_with_is_said(
     calibration: np.ndarray | None, reason: str, files: ModelFiles, tmp_path: Path

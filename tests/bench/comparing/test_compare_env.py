@@ -24,7 +24,7 @@ def test_what_is_no_environment_is_named(tmp_path: Path) -> None:
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho no version\n")
     program.chmod(0o755)
-    with pytest.raises(InputError, match="does not answer"):
+    with pytest.raises(InputError, match="does not respond"):
         environment_of(program, Narrator())
 
 

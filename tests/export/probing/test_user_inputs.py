@@ -60,7 +60,7 @@ def test_arrays_say_how_large_open_dimensions_are() -> None:
         ([], [], {}, "The inputs of the model are unknown"),
         ([one("x", "n", "tokens")], [], {}, "--dimension tokens=64"),
         ([one("x", "n", "n")], [], {}, "--dimension n=64"),
-        ([one("x", "n", 4), one("y", "m", 4)], [], {}, "The size of dimension 0"),
+        ([one("x", "n", 4), one("y", "m", 4)], [], {}, "sizes of dimension 0"),
         ([one("x", "n", 4)], [one("x", "n", 5)], {}, "contradicts the model's file"),
         ([one("x", "n", 4)], [one("z", "n", 4)], {}, "does not name an input of the model: expected x, found z"),
         ([one("x", "n", 4)], [], {"z": np.zeros((2, 4), np.float32)}, "--inputs lacks an input"),

@@ -28,7 +28,10 @@ def model(nodes: list[NodeProto], weights: dict[str, np.ndarray], rank: int = 2)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-@pytest.mark.parametrize("architecture", ["bloodnet", "resnet18", "vit-tiny"])
+LARGER = tuple(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet18", "vit-tiny"))
+
+
+@pytest.mark.parametrize("architecture", ["bloodnet", *LARGER])
 def test_two_frameworks_agree_in_float64(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     place = workspace(architecture, tmp_path_factory)
     torch, jax = (place.logits(framework, "float64") for framework in ("torch", "jax"))
@@ -51,7 +54,7 @@ def test_nan_passes_through_the_reference_where_it_is_asked_for(tmp_path_factory
     assert np.isnan(logits[1]).all()
 
 
-@pytest.mark.parametrize("architecture", ["bloodnet", "vit-tiny"])
+@pytest.mark.parametrize("architecture", ["bloodnet", LARGER[1]])
 def test_a_real_export_gives_the_frameworks_reference(
     architecture: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -67,7 +67,7 @@ def test_each_tensor_is_told_of_where_they_differ() -> None:
 
 def test_what_is_not_as_asked_is_said_and_what_was_not_asked_or_seen_is_not() -> None:
     assert not_as_asked("cuda", "fp32", "cpu", "tf32") == [
-        "ran on cpu: cuda was requested", "computed in tf32: fp32 was asked for"
+        "ran on cpu: cuda was requested", "computed in tf32: fp32 was requested"
     ]  # fmt: skip
     assert not_as_asked("cuda", "fp32", "cuda", "fp32") == []
     assert not_as_asked("", "", "cuda", "bf16") == []
