@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import psutil
 from pydantic import JsonValue
@@ -30,7 +30,7 @@ from assay.errors import AssayError, InputError, missing
 from assay.fingerprint import Fingerprint
 from assay.fleet.kind import identity_in, kind_in
 from assay.foreign import said_by
-from assay.jobs.host import Running
+from assay.jobs.host import How, Running
 from assay.jobs.job import Message
 from assay.store import MANIFEST, file_sha256
 
@@ -161,17 +161,10 @@ class RayHost:
         root, self._environment, self._cores, self._fingerprint, _ = self.call("about", seconds=BEGIN_SECONDS)
         self._root = Path(root)
 
-    def start(
-        self,
-        module: str,
-        log: Path,
-        *,
-        environment: Mapping[str, str] | None = None,
-        python: Path | None = None,
-        box: Box | None = None,
-    ) -> RayProcess:
+    def start(self, module: str, log: Path, **how: Unpack[How]) -> RayProcess:
         """See `assay.jobs.host.Starter`."""
-        told = {name: self._value_there(value) for name, value in (environment or {}).items()}
+        python, box = how.get("python"), how.get("box")
+        told = {name: self._value_there(value) for name, value in (how.get("environment") or {}).items()}
         boxed = box and ([str(self.there(one, True)) for one in box.writable], box.trusted)
         far_log = str(self.there(log, True))
         number, error = self.call("start", module, far_log, told, python and str(python), boxed)

@@ -11,17 +11,17 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from pydantic import JsonValue
 
 from assay.bench.machine.disturbance import Disturbance
 from assay.bench.machine.host import LOCAL
-from assay.boxed.boxing import Box
 from assay.errors import AssayError, WorkerError
 from assay.fingerprint import Fingerprint
+from assay.jobs.host import How
 from assay.jobs.job import Message
 from assay.jobs.running import error_from
 from assay.jobs.serving import told_of
@@ -32,15 +32,14 @@ ROOT = Path(__file__).parents[3]
 class RelayedProcess:
     """A process behind a relay."""
 
-    def __init__(self, host: RelayHost, module: str, log: Path, **more: Any) -> None:
+    def __init__(self, host: RelayHost, module: str, log: Path, **how: Unpack[How]) -> None:
         self.module, self._host, self._log = module, host, log
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self._done: queue.Queue[Message | None] = queue.Queue()
-        box: Box | None = more.pop("box")
+        box, python = how.get("box"), how.get("python")
         self._box = box
         far = box and {"writable": [str(host.there(one, True)) for one in box.writable], "trusted": box.trusted}
-        environment = {name: host.text_there(value) for name, value in (more.pop("environment") or {}).items()}
-        python = more.pop("python")
+        environment = {name: host.text_there(value) for name, value in (how.get("environment") or {}).items()}
         self._popen = subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.bench.hosts.relay"],
             stdin=subprocess.PIPE,
@@ -130,17 +129,9 @@ class RelayHost:
         self.started: list[str] = []
         self._known: dict[Path, Path] = {}
 
-    def start(
-        self,
-        module: str,
-        log: Path,
-        *,
-        environment: Mapping[str, str] | None = None,
-        python: Path | None = None,
-        box: Box | None = None,
-    ) -> RelayedProcess:
+    def start(self, module: str, log: Path, **how: Unpack[How]) -> RelayedProcess:
         self.started.append(module)
-        return RelayedProcess(self, module, log, environment=environment, python=python, box=box)
+        return RelayedProcess(self, module, log, **how)
 
     def there(self, path: Path, written: bool) -> Path:
         far = self._far(path)
