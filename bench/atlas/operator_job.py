@@ -7,10 +7,10 @@ whoever waits knows what was going on when the process ended.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from assay.bench.atlas.record import Finding, Numbers, Verdict
 from assay.bench.atlas.suites import SUITES, Sample, Suite, with_further_numbers, written
@@ -90,14 +90,6 @@ JUDGE = TellingJob(
 LIST = Job("assay.bench.atlas.operator_job", "list", ListRequest, Listed)
 
 
-class Found(Protocol):
-    """Makes a finding on the present sample."""
-
-    def __call__(
-        self, verdict: Verdict, reason: str = "", apart: float = 0.0, nodes: list[Localisation] | None = None
-    ) -> Finding: ...
-
-
 def judge(request: OperatorRequest, tell: Callable[[News], None]) -> Nothing:
     """Judge one operator, and tell every finding as it is made.
 
@@ -117,60 +109,60 @@ def listed(request: ListRequest) -> Listed:
     return Listed(operators=SUITES[request.suite].reader().operators(request.dtype))
 
 
+def finding_on(
+    request: OperatorRequest,
+    attempt: Attempt,
+    verdict: Verdict,
+    reason: str = "",
+    apart: float = 0.0,
+    nodes: Sequence[Localisation] = (),
+) -> Finding:
+    """Return what came of an attempt."""
+    return Finding(
+        suite=request.suite,
+        operator=request.operator,
+        dtype=request.dtype,
+        **dict(attempt),
+        verdict=verdict,
+        reason=reason[:REASON_CHARACTERS],
+        apart=apart,
+        nodes=list(nodes),
+    )
+
+
 def _sampled(request: OperatorRequest, suite: Suite, sample: Sample) -> Iterator[News]:
     shapes = ", ".join(f"{one.dtype.name} {list(one.shape)}" for one in sample.inputs.values())
-
-    def begun(route: str = "") -> Attempt:
-        return Attempt(sample=sample.place, numbers=sample.numbers, inputs=shapes, route=route)
-
-    def finding(route: str) -> Found:
-        def found(
-            verdict: Verdict, reason: str = "", apart: float = 0.0, nodes: list[Localisation] | None = None
-        ) -> Finding:
-            return Finding(
-                suite=request.suite,
-                operator=request.operator,
-                dtype=request.dtype,
-                sample=sample.place,
-                numbers=sample.numbers,
-                inputs=shapes,
-                route=route,
-                verdict=verdict,
-                reason=reason[:REASON_CHARACTERS],
-                apart=apart,
-                nodes=nodes or [],
-            )
-
-        return found
-
-    if begun().key in request.done:
+    itself = Attempt(sample=sample.place, numbers=sample.numbers, inputs=shapes)
+    if itself.key in request.done:
         return
-    yield News(begun=begun())
+    yield News(begun=itself)
     folder = request.folder / sample.name
+    found = partial(finding_on, request, itself)
     try:
         with step(f"{request.operator} itself", GIVEN_UP_SECONDS):
             call = probed(suite, written(sample, suite, folder), sample.inputs)
     except UnsoundError as error:
         beyond = sample.numbers != "given"  # such as exp(1000), which fp32 has not
-        yield News(finding=finding("")("not comparable" if beyond else "native is off", str(error)))
+        yield News(finding=found("not comparable" if beyond else "native is off", str(error)))
         return
     except AssayError as error:
-        yield News(finding=finding("")("not comparable", str(error)))
+        yield News(finding=found("not comparable", str(error)))
         return
     except Exception as error:  # noqa: BLE001  whatever a suite's operator raises
         traceback.print_exc()
-        yield News(finding=finding("")("not judged", f"{type(error).__name__}: {one_line(error)}"))
+        yield News(finding=found("not judged", f"{type(error).__name__}: {one_line(error)}"))
         return
-    for route in suite.routes:
-        if begun(route).key not in request.done:
-            yield News(begun=begun(route))
-            yield News(finding=_routed(call, route, request.opset, folder / route, finding(route)))
+    for attempt in (itself.model_copy(update={"route": route}) for route in suite.routes):
+        if attempt.key not in request.done:
+            yield News(begun=attempt)
+            yield News(finding=_routed(call, request, attempt, folder / attempt.route))
 
 
-def _routed(call: WholeCall, route: str, opset: int, folder: Path, found: Found) -> Finding:
+def _routed(call: WholeCall, request: OperatorRequest, attempt: Attempt, folder: Path) -> Finding:
     """Export by one route, check the file, and follow it to its node where it is wrong."""
+    route, found = attempt.route, partial(finding_on, request, attempt)
     folder.mkdir(parents=True, exist_ok=True)
-    asked = RouteRequest(model=call.model, exporter=route, opset=opset, key="", folder=folder)
+    asked = RouteRequest(model=call.model, exporter=route, opset=request.opset, key="", folder=folder)
     try:
         with step(f"The export by {route}", GIVEN_UP_SECONDS):
             work(asked)

@@ -75,9 +75,9 @@ def _summary(atlas: Atlas, found: list[Square]) -> Section:
 
 def _rows(found: list[Square]) -> list[dict[str, object]]:
     """Return a row for each operator: its squares, and its findings in words."""
-    rows: dict[tuple[str, str], dict[str, list[Square]]] = {}
+    rows: dict[tuple[str, str], list[Square]] = {}
     for one in found:
-        rows.setdefault((one.suite, one.operator), {"squares": []})["squares"].append(one)
+        rows.setdefault((one.suite, one.operator), []).append(one)
     return [
         {
             "suite": suite,
@@ -88,10 +88,10 @@ def _rows(found: list[Square]) -> list[dict[str, object]]:
                     "tone": TONES.get(one.verdict, "muted"),
                     "of": f"{one.right} of {one.of}" if one.of else "",
                 }
-                for one in row["squares"]
+                for one in row
             ],
-            "told": [_told(one) for square in row["squares"] for one in _wanting(square)[:SHOWN_FINDINGS]],
-            "more": _more(sum(len(_wanting(square)[SHOWN_FINDINGS:]) for square in row["squares"])),
+            "told": [_told(one) for square in row for one in _wanting(square)[:SHOWN_FINDINGS]],
+            "more": _more(sum(len(_wanting(square)[SHOWN_FINDINGS:]) for square in row)),
         }
         for (suite, operator), row in rows.items()
     ]

@@ -13,8 +13,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay import __version__
-from assay.bench.atlas.operator_job import JUDGE, LIST, Attempt, ListRequest, News, OperatorRequest
-from assay.bench.atlas.record import DEFECTS, Atlas, Finding, OperatorFindings
+from assay.bench.atlas.operator_job import JUDGE, LIST, Attempt, ListRequest, News, OperatorRequest, finding_on
+from assay.bench.atlas.record import DEFECTS, Atlas, Finding, OperatorFindings, Verdict
 from assay.bench.atlas.suites import SUITES
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
@@ -162,7 +162,8 @@ def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -
             except WorkerError as error:
                 if last is None or last.key in done:
                     raise
-                found.append(_ended(asked, name, last, error))
+                verdict: Verdict = "given up" if isinstance(error, LateError) else "crashed"
+                found.append(finding_on(request, last, verdict, str(error)))
                 done.append(last.key)
             else:
                 break
@@ -178,15 +179,3 @@ def _keep_files(findings: Sequence[Finding], scratch: Path, place: Path) -> None
             shutil.copytree(scratch / sample / one.route, place / sample / one.route, dirs_exist_ok=True)
             for beside in (scratch / sample).glob("*.*"):
                 shutil.copy2(beside, place / sample)
-
-
-def _ended(asked: Asked, name: str, last: Attempt, error: WorkerError) -> Finding:
-    """Return the finding on what went on when the process ended."""
-    return Finding(
-        suite=asked.suite,
-        operator=name,
-        dtype=asked.dtype,
-        **dict(last),
-        verdict="given up" if isinstance(error, LateError) else "crashed",
-        reason=str(error),
-    )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.bench.atlas.record import Numbers
-from assay.errors import NotInstalledError
+from assay.errors import missing
 from assay.train.brought.model import Form, Kind
 
 
@@ -29,13 +29,11 @@ class Sample:
         numbers: see `assay.bench.atlas.record.Numbers`.
         files: content of the files that make the model, by name; the model is the first.
         inputs: arrays by the names of the model's inputs.
-        expected: right outputs in their order, where the suite has them; else they are computed in float64.
     """
 
     place: int
     files: Mapping[str, bytes]
     inputs: Mapping[str, NDArray[np.generic]]
-    expected: tuple[NDArray[np.generic], ...] = ()
     numbers: Numbers = "given"
 
     @property
@@ -68,7 +66,6 @@ class Suite:
         function: name of the function that makes the model in its file; "" for a file that is the model.
         routes: the exporters that take its models.
         packages: packages whose versions matter.
-        needs: packages that must be installed, and the extra that brings them.
     """
 
     title: str
@@ -78,7 +75,6 @@ class Suite:
     function: str
     routes: tuple[str, ...]
     packages: tuple[str, ...]
-    needs: tuple[str, ...] = ()
 
     def reader(self) -> Reader:
         """Return the module that reads it.
@@ -89,11 +85,7 @@ class Suite:
         try:
             module: Any = importlib.import_module(self.module)
         except ModuleNotFoundError as error:
-            raise NotInstalledError(
-                f"{self.title} cannot be read",
-                found=f"no package {error.name}",
-                remedy="pip install 'onnx-assay[atlas]'",
-            ) from error
+            raise missing(self.title, error, "atlas") from error
         reader: Reader = module
         return reader
 
