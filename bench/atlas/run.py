@@ -25,9 +25,9 @@ from assay.jobs.running import LateError, run_job
 from assay.jobs.side_by_side import side_by_side
 from assay.registry import installed_versions
 from assay.steps import Limit
-from assay.store import TRY_AGAIN, Store, facts_of
+from assay.store import TRY_AGAIN, Store
 
-KIND = "atlas-operator"
+KIND, FOUND = "atlas-operator", "found"
 LIST_SECONDS, OPERATOR_SECONDS = 300.0, 3600.0
 OPSET = 18
 KEPT_WITH_FILES = (*DEFECTS, "undecided", "not judged")
@@ -111,8 +111,7 @@ def _kept(
         found = _judged(asked, name, place, workers, folder / "logs" / f"{name}.log")
         bad = sorted({f"{one.route or 'native'}: {one.verdict}" for one in found.findings if one.verdict != "right"})
         narrator.note(f"{name}: {'; '.join(bad) or 'right'}")
-        ended = any(one.verdict in MAY_END_OTHERWISE for one in found.findings)
-        return {**found.model_dump(mode="json"), TRY_AGAIN: ended}
+        return kept_facts(found)
 
     inputs: dict[str, JsonValue] = {
         "suite": asked.suite,
@@ -123,7 +122,13 @@ def _kept(
         "versions": dict(versions),
         "assay": __version__,
     }
-    return facts_of(store.kept(KIND, inputs, fill, name=name, made_by=versions), OperatorFindings)
+    return store.kept(KIND, inputs, fill, name=name, made_by=versions).record(OperatorFindings, FOUND)
+
+
+def kept_facts(found: OperatorFindings) -> dict[str, JsonValue]:
+    """Return what an operator's artifact says: its findings, and whether another run may find otherwise."""
+    ended = any(one.verdict in MAY_END_OTHERWISE for one in found.findings)
+    return {FOUND: found.model_dump(mode="json"), TRY_AGAIN: ended}
 
 
 def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -> OperatorFindings:

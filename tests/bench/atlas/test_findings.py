@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from assay.bench.atlas.operator_job import verdict_of
 from assay.bench.atlas.page import render_atlas
-from assay.bench.atlas.record import DEFECTS, MEANINGS, Atlas, Finding, Verdict
+from assay.bench.atlas.record import DEFECTS, MEANINGS, Atlas, Finding, OperatorFindings, Verdict
+from assay.bench.atlas.run import FOUND, KIND, kept_facts
 from assay.bench.atlas.suites import Sample, with_further_numbers
 from assay.bench.atlas.summary import WORST_FIRST, squares, table_of
 from assay.bench.atlas.words import spoken
 from assay.export.record import Judged
+from assay.store import Store, may_end_otherwise
 
 VERDICTS = st.sampled_from(WORST_FIRST)
 
@@ -86,6 +89,14 @@ def test_the_page_escapes_what_exporters_said_and_runs_its_own_script_alone() ->
 def test_the_table_has_every_finding() -> None:
     table = table_of(atlas_of(finding("right"), finding("wrong", sample=1)))
     assert table.select("sample", "verdict").rows() == [(0, "right"), (1, "wrong")]
+
+
+@pytest.mark.parametrize(("verdict", "again"), [("right", False), ("wrong", False), ("crashed", True)])
+def test_what_is_kept_of_an_operator_is_read_again(verdict: Verdict, again: bool, tmp_path: Path) -> None:
+    found = OperatorFindings(findings=[finding(verdict)])
+    artifact = Store(tmp_path).kept(KIND, {"operator": "relu"}, lambda _: kept_facts(found))
+    assert artifact.record(OperatorFindings, FOUND) == found
+    assert may_end_otherwise(artifact) is again
 
 
 @pytest.mark.parametrize(
