@@ -27,7 +27,7 @@ from assay.registry import installed_versions
 from assay.steps import Limit
 from assay.store import TRY_AGAIN, Store
 
-KIND, FOUND = "atlas-operator", "found"
+KIND, FOUND = "atlas-operator", "found.json"
 LIST_SECONDS, OPERATOR_SECONDS = 300.0, 3600.0
 OPSET = 18
 KEPT_WITH_FILES = (*DEFECTS, "undecided", "not judged")
@@ -111,7 +111,7 @@ def _kept(
         found = _judged(asked, name, place, workers, folder / "logs" / f"{name}.log")
         bad = sorted({f"{one.route or 'native'}: {one.verdict}" for one in found.findings if one.verdict != "right"})
         narrator.note(f"{name}: {'; '.join(bad) or 'right'}")
-        return kept_facts(found)
+        return keep(found, place)
 
     inputs: dict[str, JsonValue] = {
         "suite": asked.suite,
@@ -125,10 +125,10 @@ def _kept(
     return store.kept(KIND, inputs, fill, name=name, made_by=versions).record(OperatorFindings, FOUND)
 
 
-def kept_facts(found: OperatorFindings) -> dict[str, JsonValue]:
-    """Return what an operator's artifact says: its findings, and whether another run may find otherwise."""
-    ended = any(one.verdict in MAY_END_OTHERWISE for one in found.findings)
-    return {FOUND: found.model_dump(mode="json"), TRY_AGAIN: ended}
+def keep(found: OperatorFindings, place: Path) -> dict[str, JsonValue]:
+    """Write the findings, and return the facts of their artifact: whether another run may find otherwise."""
+    (place / FOUND).write_text(found.model_dump_json(), encoding="utf-8")
+    return {TRY_AGAIN: any(one.verdict in MAY_END_OTHERWISE for one in found.findings)}
 
 
 def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -> OperatorFindings:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from assay.bench.atlas.operator_job import verdict_of
 from assay.bench.atlas.page import render_atlas
 from assay.bench.atlas.record import DEFECTS, MEANINGS, Atlas, Finding, OperatorFindings, Verdict
-from assay.bench.atlas.run import FOUND, KIND, kept_facts
+from assay.bench.atlas.run import FOUND, KIND, keep
 from assay.bench.atlas.suites import Sample, with_further_numbers
 from assay.bench.atlas.summary import WORST_FIRST, squares, table_of
 from assay.bench.atlas.words import spoken
@@ -94,7 +94,7 @@ def test_the_table_has_every_finding() -> None:
 @pytest.mark.parametrize(("verdict", "again"), [("right", False), ("wrong", False), ("crashed", True)])
 def test_what_is_kept_of_an_operator_is_read_again(verdict: Verdict, again: bool, tmp_path: Path) -> None:
     found = OperatorFindings(findings=[finding(verdict)])
-    artifact = Store(tmp_path).kept(KIND, {"operator": "relu"}, lambda _: kept_facts(found))
+    artifact = Store(tmp_path).kept(KIND, {"operator": "relu"}, lambda place: keep(found, place))
     assert artifact.record(OperatorFindings, FOUND) == found
     assert may_end_otherwise(artifact) is again
 
