@@ -64,8 +64,8 @@ stay in `bench/deployment/templates/rendering-N`, so that older deployments are 
 STOCK_TRITON = "26.10"
 """Tag of the stock Triton image: the newest when this was released.
 
-docs/how-to/serving.md lists the flaws that it fixes. Its onnxruntime is newer than that of 26.08, 1.28, and reads the
-files that Assay writes, which need 1.22.
+docs/reference/serving.md lists the flaws that it fixes. Its onnxruntime is newer than that of 26.08, 1.28, and reads
+the files that Assay writes, which need 1.22.
 """
 MOST_BYTES = 2**30
 """The most bytes that a record's inputs, or its outputs, may take: NumPy's records hold 2 GiB, and so does a gRPC

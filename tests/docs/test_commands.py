@@ -41,7 +41,9 @@ def parse(line: str) -> None:
         if command is None:
             raise typer.BadParameter(f"no such command: {name}")
         context = command.context_class(command, info_name=name, parent=context)
-    command.make_parser(context).parse_args(args=words)
+    _, left, _ = command.make_parser(context).parse_args(args=words)
+    if left:
+        raise typer.BadParameter(f"no such argument: {' '.join(left)}")
 
 
 def test_there_are_commands_to_look_at() -> None:
@@ -58,7 +60,14 @@ def test_commands_that_are_shown_can_be_given(page: str) -> None:
             pytest.fail(f"{page}: {line}: {error}")
 
 
-@pytest.mark.parametrize("line", ["assay run studies/quick.toml --no-such-option", "assay runn studies/quick.toml"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "assay run studies/quick.toml --no-such-option",
+        "assay runn studies/quick.toml",
+        "assay audit before.onnx after.onnx",
+    ],
+)
 def test_what_is_not_there_is_seen(line: str) -> None:
     with pytest.raises(Exception, match=r"such"):
         parse(line)
