@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""Fixtures that apply to every test."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from assay.files.scratch import private_temporary_folder
 
 @pytest.fixture(scope="session", autouse=True)
 def turns_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Commands of tests wait for no command that a person runs on this machine, nor for those of other tests, and what
-    libraries leave in the temporary folder goes with it, at the latest with the next command's left-overs.
+    """Commands in tests wait neither for commands that a person runs on this machine nor for those of other tests.
+
+    What libraries leave in the temporary folder is deleted with it, at the latest with the next command's leftovers.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("runtime")))

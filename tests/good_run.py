@@ -1,4 +1,4 @@
-"""How a run ends in which nothing went wrong: with 0, and with 1 where this machine was too busy for a valid time."""
+"""The exit code of a run in which nothing went wrong: 0, or 1 if this machine was too busy for a valid time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from assay.records.results import Results
 
 
 def status_of_good(results: Results) -> int:
-    """The exit code of a run with these results, whose numbers are looked at elsewhere."""
+    """The exit code of a run with these results, whose numbers are checked elsewhere."""
     disturbed = any(cell.invalid for cell in results.cells)
     return 1 if disturbed and unanswered(results) else 0
 
 
 def refusals_of(results: Results) -> list[str]:
-    """Why a run with these results answers no, as its command says it."""
+    """The reasons for which a run with these results answers no, as its command gives them."""
     return refusals_of_numbers(results) or unanswered(results)

@@ -1,4 +1,4 @@
-"""Numbers and classes measured all at once, of the pieces that everybody else measures them in."""
+"""Numbers and classes measured all at once, with the functions that everything else uses."""
 
 from __future__ import annotations
 

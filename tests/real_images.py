@@ -1,4 +1,4 @@
-"""Where the real blood-cell images are, on machines that have them."""
+"""The location of the real blood-cell images, on machines that have them."""
 
 from __future__ import annotations
 

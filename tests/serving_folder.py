@@ -1,4 +1,4 @@
-"""A small deployment folder with a real model, as `assay deploy` lays one out."""
+"""A small deployment folder with a real model, in the form that `assay deploy` writes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def images() -> NDArray[np.uint8]:
 
 
 def records() -> Records:
-    """The test split as it is asked about."""
+    """The test split in the form of requests."""
     return as_records(images(), INPUTS)
 
 
@@ -43,7 +43,7 @@ def weights_of(version: int) -> NDArray[np.float32]:
 
 
 def probabilities(version: int) -> NDArray[np.float32]:
-    """What a version has to answer, computed in float64."""
+    """The answers that a version has to give, computed in float64."""
     pixels = images().reshape(IMAGES, -1).astype(np.float64) / 255
     logits = pixels @ weights_of(version).astype(np.float64)
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -56,7 +56,7 @@ def answers(shares: NDArray[np.float32], outputs: Sequence[ServedTensor] = OUTPU
 
 
 def labels() -> NDArray[np.int64]:
-    """The true classes: what version 1 says, but for every tenth image."""
+    """The true classes: those of version 1, except for every tenth image."""
     found = probabilities(1).argmax(axis=1).astype(np.int64)
     found[::10] = (found[::10] + 1) % CLASSES
     return found
@@ -125,7 +125,7 @@ def write_folder(folder: Path, versions: int = 1, serving: int = 1) -> Path:
 
 
 def serve_version(folder: Path, serving: int, versions: list[Version] | None = None) -> Path:
-    """Let a folder serve this version: its record, configuration and checksums."""
+    """Make a folder serve this version: its record, configuration and checksums."""
     found = Deployment(
         name=NAME,
         serving=serving,
@@ -154,6 +154,6 @@ def serve_version(folder: Path, serving: int, versions: list[Version] | None = N
 
 
 def with_checksums(folder: Path) -> Path:
-    """The folder, its checksums written anew."""
+    """The folder with its checksums rewritten."""
     write_checksums(folder)
     return folder

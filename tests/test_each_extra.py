@@ -1,4 +1,6 @@
-"""The built wheel in environments of their own, one for each extra: what it brings works, and nothing else is there."""
+"""The built wheel in separate environments, one for each extra: the extra's contents work, and nothing else is
+there.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,7 @@ budget_minutes = 2
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder for one environment and what is done in it; the environment, up to gigabytes, goes afterwards."""
+    """A folder for one environment and its files; the environment, up to gigabytes, is deleted afterwards."""
     yield tmp_path
     shutil.rmtree(tmp_path / "venv", ignore_errors=True)
 
@@ -71,7 +73,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(wheel: Path, extra: str, folder: Path) -> Path:
-    """The folder of programs of a new environment that has the wheel with an extra in it."""
+    """The folder of programs in a new environment that has the wheel with an extra."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     install(wheel, extra, folder / "bin")
     return folder / "bin"
@@ -87,7 +89,7 @@ def install(wheel: Path, extra: str, programs: Path) -> None:
 
 
 def packages_in(programs: Path, *names: str) -> set[str]:
-    """Which of these can be found there."""
+    """Which of these modules can be found there."""
     code = f"import importlib.util as u; print(*[n for n in {names!r} if u.find_spec(n)])"
     return set(subprocess.check_output([str(programs / "python"), "-c", code], text=True).split())
 
@@ -152,7 +154,9 @@ def test_one_framework_alone_answers_for_its_models(extra: str, wheel: Path, fol
 
 
 def _answers_for_a_study(extra: str, programs: Path, folder: Path) -> None:
-    """It is trained, exported by the framework's own routes, timed, audited and chosen from; the rest is named."""
+    """It is trained, exported by the framework's own routes, timed, audited and chosen from; whatever is missing is
+    named.
+    """
     ran = assay(programs, folder, "run", "study.toml")
     assert ran.returncode == 0, ran.stderr
     made = folder / "artifacts" / "small"

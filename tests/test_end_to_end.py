@@ -1,4 +1,4 @@
-"""A whole study through the installed command: on real images where they are at hand, else on drawn ones."""
+"""A whole study through the installed command, on real images if available and on synthetic ones otherwise."""
 
 from __future__ import annotations
 
@@ -50,8 +50,10 @@ SOURCES = ["real" if Path(PBC).exists() else "synthetic", pytest.param("attribut
 
 @pytest.fixture(scope="module", params=SOURCES)
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """The folder of a finished study, and the variables it was run with. Real images are what "auto" finds; drawn ones
-    are named outright, since trying a download first is not what is tested here."""
+    """The folder of a finished study, and the variables it was run with.
+
+    "auto" finds real images; synthetic ones are named outright, because trying a download first is not tested here.
+    """
     folder = tmp_path_factory.mktemp(request.param)
     variables = {"HOME": str(folder)} | ({"ASSAY_PBC": PBC} if request.param == "real" else {})
     variables["ASSAY_CACHE"] = os.environ.get("ASSAY_CACHE", str(Path.home() / ".cache" / "assay"))

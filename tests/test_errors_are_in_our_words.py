@@ -1,4 +1,6 @@
-"""What the operating system or a reader of records raises is put into words of ours wherever it is told on."""
+"""Exceptions of the operating system or of a reader of records are put into our own words wherever they are
+reported.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,12 @@ from assay.files.mistakes import mistake_in
 
 ROOT = Path(__file__).parents[1]
 OF_THE_SYSTEM = {"OSError", "FileNotFoundError", "PermissionError", "IsADirectoryError", "ValidationError", "KeyError"}
-"""Exceptions whose text is "[Errno 2] ...", pages of pydantic's, or a bare key."""
+"""Exceptions whose text is "[Errno 2] ...", a page from pydantic, or a bare key."""
 CALLS = {"str", "repr"}
 
 
 def quoting(tree: ast.AST) -> Iterator[int]:
-    """Lines on which a handler of such an exception tells its text as it is."""
+    """Lines on which a handler of such an exception reports its text unchanged."""
     for handler in ast.walk(tree):
         if isinstance(handler, ast.ExceptHandler) and handler.name and _names(handler.type) & OF_THE_SYSTEM:
             for node in (one for statement in handler.body for one in ast.walk(statement)):

@@ -1,4 +1,4 @@
-"""What each installation has: the extras of pyproject.toml, and what is said of them where something is missing."""
+"""The contents of each installation: the extras of pyproject.toml, and the messages if something is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEVER_IN_THE_BASE = {"torch", "tensorflow", "tensorflow-cpu", "jax", "scipy", "u
 
 
 def needs_of(extra: str) -> Iterator[str]:
-    """Distributions that an extra asks for, by those that it stands for too."""
+    """Distributions that an extra requires, by themselves or through extras that it includes."""
     for line in EXTRAS[extra]:
         wanted = Requirement(line)
         if wanted.name != "onnx-assay":

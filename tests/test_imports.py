@@ -1,4 +1,4 @@
-"""The direction in which things flow, held by reading every import."""
+"""The direction of imports, checked by reading every one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "bench": set(TOPS),
 }
 DOORS = (ROOT / "assay" / "__main__.py", ROOT / "assay" / "__init__.py")
-"""The command, and the calls from Python by their names: where the house is entered."""
+"""The command, and the calls from Python by name: the entry points."""
 MOST_IN_A_ROOM = 15
 MOST_LINES = 400
 FRAMEWORKS = {
@@ -30,12 +30,12 @@ FRAMEWORKS = {
 
 
 def modules() -> list[Path]:
-    """Each once: `assay/train` and its like are links, which are not followed."""
+    """Each module once: `assay/train` and the like are links, which are not followed."""
     return [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]
 
 
 def imports(path: Path, *, at_import_time: bool) -> Iterator[str]:
-    """Names of the modules a file imports, those of type checking left out."""
+    """Names of the modules a file imports, except those for type checking."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = tree.body if at_import_time else list(ast.walk(tree))
     for node in nodes:
@@ -46,7 +46,7 @@ def imports(path: Path, *, at_import_time: bool) -> Iterator[str]:
 
 
 def top_of(name: str) -> str:
-    """ "train" of assay.train.models, "assay" of assay.errors, "" of what is not ours."""
+    """ "train" of assay.train.models, "assay" of assay.errors, "" for other packages."""
     first, _, rest = name.partition(".")
     second = rest.partition(".")[0]
     return "" if first != "assay" else second if second in TOPS else "assay"
@@ -111,7 +111,7 @@ def test_only_framework_files_load_a_framework_when_imported() -> None:
 
 
 def test_no_room_is_crowded() -> None:
-    """A folder that holds more than a reader takes in at once wants rooms of its own."""
+    """A folder with more files than a reader takes in at once needs sub-folders."""
     counts: dict[str, int] = {}
     for path in modules():
         if path.name != "__init__.py":
@@ -138,7 +138,7 @@ OF_A_MACHINE = ("usable_cores", "environment", "fingerprint", "disturbance", "bu
 
 
 def test_the_conductor_knows_of_no_process_but_by_its_host() -> None:
-    """Whoever measures is given a host: only the local one starts processes, and every job says where it runs."""
+    """Code that measures is given a host: only the local one starts processes, and every job says where it runs."""
     naming, silent, asked = set(), [], set()
     for path in (ROOT / "bench").rglob("*.py"):
         tree, name = ast.parse(path.read_text(encoding="utf-8")), str(path.relative_to(ROOT))
@@ -157,8 +157,9 @@ def test_the_conductor_knows_of_no_process_but_by_its_host() -> None:
 
 
 CASTS = {"assay/numerics/values.py", "infer/ceilings/job.py", "infer/server/front/crowd.py"}
-"""Where the type checker is told what something is. Requests, answers and events are records, and an entry's code is
-held against its kind where it is loaded."""
+"""Places where the type checker is told a type. Requests, answers and events are records, and the code of an entry is
+checked where it is loaded.
+"""
 
 
 def casts(path: Path) -> Iterator[int]:
@@ -197,7 +198,7 @@ def test_the_store_is_the_only_place_that_finds_or_makes_an_artifact() -> None:
 
 
 def test_what_runs_in_a_tool_environment_needs_nothing_that_lacks_there() -> None:
-    """Nothing of pydantic, rich or polars: the list of such an environment holds what converts, and numpy."""
+    """Nothing of pydantic, rich or polars: the list of such an environment has the converter and numpy."""
     lacking = ("pydantic", "pydantic_core", "rich", "polars", "typer")
     code = f"import sys; sys.modules |= dict.fromkeys({lacking!r}); import assay.export.routes.jax2tf_script"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
@@ -208,7 +209,7 @@ OF_ONE_ARCHITECTURE = "train/models"
 
 
 def test_no_class_name_stands_twice() -> None:
-    """One name, one thing. An architecture has the same name in every framework: it is the same function."""
+    """One name for one thing. An architecture has the same name in every framework, because it is the same function."""
     where: dict[str, list[str]] = {}
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""Assay as it is installed: one package, and a user's own modules keep their names beside it."""
+"""Assay as installed: one package, beside which a user's own modules keep their names."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from packaging.metadata import Metadata
 ROOT = Path(__file__).parents[1]
 TOPS = ("train", "export", "infer", "bench")
 MOST_BYTES = 3_000_000
-"""What a wheel, or a source distribution, may weigh."""
+"""The allowed size of a wheel or a source distribution."""
 NAMES = ("train", "export", "infer", "bench", "assay", "utils", "data", "tests")
-"""Modules of a user's that have the names of ours, of our tests, or those that everybody has."""
+"""A user's modules with the names of ours, of our tests, or common ones."""
 MODEL = """
 import importlib
 
@@ -75,7 +75,7 @@ class Block(nn.Module):
 
 
 def tree_of(out: Path) -> Path:
-    """A copy of all that a release is built from."""
+    """A copy of everything that a release is built from."""
     tree = out / "tree"
     for name in ("assay", *TOPS):
         leave_out = shutil.ignore_patterns("__pycache__")
@@ -86,9 +86,9 @@ def tree_of(out: Path) -> Path:
 
 
 def wheel_of(out: Path) -> Path:
-    """The wheel of this tree, made of its source distribution, as a release is and as one who finds no wheel does.
+    """The wheel of this tree, made from its source distribution, as for a release or for a user without a wheel.
 
-    It is of a copy: what an earlier build left would go in too.
+    It is built from a copy, because it would include the files of an earlier build.
     """
     archive = built(tree_of(out), "sdist", out)
     with tarfile.open(archive) as packed:
@@ -147,7 +147,7 @@ def test_a_source_distribution_has_what_a_wheel_is_built_from_and_no_tests(wheel
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command of an environment that has the wheel, and what it needs from this one."""
+    """The command of an environment that has the wheel, and its needs from this one."""
     place = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(place / "bin" / "python"), "install", "--quiet", "--no-deps"]

@@ -1,4 +1,4 @@
-"""What `make install` runs, with pip and uv that only write down what they are told."""
+"""The commands that `make install` runs, with replacements of pip and uv that only write down their arguments."""
 
 from __future__ import annotations
 

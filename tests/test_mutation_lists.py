@@ -1,4 +1,4 @@
-"""The lists of `make mutants` speak of what is there: without this they would go stale unseen."""
+"""The lists of `make mutants` name existing code; without this they would become outdated unnoticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""README is short, its make targets and links are there, and the commands on the page on the command line run."""
+"""README is short, its make targets and links exist, and the commands on the page on the command line run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMANDS = re.findall(r"^\$ assay (.*)$", CONSOLE, re.MULTILINE)
 NOT_PUBLISHED = shutil.ignore_patterns(
     "weights", "onnx", "units", "references", "images", "logs", "attribution", "audits", "deployment"
 )
-"""What a study that was run here leaves beside what git keeps of it: gigabytes."""
+"""Files of a study that was run here, beside those in git: gigabytes."""
 TARGETS = set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE))
 
 

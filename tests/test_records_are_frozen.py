@@ -1,4 +1,4 @@
-"""A record says what was found, and nobody changes it afterwards: every dataclass is frozen but those that gather."""
+"""A record states a finding and does not change afterwards: every dataclass is frozen except those that collect."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ GATHER = {
     "Reply", "Rounds", "Run", "SecondShape", "Serving", "Speeds",
     "Stream", "TimedCell", "Trial", "Unit", "Use", "Watched", "Work", "_Sitting", "_Tally",
 }  # fmt: skip
-"""What fills while something runs."""
+"""Classes that fill while something runs."""
 
 
 def dataclasses() -> Iterator[tuple[str, bool]]:
-    """The name of each, and whether it is frozen."""
+    """The name of each dataclass, and whether it is frozen."""
     for path in modules():
         text = path.read_text(encoding="utf-8")
         for node in ast.parse(text).body if "@dataclass" in text else ():

@@ -1,7 +1,7 @@
-"""Every extra resolves on every system it is promised for, from wheels alone; nothing is installed.
+"""Every extra resolves from wheels alone on every system that supports it; nothing is installed.
 
-uv looks into the package index as an installer does, for a system that need not be this one. What was really installed
-and run is in `test_each_extra.py`, on this system alone.
+uv queries the package index as an installer does, for a system that need not be this one. Real installations are in
+`test_each_extra.py`, on this system only.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ SYSTEMS = {
     "Windows": "x86_64-pc-windows-msvc",
 }
 NOT_THERE = {"macOS": {"serve", "all"}}
-"""Extras that no system of this name has all wheels for, as docs/reference/platforms.md says."""
+"""Extras for which a system lacks some wheels, as docs/reference/platforms.md says."""
 LINUX = "x86_64-manylinux_2_28"
 PYTHONS = ("3.11.7", "3.12")
-"""In full where an extra needs a later one than the first of its minor version."""
+"""In full if an extra needs a later one than the first of its minor version."""
 MACOS = {"MACOSX_DEPLOYMENT_TARGET": "14.0"}
 """The oldest macOS that ONNX Runtime has a wheel for; uv takes 13 by itself."""
 GPU = ("--override", "overrides-gpu.txt", "--constraint", "constraints-gpu.txt")
 
 
 def resolved(*words: str) -> subprocess.CompletedProcess[str]:
-    """What uv answers when it is asked which versions would be installed."""
+    """The answer of uv to the question which versions would be installed."""
     command = [str(find_uv()), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-build", *words]
     told = os.environ | MACOS
     return subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False)
@@ -52,7 +52,7 @@ def versions_in(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 def extra_on(extra: str, system: str, python: str, *words: str) -> dict[str, str]:
-    """The versions by name that an extra, or the base where it is "", brings on a system."""
+    """The versions by name that an extra, or the base for "", installs on a system."""
     named = ("--extra", extra) if extra else ()
     place = ("--python-platform", system, "--python-version", python)
     return versions_in(resolved(str(PROJECT), *named, *place, "--constraint", "constraints.txt", *words))
@@ -60,7 +60,7 @@ def extra_on(extra: str, system: str, python: str, *words: str) -> dict[str, str
 
 @pytest.fixture(scope="module", autouse=True)
 def _index() -> None:
-    """Where no index answers, nothing can be asked."""
+    """Skip where no index answers."""
     done = subprocess.run(
         [str(find_uv()), "pip", "compile", "--quiet", "--no-cache", "-"],
         input="packaging",
@@ -114,8 +114,8 @@ def test_tensorflow_s_environment_with_cuda_resolves_as_it_is_pinned(python: str
 
 
 def test_tensorrt_10_has_no_wheels_in_the_index_and_so_no_environment(tmp_path: Path) -> None:
-    """ONNX Runtime wants its libnvinfer.so.10. What the index has is an archive whose own code fetches the rest from
-    elsewhere, and no tool environment runs such code. Where that changes, `ort.tensorrt` can have one.
+    """ONNX Runtime needs its libnvinfer.so.10. The index has only an archive whose own code downloads the rest from
+    elsewhere, and no tool environment runs such code. If that changes, `ort.tensorrt` can have one.
     """
     wanted = tmp_path / "wanted.in"
     wanted.write_text("onnxruntime-gpu[cuda,cudnn]==1.31.1\ntensorrt-cu13==10.*\n", encoding="utf-8")

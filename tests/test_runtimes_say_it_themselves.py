@@ -1,4 +1,4 @@
-"""What a runtime is stands in its entry alone: nobody else writes its name, its family's or a prefix of either."""
+"""Everything about a runtime is in its entry: no other file has its name, its family's or a prefix of either."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ALLOWED = {
     ("assay/files/mistakes.py", "null"): "JSON's",
     ("train/brought/files/program_text.py", "null"): "JSON's",
 }
-"""By file and text, what it is there."""
+"""The meaning of a text in a file, by file and text."""
 FRAMEWORKS = {family.framework for family in RUNTIMES.families}
-"""Frameworks, "torch" say, are not runtimes, though families have their names: people bring models of them."""
+"""Frameworks such as "torch" are not runtimes, although families have their names: people bring models of them."""
 
 
 def modules() -> list[Path]:
@@ -32,7 +32,7 @@ def modules() -> list[Path]:
 
 
 def texts(path: Path) -> Iterator[ast.Constant]:
-    """The texts of a module, what stands by itself as its documentation left out."""
+    """The texts of a module, except those that stand alone as its documentation."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -45,7 +45,7 @@ PREFIXES = {f"{name}." for name in NAMES} | {"user."}
 
 
 def names_a_runtime(text: str) -> bool:
-    """Whether a text is a runtime's name, begins with it as a label does, or is a prefix that tells families apart."""
+    """Whether a text is a runtime's name, begins with one as a label does, or is a prefix that identifies families."""
     return text.partition("@")[0] in NAMES or text in PREFIXES
 
 

@@ -1,4 +1,4 @@
-"""The bill of materials of a release names all that it may install, and keeps to CycloneDX's schema."""
+"""The bill of materials of a release names everything that it may install, and follows CycloneDX's schema."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What of GitHub's runner an action needs: its steps in order, with their expressions, outputs and paths. The scripts,
-git and `assay` are the real ones; `gh` alone is a stand-in, which keeps what it is asked to post.
+"""The parts of GitHub's runner that an action needs: steps in order, with expressions, outputs and paths.
+
+The scripts, git and `assay` are real. Only `gh` is replaced, by a program that keeps what it is asked to post.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ done
 
 @dataclass
 class Ran:
-    """What a run of the action gave."""
+    """The outcome of a run of the action."""
 
     code: int
     outputs: dict[str, str]
@@ -64,7 +65,7 @@ class Runner:
         return self.folder / "checkout"
 
     def run(self, **inputs: str) -> Ran:
-        """Run the steps; one that fails leaves only those that run always."""
+        """Run the steps. After one that fails, run only those that always run."""
         given = {name: str(one.get("default", "")) for name, one in ACTION["inputs"].items()} | inputs
         for name in ("temp", "gh", "bin"):
             (self.folder / name).mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The GitHub Action: its own steps and scripts are run on a real repository with a base branch and a change."""
+"""The GitHub Action: its own steps and scripts run on a real repository with a base branch and a change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIDTH = 256
 
 
 def model(layers: int) -> onnx.ModelProto:
-    """Products of matrices, one after the other: so many layers take about so many times as long."""
+    """A chain of matrix products, whose time is about proportional to the number of layers."""
     rng = np.random.default_rng(0)
     weights = [(rng.normal(size=(WIDTH, WIDTH)) / WIDTH**0.5).astype(np.float32) for _ in range(layers)]
     names = ["x", *(f"h{place}" for place in range(1, layers)), "y"]

@@ -1,4 +1,4 @@
-"""Somebody else's code, as bad as it can be: what the tests of `assay.boxed.box` run in a box."""
+"""Hostile code of every kind, which the tests of `assay.boxed.box` run in a box."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ GIB = 1 << 30
 
 
 class BadDeed(Record):
-    """What to do, and with what."""
+    """An action and its argument."""
 
     do: str
     more: Message
 
 
 class Done(Record):
-    """What came of it."""
+    """The outcome of an action."""
 
     found: Message
 
@@ -51,7 +51,7 @@ def connect(request: Message) -> Message:
 
 
 def talk_to_itself(request: Message) -> Message:
-    """Loopback is there, and nothing else is."""
+    """Loopback exists, and nothing else does."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
         return {}
 
@@ -77,7 +77,7 @@ def kill(request: Message) -> Message:
 
 
 def fork(request: Message) -> Message:
-    """Ten thousand children, each of which would stay."""
+    """Ten thousand children, each of which would outlive the job."""
     for _ in range(10_000):
         if os.fork() == 0:
             time.sleep(600)
@@ -102,7 +102,7 @@ def raise_limits(request: Message) -> Message:
 
 
 def leave_links(request: Message) -> Message:
-    """Where an answer is to be, a link to somebody's file, and a pipe that nobody writes to."""
+    """A link to somebody's file in the place of an answer, and a pipe that nobody writes to."""
     folder = Path(str(request["place"]))
     (folder / "link").symlink_to(str(request["path"]))
     os.mkfifo(folder / "pipe")

@@ -1,4 +1,4 @@
-"""A process that answers as no job of ours would, for the tests of `assay.jobs`; it opens no channel of its own."""
+"""A process whose answers no job of ours would give, for the tests of `assay.jobs`; it opens no channel of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def say(content: bytes) -> None:
 
 
 def forget(*, setsid: bool) -> None:
-    """A child that sleeps on with every pipe of ours, in a session of its own or not, and has no parent any more."""
+    """A child without a parent that keeps all our pipes open, in a session of its own or not."""
     if os.fork() == 0:
         if setsid:
             os.setsid()

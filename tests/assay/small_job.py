@@ -18,7 +18,7 @@ from assay.steps import LostStepError, step
 
 
 class Deed(Record):
-    """What to do, and with what."""
+    """An action and its argument."""
 
     do: str
     to: int = 0
@@ -27,14 +27,14 @@ class Deed(Record):
 
 
 class Outcome(Record):
-    """What came of it."""
+    """The outcome of an action."""
 
     sum: int = 0
     version: str = ""
 
 
 class At(Record):
-    """How far it is, or the process that it started."""
+    """The progress, or the process that it started."""
 
     at: int = 0
     child: int = 0
@@ -65,12 +65,12 @@ def import_onnxruntime(request: Deed, tell: Tell) -> Outcome:
 
 
 def tell_threads(request: Deed, tell: Tell) -> Outcome:
-    """How many threads a library with a pool that waits in a loop would have."""
+    """The number of threads that a library with a spinning thread pool would have."""
     return Outcome(version=os.environ.get("OMP_NUM_THREADS", "as many as cores"))
 
 
 def tell_process(request: Deed, tell: Tell) -> Outcome:
-    """Which process this is, in the log too."""
+    """The id of this process, written to the log too."""
     sys.stderr.write(f"process {os.getpid()}\n")
     sys.stderr.flush()
     return Outcome(sum=os.getpid())
@@ -100,7 +100,7 @@ def linger(request: Deed, tell: Tell) -> Outcome:
 
 
 def fault(request: Deed, tell: Tell) -> Outcome:
-    """End by the signal `to` in two of three steps that it does without; the answer has what it gave up and why."""
+    """End by the signal `to` in two of three optional steps; the answer says what it gave up and why."""
     done, lost = 0, []
     for number in (1, 2, 3):
         try:
@@ -130,7 +130,7 @@ def parent(request: Deed, tell: Tell) -> Outcome:
 
 
 def devices(request: Deed, tell: Tell) -> Outcome:
-    """What frameworks read here of the devices that they may use."""
+    """What frameworks read here about the devices that they may use."""
     names = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS")
     return Outcome(version=" ".join(f"{name}={os.environ.get(name, 'not set')}" for name in names))
 

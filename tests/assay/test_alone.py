@@ -1,4 +1,4 @@
-"""Two commands that time on one machine: the second waits, says for whom, and a killed first holds nothing."""
+"""Two commands that time on one machine: the second waits and names the first, and a killed first holds nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def timing_elsewhere() -> Iterator[subprocess.Popen[str]]:
-    """A process that times, or waits for its turn to."""
+    """A process that times, or waits for its turn."""
     command = [sys.executable, "-P", "-c", HOLD, "compare-model", "net.py:build"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -1,4 +1,4 @@
-"""What others' exceptions say, fit for one line: neither coloured, nor with paths, nor cut before the cause."""
+"""Exceptions of other libraries as one line: no colour, no paths, and not cut off before the cause."""
 
 from __future__ import annotations
 

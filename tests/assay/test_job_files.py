@@ -1,4 +1,4 @@
-"""What a process reads and what it writes, as the types of its request say; and that every job has its process."""
+"""The files that a process reads and writes follow from the types of its request, and every job has its process."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_what_is_written_is_fetched() -> None:
 
 
 def test_every_job_is_done_by_the_module_that_it_names() -> None:
-    """The name is a text: a process is started by it, and it has to serve the job under that name."""
+    """The name is a text: it starts a process, which has to serve the job of that name."""
     jobs: list[tuple[str, str]] = []
     for path in modules():
         tree = ast.parse(path.read_text(encoding="utf-8"))

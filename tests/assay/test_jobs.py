@@ -1,4 +1,4 @@
-"""Processes of their own: what they answer, and what happens when they crash, hang or are killed."""
+"""Jobs in separate processes: their answers, and what happens when they crash, hang or are killed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("here")
 class TestRunJob:
     def test_a_request_that_the_job_does_not_know(self, tmp_path: Path) -> None:
-        """As a job of another version of Assay is asked, in an environment of its own."""
+        """The request comes as to a job of another version of Assay in a separate environment."""
         other = TellingJob(SMALL.module, "another", Deed, Outcome, At)
         with pytest.raises(FailedError, match="job is unknown: expected deed"):
             run_job(other, Deed(do="print"), tmp_path / "log", limit_seconds=60)
@@ -57,7 +57,7 @@ class TestRunJob:
         assert "{this is not an answer}" in (tmp_path / "log").read_text()
 
     def test_no_library_in_a_job_may_send_what_it_sees_to_its_maker(self, tmp_path: Path) -> None:
-        """ONNX Runtime's package for Linux does, from the moment it is imported, and keeps a database for it."""
+        """ONNX Runtime's package for Linux does so from the moment it is imported, and keeps a database for it."""
         pytest.importorskip("onnxruntime")
         environment = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
         run_job(SMALL, Deed(do="onnxruntime"), tmp_path / "log", limit_seconds=60, environment=environment)
@@ -66,7 +66,7 @@ class TestRunJob:
     def test_no_framework_in_a_job_sees_a_gpu_unless_the_job_asks_for_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """JAX and TensorFlow take one unasked, and compute fp32 in TF32 on it."""
+        """JAX and TensorFlow take a GPU unasked, and compute fp32 in TF32 on it."""
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
         monkeypatch.delenv("JAX_PLATFORMS", raising=False)
         said = [
@@ -145,7 +145,7 @@ def test_a_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 @pytest.fixture
 def mark(here: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A text in the environment of all that a test starts: none of it may be there after the test."""
+    """A text in the environment of everything that a test starts, none of which may remain after the test."""
     del here
     text = uuid.uuid4().hex
     monkeypatch.setenv("ASSAY_TEST_MARK", text)
@@ -156,13 +156,13 @@ def mark(here: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 class Done(Record):
-    """What a hostile job may say, for once."""
+    """Messages that a hostile job may send once."""
 
     done: int = 0
 
 
 class Margins(Record):
-    """What it never says."""
+    """Messages that it never sends."""
 
     margins: list[float]
 

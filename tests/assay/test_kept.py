@@ -1,4 +1,4 @@
-"""Processes that do one job after the other, whichever thread asks."""
+"""Processes that do one job after the other, for any thread."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def process_of(kept: Kept, kind: str, log: Path, do: str = "process") -> int:
 
 
 def test_one_process_does_the_jobs_of_a_kind_and_each_has_its_log(tmp_path: Path) -> None:
-    """Jobs come from threads that end: Linux ends a process with the thread that started it."""
+    """Threads that ask for jobs end, and Linux ends a process with the thread that started it."""
     with keeping(HERE, tmp_path / "logs") as kept:
         work = [partial(process_of, kept, kind, tmp_path / f"{kind}.log") for kind in ("torch", "jax")]
         torch, jax = side_by_side(work, 2)

@@ -1,4 +1,4 @@
-"""Work side by side: in order, with its first failure, and ended at once by a signal."""
+"""Parallel work: results in order, the first failure reported, and everything ended at once by a signal."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_first_failure_is_raised_and_what_has_not_begun_is_left() -> None:
 
 
 def test_jobs_side_by_side_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that wait in a loop for others that have no core take the time of all."""
+    """Threads that spin while they wait for others without a core take everybody's time."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
@@ -149,7 +149,7 @@ def test_a_signal_ends_what_is_under_way_and_nothing_of_it_is_kept(tmp_path: Pat
 
 
 def test_a_signal_that_another_thread_is_given_ends_it_too(tmp_path: Path) -> None:
-    """The system may give it to any thread, and the main one is not woken by it."""
+    """The system may deliver it to any thread, and the main thread is not woken by it."""
     command = [sys.executable, "-c", STOPPED, str(tmp_path), "a"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout.endswith("SIGINT, kept 0, threads 1\n"), done.stdout + done.stderr

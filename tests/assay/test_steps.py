@@ -1,4 +1,4 @@
-"""A step of a job is given up after its own limit, which is in proportion to what it should take."""
+"""A step of a job is given up after its own limit, which is proportional to the time it should take."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_where_there_is_no_terminal_what_takes_long_is_said_with_the_time_that_i
 
 
 def test_what_jobs_beside_each_other_do_is_said_once_in_a_while_and_never_when_it_has_ended() -> None:
-    """Hundreds of quick steps in three threads, whose announcements once came all at once when they had ended."""
+    """Hundreds of quick steps in three threads; their announcements once came all at once after the end."""
     narrator = progress.Narrator(Terminal(file=io.StringIO()))
     both = threading.Barrier(3)
 

@@ -1,4 +1,4 @@
-"""Artifacts: whole or absent, verified when read."""
+"""Artifacts are whole or absent, and verified when they are read."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_failed_writer_leaves_the_finished_one(tmp_path: Path) -> None:
 
 
 def counted(made: list[str], facts: dict[str, JsonValue] | None = None) -> Fill:
-    """Writes one file, which says how often something was made."""
+    """Write one file that says how many times the artifact was made."""
 
     def fill(work: Path) -> dict[str, JsonValue]:
         made.append("made")
@@ -170,7 +170,7 @@ def test_the_key_does_not_depend_on_order(inputs: dict[str, int]) -> None:
 
 
 def test_the_key_of_the_same_inputs_stays_what_it_was() -> None:
-    """Were it made in another way, every finished artifact would be made again."""
+    """If this key changed, every finished artifact would be made again."""
     text = '{"inputs":{"seed":1,"spec":{"size":28}},"kind":"thing"}'
     assert artifact_key("thing", INPUTS) == hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Study files: the shipped ones are right, and every mistake is named with what would have been right."""
+"""Study files: the shipped ones are valid, and every mistake is reported with the correct form."""
 
 from __future__ import annotations
 

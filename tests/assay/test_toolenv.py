@@ -1,4 +1,4 @@
-"""Tool environments are made once, by uv, from pinned lists; here from a wheel made on the spot, offline."""
+"""uv makes tool environments once from pinned lists; here offline, from a wheel made on the spot."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ NOBODYS = "0" * 64
 
 
 class Steps:
-    """Remembers what progress was reported."""
+    """Remember the reported progress."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, int, int]] = []

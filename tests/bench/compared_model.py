@@ -1,6 +1,6 @@
-"""What `assay compare-model` leaves of a small ONNX file, made without timing anything: a real file, a real audit.
+"""The results of `assay compare-model` for a small ONNX file, made without timing: a real file and a real audit.
 
-The file has three inputs, one of them a single number a row, and two outputs of which one is such a number.
+The file has three inputs, one of them a single number per row, and two outputs, one of which is a single number.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.bench.report.sample_results import _timed, sample_results
 WIDTH, ROWS, FIXED = 6, 8, 4
 FINGERPRINT = "f" * 64
 Takes = Literal["rows", "four rows", "a call"]
-"""Any number of independent rows, four of them and no other number, or four that are one call."""
+"""Any number of independent rows, exactly four, or four that are one call."""
 
 
 def batch_of(takes: Takes) -> int:
@@ -45,7 +45,7 @@ def cell_name(takes: Takes, runtime: str = "ort.cpu") -> str:
 
 
 def model_of(takes: Takes, more: str = "") -> UserModel:
-    """The model; `more` ends the names of its inputs and outputs."""
+    """The model; `more` is appended to the names of its inputs and outputs."""
     rows = (FIXED,) if takes == "a call" else ()
     return UserModel(
         location=Location(path=Path("Pair.onnx"), form="onnx", kind="onnx"),
@@ -94,8 +94,9 @@ def write_model(path: Path, takes: Takes, more: str = "") -> None:
 
 
 def make_comparison(folder: Path, takes: Takes = "rows", more: str = "", runtime: str = "ort.cpu") -> Path:
-    """Make the folder that `assay compare-model` would of one runtime, and give it back; `more` ends the names of the
-    tensors."""
+    """Make the folder that `assay compare-model` would write for one runtime, and return it; `more` is appended to
+    tensor names.
+    """
     model = model_of(takes, more)
     brought = _brought(folder / "model", model)
 
@@ -149,7 +150,7 @@ def _brought(folder: Path, model: UserModel) -> Brought:
 
 
 def _exact(records: NDArray[np.void]) -> NDArray[np.float64]:
-    """What the model computes, in float64: (records, width)."""
+    """The model computed in float64: (records, width)."""
     left, right, times = (records[name].astype(np.float64) for name in records.dtype.names or ())
     likeness, both = (left * right).sum(axis=-1), (left + right) * times[..., np.newaxis]
     return np.concatenate([likeness.reshape(ROWS, -1), both.reshape(ROWS, -1)], axis=1)

@@ -1,7 +1,7 @@
 """A finished and audited study on disk, small and quick: real images, weights, export and comparisons.
 
-Only the times in its results are arithmetic (`tests.bench.report.sample_results`): nothing here depends on them. Its
-audit holds what ONNX Runtime really computes against the real float64 reference.
+Only the times in its results are computed by formula (`tests.bench.report.sample_results`), and nothing here depends on
+them. Its audit compares ONNX Runtime's real outputs with the real float64 reference.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ epochs = [1]
 EXPORTER = "torch-script"
 CELL = f"bloodnet/28/b1/t1/ort.cpu@{EXPORTER}"
 BATCHES = {1: 1.0, 8: 3.0, 32: 20.0}
-"""Milliseconds of a call by batch: 8 pays beyond doubt, 32 does not."""
+"""Milliseconds of a call by batch: batch 8 is clearly worthwhile, 32 is not."""
 
 
 def silent(label: str, done: int, total: int) -> None:
-    """Progress for nobody."""
+    """Progress that nobody sees."""
 
 
 def finished_study(factory: pytest.TempPathFactory, images: int = 96) -> Path:
-    """A copy of the study's folder, `small` beside `data`, to change as one likes.
+    """A copy of the study's folder, `small` beside `data`, to change freely.
+
+    It is made once for all processes of a test run, whose folders share a parent.
 
     Args:
-        images: of each split at most. Of 96 nobody can show that what computes in less than fp32 keeps its accuracy.
-
-    It is made once for all processes of a run of the tests, whose folders lie in one.
+        images: maximum of each split. 96 are too few to show that a precision below fp32 keeps its accuracy.
     """
     own = factory.getbasetemp()
     place = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own  # above a run's own folder lie those of others
@@ -81,7 +81,7 @@ def finished_study(factory: pytest.TempPathFactory, images: int = 96) -> Path:
 
 
 def _make_study(root: Path, images: int) -> Path:
-    """Make the study in root/small, its data in root/data; the answer is its folder."""
+    """Make the study in root/small and its data in root/data, and return its folder."""
     (root / "small.toml").write_text(STUDY.format(images=images))
     folder = root / "small"
     run = Run(load_study(root / "small.toml"), folder, root / "data", Narrator())
@@ -188,9 +188,9 @@ def _audit(folder: Path, weights: Path, export: Export, run: Run, root: Path) ->
 
 
 def of_runtime(folder: Path, runtime: str, variant: str = "") -> str:
-    """Let the measurements and the comparison be of another runtime; the answer is the first cell's name.
+    """Attribute the measurements and the comparison to another runtime, and return the first cell's name.
 
-    What a deployment promises hangs on neither: its file is made and its answers are judged when it is written.
+    The promises of a deployment depend on neither: its file is made and its answers are judged when it is written.
     """
     results, audit = read_results(folder / "results.json"), read_audit(folder / "audit.json")
     named = f"{EXPORTER}+{variant}" if variant else EXPORTER
@@ -218,7 +218,7 @@ def of_runtime(folder: Path, runtime: str, variant: str = "") -> str:
 
 
 def of_variant(folder: Path, runtime: str, precision: str) -> str:
-    """The same of a runtime of ONNX files on the export in less than fp32."""
+    """The same for a runtime of ONNX files on the export in reduced precision."""
     place, kept = folder / "weights" / "bloodnet-28-torch-s0", Store(folder / "onnx")
     (images,) = (one / "images.npy" for one in (folder / "images").glob("*-28-*"))
     job = job_of_weights(EXPORTER, place, images, kept, Store(folder / "references"))
@@ -242,7 +242,7 @@ def of_variant(folder: Path, runtime: str, precision: str) -> str:
 
 
 def calibration_of(folder: Path) -> Path:
-    """Images of the validation split, normalised, that integers take their ranges from."""
+    """Images of the validation split, normalised, for calibrating integers."""
     (dataset_folder,) = (folder.parent / "data").glob("*-28-*")
     calibration = folder / "calibration.npy"
     np.save(calibration, normalise(open_dataset(dataset_folder).validation.images))
@@ -250,13 +250,13 @@ def calibration_of(folder: Path) -> Path:
 
 
 def precision_of(runtime: str) -> str:
-    """What it is said to compute in; of one that chooses that, the least exact."""
+    """The stated precision; for a runtime that chooses it, the least exact one."""
     found = RUNTIMES[runtime].precision or "fp32"
     return "bf16" if found == AS_IT_COMES else found
 
 
 def made_for(folder: Path, results: Results, runtime: str) -> str:
-    """Key of what is made of the study's model for a runtime with a format of its own; "" for all others."""
+    """The key of the file made from the study's model for a runtime with its own format; "" for all others."""
     entry = RUNTIMES[runtime]
     if not entry.maker:
         return ""

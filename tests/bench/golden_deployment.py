@@ -1,4 +1,4 @@
-"""A generated file of a deployment, against the golden one."""
+"""A generated file of a deployment, compared with the golden one."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.bench.cli.test_cli import GOLDEN
 def golden_and_generated(
     name: str, deployed: Path, work: Path, folder: str, places: Mapping[str, str], rendering: int = RENDERING
 ) -> tuple[str, str]:
-    """The golden text and the generated one, in which what depends on the machine is made the same first.
+    """The golden text and the generated one, after machine-dependent parts are made the same.
 
     Args:
-        name: of the golden file in `folder`, below the golden files.
+        name: name of the golden file in `folder`, below the golden files.
         deployed: a deployment with one version; it is copied into `work`.
-        places: by name, where a deployment has the file.
-        rendering: the form of the generated files; golden ones of an older form are never written.
+        places: paths of the file in a deployment, by name.
+        rendering: the form of the generated files; golden files of an older form are never written.
     """
     copy = Path(shutil.copytree(deployed, work / "golden"))
     found = read_deployment(copy)

@@ -1,4 +1,4 @@
-"""Every architecture in every framework: the same weights are the same function, and the same training step."""
+"""Every architecture in every framework: the same weights give the same function and the same training step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.contract.training_steps import moved_weights
 
 STEPS = 3
 IMAGES = {"bloodnet": ("28x3", "30x1"), "resnet18": ("28x3",), "vit-tiny": ("28x3",)}
-"""By architecture, size and channels of the images; the small one shows odd sizes and grey images."""
+"""Cases by architecture, with size and channels of the images; the small one covers odd sizes and grey images."""
 QUICK = ("bloodnet",)
 PROGRAM = Path(__file__).with_name("training_steps.py")
 
@@ -30,7 +30,7 @@ Answers = dict[str, dict[str, np.ndarray]]
 
 @functools.cache
 def computed(architecture: str, steps: int, folder: Path) -> Answers:
-    """By framework, what `training_steps.py` computed for one architecture."""
+    """The results of `training_steps.py` for one architecture, by framework."""
     found = {}
     for framework in FRAMEWORKS:
         out = folder / f"{framework}.npz"
@@ -65,7 +65,7 @@ def test_forward_agrees_with_float64(architecture: str, tmp_path_factory: pytest
 
 @pytest.fixture(params=[pytest.param(a, marks=[] if a in QUICK else [pytest.mark.slow]) for a in ARCHITECTURES])
 def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Answers:
-    """What the frameworks computed in training; compiling the step of the larger ones takes long."""
+    """The results of training in the frameworks; compiling the step of the larger ones takes long."""
     return computed(request.param, STEPS, folder_of(request.param, STEPS, tmp_path_factory))
 
 

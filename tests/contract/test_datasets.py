@@ -1,4 +1,4 @@
-"""What every registered data set keeps, whatever it is; a new one fails here until it has a case."""
+"""Rules that every registered data set follows; a new one fails here until it has a case."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What every registered exporter must do, for every architecture: the right numbers in a file of the agreed form.
+"""Rules that every registered exporter follows, for every architecture: the right numbers in a file of the agreed form.
 
-All of them run on bloodnet by default. The other architectures' exports by PyTorch are made and run in the tests of
+By default, all of them run on bloodnet. The other architectures' exports by PyTorch are made and run in the tests of
 checks and of references.
 """
 
@@ -29,7 +29,7 @@ LEVELS = 5
 
 
 def cases() -> list[object]:
-    """Every architecture by every exporter; the larger ones take long."""
+    """Every architecture with every exporter; the larger ones take long."""
     return [
         pytest.param(
             (architecture, exporter),
@@ -47,7 +47,7 @@ def test_a_route_is_one_entry_and_one_file_whoever_made_the_model() -> None:
 
 @pytest.mark.slow
 def test_a_skeleton_is_exported_by_the_same_job(tmp_path: Path) -> None:
-    """It is held against nothing, for its numbers mean nothing."""
+    """It is compared with nothing, because its numbers mean nothing."""
     files = skeleton_files(ModelSpec("bloodnet", 28, 8), "torch-script", 18, Store(tmp_path), HERE)
     assert (files.spec.skeleton, files.onnx_layout) == (True, "NCHW")
     assert files.onnx is not None

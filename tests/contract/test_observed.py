@@ -1,6 +1,6 @@
-"""What a session says of itself after a call: where it ran and what it computed in, in every framework.
+"""What a session reports after a call, in every framework: where it ran and in which precision.
 
-The models are made here, so that what is right is known: fp32, bf16 weights, autocast inside, integers.
+The models are made here, so the right answers are known: fp32, bf16 weights, autocast inside, integers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ROWS = RANDOM.standard_normal((2, 3, 8, 8)).astype(np.float32)
 
 
 class Net(nn.Module):
-    """A convolution and a product of matrices, the second under autocast where that is asked for."""
+    """A convolution and a matrix product, the second under autocast if requested."""
 
     def __init__(self, autocast: bool = False) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Net(nn.Module):
 
 
 class Doubled(nn.Module):
-    """No arithmetic of a network's kind."""
+    """No arithmetic that a network would do."""
 
     def forward(self, rows: Tensor) -> Tensor:
         return (rows.half() + 1).float()
@@ -90,7 +90,7 @@ def test_a_frozen_script_computes_in_what_was_traced() -> None:
 
 
 def test_torch_that_is_told_to_round_matrices_is_seen() -> None:
-    """ "medium" is bf16 on a processor that has it: 0.17 off in a product of 256 by 256, where fp32 is 4e-5."""
+    """ "medium" means bf16 on a processor that has it: 0.17 off in a product of 256 by 256, where fp32 is 4e-5 off."""
     torch.set_float32_matmul_precision("medium")
     try:
         seen = on_torch_observed.observe(lambda: Net()(torch.from_numpy(ROWS)))
@@ -104,7 +104,7 @@ def test_torch_that_is_told_to_round_matrices_is_seen() -> None:
     ("backend", "precision"), [("mkldnn.matmul", "bf16"), ("mkldnn.conv", "bf16"), ("cuda.matmul", "fp32")]
 )
 def test_torch_that_is_told_so_of_one_backend_is_seen(backend: str, precision: str) -> None:
-    """PyTorch then refuses to say it the older way. In bf16 a convolution of 64 channels is 0.006 off."""
+    """PyTorch then refuses to report it in the older way. In bf16 a convolution of 64 channels is 0.006 off."""
     told = functools.reduce(getattr, backend.split("."), torch.backends)
     before, told.fp32_precision = told.fp32_precision, "tf32" if "cuda" in backend else "bf16"
     net = nn.Conv2d(3, 3, 3) if "conv" in backend else nn.Linear(3, 3)
@@ -185,8 +185,8 @@ class Batches(CalibrationDataReader):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One small network in ONNX: as it is, in fp16, with quantising nodes, with integer operators, with integer weights
-    alone.
+    """One small network in ONNX: unchanged, in fp16, with quantising nodes, with integer operators, with integer
+    weights only.
     """
     folder = tmp_path_factory.mktemp("onnx")
     found = {name: folder / f"{name}.onnx" for name in ("fp32", "fp16", "qdq", "dynamic", "weights")}

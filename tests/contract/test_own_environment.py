@@ -1,4 +1,4 @@
-"""A worker in the environment that TensorFlow has on a GPU computes as any other does; here without CUDA's packages."""
+"""A worker in TensorFlow's GPU environment computes like any other; here without CUDA's packages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.mark.network
 @pytest.mark.parametrize("runtime", ["tf.function", "tf.xla"])
 def test_a_worker_there_computes_the_same_function(runtime: str, place: Workspace, tmp_path: Path) -> None:
-    """Its packages are those of the pinned list but for `nvidia-*`, gigabytes that nothing here could load."""
+    """Its packages are those of the pinned list except `nvidia-*`, gigabytes that nothing here could load."""
     pins = [pin for pin in read_pins(list_of("tf-cuda")) if not pin.name.startswith("nvidia-")]
     listed = tmp_path / "without-cuda.txt"
     listed.write_text("\n".join(pin.line() for pin in pins) + "\n", encoding="utf-8")

@@ -1,5 +1,5 @@
-"""Every runtime of reduced precision: one like it in full precision stands beside it, it is refused where it would not
-compute in what it says, and one that says so falsely is found. What it computes: `test_runtimes.py`.
+"""Every runtime of reduced precision has a counterpart in full precision, and is refused where it would not compute in
+its precision. A false claim is found. The numbers themselves are in `test_runtimes.py`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def test_pytorch_computes_in_each_precision_by_itself_and_in_its_deployment_runt
     ],
 )
 def test_tf32_is_refused_where_no_gpu_is_asked_for(entry) -> None:  # type: ignore[no-untyped-def]
-    """It is the reduced precision of a runtime that has a GPU; nothing else has it."""
+    """It is the reduced precision of a runtime on a GPU; nothing else has it."""
     assert entry.devices == ("cuda",)
     assert "cuda" in RUNTIMES[entry.reduces].devices
     with pytest.raises(InputError, match="Only NVIDIA GPUs compute in TF32"):
@@ -61,7 +61,7 @@ def test_tf32_is_refused_where_no_gpu_is_asked_for(entry) -> None:  # type: igno
 
 
 class Rounded(nn.Module):
-    """Says int8: its weights and what goes in are rounded to 256 numbers each, and multiplied in fp32."""
+    """A model that claims int8: its weights and inputs are rounded to 256 numbers each, but multiplied in fp32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ def test_what_is_to_be_installed_is_named_with_its_extra(runtime: str, monkeypat
     "runtime", ["torch.compile.autocast", "torch.compile.bf16", "torch.compile.fp16", "torch.aot.bf16"]
 )
 def test_a_processor_that_would_emulate_refuses(runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one with AVX-512 alone, which oneDNN is told to take this one for."""
+    """Like a processor with AVX-512 only, which oneDNN is told to assume."""
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
     one = Candidate(
         runtime, "", ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8), weights=tmp_path / "none"))

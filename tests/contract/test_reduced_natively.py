@@ -1,4 +1,4 @@
-"""TensorFlow, LiteRT and JAX in less than fp32: what is planted as such is found, and what cannot be is refused."""
+"""TensorFlow, LiteRT and JAX in less than fp32: planted cases are found, and impossible ones are refused."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_file_of_litert_says_what_it_computes_in(programs: dict[str, ModelFile
 
 
 def test_weights_that_the_converter_left_in_fp32_are_no_int8(files: ModelFiles, tmp_path: Path) -> None:
-    """Dynamic range leaves weights of fewer than 1024 numbers as they are, and says nothing."""
+    """Dynamic range leaves weights of fewer than 1024 numbers unchanged, without a message."""
     on_litert.make_dynamic(ProgramRequest(runtime="litert.dynamic", model=files.model, folder=tmp_path))
     with pytest.raises(ArtifactError, match=r"does not compute in int8.*found fp32"):
         run_litert.load_int8(files.model_copy(update={"program": tmp_path}), Settings())
@@ -114,7 +114,7 @@ def test_xnnpack_has_the_whole_graph_at_every_batch_in_its_turn(programs: dict[s
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted where Linux lists them")
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_litert_has_as_many_threads_as_were_asked_for(threads: int, programs: dict[str, ModelFiles]) -> None:
-    """The one that calls, and the others of XNNPACK's pool."""
+    """The calling thread, and the other threads of XNNPACK's pool."""
     before = set(os.listdir("/proc/self/task"))
     session = LOADERS["fp32"](programs["fp32"], Settings(threads=threads))
     session.run(session.prepare(IMAGES))

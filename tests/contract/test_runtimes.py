@@ -1,4 +1,6 @@
-"""Every registered runtime, as the conductor uses it: in a process of its own, right numbers, clean refusals."""
+"""Every registered runtime, as the conductor uses it: in a separate process, with the right numbers or a clean
+refusal.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,18 @@ BATCHES = (1, 5, 32)
 AGREEING = [name for name, entry in RUNTIMES.items() if entry.framework]
 RULERS = [name for name, entry in RUNTIMES.items() if not entry.framework]
 IN_FP32 = {"jax.jit.bf16"}
-"""What a CPU refuses whatever it can do: XLA turns its products back to fp32."""
+"""Runtimes that every CPU refuses: XLA turns their products back to fp32."""
 COMPILING = {
     name
     for name, entry in RUNTIMES.items()
     if name.startswith("torch.compile") or entry.maker or name in {*IN_FP32, "tf.function.bf16"}
 }
-"""The C++ compiler takes a minute, and a converter imports a framework, with which the worker does without. What is
-told of the last two costs seconds in `test_observed.py`."""
+"""The C++ compiler takes a minute, and a converter imports a framework that the worker does without.
+
+The last two would cost seconds, and are covered in `test_observed.py`.
+"""
 FLAGS = {"bf16": {"avx512_bf16", "amx_bf16", "bf16"}, "fp16": {"avx512_fp16", "fphp"}}
-"""By precision, what Linux calls a processor's instructions for it."""
+"""The names of a processor's instructions in Linux, by precision."""
 LIMIT_SECONDS = 300
 
 
@@ -47,7 +51,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def candidate(runtime: str, place: Workspace) -> Candidate:
-    """The runtime on bloodnet: neutral weights, or an export in either layout, or what is made of it to load."""
+    """The runtime on bloodnet: neutral weights, an export in either layout, or the file made from it."""
     one = _candidate(runtime, place)
     if not RUNTIMES[runtime].maker:
         return one
@@ -79,7 +83,7 @@ def processor_flags() -> set[str]:
 
 
 def is_refused_rightly(runtime: str, refusal: AssayError) -> bool:
-    """Whether it is the processor that lacks what the runtime computes in, or XLA that undoes it."""
+    """Whether the processor lacks the runtime's precision, or XLA undoes it."""
     asked = RUNTIMES[runtime].precision
     if runtime in IN_FP32:
         return "XLA computes bf16 products in another precision" in str(refusal)

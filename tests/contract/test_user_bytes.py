@@ -1,5 +1,5 @@
-"""A model of bytes like magika's (257 words, a convolution, their mean, a dense layer) is drawn bytes of all kinds, and
-its copy in dynamic int8 is told as such by both commands.
+"""A model of bytes like magika's (257 words, a convolution, their mean, a dense layer): inputs of all kinds of bytes
+are drawn, and both commands identify its copy in dynamic int8.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORDS, LENGTH, HIDDEN, KINDS = 257, 64, 32, 7
 
 
 def save_reader(path: Path) -> Path:
-    """From `bytes` [batch, 64] of int32 to `kinds` [batch, 7]."""
+    """A model from `bytes` [batch, 64] of int32 to `kinds` [batch, 7]."""
     random = np.random.default_rng(0)
     tensors = {
         "words": random.normal(0, 1, (WORDS, 16)),

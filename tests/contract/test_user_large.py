@@ -1,4 +1,4 @@
-"""Models of more than 2 GiB of weights: each route gives a file that is checked, or says whose limit that is."""
+"""Models with more than 2 GiB of weights: each route gives a file that is checked, or names the limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from assay.train.brought.sources import locate
 from tests.contract.test_user_models import LIMIT_SECONDS, checked
 
 ROWS, WIDTH = 140_000, 1000
-"""Of one of four tables of words: 2.24 GB of fp32 in all."""
+"""The size of one of four embedding tables: 2.24 GB of fp32 in all."""
 SOURCES = {
     "torch": """
 import torch
@@ -68,7 +68,7 @@ REFUSED = {"torch-script", "tf2onnx", "jax2tf"}
 
 
 def written(folder: Path) -> Path:
-    """The same as a file with its weights beside it."""
+    """The same as a file with its weights in another file."""
     block = np.random.default_rng(0).normal(0, 0.02, (WIDTH, WIDTH)).astype(np.float32)
     tables = [numpy_helper.from_array(np.tile(block, (ROWS // WIDTH, 1)), f"words{one}") for one in range(4)]
     axes = numpy_helper.from_array(np.array([1]), "axes")

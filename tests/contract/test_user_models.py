@@ -1,4 +1,4 @@
-"""Every runtime and every route for models that users bring, on the examples of the tutorial."""
+"""Every runtime and every route for users' models, on the examples of the docs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def exported(folder: Path, model: UserModel, exporter: str) -> Path:
 
 
 def checked(folder: Path, model: UserModel, file: Path) -> str:
-    """Why the check refuses a file, or ""."""
+    """The reason why the check refuses a file, or ""."""
     request = CheckExportRequest(
         model=model,
         exporter="it",
@@ -97,7 +97,9 @@ def checked(folder: Path, model: UserModel, file: Path) -> str:
 def agrees(
     folder: Path, model: UserModel, runtime: str, onnx: Path | None = None, batches: tuple[int, ...] = (1, 8)
 ) -> None:
-    """Load it in a worker, compare its outputs at every batch size, and time a burst; or it is refused in words."""
+    """Load it in a worker, compare its outputs at every batch size, and time a burst; or expect a refusal with
+    words.
+    """
     reference, native = (np.load(folder / f"{name}.npy") for name in ("reference", "native"))
     judge = Judge(model, reference, {model.kind: native})
     asked = RUNTIMES[runtime].precision

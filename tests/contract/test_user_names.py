@@ -1,4 +1,4 @@
-"""Inputs by their names and outputs out of any container, in every framework, route and runtime."""
+"""Inputs by their names and outputs from any container, in every framework, route and runtime."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ LEFT, RIGHT, SCALE = np.float32([[1, 2]]), np.float32([[3, 5]]), np.float32(10)
 
 @pytest.fixture(autouse=True)
 def without_wide_types() -> Iterator[None]:
-    """What float64 switches on in JAX is for this process: the next test begins without."""
+    """The switch that float64 turns on in JAX is for this process: the next test starts without it."""
     yield
     if "jax" in sys.modules:
         sys.modules["jax"].config.update("jax_enable_x64", False)
@@ -114,7 +114,7 @@ def test_float64_has_the_outputs_in_the_same_order(kind: str, tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_routes_and_runtimes_call_it_so_too(kind: str, tmp_path: Path) -> None:
-    """With an argument by name alone, a scalar beside a batch, and an output that is an input as it came."""
+    """With a keyword-only argument, a scalar beside a batch, and an output that is an unchanged input."""
     path = tmp_path / "named.py"
     path.write_text(HEAD + KINDS[kind])
     found = probed(tmp_path, f"{path}:build", ["right=batch,4", "left=batch,4", "scale="])

@@ -1,4 +1,4 @@
-"""What is said of numbers holds in every framework: whole numbers, infinities, scales, and whose float64 it is."""
+"""The rules for numbers hold in every framework: whole numbers, infinities, scales, and the source of float64."""
 
 from __future__ import annotations
 
@@ -75,9 +75,10 @@ SOURCES = {"torch": TORCH, "tf": TF, "jax": JAX}
 
 @dataclass(frozen=True)
 class Case:
-    """
+    """A case.
+
     Attributes:
-        refused: words of why a route's file is refused, by route; "" where it is right.
+        refused: words of the reason for which a route's file is refused, by route; "" where it is right.
         whole: inputs are whole numbers from here, which is where the file is wrong.
     """
 
@@ -149,7 +150,7 @@ def test_a_right_export_passes_and_a_wrong_one_is_refused_for_its_own_numbers(ca
 
 @pytest.mark.slow
 def test_a_wrong_export_is_never_taken_as_the_reference(tmp_path: Path) -> None:
-    """Its large output is right, its small one off by less than the rounding of the large one."""
+    """Its large output is right, its small one is off by less than the rounding of the large one."""
     case = next(one for one in CASES if one.function == "scales")
     model = probed(tmp_path, case).model
     request = DoubleRequest(

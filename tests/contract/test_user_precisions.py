@@ -1,4 +1,4 @@
-"""A model in fp16 or bf16 is judged as what it is, in every framework: by its rounding, against the same float64."""
+"""A model in fp16 or bf16 is judged by its own rounding, compared with the same float64, in every framework."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def probed(folder: Path, case: Case) -> Probed:
 
 
 def judged(folder: Path, model: UserModel, route: str) -> str:
-    """Why a route's file is refused, or ""."""
+    """The reason for which a route's file is refused, or ""."""
     try:
         request = CheckExportRequest(
             model=model,
@@ -200,7 +200,7 @@ def test_a_right_export_passes_by_the_rounding_of_its_own_precision(case: Case, 
 
 @pytest.mark.slow
 def test_a_level_at_which_onnxruntime_dies_costs_that_level(tmp_path: Path) -> None:
-    """ONNX Runtime 1.32's fusion of attention ends the process on this file; every other level is right."""
+    """ONNX Runtime 1.32's fusion of attention crashes on this file; every other level is right."""
     found = probed(tmp_path, Case("torch", "attention", "fp16", {}, "x=float16:batch,6,32"))
     reason = judged(tmp_path, found.model, "torch-dynamo")
     assert re.search("the file is right .*level all: .* was ended by SIGSEGV", reason), reason

@@ -1,5 +1,6 @@
-"""Models that are random or keep a state, in every framework, and that the remedies which are printed work; and what is
-drawn for whole numbers."""
+"""Models that are random or keep a state, in every framework; the printed remedies, which work; and the whole numbers
+that are drawn.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One framework's forward passes and first training steps, in a process of its own.
+"""One framework's forward passes and first training steps, in a separate process.
 
 Arguments: framework, architecture, output .npz, steps, images such as 28x3 (size x channels). Prints one line of JSON.
 """
@@ -22,7 +22,7 @@ BATCH = 16
 
 
 def moved_weights(spec: ModelSpec) -> Weights:
-    """Weights whose norms and biases are as far from their first values as training leaves them."""
+    """Weights whose norms and biases are as far from their initial values as training leaves them."""
     weights = initial_weights(spec, seed=0)
     random = np.random.default_rng(1)
     for name, array in weights.items():
@@ -35,7 +35,7 @@ def moved_weights(spec: ModelSpec) -> Weights:
 
 
 def neutral_state(spec: ModelSpec) -> State:
-    """A state as if 7 steps had been made, the same for every framework."""
+    """A state as after 7 steps, the same for every framework."""
     random = np.random.default_rng(2)
     state = dict(moved_weights(spec))
     for name, array in initial_weights(spec, 0).items():

@@ -1,4 +1,4 @@
-"""The runtime that CONTRIBUTING.md makes step by step, made as it says, installed, and used."""
+"""The runtime that CONTRIBUTING.md makes step by step, made according to it, installed, and used."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print(json.dumps([entry.distribution, words, looks.family, colours()[looks.token
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that its files were written to and installed from; it has the installation in it."""
+    """The folder in which its files were written and from which it was installed; it contains the installation."""
     folder = tmp_path_factory.mktemp("runtime")
     for name, content in FILES:
         (folder / name).parent.mkdir(exist_ok=True)
@@ -92,7 +92,7 @@ def test_it_is_listed_timed_audited_and_shown(installed: Path, tmp_path: Path) -
 
 
 def test_as_one_of_ours_it_is_its_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its entries beside ours make it one of ours; the address of what runs it is all that is written anew."""
+    """With its entries beside ours it is one of ours; only the address of its code has to be changed."""
     text = next(content for name, content in FILES if name.endswith("entries.py"))
     (tmp_path / "reference.py").write_text(text.replace("reference_runtime.run:", "infer.on_reference:"))
     monkeypatch.setattr("assay.runtimes.__path__", [*assay_runtimes.__path__, str(tmp_path)])

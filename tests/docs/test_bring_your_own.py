@@ -1,4 +1,6 @@
-"""The tutorial: every command in it is run, in the order of its sections, each section in a folder of its own."""
+"""The how-to on your own model: every command in it is run, in the order of its sections, each section in its own
+folder.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def test_the_commands_of_a_section_run(title: str, tmp_path: Path) -> None:
 
 
 def _served(folder: Path, ending: ExitStack) -> str:
-    """Start a server that goes on until the section ends; its address, whose port may be another than the text's."""
+    """Start a server that runs until the section ends, and return its address, whose port may differ from the
+    text's.
+    """
     if why_not_here():
         pytest.skip(f"The Triton server cannot run here: {why_not_here()}")
     served = start(folder, folder.with_name("server.log"))
@@ -91,5 +95,5 @@ def _compare(words: list[str], folder: Path) -> None:
 
 
 def _is_whole(text: str, folder: Path) -> None:
-    """Paths of the machine stay out of results."""
+    """Results contain no paths of the machine."""
     assert str(folder) not in text

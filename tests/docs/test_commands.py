@@ -1,4 +1,4 @@
-"""Every command that README and the docs show has the options that it is shown with."""
+"""Every command in README and the docs has arguments and options that exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMAND = re.compile(r"^(?:\s*(?:-\s*run: |run: )?\$? ?)(assay [^|&>\n]*)", re.M
 
 
 def shown() -> list[tuple[str, str]]:
-    """Each page with each command in a block of its own; lines that go on are joined."""
+    """Each page with each command in a block; continued lines are joined."""
     return [
         (page.relative_to(ROOT).as_posix(), found.strip())
         for page in PAGES

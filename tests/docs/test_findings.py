@@ -1,4 +1,4 @@
-"""Figures that README and the page on the reference study tell are those of the published results."""
+"""Figures in README and on the page of the reference study are those of the published results."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def interval(found: Interval) -> str:
 
 
 def row(comparison: SpeedComparison, results: Results) -> str:
-    """A comparison as the page's tables show it, a verdict where it is not "faster".
+    """A comparison as the page's tables show it, with a verdict unless it is "faster".
 
-    The last place is what int8 brings ONNX Runtime beside its own fp32, or that its outputs failed the audit.
+    The last column is the gain of int8 over fp32 in ONNX Runtime, or that its outputs failed the audit.
     """
     group = f"{comparison.architecture}/{comparison.size}/b{comparison.batch}/t{comparison.threads}"
     cells = {cell.label: cell for cell in results.cells if cell.name.startswith(f"{group}/")}
@@ -52,7 +52,7 @@ def row(comparison: SpeedComparison, results: Results) -> str:
 
 
 def shorter(row: str) -> str:
-    """A row of the page as README has it: without int8, whose column is the last."""
+    """A row of the page as README has it: without int8, which is the last column."""
     cells = row.strip("| ").split(" | ")
     return f"| {' | '.join(cells[:-1])} |"
 
@@ -105,7 +105,7 @@ def test_the_page_on_speed_tells_each_cell_once_and_who_failed_the_audit() -> No
 
 
 def load_lines(load: Load) -> list[str]:
-    """A load test as the page tells it: the rows of its table, and what it says of the server's cost and rate."""
+    """A load test as the page shows it: the rows of its table, and the sentences on the server's cost and rate."""
     lines = []
     for loop in load.closed_loop:
         per_second = loop.images_per_second

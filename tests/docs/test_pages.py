@@ -1,4 +1,4 @@
-"""Every page has one title and headings in order, and every link leads to a page, a file or a heading that is there."""
+"""Every page has one title and headings in order, and every link leads to an existing page, file or heading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from markdown_it.token import Token
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GENERATED = {"commands.md", "study.md", "results.md", "registry.md"}
-"""Pages of the reference that the code writes (`tools/site.py`)."""
+"""Reference pages that are generated from the code (`tools/site.py`)."""
 
 
 def tokens(page: Path) -> list[Token]:
@@ -21,13 +21,13 @@ def tokens(page: Path) -> list[Token]:
 
 
 def headings(page: Path) -> list[tuple[int, str]]:
-    """The level and text of each."""
+    """The level and text of each heading."""
     found = tokens(page)
     return [(int(one.tag[1]), after.content) for one, after in pairwise(found) if one.type == "heading_open"]
 
 
 def anchor(text: str) -> str:
-    """What a heading is called in a link, as GitHub and the site have it."""
+    """The anchor of a heading, as on GitHub and the site."""
     plain = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", text).lower()
     return re.sub(r"[^\w -]", "", plain).strip().replace(" ", "-")
 
@@ -60,7 +60,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_code_is_closed_and_holds_no_prose(page: Path) -> None:
-    """A block that somebody forgot to close swallows the headings after it."""
+    """A code block that was not closed swallows the headings after it."""
     for block in (one for one in tokens(page) if one.type == "fence"):
         assert not re.search(r"^#{2,6} \w", block.content, re.MULTILINE), f"a heading within code: {block.content[:80]}"
         assert "```" not in block.content

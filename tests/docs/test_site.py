@@ -1,4 +1,4 @@
-"""The documentation as a site: it builds without a warning, and pages that the code writes say what the code does."""
+"""The documentation as a site: it builds without a warning, and generated pages agree with the code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHODS = ROOT / "docs" / "explanation" / "methods.md"
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site's source as `make docs` writes it, with its configuration beside."""
+    """The site's source as `make docs` writes it, with its configuration."""
     folder = tmp_path_factory.mktemp("site")
     site.write(folder / "build" / "docs")
     shutil.copyfile(ROOT / "mkdocs.yml", folder / "mkdocs.yml")

@@ -1,6 +1,6 @@
-"""What the tests of exports share: weights that leave nothing trivial, images, and one folder a session.
+"""Shared fixtures of the tests of exports: weights that leave nothing trivial, images, and one folder per session.
 
-Exports are found again by their key, so whoever asks second for the same one waits for nothing.
+Exports are found again by their key, so a second request for one takes no time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _workspaces: dict[str, Workspace] = {}
 
 
 def silent(label: str, done: int, total: int) -> None:
-    """Progress for nobody."""
+    """Progress that nobody sees."""
 
 
 def usable_exports(exports: Store) -> list[tuple[Export, Path]]:
@@ -37,7 +37,7 @@ def usable_exports(exports: Store) -> list[tuple[Export, Path]]:
 
 @dataclass(frozen=True)
 class Workspace:
-    """One model's weights artifact and images, and where its exports go."""
+    """One model's weights artifact and images, and the folder for its exports."""
 
     spec: ModelSpec
     folder: Path
@@ -85,7 +85,7 @@ def workspace(architecture: str, temporary: pytest.TempPathFactory) -> Workspace
 
 
 def write_weights(folder: Path, spec: ModelSpec) -> None:
-    """A weights artifact whose norms and biases are as far from their first values as training leaves them."""
+    """A weights artifact whose norms and biases are as far from their initial values as training leaves them."""
     weights = moved_weights(spec)
 
     def fill(work: Path) -> dict[str, JsonValue]:

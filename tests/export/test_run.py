@@ -54,13 +54,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def job(place: Workspace, tmp_path: Path) -> ExportJob:
-    """A job whose references are there and whose exports go elsewhere."""
+    """A job whose references exist and whose exports go to another folder."""
     return replace(place.job("torch-script"), exports=Store(tmp_path / "exports"))
 
 
 @pytest.fixture
 def bad(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A bad exporter in the place of a good one, in the job's process only."""
+    """A bad exporter in place of a good one, only in the job's process."""
     folder = tmp_path / "sources"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(REGISTER)
@@ -74,7 +74,7 @@ def kept(record: Export, job: ExportJob) -> set[str]:
 
 
 def runs_of_a_second_call(job: ExportJob) -> int:
-    """How often a job is started when the same export is asked for again."""
+    """How many times a job is started when the same export is requested again."""
     runs = []
 
     def count(*_: object, **__: object) -> None:
@@ -120,7 +120,7 @@ def test_an_exporter_that_hangs_is_killed(job: ExportJob, place: Workspace, bad:
 def test_an_export_is_given_up_in_proportion_to_what_the_model_took(
     job: ExportJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a small model soon, and with words for whoever waits."""
+    """For a small model soon, and with words for the waiting person."""
     limits: list[Limit] = []
 
     def stop(*_: object, limit_seconds: Limit, **__: object) -> None:

@@ -1,7 +1,7 @@
-"""Commands of Assay run one after the other, each in a fork of a process that has imported them already.
+"""Commands of Assay run one after the other, each in a fork of a process that has already imported them.
 
 A fork costs milliseconds where a fresh `assay` costs seconds, and everything that a command does to its process ends
-with it. What is looked at: exit status, what it printed, its own and its children's highest memory, and its time.
+with it. Recorded are the exit status, the output, the highest memory of the command and its children, and its time.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ LIMIT_SECONDS = 60
 MOST_BYTES = 2 * 1024**3
 TIMED_OUT = -signal.SIGALRM
 FOREIGN = re.compile(r"Errno|pydantic|Input should be|Field required|Extra inputs|validation error|Value error,", re.I)
-"""What Assay says in words of its own, so that nobody has to know who wrote the rest."""
+"""Assay's own beginnings of messages, to distinguish them from those of libraries."""
 NEVER = {
     r"Traceback \(most recent call last\)": "a traceback",
     FOREIGN.pattern: "a sentence of pydantic's or a number of the system's",
     "\x1b": "a control character",
 }
-"""By its sign, what no command prints."""
+"""Marks of text that no command prints."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Ended:
     peak_bytes: int
 
     def problem(self) -> str:
-        """What is wrong with how it ended; empty where nothing is."""
+        """The problems with how it ended; empty if there are none."""
         if self.status == TIMED_OUT:
             return f"took more than {LIMIT_SECONDS} s"
         if self.status not in (0, 1, 2):
@@ -59,7 +59,7 @@ class Ended:
 def run(work: Callable[[], object], folder: Path, output: Path, variables: dict[str, str]) -> Ended:
     """Run `work` in a fork of this process, in `folder`, with its output in a file.
 
-    An `AssayError` ends it as the command line does: its message, its exit code. So does `SystemExit`.
+    An `AssayError` ends it as the command line does, with its message and exit code, and so does `SystemExit`.
     """
     with warnings.catch_warnings():  # JAX warns of forks where other tests loaded it; what is run here does not use it
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -75,7 +75,7 @@ def run(work: Callable[[], object], folder: Path, output: Path, variables: dict[
 
 
 def command(*arguments: str) -> Callable[[], object]:
-    """A command line, as `run` takes it."""
+    """A command line in the form that `run` takes."""
 
     def work() -> None:
         from assay.bench.cli.main import main  # noqa: PLC0415
@@ -87,8 +87,8 @@ def command(*arguments: str) -> Callable[[], object]:
 
 
 def program(*arguments: str) -> Callable[[], object]:
-    """The same in an interpreter of its own: the threads of polars are not there in a fork of a process that has them,
-    which then waits for them for ever.
+    """The same in a separate interpreter: polars' threads do not exist in a fork of a process that has them, and the
+    fork would wait for them forever.
     """
     return lambda: os.execv(sys.executable, [sys.executable, "-P", "-m", "assay", *arguments])
 

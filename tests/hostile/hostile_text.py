@@ -1,4 +1,4 @@
-"""Names that mean harm, and readers that show whether they did any."""
+"""Names with hostile text, and readers that show whether any of it was executed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 SENTINEL = "ASSAY-PWNED"
-"""A file of this name is somewhere if any text was executed."""
+"""A file of this name exists somewhere if any text was executed."""
 CALL = f'__import__("pathlib").Path("{SENTINEL}").touch()'
 NAMES = {
     "quotes": f"\"'`\"\"\"'''\\\"\\'\n{CALL}\n\"\"\"'''",
@@ -40,12 +40,12 @@ ALLOWED_HTML = ("<code>", "</code>", "<details>", "</details>", "<summary>", "</
 
 
 def markdown_tokens(text: str) -> list[Token]:
-    """What CommonMark with tables makes of a text, flat."""
+    """The flat result of rendering a text as CommonMark with tables."""
     return [inner for token in _COMMONMARK.parse(text) for inner in (token, *(token.children or ()))]
 
 
 def harm_in_markdown(text: str) -> list[str]:
-    """Links, foreign pictures, mentions and HTML that a reader of Markdown would get."""
+    """Links, external pictures, mentions and HTML that a reader of Markdown would get."""
     found = []
     for token in markdown_tokens(text):
         if token.type == "link_open":
@@ -66,12 +66,12 @@ def is_harmless(html: str) -> bool:
 
 
 def sentinels(*folders: Path) -> list[Path]:
-    """What was executed, if anything was."""
+    """The files that were executed text's marks, if any."""
     return [found for folder in folders for found in folder.rglob(f"*{SENTINEL}*")]
 
 
 def renamed(value: object, change: Callable[[str], str]) -> object:
-    """A record as plain values in which every text, keys included, went through `change`."""
+    """A record as plain values in which every text, keys included, was passed through `change`."""
     if isinstance(value, dict):
         return {change(str(key)): renamed(inner, change) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -80,7 +80,7 @@ def renamed(value: object, change: Callable[[str], str]) -> object:
 
 
 def ending(tokens: Iterable[str], more: str) -> Callable[[str], str]:
-    """Ends every one of these words with a hostile text, wherever it stands: names stay the same everywhere."""
+    """Append a hostile text to each of these words, wherever it appears: names stay the same everywhere."""
     words = sorted(tokens, key=len, reverse=True)
 
     def change(text: str) -> str:

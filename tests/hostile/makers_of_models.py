@@ -1,4 +1,4 @@
-"""Files of models in which something acts; each leaves a file `marker` where it runs. Made in a process of its own."""
+"""Model files that contain code; each writes a file `marker` if it runs. Made in a separate process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Members = dict[str, bytes]
 
 
 class Touch:
-    """A pickle that makes a file when it is read."""
+    """A pickle that writes a file when it is read."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -25,7 +25,7 @@ class Touch:
 
 
 def rewritten(source: Path, target: Path, change: Callable[[Members], Members]) -> Path:
-    """A zip with its members changed; those of torch keep the name of the folder that they lie in."""
+    """A zip with its members changed; torch's keep the name of their folder."""
     with zipfile.ZipFile(source) as bundle:
         members = {info.filename: bundle.read(info) for info in bundle.infolist()}
     root = next(iter(members)).split("/")[0] + "/"
@@ -97,7 +97,7 @@ def _pickled(config: dict[str, Any]) -> None:
 
 
 def programs(marker: Path) -> dict[str, Callable[[Members], Members]]:
-    """What is done to a good .pt2, by what it is; every place that torch unpickles, evaluates or calls."""
+    """The change to a good .pt2, by its kind: every place that torch unpickles, evaluates or calls."""
     bad, plain = torch_pickle(marker), pickle.dumps(Touch(marker))
     run = code(marker)
 

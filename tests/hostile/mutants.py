@@ -1,6 +1,6 @@
-"""Seeded mutants of files (bytes, JSON, TOML, ONNX, npz, safetensors), broken the way chance or malice breaks them.
+"""Seeded mutants of files (bytes, JSON, TOML, ONNX, npz, safetensors), broken as by chance or malice.
 
-The same seed gives the same mutant, so that one that fails can be made again from its number.
+The same seed gives the same mutant, so a failing one can be made again from its number.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def broken_json(content: bytes, chance: random.Random) -> bytes:
 
 
 def _changed(document: object, chance: random.Random) -> object:
-    """The document with one change at a place that a random walk comes to."""
+    """The document with one change at a place found by a random walk."""
     node = document
     while isinstance(node, dict | list) and node:
         key: object = chance.choice(list(node)) if isinstance(node, dict) else chance.randrange(len(node))
@@ -125,7 +125,7 @@ def _domain(model: onnx.ModelProto, chance: random.Random) -> None:
 
 
 def _edge(model: onnx.ModelProto, chance: random.Random) -> None:
-    """An input that comes from nowhere, from a later node, or not at all."""
+    """An input from nowhere, from a later node, or missing."""
     node = _node(model, chance)
     others = [name for one in model.graph.node for name in (*one.input, *one.output)]
     names = chance.choice((node.input, node.output))

@@ -1,4 +1,4 @@
-"""A client of gRPC that sends whatever it is told to, frame by frame."""
+"""A gRPC client that sends whatever it is told to, frame by frame."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def headers(path: bytes = INFER, more: Sequence[tuple[bytes, bytes]] = ()) -> by
 
 
 def message(content: bytes) -> bytes:
-    """A message as it stands in a stream."""
+    """A message as it appears in a stream."""
     return b"\0" + struct.pack(">I", len(content)) + content
 
 
@@ -51,7 +51,7 @@ def infer_request(**changes: Any) -> Any:
 
 
 def exchange(address: str, sent: bytes, *, until: bytes = b"grpc-status") -> bytes:
-    """What a server answers to these bytes, until it has said something or closed."""
+    """The server's answer to these bytes, until it has said something or closed."""
     host, port = address.split(":")
     answer = b""
     with socket.create_connection((host, int(port)), timeout=LIMIT_SECONDS) as connection:

@@ -25,7 +25,7 @@ SETTLE_SECONDS = 20
 
 
 def fill(disk: Path, free: int) -> None:
-    """Leave so many bytes, as far as whole pages allow."""
+    """Leave this many bytes, as far as whole pages allow."""
     room = os.statvfs(disk)
     wanted = max(room.f_bavail * room.f_frsize - free, 0)
     with (disk / FILLER).open("wb") as stream:
@@ -33,7 +33,7 @@ def fill(disk: Path, free: int) -> None:
 
 
 def files(disk: Path) -> dict[str, str]:
-    """sha256 of every file by its path, but those of the filler and of temporary files."""
+    """The sha256 of every file by its path, except the filler and temporary files."""
     found = sorted(path for path in disk.rglob("*") if path.is_file() and path.name != FILLER)
     return {
         str(path.relative_to(disk)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -51,7 +51,9 @@ def assay(disk: Path, arguments: list[str]) -> dict[str, Any]:
 
 
 def make_read_only(disk: Path) -> None:
-    """Wait for the system to be done with what a command that has ended had open; who has it open still is named."""
+    """Wait until the system has released the files of a command that has ended; name the process that still has one
+    open.
+    """
     limit = time.monotonic() + SETTLE_SECONDS
     while (
         done := subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=False, capture_output=True)
@@ -62,7 +64,7 @@ def make_read_only(disk: Path) -> None:
 
 
 def holders(disk: Path) -> list[str]:
-    """Processes that have a file there open, and which."""
+    """The processes that have a file there open, and which file."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/fd/*"):
         with contextlib.suppress(OSError):
@@ -72,7 +74,7 @@ def holders(disk: Path) -> list[str]:
 
 
 def tried(disk: Path, command: list[str], free: int | None) -> dict[str, Any]:
-    """One try on a disk that takes so many bytes more; None is a read-only one."""
+    """One try on a disk with room for this many more bytes; None means a read-only disk."""
     before = files(disk)
     if free is None:
         make_read_only(disk)

@@ -1,4 +1,4 @@
-"""Models whose code, or whose format, does what it should not: in its box it cannot, and says so in one message."""
+"""Models whose code or format does what it should not: the box prevents it, and one message says so."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_what_it_takes_too_much_of_is_one_message(
     ids=["torch", "tf"],
 )
 def test_a_graph_that_writes_files_writes_none(maker: str, load: str, tmp_path: Path) -> None:
-    """Such a file is refused before it is loaded; here somebody's own code loads it."""
+    """Such a file is refused before it is loaded; here a user's own code loads it."""
     outside, file = tmp_path / "outside", tmp_path / "model"
     code = tmp_path / "maker.py"
     code.write_text(maker.format(path=str(outside), file=str(file)))

@@ -1,4 +1,4 @@
-"""Every command with input that it cannot use: one message in our words, exit code 2, no sentence of a library's."""
+"""Every command with unusable input: one message in our words, exit code 2, and no sentence from a library."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ OF_LIBRARIES = re.compile(
 )
 STUDY = 'name = "tiny"\n[[models]]\narchitecture = "bloodnet"\nsizes = [28]\nepochs = [1]\n'
 WITHOUT_FILES = {"doctor", "list", "selfcheck", "data show", "data build"}
-"""Commands that are given nothing to read: what they are given is a name, or nothing."""
+"""Commands that read no file: their arguments are names, or they have none."""
 
 
 def commands() -> dict[str, Any]:
-    """Every command by its words, groups among them."""
+    """Every command by its words, including groups."""
 
     def within(words: str, command: Any) -> Iterator[tuple[str, Any]]:
         yield words, command
@@ -41,12 +41,12 @@ def commands() -> dict[str, Any]:
 
 
 COMMANDS = commands()
-"""Made once: the program makes them anew for each command line."""
+"""Made once: the program makes them again for each command line."""
 SINGLE = {words: one for words, one in COMMANDS.items() if not (hasattr(one, "commands") or one.hidden)}
 
 
 def refused(*arguments: str) -> str:
-    """What the command says, which has to be one line of ours."""
+    """The command's message, which has to be one line of ours."""
     with pytest.raises(Exception) as caught:  # noqa: PT011 - typer's own class is not exported
         COMMANDS[""].main(list(arguments), prog_name="assay", standalone_mode=False)
     told = told_of(caught.value)

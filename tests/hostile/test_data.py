@@ -1,4 +1,4 @@
-"""Broken images, archives, files and folders: each is refused by name, in one message, and left as it was."""
+"""Broken images, archives, files and folders: each is refused by name, in one message, and left unchanged."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def intact_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cells(intact_cells: Path, tmp_path: Path) -> Path:
-    """A folder of its own to break."""
+    """A separate folder to break."""
     return Path(shutil.copytree(intact_cells, tmp_path / "cells"))
 
 
 def _refusal(request: DataRequest, error: type[AssayError] = DataError) -> str:
-    """The message with which a request is refused; it is complete, and nothing half made stays behind."""
+    """The message with which a request is refused; it is complete, and nothing half-finished is left behind."""
     with pytest.raises(error) as raised:
         store_dataset(request)
     message = str(raised.value)

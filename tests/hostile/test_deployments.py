@@ -1,4 +1,4 @@
-"""Deployment folders that were changed after they were written: each is refused, naming the file."""
+"""Deployment folders that were changed after they were written: each is refused, and the file is named."""
 
 from __future__ import annotations
 
@@ -98,14 +98,14 @@ def labels_gone(folder: Path) -> None:
 
 
 def put(folder: Path, name: str, content: str = "x") -> None:
-    """A file that does not belong, its checksum with it."""
+    """A file that does not belong there, with its checksum."""
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(content)
     write_checksums(folder)
 
 
 def replace(folder: Path, name: str, old: str, new: str) -> None:
-    """Change a file's text, and its checksum with it."""
+    """Change a file's text, and its checksum to match."""
     text = (folder / name).read_text()
     assert old in text
     (folder / name).write_text(text.replace(old, new))
@@ -113,7 +113,7 @@ def replace(folder: Path, name: str, old: str, new: str) -> None:
 
 
 def second_model(folder: Path) -> None:
-    """One whose backend runs a program."""
+    """A model whose backend runs a program."""
     shutil.copytree(folder / "models/bloodnet-28", folder / "models/evil")
     (folder / "models/evil/config.pbtxt").write_text('name: "evil"\nbackend: "python"\n')
     put(folder, "models/evil/1/model.py", "import os")
@@ -141,7 +141,7 @@ def pipe(folder: Path) -> None:
 
 
 def in_the_record(folder: Path, **changes: object) -> None:
-    """Change the record, and with it all that follows from it: what somebody who has Assay can do."""
+    """Change the record and everything that follows from it, as somebody who has Assay can."""
     deployment = read_deployment(folder)
     render(folder, Deployment.model_validate(deployment.model_dump() | changes))
     write_checksums(folder)
@@ -217,7 +217,7 @@ CHANGES: list[tuple[Callable[[Path], object], str]] = [
     (listed_twice, "does not name a file of the folder"),
     (other_warm_up, "image.raw differs from the deployed file"),
 ]
-"""What is found without rendering anything or loading a model, and so before a folder is served too."""
+"""Problems that are found without rendering or loading a model, and therefore also before a folder is served."""
 RENDERED: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: replace(folder, COMPOSE, "read_only: true", "privileged: true"), "compose.yaml is not what Assay"),
     (
@@ -272,7 +272,7 @@ def test_a_record_that_was_changed_with_all_that_follows_from_it_is_refused(
 def test_a_tolerance_is_at_most_twice_what_the_audit_tolerates_of_a_probability(
     times: float, passes: bool, folder: Path
 ) -> None:
-    """Half of what a logit may be off and the softmax's own rounding, 6 operations beside one for each class."""
+    """Half of a logit's tolerance and the softmax's own rounding, 6 operations plus one for each class."""
     deployment = read_deployment(folder)
     audit = read_audit(folder / "audited/1/audit.json")
     (model,) = audit.models

@@ -1,4 +1,4 @@
-"""A model that never returns is given up, by its name and soon, in every command and framework."""
+"""A model that never returns is given up soon and by name, in every command and framework."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_function_that_never_returns_is_given_up(function: str, words: str, tm
 
 @pytest.mark.slow
 def test_a_function_that_is_never_built_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the limit that holds where nobody says anything; a load is not a call."""
+    """With the default limit; a load is not a call."""
     (tmp_path / "model.py").write_text("import torch\n\n\ndef building_hangs():\n    while True:\n        pass\n")
     done = assay("compare-model", "model.py:building_hangs", "--shape", "x=batch,4", "--out", "out", folder=tmp_path)
     one = done.stderr.splitlines()[-1]

@@ -1,7 +1,4 @@
-"""Other people's model files stay data: nothing in them runs.
-
-docs/explanation/security.md says what is true of each format.
-"""
+"""Other people's model files stay data: nothing in them runs. docs/explanation/security.md describes each format."""
 
 from __future__ import annotations
 
@@ -53,7 +50,7 @@ print("\\n" + json.dumps(found))
 
 
 def _loaded(kind: str, folder: Path, extra: Callable[[Path], object] = lambda folder: None) -> Answers:
-    """What Assay's own loader says of every hostile file; "RAN" where something in it did."""
+    """The answer of Assay's own loader to every hostile file; "RAN" if something in it ran."""
     make = [sys.executable, "-m", "tests.hostile.makers_of_models", kind, str(folder)]
     subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
     extra(folder)
@@ -85,7 +82,7 @@ NAMED = {
     "a member from nowhere": "data/other/thing.pkl",
     "a second program": "models/other.json",
 }
-"""What the message has to name; the program for all others."""
+"""Words that the message has to contain; "program" for all others."""
 PROGRAMS = list(programs(Path("marker")))
 
 
@@ -124,7 +121,7 @@ def test_torchscript_that_acts_is_refused_before_it_is_loaded(file: str, words: 
 
 @pytest.mark.usefixtures("torch_answers")
 def test_torchscript_that_acts_is_served_to_nobody(torch_folder: Path) -> None:
-    """A deployment may come from somebody else: its file is looked at before anything opens it."""
+    """A deployment may come from somebody else: its file is checked before anything opens it."""
     refuse_what_acts(torch_folder / "good.pt", "torch.script")
     for name, words in (("forward.pt", "reads or writes files"), ("class.pt", "c10d"), ("member.pt", "model.json")):
         with pytest.raises(InputError, match=words):
@@ -133,7 +130,7 @@ def test_torchscript_that_acts_is_served_to_nobody(torch_folder: Path) -> None:
 
 
 class NoHost(Here):
-    """A machine on which nothing can be started."""
+    """A machine on which no process can be started."""
 
     def start(
         self,
@@ -149,7 +146,7 @@ class NoHost(Here):
 
 @pytest.mark.usefixtures("torch_answers")
 def test_one_command_looks_at_a_file_once(torch_folder: Path) -> None:
-    """And at one that was refused again."""
+    """A file that was refused is checked again."""
     refuse_what_acts(torch_folder / "good.pt", "torch.script")
     refuse_what_acts(torch_folder / "good.pt", "torch.script", NoHost())
     with pytest.raises(AssertionError, match="was started"):
@@ -195,7 +192,7 @@ RUN_BY_TORCH = [
 
 @pytest.mark.slow
 def test_torch_itself_would_have_run_them(torch_answers: Answers, torch_folder: Path) -> None:
-    """Or these tests would show nothing."""
+    """Without this, these tests would show nothing."""
     assert torch_answers
     names = [f"bad{PROGRAMS.index(what)}.pt2" for what in RUN_BY_TORCH]
     command = [sys.executable, "-c", TORCH_ITSELF, str(torch_folder), json.dumps(names)]
@@ -515,7 +512,7 @@ MODULES = {
     "dill": None, "cloudpickle": None, "joblib": None, "marshal": None, "shelve": None, "yaml": None, "tarfile": None,
     "pandas": None, "pyarrow": None, "tables": None, "msgpack": None, "configparser": None,
 }  # fmt: skip
-"""Modules that read files: the format's row, or None for those that Assay does not use: a first use needs a row."""
+"""Modules that read files: the format's row, or None for those that Assay does not use. A first use needs a row."""
 
 
 def _rows() -> list[re.Match[str]]:
@@ -559,9 +556,9 @@ def test_every_module_that_reads_files_has_a_row() -> None:
 
 
 def test_every_reader_is_known() -> None:
-    """Nothing is unpickled, and a model is loaded nowhere but behind its checker.
+    """Nothing is unpickled, and a model is only loaded behind its checker.
 
-    What opens a deployment's file imports nothing of ours; `refuse_what_acts` has looked at the file before.
+    The code that opens a deployment's file imports nothing of ours; `refuse_what_acts` has checked the file before.
     """
     loads = {
         "torch.load": {"train/brought/files/on_torch_archive.py"},

@@ -1,7 +1,7 @@
-"""A disk that takes no more, or nothing at all: every command says so, loses nothing, and goes on when there is room.
+"""A full or read-only disk: every command reports it, loses nothing, and continues when there is room.
 
-A small tmpfs in a mount namespace stands for it (`small_disk.py`); where that is not allowed, the system's own limit on
-file size.
+The disk is a small tmpfs in a mount namespace (`small_disk.py`), or, where that is not allowed, the system's own limit
+on file size.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from tests.bench.cli.test_cli import ASSAY
 
 
 def limited(command: list[str]) -> list[str]:
-    """The command where no file may grow beyond 200 KB.
+    """The command with a limit of 200 KB on the size of a file.
 
-    The limit is set by a shell: a `preexec_fn` would fork this process in Python, of which JAX warns where another
-    test has loaded it.
+    A shell sets the limit: a `preexec_fn` would fork this process in Python, of which JAX warns if another test has
+    loaded it.
     """
     return ["bash", "-c", 'ulimit -f 200 && exec "$@"', "limited", *command]
 
@@ -62,7 +62,7 @@ MAY_MOUNT = (
 needs_mount = pytest.mark.skipif(not MAY_MOUNT, reason="only root in a mount namespace may make a small disk")
 
 FREE = [0, 40_000, 200_000, 2_000_000, None]
-"""Bytes left on the disk; None is a disk that is read-only."""
+"""Bytes left on the disk; None means a read-only disk."""
 REFERENCE = Path(__file__).parents[2] / "artifacts" / "reference"
 SAID = ("No space left on device", "Read-only file system")
 
@@ -94,9 +94,9 @@ weights = "torch"
 
 
 def on_a_small_disk(place: Path, commands: list[list[str]], free: list[int | None], seeds: list[Path]) -> None:
-    """Run commands as `small_disk.py` says: each names the disk where it fails, and loses and leaves nothing.
+    """Run commands as `small_disk.py` describes: each names the disk if it fails, and loses and leaves nothing.
 
-    With room, each command ends as it would anywhere: 0, or 1 where the answer on a busy machine is no.
+    With room, each command ends as it would anywhere: with 0, or with 1 if the answer on a busy machine is no.
     """
     plan = {"seeds": [str(seed) for seed in seeds], "commands": commands, "free": free}
     done = subprocess.run(
@@ -277,7 +277,7 @@ def test_what_numpy_says_of_a_file_that_took_a_part_is_a_full_disk() -> None:
 
 
 def test_no_array_is_written_through_memory() -> None:
-    """A page of a mapped file that finds no room ends the process by SIGBUS, whatever it is handled by."""
+    """A page of a mapped file that finds no room ends the process by SIGBUS, which nothing can handle."""
     root = Path(__file__).parents[2]
     sources = [path for name in ("assay", "bench", "export", "infer", "train") for path in (root / name).rglob("*.py")]
     mapped = r"open_memmap\((?!path, mode=\"r\")|mmap_mode=[\"'](r\+|w\+)|np\.memmap"

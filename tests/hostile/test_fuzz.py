@@ -1,7 +1,7 @@
-"""Seeded fuzz over every kind of file that Assay reads: six mutants of each by default, two hundred when slow.
+"""Seeded fuzzing of every kind of file that Assay reads: six mutants of each by default, two hundred if slow.
 
-Whatever the file says, the command ends with 0, 1 or 2 and a message, never with a traceback, writes nothing outside of
-the folder that it was given, and takes at most 2 GiB and 60 s.
+For any file the command ends with 0, 1 or 2 and a message, never with a traceback, writes nothing outside the given
+folder, and takes at most 2 GiB and 60 s.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tests.hostile.mutants import (
 
 FEW, MANY = 6, 200
 TOLD = ("measured.json", "audit.json")
-"""Files of a deployment in which numbers stand of which nothing else follows: only a signature holds those."""
+"""Files of a deployment with numbers from which nothing else follows: only a signature protects those."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def targets(study: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
-    """By the kind of file."""
+    """Kinds of files by name."""
     root = tmp_path_factory.mktemp("seeds")
     good = save_classifier(root / "good.onnx")
     inputs = root / "inputs.npz"
@@ -154,7 +154,7 @@ def test_many_mutants_of_a_deployment(study: Path, tmp_path: Path) -> None:
 
 
 def run_mutants(target: Target, seeds: range, root: Path) -> None:
-    """Make each mutant in a folder of its own, read it, and look at what happened."""
+    """Make each mutant in a separate folder, read it, and check what happened."""
     content = target.seed.read_bytes()
     found = []
     for seed in seeds:
@@ -173,9 +173,9 @@ def run_mutants(target: Target, seeds: range, root: Path) -> None:
 
 
 def run_deployments(study: Path, seeds: range, root: Path) -> None:
-    """One file of a deployment is broken, its checksums are written anew or not, and the folder is checked.
+    """One file of a deployment is broken, its checksums are rewritten or not, and the folder is checked.
 
-    Whatever follows from something else there is refused when it was changed.
+    A change to anything that follows from something else in the folder is refused.
     """
     whole = root / "whole"
     write_deployment(read_study(study), CELL, whole, Narrator())
@@ -200,10 +200,10 @@ def run_deployments(study: Path, seeds: range, root: Path) -> None:
 
 
 def looked_at(work: Callable[[], object], folder: Path, own: set[Path]) -> tuple[forked.Ended, str]:
-    """Run it; how it ended, and what is wrong with that or with what it left, empty where nothing is.
+    """Run it, and return how it ended and the problems with that or with what it left.
 
     Args:
-        own: folders that it may write beside `out` and its cache.
+        own: folders that it may write besides `out` and its cache.
     """
     for name in ("home", "tmp", "cache"):
         (folder / name).mkdir()

@@ -1,6 +1,6 @@
-"""Names that mean harm, through every file that every command writes: they are shown, and nothing happens.
+"""Hostile names, through every file that every command writes: they are shown, and nothing happens.
 
-Whoever adds a command, or a file that one writes, is told here that nobody has sent a hostile name through it.
+A new command, or a new file of a command, fails here until a test sends a hostile name through it.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ COMMANDS = {
     "list": "a table on the terminal: no name of anyone's but of runtimes that were looked at",
     "data": "an .npz file",
 }
-"""Every command with what it writes; see the tests that send names through it."""
+"""Every command with the files it writes; see the tests that send names through it."""
 REPORT_FILES = {
     "report.html", "report.md", "results.json", "cells.csv", "cells.parquet", "audit.html", "audit.json", "figures",
 }  # fmt: skip
@@ -132,12 +132,12 @@ WIDTH = 4
 WHAT_ACTS = """() => [...document.querySelectorAll('*')].filter(one =>
     one.matches('iframe, object, embed, img[src^=http], a[href^=http], a[href^=javascript]')
     || [...one.attributes].some(attribute => attribute.name.startsWith('on'))).length"""
-"""How many elements of a page have a handler, or take a reader or the page somewhere else."""
+"""The number of elements of a page that have a handler, or lead a reader or the page somewhere else."""
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Everything runs in a folder of its own, in which a file would lie if a name had been executed."""
+    """Everything runs in a separate folder, in which a file would appear if a name was executed."""
     monkeypatch.chdir(tmp_path)
     yield
     assert sentinels(tmp_path) == []
@@ -145,7 +145,7 @@ def nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def hostile_results(more: str = EVERYTHING) -> Results:
-    """A study in which every name that somebody may choose ends with a hostile text, keys included."""
+    """A study in which every name that a user can choose ends with a hostile text, keys included."""
     plain = explained_results((28,), (1,), ("bloodnet",))
     names = (
         "bloodnet",
@@ -216,7 +216,7 @@ def test_each_escaping_shows_all_and_lets_nothing_through(name: str) -> None:
 @example("__0__")
 @example("a__b_c")
 def test_markdown_shows_any_text_as_it_is(text: str) -> None:
-    """In a paragraph, in a table and as code, there is one text, and it is the one that was given."""
+    """In a paragraph, in a table and as code, there is one text, and it is the given one."""
     table = f"| a | b |\n|---|---|\n| {markdown(text)} | {markdown_code(text)} |\n"
     kinds = [token.type for token in markdown_tokens(table)]
     assert kinds.count("td_open") == 2
@@ -315,7 +315,7 @@ def test_the_pages_show_the_names_and_run_nothing(page: str, report: Path, brows
 
 
 def assert_shown(page: Path, browser: Browser) -> None:
-    """The page shows hostile names, obeys none, asks for nothing and has nothing to say on the console."""
+    """The page shows hostile names, obeys none, requests nothing and logs nothing to the console."""
     context = browser.new_context(offline=True)
     opened, problems = context.new_page(), []
     opened.on("console", lambda message: problems.append(f"console: {message.text}"))
@@ -396,7 +396,7 @@ def test_a_comparison_s_files_are_what_they_are(outcome: Outcome, tmp_path: Path
 
 @pytest.fixture
 def in_turns() -> Outcome:
-    """What `assay regress` finds in cells whose labels, reasons and precisions mean harm; one is on one side only."""
+    """The findings of `assay regress` in cells with hostile labels, reasons and precisions; one is on one side only."""
     labels = [*NAMES.values(), "\ufffe\uffff"]
     cells = test_turns.cells(*(f"{label}[{variant}]" for label in labels for variant in (BASE, NEW)), f"{LONG}[{NEW}]")
     cells[1] = cells[1].model_copy(update={"status": "failed", "reason": EVERYTHING})
@@ -446,7 +446,7 @@ def test_what_regress_writes_is_what_it_is(in_turns: Outcome, tmp_path: Path, mo
 
 
 def test_a_joined_page_shows_the_names_and_runs_nothing(tmp_path: Path, browser: Browser) -> None:
-    """Names, labels, reasons, kinds of machines and the currency mean harm."""
+    """Names, labels, reasons, kinds of machines and the currency are hostile."""
     change = ending(("bloodnet", "torch-dynamo", "torch.compile", "An x86-64", "pbc"), EVERYTHING)
     small, large = kind(f"small{EVERYTHING}"), kind(f"large{EVERYTHING}")
     runs = []
@@ -492,7 +492,7 @@ BEYOND = f"{EVERYTHING}\U0001f600\uffff"
 
 @pytest.fixture
 def published(results: Results, tmp_path: Path) -> tuple[Publication, Cell]:
-    """A run that means harm wherever a tracker or a card has a text, and a cell of it."""
+    """A run with hostile text wherever a tracker or a card has a text, and a cell of it."""
     place, cell = next((at, one) for at, one in enumerate(results.cells) if one.exporter and one.host)
     named = cell.model_copy(update={"label": f"{cell.label}{BEYOND}", "precision": BEYOND})
     data = results.data.model_copy(update={"name": f"pbc{BEYOND}", "notice": BEYOND})
@@ -544,7 +544,7 @@ def test_a_small_number_of_a_card_is_a_number(published: tuple[Publication, Cell
 
 
 class Taken:
-    """Stands for a tracker's client: keeps what it is told, and answers anything."""
+    """A replacement for a tracker's client: it keeps what it is given, and answers anything."""
 
     def __init__(self, **told: Any) -> None:
         self.told: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((), told)]
@@ -564,7 +564,7 @@ class Taken:
 
     @property
     def texts(self) -> list[str]:
-        """Every text of it, keys included."""
+        """Every text in it, keys included."""
         found: list[str] = []
         renamed(self.told, lambda text: found.append(text) or text)  # type: ignore[func-returns-value]
         return found
@@ -574,7 +574,7 @@ class Taken:
 def test_a_tracker_is_told_what_is_visible(
     tracker: str, published: tuple[Publication, Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not the trackers' own clients, which take seconds to import: what they are given."""
+    """Not the trackers' own clients, which take seconds to import, but what they are given."""
     client = Taken()
     entities = SimpleNamespace(Metric=lambda *told: told, Param=lambda *told: told, RunTag=lambda *told: told)
     monkeypatch.setitem(sys.modules, tracker, client)  # type: ignore[arg-type]
@@ -593,7 +593,7 @@ def test_a_tracker_is_told_what_is_visible(
 
 
 def write_pair(path: Path, more: str, *, scale: float = 1.0) -> Path:
-    """A model of which every name ends with a hostile text; another `scale` is a defect in it."""
+    """A model in which every name ends with a hostile text; another `scale` is a defect in it."""
     inputs, output = [f"left{more}", f"right{more}"], f"sum{more}"
     nodes = [
         helper.make_node("Add", inputs, [f"both{more}"], name=f"add{more}", doc_string=more),
@@ -653,7 +653,7 @@ def test_a_name_that_is_not_text_is_refused(field: bytes, tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an audit of a wrong file whose names mean harm, and what was printed, in `printed`."""
+    """The folder of an audit of a wrong file with hostile names, and its output, in `printed`."""
     folder = tmp_path_factory.mktemp("audit")
     reference = write_pair(folder / "reference.onnx", EVERYTHING)
     candidate = write_pair(folder / "pair.onnx", EVERYTHING, scale=1.5)
@@ -706,7 +706,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def spoiled(deployed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Deployment]:
-    """The same, of which every other text that a record may hold is hostile too."""
+    """The same, with every other text of the record hostile too."""
     copy = Path(shutil.copytree(deployed, tmp_path_factory.mktemp("spoiled") / "deployment"))
     measured = json.loads((copy / "audited/1/measured.json").read_text())
     words = ("Pair", "model-", "An x86-64", "fp32")
@@ -811,7 +811,7 @@ def make(left, right):
 
 
 def write_sum(path: Path, names: Sequence[str]) -> Path:
-    """A model that adds as many inputs as there are names, and gives the sum and its positive part."""
+    """A model that adds as many inputs as there are names, and returns the sum and its positive part."""
     nodes = [helper.make_node("Sum", list(names), ["out"]), helper.make_node("Relu", ["out"], [f"{names[0]} too"])]
     tensor = helper.make_tensor_value_info
     graph = helper.make_graph(
@@ -827,7 +827,7 @@ def write_sum(path: Path, names: Sequence[str]) -> Path:
 
 @pytest.mark.parametrize("names", [ODD, (*NAMES.values(), EVERYTHING, LONG)], ids=["odd", "hostile"])
 def test_a_model_with_any_names_is_looked_at_and_checked(names: Sequence[str], tmp_path: Path) -> None:
-    """Everything of `assay compare-model` but the timing, in its own jobs."""
+    """Everything in `assay compare-model` except the timing, in its own jobs."""
     location = locate(str(write_sum(tmp_path / "sum.onnx", names)))
     work = Work(Wanted(location), tmp_path / "work", Narrator(Terminal(file=io.StringIO())))
     brought = bring(work)

@@ -1,4 +1,4 @@
-"""Files whose numbers deceive: off by one among large ids, infinities, ties, a small column, a wrong evaluator."""
+"""Files with misleading numbers: off by one among large ids, infinities, ties, a small column, a wrong evaluator."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def audited(folder: Path, reference: Path, candidate: Path, x: np.ndarray) -> Au
 
 
 def divided(path: Path, offset: int) -> Path:
-    """ids = x // 3 + offset, among numbers that float64 does not have."""
+    """ids = x // 3 + offset, among numbers that float64 cannot represent."""
     nodes = [
         helper.make_node("Div", ["x", "three"], ["part"], name="divide"),
         helper.make_node("Add", ["part", "offset"], ["ids"], name="shift"),
@@ -71,7 +71,7 @@ def test_ids_that_are_off_by_one_are_counted_and_their_node_is_named(tmp_path: P
 
 
 def test_an_off_by_one_inside_of_a_file_is_followed_past_what_hides_it(tmp_path: Path) -> None:
-    """The output is floating point, where one in a million is less than half a step of TF32; inside it is not."""
+    """The output is floating-point, where one in a million is less than half a step of TF32; the inside is not."""
 
     def scaled(path: Path, offset: int) -> Path:
         nodes = [
@@ -90,7 +90,7 @@ def test_an_off_by_one_inside_of_a_file_is_followed_past_what_hides_it(tmp_path:
 
 
 def best(path: Path, operator: str = "ArgMax", noise: float = 0.0) -> Path:
-    """The best of six scores, past a squeeze and a cast; `noise` is rounding of another kind."""
+    """The best of six scores, through a squeeze and a cast; `noise` is another kind of rounding."""
     outputs: dict[str, tuple[int, list[int | str]]] = {"label": (INT64, ["batch"])}
     change = np.zeros(WIDTH, np.float32)
     change[1] = noise
@@ -120,7 +120,7 @@ def test_an_index_may_be_another_where_its_values_tie_and_nowhere_else(tmp_path:
 
 @pytest.mark.slow
 def test_a_decision_by_a_threshold_in_the_file_may_be_another_where_they_tie_and_nowhere_else(tmp_path: Path) -> None:
-    """The scores are compared with a number in the file: what the score is, only the file can say."""
+    """The scores are compared with a constant in the file: only the file shows the score."""
 
     def above(path: Path, threshold: float, noise: float = 0.0) -> Path:
         nodes = [
@@ -178,7 +178,7 @@ def test_a_small_column_beside_a_large_one_is_judged_on_its_own_scale(tmp_path: 
 
 
 def test_a_right_file_is_not_wrong_because_an_evaluator_is(tmp_path: Path) -> None:
-    """LRN over the images and not the channels: a fault of onnx's reference evaluator."""
+    """LRN over the images instead of the channels: a fault of onnx's reference evaluator."""
     nodes = [
         helper.make_node("Reshape", ["x", "shape"], ["maps"]),
         helper.make_node("LRN", ["maps"], ["y"], name="lrn", size=5, alpha=0.05, beta=0.75, bias=1.0),
@@ -191,7 +191,9 @@ def test_a_right_file_is_not_wrong_because_an_evaluator_is(tmp_path: Path) -> No
 
 
 def keepdims(path: Path) -> Path:
-    """No layer norm, which ONNX Runtime fuses to one: the mean without its dimension is taken off columns, not rows."""
+    """Not a layer norm, but ONNX Runtime fuses it to one: the mean without its dimension is subtracted from columns,
+    not rows.
+    """
     nodes = [
         helper.make_node("ReduceMean", ["x"], ["mean"], axes=[-1], keepdims=0, name="mean"),
         helper.make_node("Sub", ["x", "mean"], ["centred"], name="centre"),
@@ -235,7 +237,7 @@ def test_a_right_file_that_the_optimiser_gets_wrong_is_told_as_right_by_both_com
 
 
 def test_what_decides_an_index_is_found_by_the_job_and_taken_up_by_the_check(tmp_path: Path) -> None:
-    """The model takes the first of two that tie, the file with another rounding the second."""
+    """The model takes the first of two that tie, and the file, with different rounding, the second."""
     model, file = best(tmp_path / "a.onnx"), best(tmp_path / "b.onnx", noise=1e-7)
     x = np.random.default_rng(0).normal(size=(8, WIDTH)).astype(np.float32)
     x[3] = [0.5, 0.5, 0, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""ONNX files that are damaged or mean harm: one clear error each, and nothing is read that lies elsewhere."""
+"""Damaged or hostile ONNX files: one clear error each, and nothing is read from elsewhere."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def good(tmp_path: Path) -> Path:
 
 
 def with_external_data(good: Path, location: str) -> Path:
-    """The same model, its weight said to lie in another file."""
+    """The same model with its weight declared to be in another file."""
     model = onnx.load(good)
     tensor = model.graph.initializer[0]
     tensor.ClearField("raw_data")
@@ -146,7 +146,7 @@ def test_the_process_of_its_own_reports_the_same_error(good: Path) -> None:
 
 
 def _shape(model: onnx.ModelProto, operator: str, *values: int | list[int]) -> onnx.ModelProto:
-    """The model with a node whose output is as large as constants say."""
+    """The model with a node whose output is as large as constants specify."""
     names = []
     for place, value in enumerate(values):
         array = np.array(value, np.int64)

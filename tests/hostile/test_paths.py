@@ -1,4 +1,4 @@
-"""Names of files and folders of every kind: all works, or is refused before any work with one message."""
+"""Names of files and folders of every kind: everything works, or is refused before any work with one message."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def place_of(name: str, model: Path, tmp_path: Path) -> Path:
-    """A folder of the name with a model, inputs and a finished study of that name in it."""
+    """A folder of this name with a model, inputs and a finished study of the same name in it."""
     place = tmp_path / name
     study = place / f"{name}s"
     study.mkdir(parents=True)

@@ -1,4 +1,6 @@
-"""Every reader of a record, given what is not such a record: one message of ours, with the file and the mistake."""
+"""Every reader of a record gets something that is not such a record: one message of ours, with the file and the
+mistake.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,7 @@ def test_a_folder_in_the_place_of_a_file_is_refused(reader: str, tmp_path: Path)
 
 @pytest.mark.parametrize("reader", ["load", "choice"])
 def test_a_value_of_another_type_is_named_by_its_key(reader: str, tmp_path: Path) -> None:
-    """The published records, with one key after the other made wrong."""
+    """The published records, with one key after another made wrong."""
     name, read = READERS[reader]
     whole = json.loads((PUBLISHED / name).read_bytes())
     for key in whole:

@@ -1,4 +1,4 @@
-"""A distribution whose runtimes cannot be used costs one sentence, and nothing of ours."""
+"""A distribution whose runtimes cannot be used costs one sentence, and ours keep working."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ DEEP = 100_000
 
 @pytest.fixture(scope="module")
 def served(platform: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server as it is when nobody asks for anything more."""
+    """A server with its default settings."""
     place = tmp_path_factory.mktemp("hostile-server")
     found = start(serving_folder.write_folder(place / "deployment"), place / "server.log")
     yield found
@@ -64,7 +64,7 @@ def served(platform: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(autouse=True)
 def _goes_on(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After whatever a test did: the same server, and the audited answer over either transport."""
+    """After every test: the same server, and the audited answer over either transport."""
     if "served" not in request.fixturenames:
         yield
         return
@@ -92,7 +92,7 @@ def server_of(served: Served) -> psutil.Process:
 
 
 def http(served: Served, sent: bytes, limit_seconds: float = 20) -> tuple[int, bytes]:
-    """Send bytes; the status that comes back, 0 when the connection just ends, and everything that was said."""
+    """Send bytes, and return the status (0 if the connection just ends) and everything that was received."""
     host, port = served.http.split(":")
     answer = b""
     with socket.create_connection((host, int(port)), timeout=limit_seconds) as connection:
@@ -109,7 +109,7 @@ def http(served: Served, sent: bytes, limit_seconds: float = 20) -> tuple[int, b
 
 
 def answers_in(said: bytes) -> int:
-    """How many answers a server gave on a connection."""
+    """The number of answers that a server gave on a connection."""
     return len(re.findall(rb"HTTP/1\.1 \d\d\d ", said))
 
 
@@ -300,7 +300,7 @@ def test_a_hostile_request_over_http_is_refused(served: Served, name: str) -> No
 
 
 def test_a_request_behind_another_is_not_read(served: Served) -> None:
-    """Neither in one packet nor hidden in the body of the first: nobody gets a request past the filter."""
+    """Neither in one packet nor hidden in the body of the first: no request gets past the filter."""
     status, said = http(served, post(GOOD) + LOAD + get("/v2"))
     assert (status, answers_in(said)) == (200, 1)
     status, said = http(served, post(GOOD) + b"\0" * 100)
@@ -309,7 +309,7 @@ def test_a_request_behind_another_is_not_read(served: Served) -> None:
 
 
 def test_what_is_passed_on_is_not_what_was_sent(served: Served) -> None:
-    """Headers of a client's own do not reach the server; a request of HTTP's fancier forms is answered all the same."""
+    """A client's own headers do not reach the server; a request in an unusual form of HTTP is answered all the same."""
     head = f"POST {INFER} HTTP/1.1\r\nhOsT: LOCALHOST:1\r\nassay-never: sent\r\nContent-type: Application/JSON; a=b\r\n"
     body = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(part), part) for part in (GOOD[:7], GOOD[7:]))
     sent = (
@@ -359,7 +359,7 @@ GRPC_BYTES: dict[str, bytes] = {
     "a header twice": OPENING + frame(HEADERS, END_HEADERS, 1, headers(more=[(b":path", b"/")])),
     "a hundred headers": OPENING + frame(HEADERS, END_HEADERS, 1, headers(more=[(b"x", b"1")] * 100)),
 }
-"""Of a connection that ends."""
+"""Errors of a connection that ends."""
 
 REFUSED_CALLS: dict[str, tuple[bytes, int]] = {
     **{
@@ -443,7 +443,7 @@ def test_a_hostile_call_over_grpc_is_refused(served: Served, name: str) -> None:
 
 
 def test_connections_that_are_held_open_keep_nobody_out(served: Served) -> None:
-    """Silent ones, and such as send a request byte by byte: more than there is room for, to all three ports."""
+    """Silent clients, and clients that send a request byte by byte: more than there is room for, to all three ports."""
     host, port = served.http.split(":")
     openings = {0: post(GOOD)[:100], 1: OPENING + frame(HEADERS, END_HEADERS, 1, headers()), 2: b"G"}
     held = []
@@ -529,7 +529,7 @@ def test_a_host_that_others_reach_needs_consent(tmp_path: Path, host: str) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", ["nested", "chunks"])
 def test_what_the_filter_keeps_out_ends_the_server_behind_it(platform: None, tmp_path: Path, attack: str) -> None:
-    """The same requests to the server's own socket: if it stood that, the tests above would show nothing."""
+    """The same requests to the server's own socket: if it survived them, the tests above would show nothing."""
     served = start(serving_folder.write_folder(tmp_path / "deployment"), tmp_path / "log")
     server = server_of(served)
     with socket.socket(socket.AF_UNIX) as connection:

@@ -1,4 +1,4 @@
-"""What a signal leaves of a command: nothing that runs, nothing temporary, one line, and the code a shell expects."""
+"""What a signal leaves of a command: no process, no temporary file, one line, and the exit code a shell expects."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ START_SECONDS, END_SECONDS = 240, 60
 
 @pytest.fixture(autouse=True)
 def as_in_a_terminal() -> Iterator[None]:
-    """What began the tests may have them ignore the end of a terminal, as nohup does, and commands inherit that."""
+    """The parent of the tests may have them ignore the end of a terminal, as nohup does, and commands inherit that."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
 
 
 class Running:
-    """A command, its own temporary folder, and a mark in the environment of all that it starts."""
+    """A command, its own temporary folder, and a mark in the environment of everything that it starts."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.mark, self.folder, self.temporary = uuid.uuid4().hex, folder, folder / "temporary"
@@ -59,7 +59,7 @@ class Running:
         )
 
     def wait_for_processes(self, least: int) -> None:
-        """Until it has started so many."""
+        """Wait until it has started this many processes."""
         limit = time.monotonic() + START_SECONDS
         while len(marked(self.mark)) < least and time.monotonic() < limit:
             assert self.popen.poll() is None, self.popen.communicate()
@@ -72,7 +72,7 @@ class Running:
             time.sleep(0.05)
 
     def stop(self, number: signal.Signals) -> str:
-        """Send a signal; what it said on standard error."""
+        """Send a signal, and return its standard error."""
         self.popen.send_signal(number)
         return self.popen.communicate(timeout=END_SECONDS)[1]
 
@@ -87,7 +87,7 @@ class Running:
 
 
 def half_done(folder: Path) -> list[Path]:
-    """Work folders and files that are not what they are to become; a training's checkpoint is what it goes on from."""
+    """Work folders and unfinished files; a training continues from its checkpoint."""
     names = (path for path in folder.rglob(".*") if not path.name.endswith(".training"))
     return [
         path for path in names if path.name not in {".cache", ".config", ".keras", ".local", ".assay-lock", ".lock"}
@@ -192,7 +192,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_at_any_moment_of_what_is_short(command: str, seconds: float, finished: Path, tmp_path: Path) -> None:
-    """Whether it had begun, was at work, waited for a server that never answers, or had ended."""
+    """Whether it had started, was at work, waited for a server that never answers, or had ended."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
@@ -209,7 +209,7 @@ def test_at_any_moment_of_what_is_short(command: str, seconds: float, finished: 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, 3.0, 5.0, 8.0])
 def test_at_any_moment_of_building_data(seconds: float, tmp_path: Path) -> None:
-    """Whether it had begun, was at work or had ended."""
+    """Whether it had started, was at work or had ended."""
     running = Running(tmp_path, "data", "build", "synthetic", "--out", "drawn.npz")
     time.sleep(seconds)
     told = running.stop(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Two commands in one folder: the second is refused at once, and whoever reads sees the old content or the new one."""
+"""Two commands in one folder: the second is refused at once, and readers see either the old content or the new."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that users bring and that are none: one message, an exit code, no traceback."""
+"""Users' models that are not models: one message, an exit code, no traceback."""
 
 from __future__ import annotations
 

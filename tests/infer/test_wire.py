@@ -1,4 +1,4 @@
-"""Servers that are not Triton: plain answers of the Open Inference Protocol, and answers that are none of it."""
+"""Servers other than Triton: plain answers of the Open Inference Protocol, and answers that are not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TARGET = wire.Target(http="", grpc="", model="m", inputs=(NUMBER,), outputs=(NUM
 
 @contextmanager
 def answering(answers: dict[str, bytes], otherwise: bytes = b"") -> Iterator[str]:
-    """A web server that says this at these paths; its address."""
+    """A web server with these answers at these paths; returns its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -39,7 +39,7 @@ def answering(answers: dict[str, bytes], otherwise: bytes = b"") -> Iterator[str
         do_POST = do_GET  # noqa: N815  by which name it is looked up
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -48,7 +48,7 @@ def answering(answers: dict[str, bytes], otherwise: bytes = b"") -> Iterator[str
 
 
 def test_null_is_the_same_as_nothing() -> None:
-    """As KServe's own server has it for the versions of a model that has none."""
+    """As KServe's own server returns for the versions of a model that has none."""
     said = {"name": "m", "versions": None, "platform": "", "inputs": [], "outputs": []}
     with answering({"/v2/models/m": json.dumps(said).encode()}) as http:
         assert wire.describe(http, "m") == wire.Description(name="m")
@@ -106,7 +106,7 @@ def test_an_answer_that_cannot_be_read_has_failed(answer: bytes) -> None:
 
 
 class Answering:
-    """A client over gRPC that always has this answer."""
+    """A gRPC client that always gets this answer."""
 
     def __init__(self, response: Any) -> None:
         self.response = response
@@ -118,7 +118,7 @@ class Answering:
 
 
 def test_each_client_over_grpc_has_a_connection_of_its_own() -> None:
-    """One that found nobody listening is not a reason to refuse the next, and two are two to the server."""
+    """A refused connection is not a reason to refuse the next, and two connections are two to the server."""
     import grpc  # noqa: PLC0415  only there with the extra 'serve'
     from tritonclient.grpc import service_pb2_grpc  # noqa: PLC0415
 

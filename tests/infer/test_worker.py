@@ -1,4 +1,4 @@
-"""The parts of a worker that can be tested where they are."""
+"""The parts of a worker that can be tested in this process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_predict_answers_every_image_once(count: int, batch: int) -> None:
 
 
 def test_what_is_alive_when_a_model_is_warm_is_in_no_later_collection(tmp_path: Path) -> None:
-    """A collection before every burst looks at all that a framework holds, which takes longer than the burst."""
+    """A collection before every burst visits all objects of a framework, which takes longer than the burst."""
     np.save(tmp_path / "images.npy", np.zeros((4, 4, 4, 3), np.float32))
     state = WorkerState()
     model = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 4, 5)))
@@ -49,7 +49,7 @@ def test_what_is_alive_when_a_model_is_warm_is_in_no_later_collection(tmp_path: 
 
 
 def test_peak_memory_counts_what_was_given_back() -> None:
-    """In a process of its own: this one's peak lies wherever earlier tests left it."""
+    """In a separate process, because earlier tests have raised this one's peak."""
     code = (
         "import numpy\nimport assay.infer.worker as w; before = w.peak_memory_mib(); "
         "block = numpy.ones((64, 2**20), numpy.uint8); del block; print(w.peak_memory_mib() - before)"

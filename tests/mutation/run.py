@@ -1,12 +1,12 @@
-"""Change the modules that decide in one place at a time, and look whether their tests notice: `make mutants`.
+"""Change the modules that make decisions in one place at a time, and check whether their tests notice: `make mutants`.
 
 cosmic-ray makes the changes. A place where an operator can be replaced by eleven others counts once, so that arithmetic
-does not hide the comparisons; annotations are left alone. A place is drawn by what stands there and not by its number,
-so that an edit elsewhere leaves the others drawn. Each change is made in a copy of the repository. What was found is
-kept in build/mutants.jsonl, and a change is tried again only when its module or its tests have changed.
+does not outweigh the comparisons; annotations are left alone. Places are drawn by their content and not by their
+number, so an edit elsewhere does not change the others. Each change is made in a copy of the repository. Results are
+kept in build/mutants.jsonl, and a change is tried again only if its module or its tests have changed.
 
-The exit status is 1 where fewer than nine of ten are noticed. Survivors are printed; one that changes nothing that
-anybody can see belongs into equivalent.toml, every other one needs a test.
+The exit status is 1 if fewer than nine in ten are noticed. Survivors are printed. One that has no visible effect
+belongs in equivalent.toml; every other one needs a test.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ROOT = HERE.parents[1]
 FOUND = ROOT / "build" / "mutants.jsonl"
 ENOUGH = 0.9
 OF_DATACLASSES = "tests/test_records_are_frozen.py"
-"""Reads all modules, which takes too long for changes of anything else."""
+"""Reads all modules, which takes too long for a change to anything else."""
 LEAVE_OUT = shutil.ignore_patterns(".venv", ".git", "build", "dist", "*_cache", "__pycache__", ".hypothesis")
 
 
@@ -64,13 +64,13 @@ class Outcome:
 
 
 def tests_of(change: Change, tests: dict[str, list[str]]) -> list[str]:
-    """What pytest is told for a change."""
+    """The arguments of pytest for a change."""
     more = [OF_DATACLASSES] if change.text.startswith("@dataclass") else []
     return more + tests[change.module]
 
 
 def files_of(tests: Sequence[str]) -> list[str]:
-    """The files of what pytest is told."""
+    """The files named in pytest's arguments."""
     return [one.partition("::")[0] for one in tests if not one.startswith("-")]
 
 
@@ -82,7 +82,7 @@ def key_of(change: Change, tests: Sequence[str]) -> str:
 
 
 def places_of(module: str) -> list[list[Change]]:
-    """The places of a module that can be changed, as they were found before where it is the same."""
+    """The places of a module that can be changed; as found before if the module is the same."""
     text = (ROOT / module).read_text(encoding="utf-8")
     kept = FOUND.parent / "places" / f"{hashlib.sha256((module + text).encode()).hexdigest()}.json"
     if not kept.is_file():
@@ -115,7 +115,7 @@ def _places(module: str, text: str) -> list[list[Change]]:
 
 
 def _annotations(text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where annotations begin and end: nothing in them is ever computed."""
+    """The ranges of annotations, in which nothing is ever computed."""
     for node in ast.walk(ast.parse(text)):
         for one in (getattr(node, "annotation", None), getattr(node, "returns", None)):
             if isinstance(one, ast.expr):
@@ -123,7 +123,7 @@ def _annotations(text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]
 
 
 def sample(modules: Sequence[str], count: int, seed: int) -> list[Change]:
-    """So many places of all, and one change of each."""
+    """A number of places drawn from all, and one change of each."""
     places = [place for module in modules for place in places_of(module)]
     print(f"{len(places)} places in {len(modules)} modules", flush=True)
     alike: Counter[str] = Counter()
@@ -143,7 +143,7 @@ def copied(number: int, parent: Path) -> Path:
 
 
 def tried(change: Change, key: str, tests: Sequence[str], limit_s: float, folder: Path) -> Outcome:
-    """Make a change in the copy and run the tests; they have so many seconds of a processor."""
+    """Make a change in the copy and run the tests, within this many seconds of processor time."""
     diff, passed = tested(change, tests, limit_s, folder)
     return Outcome(
         key=key,
@@ -159,10 +159,10 @@ def tried(change: Change, key: str, tests: Sequence[str], limit_s: float, folder
 
 
 def run(changes: Sequence[Change], tests: dict[str, list[str]], jobs: int, once: bool) -> list[Outcome]:
-    """Try all changes that were not tried before with the module and the tests as they are.
+    """Try all changes that were not tried before with the current module and tests.
 
     Args:
-        once: a change that was noticed once is not tried again, whatever became of its module and tests.
+        once: whether a change that was noticed once is skipped even if its module or tests have changed.
     """
     known = {one.key: one for one in _kept()}
     noticed = {one.place: one for one in known.values() if once and not one.survived}
@@ -191,7 +191,7 @@ def run(changes: Sequence[Change], tests: dict[str, list[str]], jobs: int, once:
 
 
 def limit_of(module: str, tests: Sequence[str], folder: Path) -> float:
-    """How many seconds of a processor a module's tests may take, as it was found before where all are the same."""
+    """The processor seconds that a module's tests may take; as found before if everything is the same."""
     texts = "".join((ROOT / one).read_text(encoding="utf-8") for one in (module, *files_of(tests)))
     kept = FOUND.parent / "limits" / hashlib.sha256(" ".join((*tests, texts)).encode()).hexdigest()
     if not kept.is_file():
@@ -213,7 +213,7 @@ def _keep(outcome: Outcome) -> None:
 
 
 def report(outcomes: Sequence[Outcome]) -> bool:
-    """Print the survivors and the share that was noticed; whether it is enough."""
+    """Print the survivors and the share that was noticed, and return whether it is enough."""
     listed = tomllib.loads((HERE / "equivalent.toml").read_text(encoding="utf-8")).get("change", [])
     equivalent = {(one["module"], one["before"], one["after"]) for one in listed}
     survivors = [one for one in outcomes if one.survived]

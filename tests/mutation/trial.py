@@ -1,8 +1,8 @@
 """One change made in a copy of the repository, and its tests run there.
 
-The tests run in a fork of a process that has read the big libraries and nothing of ours: their import would take
-longer than most tests. The limit is on processor time, because on a busy machine a test that is slow on the clock has
-noticed nothing.
+The tests run in a fork of a process that has imported the large libraries and nothing of ours, because importing them
+would take longer than most tests. The limit is on processor time, because a test that is slow on a busy machine has not
+noticed anything.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from cosmic_ray.mutating import use_mutation
 from cosmic_ray.plugins import get_operator
 
 SLOWER_WITH_A_CHANGE = 4
-"""A change that makes the tests take so many times as long has been noticed."""
+"""A change that slows the tests by this factor has been noticed."""
 LIMIT_AT_LEAST_S = 20.0
 WALL_FOR_A_LIMIT = 10
-"""A process that waits takes no processor time: after so many times its limit on the clock it hangs."""
+"""A waiting process takes no processor time: after this many times its limit in wall time it counts as hanging."""
 
 SAID = "what-pytest-said.txt"
 
@@ -63,12 +63,12 @@ class Change:
 
     @property
     def place(self) -> str:
-        """The change in words that an edit of other lines leaves as they are."""
+        """The change described by text that stays the same if other lines are edited."""
         return f"{self.module} {self.function} {self.operator} {self.variant} {self.column} {self.text}"
 
 
 def usual_seconds(tests: Sequence[str], folder: Path) -> float:
-    """How many seconds of a processor the tests may take.
+    """The processor seconds that the tests may take.
 
     Raises:
         RuntimeError: they do not pass without any change.
@@ -86,7 +86,7 @@ def _children_seconds() -> float:
 
 
 def tested(change: Change, tests: Sequence[str], limit_s: float, folder: Path) -> tuple[list[str], bool]:
-    """The lines of the change as a difference, and whether the tests pass with it.
+    """The changed lines as a diff, and whether the tests pass with the change.
 
     Raises:
         RuntimeError: the change cannot be made.
@@ -104,7 +104,7 @@ def tested(change: Change, tests: Sequence[str], limit_s: float, folder: Path) -
 
 
 def _forget_bytecode(path: Path) -> None:
-    """Python takes what it compiled of a file of the same size in the same second for what is there now."""
+    """Python reuses a compiled file if the source has the same size and was written in the same second."""
     Path(cache_from_source(str(path))).unlink(missing_ok=True)
 
 
@@ -114,7 +114,7 @@ def lines_of(diff: Sequence[str], sign: str) -> str:
 
 
 def passes(tests: Sequence[str], limit_s: float, folder: Path) -> bool:
-    """Whether the tests in the copy pass, in a process of their own with so many seconds of a processor."""
+    """Whether the tests in the copy pass, in a separate process with this many seconds of processor time."""
     child = os.fork()
     if child == 0:
         code = 1

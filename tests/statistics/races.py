@@ -1,7 +1,7 @@
-"""Like with like, by simulation: a study's races of all precisions are one family, and share candidates.
+"""Races within each precision, by simulation: a study's races of all precisions are one family, and share candidates.
 
-The cells of a group run in races of fp32, bf16 and int8, and all of them in the race of all, whose pair is often that
-of another race again. What is simulated is `assay.bench.judging.races.races_of` itself, on cells of equal truths.
+The cells of a group compete in races of fp32, bf16 and int8, and all of them in the race of all, whose pair is often
+that of another race. The simulated code is `assay.bench.judging.races.races_of` itself, on cells of equal truths.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FIELD: Mapping[str, tuple[str, ...]] = {
         *(f"{runtime}@{route}+int8" for runtime in ("ort.cpu", "openvino") for route in ROUTES),
     ),
 }  # fmt: skip
-"""By precision, who runs in a group."""
+"""The competitors of a group, by precision."""
 AS_MEASURED = {"fp32": 1.0, "bf16": 0.55, "int8": 0.3}
 ALIKE = dict.fromkeys(FIELD, 1.0)
 
@@ -41,7 +41,7 @@ def no_false_race(times: Mapping[str, float], random: Random, processes: int) ->
     """Families of the races of 16 groups, in each of which both sides of every race are equally fast.
 
     Args:
-        times: by precision, the true time of all that compute in it.
+        times: the true time of all cells that compute in a precision, by precision.
     """
     groups = [_group(times, size) for size in range(FAMILY)]
     held = []
@@ -68,7 +68,7 @@ def _group(times: Mapping[str, float], size: int) -> list[Cell]:
 def _measured(
     group: list[Cell], times: Mapping[str, float], random: Random, processes: int
 ) -> tuple[list[Cell], dict[str, dict[str, Samples]]]:
-    """The cells of a group as they come out, each with the noise of a published cell."""
+    """The cells of a group with the noise of a published cell each."""
     spreads = np.array([spread(NOISY[place]) for place in random.integers(0, len(NOISY), len(group))])
     logs = random.normal(0, 1, (len(group), processes)) * spreads[:, None]
     cells, timed = [], {}

@@ -1,8 +1,8 @@
 """Every interval and verdict that Assay prints, under the noise of the published study: how often it holds.
 
-noise.json holds, of 30 cells of that study, the spread between processes and between blocks of the logarithm of a
-call, and 41 quantiles of what calls differ from their block's median. `PROMISES` are what
-docs/explanation/statistics.md tabulates.
+noise.json holds, for 30 cells of that study, the spread between processes and between blocks of the logarithm of a
+call, and 41 quantiles of the difference between calls and their block's median. `PROMISES` are tabulated in
+docs/explanation/statistics.md.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def samples(
 
 
 def spread(noise: Noise) -> float:
-    """Standard deviation of a process's logarithm: its own, and what its blocks leave."""
+    """Standard deviation of a process's logarithm: its own, and what remains of its blocks."""
     return math.hypot(float(str(noise["processes"])), float(str(noise["blocks"])) / math.sqrt(BLOCKS))
 
 
@@ -99,7 +99,7 @@ def unpaired(random: Random, noise: Noise, processes: int) -> bool:
 
 
 def quantile(wanted: float, random: Random, processes: int) -> float:
-    """The rounds are fewer, since an interval of a quantile takes a hundred times as long as that of a ratio."""
+    """There are fewer rounds, because an interval of a quantile takes a hundred times as long as that of a ratio."""
     held = []
     for noise in NOISY:
         truth = float(np.quantile(samples(random, noise, 3000, 4).values, wanted))
@@ -108,7 +108,7 @@ def quantile(wanted: float, random: Random, processes: int) -> float:
 
 
 def tail_bound(side: str, random: Random, processes: int) -> float:
-    """Of the bounds that are said; few calls bound nothing from above."""
+    """The share of the stated bounds; few calls have no upper bound."""
     held = []
     for noise in NOISE:
         truth = float(np.quantile(samples(random, noise, 4000, 4).values, 0.99))
@@ -137,7 +137,9 @@ def stopping(random: Random, noise: Noise, planned: int) -> bool:
 
 
 def load_overhead(random: Random, noise: Noise, planned: int) -> bool:
-    """What a server adds: processes are added until half the interval is 5 % of it, four times as many at most."""
+    """The time that a server adds: processes are added until half the interval is 5 % of it, up to four times
+    as many.
+    """
     values = np.exp(random.normal(0, spread(noise), 4 * planned)) - math.exp(spread(noise) ** 2 / 2)
     enough = 0.05 * (1 + float(np.mean(values[:planned])))
     for count in range(planned, 4 * planned + 1):
@@ -148,7 +150,7 @@ def load_overhead(random: Random, noise: Noise, planned: int) -> bool:
 
 
 def highest_rate(random: Random, noise: Noise, searches: int) -> bool:
-    """A server whose highest rate wavers from try to try, and a search that begins anywhere near it."""
+    """A server whose highest rate varies from try to try, and a search that begins anywhere near it."""
 
     def tried(rate: float) -> RateTried:
         return RateTried(rate=rate, p99_ms=1, holds=bool(rate <= math.exp(random.normal(0, spread(noise)))))
@@ -158,13 +160,13 @@ def highest_rate(random: Random, noise: Noise, searches: int) -> bool:
 
 
 def wavering_rate(wavers_by: float, random: Random, searches: int) -> float:
-    """The same of one server that wavers by so much."""
+    """The same for one server that varies by this much."""
     server: Noise = {"processes": wavers_by, "blocks": 0.0}
     return float(np.mean([highest_rate(random, server, searches) for _ in range(REPEATS)]))
 
 
 def accuracy(images: int, random: Random, processes: int) -> float:
-    """Wilson's interval of the share that is right, of models that are right in 80 to 100 %: no processes."""
+    """Wilson's interval of the share of right answers, for models that are right in 80 to 100 %: no processes."""
     del processes
     shares = random.uniform(0.8, 1, 10 * REPEATS)
     right = random.binomial(images, shares)
@@ -188,8 +190,8 @@ def contest(
 
     Args:
         truths: logarithms of the true times, natives first.
-        worst: the rivals have one and the same spread, and natives none; else each has that of a published cell.
-        screened: only what is near the fastest of its side in the first process has the others.
+        worst: whether the rivals have one common spread and natives none; otherwise each has that of a published cell.
+        screened: whether only cells near the fastest of their side in the first process have the others.
     """
     places = random.integers(0, len(NOISY), 1 if worst else len(truths))
     spreads = np.array(np.broadcast_to([spread(NOISY[place]) for place in places], len(truths)))
@@ -211,7 +213,7 @@ def _one_block(logs: NDArray[np.float64]) -> Samples:
 
 
 def chosen(natives: int, apart: float, worst: bool, screened: bool, random: Random, processes: int) -> float:
-    """Intervals of the fastest against the fastest, of candidates that are up to so far apart."""
+    """Intervals of the fastest against the fastest, for candidates that are up to this far apart."""
     held = []
     for _ in range(REPEATS):
         truths = random.uniform(0, apart, natives + RIVALS)
@@ -233,7 +235,7 @@ def no_false_verdict(natives: int, random: Random, processes: int) -> float:
 
 
 def no_false_same(random: Random, processes: int) -> float:
-    """Families of 16 ratios at the edge of the margin, with a spread at which "same" can be said."""
+    """Families of 16 ratios at the edge of the margin, with a spread at which "same" is possible."""
     held = []
     for _ in range(3 * REPEATS):
         logs = random.normal(math.log1p(0.02), 0.002, (FAMILY, processes))
@@ -273,7 +275,7 @@ def framework(random: Random, noise: Noise, processes: int) -> bool:
 
 
 def kernels_by_skeleton(random: Random, noise: Noise, processes: int) -> bool:
-    """What a framework of 1 ms, as the skeleton has it, leaves of a median of 3 ms that is known to some percent."""
+    """What a framework of 1 ms, by the skeleton, leaves of a median of 3 ms that is known to some percent."""
     bones = np.exp(random.normal(0, spread(noise), (processes, 1)) + random.normal(0, 0.01, (processes, 3)))
     wall = ratio_over_processes((3 * np.exp(random.normal(0, 0.02, processes))).tolist())
     found = skeleton_estimate((bones * 1e6).tolist(), wall, processes).kernel_ms
@@ -282,7 +284,7 @@ def kernels_by_skeleton(random: Random, noise: Noise, processes: int) -> bool:
 
 
 def area(apart: float, images: int, random: Random, processes: int) -> float:
-    """Macro AUC of four classes whose own logit is larger by so much, in as many images: no processes."""
+    """Macro AUC of four classes whose own logit is larger by this much, in this many images: no processes."""
     del processes
 
     def drawn(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -294,7 +296,7 @@ def area(apart: float, images: int, random: Random, processes: int) -> float:
 
 
 def accuracy_lost(random: Random, processes: int) -> float:
-    """The bound of the accuracy that is lost, of 1,000 images of which 2 % are lost and 1 % gained: no processes."""
+    """The bound of the lost accuracy, for 1,000 images of which 2 % are lost and 1 % gained: no processes."""
     del processes
     drawn = random.multinomial(1000, [0.02, 0.01, 0.97], REPEATS)
     return float(np.mean([most_accuracy_lost(1000, int(lost), int(gained)) >= 0.01 for lost, gained, _ in drawn]))
@@ -335,5 +337,5 @@ PROMISES = (
 
 
 def share_held(promise: Promise, processes: int) -> float:
-    """By simulation that gives the same every time."""
+    """The promises, by simulation that gives the same every time."""
     return promise.held(np.random.default_rng([processes, zlib.crc32(promise.name.encode())]), processes)

@@ -1,4 +1,4 @@
-"""The table of docs/explanation/statistics.md, by simulation: `python -m tests.statistics.table` writes it anew."""
+"""The table of docs/explanation/statistics.md, by simulation: `python -m tests.statistics.table` rewrites it."""
 
 from __future__ import annotations
 

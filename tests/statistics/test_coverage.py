@@ -1,7 +1,7 @@
-"""Promises of 95 % under the noise of the published study: by simulation, at 3, 5 and 10 processes.
+"""Promises of 95 % under the noise of the published study, by simulation with 3, 5 and 10 processes.
 
-What docs/explanation/statistics.md tabulates is what comes out here, digit by digit: `python -m tests.statistics.table`
-writes it.
+The results are those tabulated in docs/explanation/statistics.md, digit by digit; `python -m tests.statistics.table`
+writes them.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def test_a_promise_holds_as_often_as_the_page_says(promise: Promise) -> None:
 
 @pytest.mark.parametrize("planned", COUNTS)
 def test_intervals_that_stop_at_once_are_among_those_that_hold(planned: int) -> None:
-    """All together hold in 95 %. Those that stop at once do so because their spread came out small, and hold less:
-    the page says how often.
+    """All together hold in 95 %. Those that stop at once do so because their spread came out small, and hold less
+    often; the page says how often.
     """
     random = np.random.default_rng(planned)
     found = [stopped(random, NOISY[number % len(NOISY)], planned) for number in range(4 * REPEATS)]
@@ -66,7 +66,7 @@ def test_intervals_that_stop_at_once_are_among_those_that_hold(planned: int) -> 
 
 
 def test_without_the_correction_too_many_verdicts_are_false() -> None:
-    """What the correction is for: 30 rivals of one native runtime, all equally fast, in families of 16."""
+    """The purpose of the correction: 30 rivals of one native runtime, all equally fast, in families of 16."""
     random = np.random.default_rng(0)
     wrong = []
     for _ in range(300):
@@ -81,7 +81,7 @@ def test_without_the_correction_too_many_verdicts_are_false() -> None:
 
 @pytest.mark.parametrize("processes", COUNTS)
 def test_no_distances_and_no_shares_of_the_noise_make_the_fastest_of_several_miss_more_often(processes: int) -> None:
-    """What is proved of two candidates and left to simulation for more of them, on one side or on both."""
+    """Proved for two candidates and left to simulation for more, on one side or on both."""
     random, repeats = np.random.default_rng(processes), 20_000
     degrees = processes - 1
     missed = []
@@ -117,7 +117,7 @@ def _chosen_logs(
 
 @pytest.mark.parametrize("processes", [3, 5])
 def test_an_answer_is_behind_the_best_by_no_more_than_is_said(processes: int) -> None:
-    """Six candidates up to 10 % apart, the one taken that is tied and the slowest: the bound holds in 95 %."""
+    """Six candidates up to 10 % apart; the slowest that ties is taken: the bound holds in 95 %."""
     random = np.random.default_rng(processes)
     truths = np.log([1.0, 1.0, 1.01, 1.03, 1.06, 1.10])
     held, given_away = 0, []

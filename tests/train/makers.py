@@ -61,7 +61,7 @@ def npz_arrays(size: int = 28, channels: int = 3, classes: int = 8) -> dict[str,
 
 
 def write_npz(path: Path, arrays: dict[str, NDArray[np.generic]]) -> Path:
-    """Such a file on disk."""
+    """The same file on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **arrays)  # type: ignore[arg-type]
     return path

@@ -25,7 +25,7 @@ from assay.train.weights import check_weights, fold_batchnorm, initial_weights, 
 
 
 def split(count: int, size: int = 6) -> Split:
-    """Images that are all different: the first pixel is the image's number."""
+    """Images that all differ: the first pixel is the image's number."""
     images = np.random.default_rng(0).integers(0, 255, (count, size, size, 3), dtype=np.uint8)
     return Split(images, np.arange(count, dtype=np.int64))
 
@@ -153,7 +153,7 @@ def test_auc_is_scikit_learns() -> None:
 
 
 def test_the_error_of_an_auc_is_that_of_delong() -> None:
-    """Two classes mirror each other: 6 images of which one pair of nine is the wrong way round, worked out by hand."""
+    """Two classes mirror each other: of 6 images one pair in nine is in the wrong order, worked out by hand."""
     logits = np.zeros((6, 2), np.float32)
     logits[:, 1] = [0.1, 0.2, 0.4, 0.3, 0.5, 0.6]
     labels = np.array([0, 0, 0, 1, 1, 1])
@@ -186,7 +186,7 @@ def test_a_share_lies_in_its_interval(hits: int, more: int) -> None:
 
 
 def test_the_wilson_interval_covers() -> None:
-    """Of 4,000 simulated shares of 95 % in 200, at least 93 % of the intervals hold the truth."""
+    """Of 4,000 simulated shares of 95 % in 200, at least 93 % of the intervals contain the truth."""
     hits = np.random.default_rng(0).binomial(200, 0.95, 4000)
     intervals = {int(h): share(int(h), 200) for h in set(hits.tolist())}
     assert np.mean([intervals[int(h)].low <= 0.95 <= intervals[int(h)].high for h in hits]) > 0.93

@@ -1,4 +1,4 @@
-"""The box that somebody else's code runs in: what it keeps away, and that nothing is left of it."""
+"""The box that somebody else's code runs in: what it prevents, and that nothing is left behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="needs what Linux has
 
 @pytest.fixture(autouse=True)
 def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing of what a test starts may be there after it."""
+    """Nothing that a test starts may remain after it."""
     text = uuid.uuid4().hex
     monkeypatch.setenv("ASSAY_TEST_MARK", text)
     before = below(os.getpid())
@@ -60,7 +60,7 @@ def refused(do: str, folder: Path, *writable: Path, **more: object) -> str:
 
 @pytest.fixture
 def listener() -> Iterator[int]:
-    """A server on this machine's loopback, as a database or a notebook is."""
+    """A server on this machine's loopback, such as a database or a notebook."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_accept, args=(server,), daemon=True).start()
         yield server.getsockname()[1]

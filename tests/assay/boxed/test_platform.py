@@ -1,4 +1,4 @@
-"""What only some systems have is asked for in one place, and without it nothing of ours breaks where it need not."""
+"""Features that only some systems have are requested in one place, and nothing else breaks without them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALLS = {
 }  # fmt: skip
 """Attributes, of `os` or of the C library."""
 SIGNALS = {"SIGBUS", "SIGCHLD", "SIGCONT", "SIGHUP", "SIGKILL", "SIGSTOP", "SIGXCPU", "SIGXFSZ"}
-"""Those that Windows has not."""
+"""Attributes that Windows lacks."""
 FILES = ("/proc/", "/sys/", "/dev/", "proc/", "sys/")
 IN_A_JOB = "runs, or is asked for, where `why_no_jobs` says that jobs run"
 TRITON = "the Triton server has a binary for Linux on x86-64 alone, and is refused elsewhere"
@@ -45,7 +45,9 @@ ALLOWED = {
     "infer/server/triton_control.py": TRITON,
     "infer/server/triton_guard.py": TRITON,
 }
-"""Who asks by itself, and why that breaks nothing elsewhere; docs/reference/platforms.md says what follows of it."""
+"""Files that check for themselves, and why that breaks nothing elsewhere; docs/reference/platforms.md has the
+consequences.
+"""
 WITHOUT = """
 import asyncio, os, psutil, select, signal, subprocess, sys  # what is not ours asks by itself
 sys.modules |= dict.fromkeys({modules!r})
@@ -61,7 +63,7 @@ signal.Signals = __import__("enum").IntEnum("Signals", {{one.name: one.value for
 
 
 def asked_for(path: Path) -> set[str]:
-    """What of these a file imports, calls or names; what a docstring says is not asked for."""
+    """The system-specific names that a file imports, calls or mentions, docstrings excepted."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     said = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     named = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
@@ -75,7 +77,7 @@ def asked_for(path: Path) -> set[str]:
 
 
 def without(code: str) -> subprocess.CompletedProcess[str]:
-    """Run code as on a system that has none of these."""
+    """Run code as on a system without any of these features."""
     script = WITHOUT.format(modules=MODULES, calls=CALLS, signals=SIGNALS) + code
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
 
@@ -111,7 +113,7 @@ def test_nothing_is_pinned_where_nothing_can_be(monkeypatch: pytest.MonkeyPatch)
 def test_a_group_is_ended_where_nothing_shows_what_is_below_a_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A frozen one too, which would not notice that nobody speaks to it any more."""
+    """So does a frozen one, which would not notice that nobody talks to it any more."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as process:
         platform.freeze(process.pid)
         monkeypatch.setattr(processes, "PROC", tmp_path)

@@ -1,4 +1,6 @@
-"""Arrays are read only after their headers: objects, lies and bombs are refused before memory is taken."""
+"""Arrays are read only after their headers: objects, false sizes and zip bombs are refused before memory is
+allocated.
+"""
 
 from __future__ import annotations
 
@@ -167,7 +169,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.fixture(scope="module")
 def bomb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """3 MB that declare 3 GB of zeros, as an honest array of 3 GB would."""
+    """3 MB that declare 3 GB of zeros, as a correct array of 3 GB would."""
     path = tmp_path_factory.mktemp("bomb") / "bomb.npz"
     size, piece = 3 << 30, bytes(64 << 20)
     with (
@@ -190,7 +192,7 @@ def test_a_zip_bomb_takes_no_memory(bomb: Path) -> None:
 
 
 def _reads(tree: ast.AST) -> list[str]:
-    """The readers of numpy that a file names, by `np.load` or `np.lib.format.read_array`."""
+    """The numpy readers that a file calls: `np.load` or `np.lib.format.read_array`."""
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in READERS]
     return [node.attr for node in names if ast.unparse(node).startswith(("np.", "numpy."))]
 

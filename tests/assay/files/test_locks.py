@@ -1,4 +1,4 @@
-"""One command at a time in a folder: who has it is said, and a killed holder holds nothing."""
+"""One command at a time in a folder: a refusal names the holder, and a killed holder holds nothing."""
 
 from __future__ import annotations
 

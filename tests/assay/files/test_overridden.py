@@ -1,4 +1,4 @@
-"""--set changes any key of a study, by TOML's values or by words whose quotes a shell took away."""
+"""--set changes any key of a study, given as a TOML value or as a word whose quotes the shell removed."""
 
 from __future__ import annotations
 

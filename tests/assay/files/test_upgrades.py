@@ -1,4 +1,4 @@
-"""Records that name runtimes of users' models as older versions did are read under the names of today."""
+"""Records with older names for runtimes of users' models are read under today's names."""
 
 from __future__ import annotations
 

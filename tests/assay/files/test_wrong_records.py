@@ -1,4 +1,4 @@
-"""What is wrong with a record's file is said in words of ours, whatever is wrong with it."""
+"""Any error in a record's file is reported in our own words."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_mistake_is_where_and_what_was_expected(content: object, words: str) -
 
 
 def test_every_mistake_that_pydantic_knows_has_words() -> None:
-    """Its own sentences never get through, with whatever of the facts that it gives along."""
+    """Its own sentences never get through, whatever facts it reports with them."""
     for kind in list_all_errors():
         context = {"error": ValueError("no"), **(kind.get("example_context") or {})}
         detail = {"type": kind["type"], "loc": ("a", 0), "msg": "pydantic says", "input": "x", "ctx": context}

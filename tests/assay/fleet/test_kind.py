@@ -1,4 +1,4 @@
-"""When two machines are of one kind, and what kinds are called."""
+"""When two machines are of one kind, and the names of kinds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_machines_that_differ_in_anything_are_of_two_kinds(change: dict[str, obj
 
 
 def test_a_machine_is_of_one_kind_from_one_start_to_the_next() -> None:
-    """The kernel calibrates a frequency and keeps some memory to itself, a little more or less each time."""
+    """The kernel calibrates a frequency and reserves some memory, slightly differently each time."""
     calibrated = PROCESSOR.model_copy(update={"nominal_mhz": 2444.9})
     assert KIND.model_copy(update={"processor": calibrated, "memory_gib": 3.78}).key == KIND.key
 

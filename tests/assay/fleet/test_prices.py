@@ -1,4 +1,4 @@
-"""Prices as a person writes them, and what is wrong with those that cannot be used."""
+"""Prices as a person writes them, and the errors in prices that cannot be used."""
 
 from __future__ import annotations
 

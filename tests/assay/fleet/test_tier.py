@@ -1,4 +1,4 @@
-"""Machines share artifacts: each content once, one content for all, verified, and nothing of a damaged one."""
+"""Machines share artifacts: each content is stored once and verified, and a damaged one is never used."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ INPUTS: dict[str, JsonValue] = {"seed": 1}
 
 @pytest.fixture(params=["folder", "memory"])
 def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
-    """A folder, and what stands for a bucket: fsspec's own, with the operations that clouds have."""
+    """A folder, and in place of a bucket fsspec's own file system with the operations that clouds have."""
     return shelf_at(str(tmp_path / "shared") if request.param == "folder" else f"memory://{tmp_path.name}")
 
 
 class Node:
-    """A machine with a disk of its own."""
+    """A machine with its own disk."""
 
     def __init__(self, folder: Path, shelf: Shelf) -> None:
         self.store = Store(folder, tier=SharedTier(shelf))
@@ -59,7 +59,7 @@ def test_what_one_machine_made_the_others_take(shelf: Shelf, tmp_path: Path) -> 
 
 
 def test_one_content_stands_for_all(shelf: Shelf, tmp_path: Path) -> None:
-    """Two machines train at once: whoever ends later goes on with what was shared first."""
+    """Two machines train at once: the one that finishes last continues with what was shared first."""
     first, second = Node(tmp_path / "a", shelf), Node(tmp_path / "b", shelf)
 
     def fill(work: Path) -> dict[str, JsonValue]:
@@ -191,7 +191,7 @@ print(json.dumps(read))
 
 
 def race(tmp_path: Path, writers: int, *, kills: int = 0) -> list[dict[str, str]]:
-    """What each of several processes, which make the same artifacts at once, goes on with."""
+    """The content with which each of several processes continues after all made the same artifacts at once."""
     shared = str(tmp_path / "shared")
     started = [
         subprocess.Popen(

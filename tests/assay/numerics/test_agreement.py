@@ -1,4 +1,4 @@
-"""Outputs agree when they differ by rounding, and fail for every other reason."""
+"""Outputs agree if they differ only by rounding, and fail for every other reason."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_tolerance_lies_between_floor_and_ceiling(reference: Float64) -> Non
 @given(logits())
 @settings(max_examples=25)
 def test_lower_precision_is_refused(reference: Float64) -> None:
-    """fp16 is tolerated neither as a candidate, nor as the native run that sets the tolerance."""
+    """fp16 is accepted neither as a candidate nor as the native run that sets the tolerance."""
     scale = np.abs(reference).max()
     coarse = reference + 2.0**-11 * scale
     assert not compare("fp16", coarse, reference, tolerance_of(reference)).passed
@@ -195,7 +195,7 @@ def test_a_difference_of_exactly_the_tolerance_passes() -> None:
 def test_the_tolerance_is_sixteen_errors_between_sixteen_ulps_and_half_of_the_next_format(
     error: float, tolerated: float
 ) -> None:
-    """Of outputs up to 4, whose ulp is 2^-21. An error of the ceiling itself is still one of fp32."""
+    """Outputs of up to 4 have an ulp of 2^-21. An error of exactly the limit still counts as fp32."""
     assert tolerance_of_errors(4.0, {"torch": error}, 64).value == pytest.approx(tolerated)
 
 

@@ -38,7 +38,7 @@ def test_a_tenth_beside_a_million_is_seen_in_its_own_column() -> None:
 
 @pytest.mark.parametrize("axis", [1, 2])
 def test_columns_lie_along_any_dimension(axis: int) -> None:
-    """Boxes beside scores as (boxes, columns) and as (columns, boxes)."""
+    """Boxes and scores as (boxes, columns) and as (columns, boxes)."""
     exact = np.random.default_rng(1).normal(0, 1, (2, 5, 40)) * np.array([1e5, 1e5, 1e5, 1e5, 1]).reshape(1, 5, 1)
     wrong = exact.astype(np.float32).astype(np.float64)
     native = wrong.copy()
@@ -69,7 +69,7 @@ def test_two_correct_runs_in_another_order_pass_whatever_the_columns_scales_are(
 
 
 def test_activations_with_an_absolute_error_on_the_scale_of_one_pass() -> None:
-    """ONNX Runtime's sigmoid of -20 is 1.5e-8 in place of 2e-9."""
+    """ONNX Runtime's sigmoid of -20 is 1.5e-8 instead of 2e-9."""
     exact = np.concatenate([np.full((RECORDS, 1), 2e-9), np.linspace(0.1, 0.9, RECORDS)[:, None]], axis=1)
     other = exact + np.array([1.3e-8, 0])
     assert reason(exact, exact, other) == ""
@@ -90,8 +90,9 @@ def test_too_few_numbers_and_zeros_say_nothing() -> None:
 
 
 def test_a_column_s_limit_is_its_share_of_the_tolerance_its_native_error_or_an_absolute_floor() -> None:
-    """Of an output up to 100 that is allowed 1e-3: a hundredth of it goes to a column up to 1, and 16 native errors if
-    they are more, but never more than the whole; 16 ulps at 1 to what is smaller still."""
+    """An output of up to 100 may be 1e-3 off. A column of up to 1 may be a hundredth of that off, or 16 native errors
+    if they are more, but never more than the whole output; a smaller column 16 ulps of 1.
+    """
     reference = np.array([100.0, 1.0, 1.0, 1.0, 1e-3, 0.0]) * np.where(np.arange(RECORDS) % 2, 1, -1)[:, None]
     native = np.array([0.0, 0.0, 2e-6, 1.0, 0.0, 0.0]) * np.ones((RECORDS, 1))
     (found,) = columns_of(reference, native, 1e-3)

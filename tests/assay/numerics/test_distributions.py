@@ -1,4 +1,4 @@
-"""Our distributions are SciPy's, which an installation for one ONNX file does without."""
+"""Our distributions equal SciPy's, which an installation for one ONNX file does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reduced precision of foreign models: an output follows its reference, or it is another one."""
+"""Reduced precision of users' models: an output follows its reference, or it is a different output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def share(found: np.ndarray, reference: np.ndarray = REFERENCE) -> float:
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0, -1e6])
 def test_a_share_is_of_what_varies_and_not_of_how_large_it_is(offset: float) -> None:
-    """An int8 output whose step is 4 says nothing of a signal of 1 on an offset of 1000."""
+    """An int8 output with a step of 4 contains nothing of a signal of 1 on an offset of 1000."""
     reference = REFERENCE + offset
     assert share(reference + 0.05 * REFERENCE[::-1], reference) == pytest.approx(0.05, rel=0.1)
     flat = np.broadcast_to(reference.mean(axis=0), reference.shape)
@@ -67,7 +67,7 @@ def test_reduced_is_less_than_the_model_itself_computes_in(asked: str, arithmeti
 def test_an_index_may_be_another_where_what_it_is_chosen_from_is_as_close_as_reduced_precision_leaves(
     margin: float, passed: bool
 ) -> None:
-    """A class that the model chooses itself; in fp32 it may not, and nobody is excused without what decides it."""
+    """A class that the model chooses itself may change, but not in fp32, and only if the deciding values are known."""
     scores = np.random.default_rng(3).normal(size=(20, 4))
     scores[7] = [3.0, 3.0 - margin, 0.0, 0.0]
     label = scores.argmax(axis=1)

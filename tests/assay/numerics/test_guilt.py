@@ -1,4 +1,4 @@
-"""Who is wrong follows from who agrees, by one rule: the table of what witnesses say, and what is concluded."""
+"""One rule decides from the agreement of witnesses what is wrong: a table of results and conclusions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_nobody_is_wrong_where_all_agree() -> None:
 
 
 def test_a_file_that_only_an_optimised_level_gets_wrong_is_right() -> None:
-    """Case 10: a fusion that does not hold."""
+    """Case 10: an invalid fusion."""
     one = guilt_of(outcomes(ORT, extended="differs", all="differs"))
     assert (one.file, one.wrong, one.right) == ("right", ("extended", "all"), "no-opt")
     assert one.said == (
@@ -89,7 +89,7 @@ def test_where_one_maker_alone_runs_it_either_may_be_wrong() -> None:
 
 
 def test_float64_alone_does_not_make_a_file_right() -> None:
-    """exp of a large number is a number in float64 and none in fp32."""
+    """The exponential of a large number is finite in float64 and overflows in fp32."""
     one = guilt_of(outcomes(WRONG, {EVALUATOR: "differs", EVALUATOR_IN_FLOAT64: "agrees"}))
     assert (one.file, one.right) == ("wrong", "")
     assert "right in float64 alone" in one.said

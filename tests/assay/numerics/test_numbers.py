@@ -1,4 +1,6 @@
-"""The measures of an audit: known answers, chunks against the whole, and arithmetic recognised by its errors."""
+"""The measures of an audit: known answers, chunks compared with the whole, and precisions recognised by their
+errors.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ Float64 = NDArray[np.float64]
 
 
 def rounded(values: Float64, bits: int) -> Float64:
-    """Rounded to so many bits of significand, to nearest."""
+    """Rounded to this many bits of significand, to nearest."""
     significand, exponent = np.frexp(values)
     result: Float64 = np.ldexp(np.round(np.ldexp(significand, bits)), exponent - bits)
     return result
@@ -35,7 +37,7 @@ def logits(rows: int = 500, classes: int = 8, scale: float = 5.0, seed: int = 0)
 
 
 def assert_same(one: Measured, other: Measured) -> None:
-    """Equal but for the order in which sums were rounded."""
+    """Equal except for the order in which sums were rounded."""
     left, right = one.model_dump(), other.model_dump()
     assert left.keys() == right.keys()
     for name, value in left.items():
@@ -76,7 +78,7 @@ def test_a_float32_result_has_24_bits_and_an_exact_one_all() -> None:
 
 @pytest.mark.parametrize(("bits", "name"), [(24, "fp32"), (11, "TF32 or fp16"), (8, "bf16"), (3, "less than bf16")])
 def test_a_network_is_named_by_what_it_computed_in(bits: int, name: str) -> None:
-    """Inputs and weights rounded, sums exact, as tensor cores do; the native run sums in fp32."""
+    """Inputs and weights are rounded and sums are exact, as in tensor cores; the native run sums in fp32."""
     random = np.random.default_rng(1)
     images, layers = random.normal(size=(64, 96)), [random.normal(size=(96, 96)) / 8 for _ in range(4)]
 

@@ -1,4 +1,4 @@
-"""What computes in less than fp32 is judged by its task's rule, and every task has the one of numbers."""
+"""Precisions below fp32 are judged by the task's rule, and every task has the rule for numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_outputs_may_be_off_by_half_of_the_reference() -> None:
 
 
 def test_each_task_has_a_rule_and_only_classification_one_of_classes() -> None:
-    """Plain numbers and pixels are not held to which number of a row is the largest."""
+    """Plain numbers and pixels are not judged by which number of a row is the largest."""
     rules = {name: rule_of(name) for name in TASKS}
     assert rules == {"classification": BY_CLASSES, "segmentation": BY_PIXELS, "numerical": BY_ERROR}
     reference = np.array([[0.0, 5.0], [4.0, 0.0], [0.0, 6.0]])

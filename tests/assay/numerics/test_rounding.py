@@ -1,4 +1,4 @@
-"""What rounding may do, by the precision that a model computes in."""
+"""The error that rounding may cause, by the precision in which a model computes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXACT = np.random.default_rng(0).normal(size=(32, 8))
 
 
 def rounded(unit: float, seed: int = 1) -> np.ndarray:
-    """Numbers that were rounded to so many bits, at random."""
+    """Random numbers rounded to this many bits."""
     return EXACT * (1 + unit * np.random.default_rng(seed).uniform(-1, 1, EXACT.shape))
 
 

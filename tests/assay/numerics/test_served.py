@@ -1,4 +1,4 @@
-"""Tensors on the wire, records of them, and how far answers are from the audited ones."""
+"""Tensors on the wire, their records, and the distance of answers from the audited ones."""
 
 from __future__ import annotations
 

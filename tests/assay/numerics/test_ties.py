@@ -1,4 +1,4 @@
-"""An index may be another one where the values that decide it tie, and nowhere else."""
+"""An index may differ where the values that decide it tie, and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record of an audit: comparing nothing fails, and only records of this version are read."""
+"""The record of an audit: an empty comparison fails, and only records of this version are read."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_was_measured_of_classes_is_found_in_an_audit_of_version_3() -> None:
-    """Both files are of the same outputs, written by what wrote these versions."""
+    """Both files describe the same outputs, and were written by the code of these versions."""
     older, today = (read_audit(GOLDEN / f"audit-v{version}.json") for version in (3, 4))
     assert older.schema_version == today.schema_version == 4
     assert older.models == today.models

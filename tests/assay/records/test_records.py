@@ -1,4 +1,4 @@
-"""What a number in a record may be is checked where the record is made."""
+"""The values of a record are checked where the record is made."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_an_interval_where_a_tail_of_a_time_stands_equals_what_is_read_again() -
 
 
 def test_an_agreement_is_read_by_the_name_that_its_count_had() -> None:
-    """Exports, results and deployments of before have it; it is written by its name of today."""
+    """Older exports, results and deployments have it; it is written under today's name."""
     told = {
         "subject": "a", "images": 2, "max_absolute": 0.0, "max_relative": 0.0, "tolerance": 1.0, "derivation": "",
         "passed": True,

@@ -1,4 +1,4 @@
-"""An audit of other weights, files or images than were timed is named, and nothing of it passes for current."""
+"""An audit of other weights, files or images than those timed is named, and nothing in it counts as current."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODEL = "bloodnet/28"
 
 
 def with_changes(**changes: object) -> Audit:
-    """The sample, which failed by its jax2onnx alone, with one model changed."""
+    """The sample, in which only the jax2onnx export failed, with one model changed."""
     found = sample_audit()
     return found.model_copy(update={"models": [found.models[0].model_copy(update=changes)]})
 
@@ -83,7 +83,7 @@ def test_an_image_that_only_a_stale_export_changes_is_left_out() -> None:
 
 
 def test_models_that_are_not_named_by_a_size_are_found_by_their_name() -> None:
-    """As a user's are; they have no images to compare."""
+    """Like a user's models, which have no images to compare."""
     cells = [one.model_copy(update={"architecture": "mine.onnx", "size": 0}) for one in TIMED.cells]
     results = TIMED.model_copy(update={"cells": cells, "exports": []})
     found = sample_audit().models[0].model_copy(update={"name": "mine.onnx", "data_hash": "", "comparisons": []})

@@ -1,4 +1,4 @@
-"""A runtime that was asked for by name and lacks a package is something to install, before anything else is done."""
+"""A runtime that is named but lacks a package is reported as something to install, before any other work."""
 
 from __future__ import annotations
 

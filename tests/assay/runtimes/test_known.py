@@ -1,4 +1,4 @@
-"""What other distributions bring: it is taken whole or refused in one line, and ours stays what it was."""
+"""Runtimes of other distributions are accepted as a whole or refused in one line, and ours do not change."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ POINT = EntryPoint("mine", "mine_entries:ENTRIES", GROUP)
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that is the module of the entry point."""
+    """A file that serves as the module of the entry point."""
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mine_entries", raising=False)
     return tmp_path / "mine_entries.py"
 
 
 def brought(module: Path, entries: object, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[str]]:
-    """The names beyond ours, and what was refused and why."""
+    """The names besides ours, and what was refused and why."""
     module.write_text("ENTRIES = None")
     POINT.load()
     monkeypatch.setattr("mine_entries.ENTRIES", entries)

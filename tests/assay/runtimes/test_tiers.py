@@ -1,4 +1,4 @@
-"""Three kinds of runtime are told apart: in the framework, its own deployment runtime, and through ONNX."""
+"""Three tiers of runtimes: in the framework, in its own deployment runtime, and through ONNX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings become squares, counts, sentences and a page; nothing runs here."""
+"""Findings become squares, counts, sentences and a page; nothing is run here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators known to be exported wrongly by today's versions come out wrong, and what is right comes out right."""
+"""Operators that today's versions are known to export wrongly are found wrong, and others are found right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outputs of timed cells against float64: by one function, whoever's model it is."""
+"""One function compares the outputs of timed cells with float64, for models of a study and of users."""
 
 from __future__ import annotations
 

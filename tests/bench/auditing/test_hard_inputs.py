@@ -1,4 +1,4 @@
-"""Hard images are what they are called, and the same every time."""
+"""Hard images are what their names say, and the same every time."""
 
 from __future__ import annotations
 

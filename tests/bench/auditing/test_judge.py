@@ -30,7 +30,7 @@ Change = Callable[[Float64], NDArray[np.floating]]
 
 
 def rounding(seed: int) -> Change:
-    """What a correct fp32 run does: an error of some ulps."""
+    """The result of a correct fp32 run: an error of some ulps."""
     return lambda exact: (exact + np.random.default_rng(seed).normal(0, 1e-6, exact.shape)).astype(np.float32)
 
 
@@ -45,7 +45,7 @@ def swapped_classes(exact: Float64) -> NDArray[np.floating]:
 
 
 def near_ties_lost(exact: Float64) -> NDArray[np.floating]:
-    """Every image whose two best logits are within a half gets its second best class."""
+    """Every image whose two highest logits are within a half gets its second-best class."""
     found = exact.copy()
     second, first = np.argsort(exact, axis=1)[:, -2:].T
     near = np.flatnonzero(exact.max(axis=1) - np.sort(exact, axis=1)[:, -2] < 0.5)
@@ -60,7 +60,7 @@ def one_nan(exact: Float64) -> NDArray[np.floating]:
 
 
 def far_cut_off(exact: Float64) -> NDArray[np.floating]:
-    """What integers make of values outside of the range that they were calibrated with."""
+    """The effect of integers on values outside their calibrated range."""
     return np.clip(exact, -1, 1).astype(np.float32)
 
 
@@ -71,12 +71,12 @@ def overflowing(exact: Float64) -> NDArray[np.floating]:
 
 
 def coarse(exact: Float64) -> NDArray[np.floating]:
-    """What a right graph of reduced precision does: it is further away than any fp32 run."""
+    """The result of a correct graph of reduced precision: it is further away than any fp32 run."""
     return (exact + np.random.default_rng(9).normal(0, 0.01, exact.shape)).astype(np.float32)
 
 
 class Made:
-    """References and subjects on disk: of the test split, and of sets that were made where they are named."""
+    """References and subjects on disk: of the test split, and of constructed sets where named."""
 
     def __init__(self, folder: Path, *sets: str) -> None:
         self.folder = folder
@@ -94,7 +94,7 @@ class Made:
     def outputs(
         self, runtime: str, change: Change, exporter: str = "", precision: str = "fp32", on: str = ""
     ) -> Outputs:
-        """Every run of a subject whose outputs are the reference's, changed; `on` one set of inputs alone."""
+        """Every run of a subject whose outputs equal the reference's, with changes; `on` selects one set of inputs."""
         candidate = Candidate(runtime, exporter, MODEL)
         files = {}
         found = {
@@ -112,7 +112,7 @@ class Made:
 
 
 def near_ties(seed: int) -> Float64:
-    """Logits at the decision boundary: the two largest are as good as equal."""
+    """Logits at the decision boundary: the two largest are almost equal."""
     exact = np.random.default_rng(seed).normal(0, 5, (40, CLASSES))
     second, first = np.argsort(exact, axis=1)[:, -2:].T
     rows = np.arange(len(exact))
@@ -130,7 +130,7 @@ def of(comparisons: list[Comparison], subject: str) -> list[Comparison]:
 
 
 def test_what_ran_otherwise_than_asked_fails_and_is_no_measure_of_rounding(made: Made) -> None:
-    """Its numbers may be as good as those of fp32: they answer another question."""
+    """Its numbers may be as good as those of fp32, but they answer another question."""
     right = made.outputs("torch.eager", rounding(1))
     other = made.outputs("jax.jit", rounding(2))
     otherwise = ["computed in tf32: fp32 was requested"]
@@ -155,7 +155,7 @@ def test_correct_rounding_passes_at_every_batch_size_and_thread_count(made: Made
 
 @pytest.mark.parametrize(("share", "passes"), [(0.9, True), (1.1, False)])
 def test_the_tolerance_is_the_limit(made: Made, share: float, passes: bool) -> None:
-    """An error a little below it passes, a little above it does not."""
+    """An error slightly below it passes, and one slightly above it does not."""
     natives = [made.outputs("torch.eager", rounding(1)), made.outputs("jax.jit", rounding(2))]
     tolerance = next(one.value for one in made.judge(*natives)[0] if not one.for_subject)
 
@@ -192,7 +192,7 @@ def test_a_planted_error_fails_with_its_reason(change: Change, words: str, made:
 
 
 def test_a_native_runtime_is_judged_by_the_others(made: Made) -> None:
-    """Its own error must not be the measure of itself."""
+    """Its own error must not be its own measure."""
 
     def worse(exact: Float64) -> NDArray[np.floating]:
         return rounding(2)(exact + 1e-3)
@@ -258,7 +258,7 @@ def test_reduced_precision_has_limits(change: Change, words: str, made: Made) ->
 
 
 class Sampled(Made):
-    """An audit of 200 images, whose whole test split is there for what computes in less than fp32."""
+    """An audit of 200 images, with the whole test split for precisions below fp32."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -311,7 +311,7 @@ MADE = ("hard", "extreme", "boundary")
 
 
 def reduced(folder: Path, change: Change, precision: str, on: str = "") -> list[Comparison]:
-    """What is said of one subject of reduced precision on the test split and every set that was made."""
+    """The verdicts on one subject of reduced precision, on the test split and every constructed set."""
     made = Made(folder, *MADE)
     native = made.outputs("torch.eager", rounding(1))
     subject = made.outputs("ort.cpu", change, "tf2onnx", precision, on)
@@ -320,7 +320,7 @@ def reduced(folder: Path, change: Change, precision: str, on: str = "") -> list[
 
 @pytest.mark.parametrize("precision", ["int8", "fp16", "bf16"])
 def test_a_right_model_of_reduced_precision_passes_everywhere(precision: str, tmp_path: Path) -> None:
-    """At the boundary it changes half of the classes, and its samples are too small to show accuracy by themselves."""
+    """At the boundary it changes half of the classes, and its samples are too small to show accuracy alone."""
     found = reduced(tmp_path, coarse, precision)
     assert [one.reason for one in found if not one.passed] == []
     boundary = next(one for one in found if one.inputs == "boundary")

@@ -1,4 +1,4 @@
-"""An audit of one model is made once, as long as nothing that determines it has changed and it is whole."""
+"""An audit of one model is made once and reused as long as it is whole and nothing that determines it has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runtimes of one file are wrong, and which of them shows that it can be run rightly."""
+"""Which runtimes of one file are wrong, and which of them shows that the file can be run correctly."""
 
 from __future__ import annotations
 

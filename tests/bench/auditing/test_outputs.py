@@ -1,4 +1,4 @@
-"""One output of a foreign model: whole numbers are counted, infinities agree, columns have their own scale."""
+"""One output of a user's model: whole numbers are counted, infinities agree, columns have their own scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of an audit on measures that are made for them: what is tolerated, what native runs count, what is said."""
+"""The rules of an audit, on constructed measures: what is tolerated, which native runs count, what is reported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CALL = AuditCall("test", batch=32, threads=1, images=40)
 
 
 def measured(**changes: object) -> Measured:
-    """The measures of outputs that are the reference's, of scale 8, with changes."""
+    """The measures of outputs that equal the reference's, of scale 8, with changes."""
     found = measure_classes(LOGITS, LOGITS)
     assert found.classes
     of_classes = {name: value for name, value in changes.items() if name in MeasuredClasses.model_fields}

@@ -1,4 +1,4 @@
-"""What a subject of an audit ran on and computed in is asked of a call, and held against what was requested."""
+"""The device and precision of an audit's subject are observed in a call and compared with what was requested."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_runtime_s_word_stands_where_nothing_was_seen_and_is_held_against_what
 
 
 def test_a_subject_of_an_audit_is_watched_in_a_call(tmp_path: Path) -> None:
-    """The null runtime, which needs no framework, in a process of its own."""
+    """The null runtime, which needs no framework, in a separate process."""
     np.save(tmp_path / "images.npy", np.zeros((5, 28, 28, 3), np.float32))
     inputs = Inputs("test", tmp_path / "images.npy", 5)
     plan = AuditPlan((inputs,), Inputs("special", tmp_path / "images.npy", 5), 4, "cpu", 60, host=LOCAL)

@@ -1,4 +1,4 @@
-"""Naming some models of a study leaves those, with what their training starts from."""
+"""Naming some models of a study keeps those and the models that their training starts from."""
 
 from __future__ import annotations
 

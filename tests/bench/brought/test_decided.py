@@ -1,4 +1,4 @@
-"""What a task makes of a user's model: labels that go with its inputs, and every runtime's decisions."""
+"""How a task judges a user's model: labels that belong to its inputs, and every runtime's decisions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LABELS = np.random.default_rng(0).integers(0, CLASSES, (RECORDS, SIDE, SIDE))
 
 
 def brought(folder: Path, shape: tuple[int, ...], exact: np.ndarray, known: int = RECORDS) -> Brought:
-    """A model with one output, of which float64 was computed of so many records."""
+    """A model with one output, with float64 for this many records."""
     rows = exact.reshape(RECORDS, -1)
     np.save(folder / RECORDS_FILE, np.zeros(RECORDS))
     np.save(folder / REFERENCE_FILE, rows[:known])
@@ -156,7 +156,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def test_int8_may_change_what_nobody_is_sure_of(
     given: Callable[[np.ndarray], np.ndarray], margin: float, refused: bool, tmp_path: Path
 ) -> None:
-    """One record changes its class: within a logit it may, further not, whether scores are logits or probabilities."""
+    """One record changes its class: this is allowed within one logit, whether scores are logits or probabilities."""
     labels = LABELS[:, 0, 0]
     logits = 6.0 * np.eye(CLASSES)[labels]
     logits[5] = [margin, 0.0, -9.0]
@@ -217,7 +217,7 @@ def test_what_is_sure_of_probabilities_is_not_of_logits_between_zero_and_one(sco
     ],
 )
 def test_a_class_is_sure_by_the_values_that_decide_it_in_the_model_itself(values: list[float], sure: bool) -> None:
-    """int8 may change a class that a model chooses itself where another would have been nearly as good."""
+    """int8 may change a class that a model chooses itself if another was nearly as good."""
     other = [values[0], *(one / 2 for one in values[1:])] if len(values) == 2 else values[::-1]
     decider = Decider(np.array([values, other]).reshape(2, 1, -1, 1), 1e-6)
     ranked = np.argsort(values)[::-1]

@@ -1,4 +1,4 @@
-"""What --precision asks for: files in int8 and fp16, which int8 takes real inputs for."""
+"""The option --precision: files in int8 and fp16; int8 needs real inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit of a user's model: one rule with what the cells are judged by."""
+"""The audit of a user's model uses the same rule as its cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ WANTED = Wanted(Location(path=Path("Pair.onnx"), form="onnx", kind="onnx"), comm
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
 def test_a_precision_is_named_and_buys_no_tolerance(precision: str, tmp_path: Path) -> None:
-    """Beyond the tolerance fails in bf16 too, as `brought.agreement` has it: no page denies what another says."""
+    """An output beyond the tolerance fails in bf16 too, as in `brought.agreement`, so no two pages contradict each
+    other.
+    """
     folder = make_comparison(tmp_path)
     brought = Brought(model_of("rows"), folder / "model", "NumPy in float64", exact=True, drawn=True)
     work = Work(WANTED, tmp_path, Narrator())

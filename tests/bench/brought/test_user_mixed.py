@@ -1,5 +1,5 @@
-"""A PyTorch and a Keras model of a user's with a layer that may not be int8: it is found, within the minutes that the
-user gives, whether its numbers go wrong or only what they decide.
+"""A PyTorch and a Keras model of a user with a layer that must not be int8: it is found within the user's minutes,
+whether the model's numbers or only its decisions go wrong.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ MODELS = {"torch": TORCH, "tf": KERAS}
 
 
 def exports_of(folder: Path, kind: str, minutes: float) -> Mapping[str, Export]:
-    """What is made of the model in int8, by exporter."""
+    """The int8 files of the model, by exporter."""
     folder.mkdir(exist_ok=True)
     (folder / "layers.py").write_text(WEIGHTS + MODELS[kind])
     rows = np.random.default_rng(1).normal(size=(256, 16)).astype(np.float32)
@@ -144,7 +144,7 @@ DECIDERS = {"torch": DECIDING_TORCH, "tf": DECIDING_KERAS, "jax": DECIDING_JAX}
 
 
 def decided_files(folder: Path, kind: str, labels: Path | None) -> Mapping[str, Export]:
-    """What is made in int8 of the model that decides, by exporter."""
+    """The int8 files of the model that makes decisions, by exporter."""
     rows = np.random.default_rng(1).normal(size=(256, 2)).astype(np.float32)
     np.savez(folder / "inputs.npz", input=rows)
     if labels:
@@ -165,7 +165,7 @@ def decided_files(folder: Path, kind: str, labels: Path | None) -> Mapping[str, 
 
 
 def written(folder: Path, kind: str) -> str:
-    """Where the model that decides is."""
+    """The folder of the model that makes decisions."""
     if kind != "onnx":
         (folder / "classes.py").write_text(DECIDING + DECIDERS[kind])
         return f"{folder}/classes.py:build"

@@ -1,4 +1,4 @@
-"""Which runtimes are timed on a user's model: what was named and applies, and of what does not, why."""
+"""The runtimes that are timed on a user's model: those named that apply, and the reasons for the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer stands beside the best of each tier and of its own precision; one tier alone has nobody beside it."""
+"""An answer is shown with the best of each tier and of its own precision; with one tier only, it is alone."""
 
 from __future__ import annotations
 

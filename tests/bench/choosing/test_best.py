@@ -1,4 +1,4 @@
-"""Comparisons with the best: what pairs tell that intervals hide, and what noise may never cost."""
+"""Comparisons with the best: differences that pairs show and intervals hide, and what noise must never cost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.bench.choosing.test_choose import cell
 PUBLISHED = Path(__file__).parents[3] / "artifacts/reference"
 PROCESSES, BLOCKS, CALLS = 3, 6, 5
 Times = NDArray[np.float64]
-"""Milliseconds, (processes, blocks)."""
+"""Times in milliseconds, (processes, blocks)."""
 
 
 def calls(block_ms: Times) -> Samples:
@@ -47,7 +47,7 @@ def candidate(label: str, samples: Samples, batch: int = 1) -> EligibleCell:
 def field(
     times: Mapping[str, Times], objective: Objective = "latency", batch: int = 1
 ) -> tuple[Speeds, list[EligibleCell]]:
-    """Candidates of these block times, and what is known of them."""
+    """Candidates with these block times, and their records."""
     samples = {label: calls(one) for label, one in times.items()}
     cells = [cell(label, float(np.median(one)), batch=batch) for label, one in times.items()]
     timed = {one.name: {"host": samples[one.label]} for one in cells}
@@ -62,7 +62,7 @@ def noisy(*shape: int, spread: float, seed: int = 0) -> Times:
 
 
 def test_what_all_have_in_common_cancels_out_of_a_ratio() -> None:
-    """Processes that differ by 20 % for both: the intervals overlap widely, and the one is surely 10 % slower."""
+    """Processes differ by 20 % for both: the intervals overlap widely, although one is certainly 10 % slower."""
     common = noisy(PROCESSES, 1, spread=0.2) * np.ones((1, BLOCKS))
     own = noisy(2, PROCESSES, BLOCKS, spread=0.002, seed=1)
     speeds, (slow, fast) = field({"torch.eager": 1.1 * common * own[0], "jax.jit": common * own[1]})
@@ -80,7 +80,7 @@ def test_what_differs_within_the_margin_is_a_tie_however_sure() -> None:
 
 
 def test_noise_does_not_make_a_slow_one_a_tie_for_the_best() -> None:
-    """Estimated 20 % slower and not told apart: no evidence against it, and still never the answer."""
+    """Estimated 20 % slower without significance: there is no evidence against it, but it is never the answer."""
     own = noisy(2, PROCESSES, BLOCKS, spread=0.0)
     own[0] *= np.array([[0.7], [1.2], [1.9]])
     speeds, (slow, fast) = field({"torch.eager": 1.2 * own[0], "jax.jit": own[1]})
@@ -153,7 +153,9 @@ def test_the_best_is_always_tied_with_itself_and_pairs_are_mutual(times: list[li
 
 
 def test_no_answer_in_the_published_study_is_slower_than_a_rival_that_surely_is_faster() -> None:
-    """Six of 32 were, by 9 to 37 %, when ties were intervals that overlap. Half of the groups; the rest is `slow`."""
+    """Six of 32 were, by 9 to 37 %, when overlapping intervals counted as ties. Half of the groups; the rest is
+    `slow`.
+    """
     assert _surely_slower(batches=(1,)) == []
 
 
@@ -163,7 +165,7 @@ def test_nor_in_the_larger_batch() -> None:
 
 
 def _surely_slower(batches: tuple[int, ...]) -> list[str]:
-    """The answers that a qualifying rival of the same accuracy is faster than by more than the margin, beyond doubt."""
+    """The answers to which a qualifying rival of the same accuracy is significantly faster by more than the margin."""
     results = read_results(PUBLISHED / "results.json")
     audit, samples = read_audit(PUBLISHED / "audit.json"), samples_of(PUBLISHED, results)
     found = []
@@ -183,7 +185,7 @@ def _surely_slower(batches: tuple[int, ...]) -> list[str]:
 
 
 def known(*ratios: Ratio) -> tuple[Speeds, list[EligibleCell]]:
-    """A first candidate, and others that it is known to be so many times as slow as."""
+    """A first candidate, and others known to be this many times as slow."""
     labels = ["torch.eager", "jax.jit", "tf.xla"][: len(ratios) + 1]
     them = [candidate(label, calls(np.ones((3, 2)))) for label in labels]
     pairs = {(them[0].cell, other.cell): ratio for other, ratio in zip(them[1:], ratios, strict=True)}

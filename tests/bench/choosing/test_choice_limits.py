@@ -1,4 +1,4 @@
-"""Each limit of a choice is met by exactly itself, and by how much it is missed is told in shares of it."""
+"""A value that equals a limit of a choice meets it, and the distance from a limit is reported as a share of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EAGER = "torch.eager"
 
 
 def host_of(upper_ms: float) -> dict[str, object]:
-    """A cell of 1 ms whose 99th percentile is at most so much."""
+    """A cell of 1 ms with this upper bound of its 99th percentile."""
     made = cell(EAGER, 1).host
     assert made is not None
     return {"host": made.model_copy(update={"p99_ms": made.p99_ms.model_copy(update={"value": 1, "high": upper_ms})})}
@@ -95,7 +95,7 @@ def priced(price: float | None, *cells: object) -> Choice:
 
 
 def test_a_million_images_cost_the_hours_that_they_take() -> None:
-    """1,000 images a second take 1,000 s, at 0.36 an hour; bounds of the rate change places."""
+    """1,000 images per second take 1,000 s, at 0.36 per hour; the bounds of the rate are swapped."""
     (found,) = priced(0.36, cell(EAGER, 1, width=0.1)).candidates
     assert found.value.value == pytest.approx(0.1)
     assert (found.value.low, found.value.high) == pytest.approx((0.1 / 1.1, 0.1 / 0.9))
@@ -142,7 +142,7 @@ def test_of_a_user_s_model_nobody_knows_the_right_answers_and_all_else_may_be_as
 
 
 def test_how_right_it_is_has_the_name_of_the_task_s_measure(tmp_path: Path) -> None:
-    """A segmentation's cell is judged by its pixels, and so is what misses a limit."""
+    """A segmentation's cell is judged by its pixels, and so is a cell that misses a limit."""
     made, quality = results([cell(EAGER, 1)]), share(1960, 2000)
     judgement = Judgement(
         task="segmentation", output="scores", against="float64", records=2000,
@@ -164,7 +164,7 @@ def test_how_right_it_is_has_the_name_of_the_task_s_measure(tmp_path: Path) -> N
 
 
 def test_a_choice_of_an_older_assay_is_read(tmp_path: Path) -> None:
-    """It knew of accuracy alone."""
+    """It had accuracy only."""
     found = asked([cell(EAGER, 1)], least_quality=0.9)
     older = re.sub('"(least_)?quality', r'"\1accuracy', found.model_dump_json(exclude={"measure"}))
     assert '"accuracy_images"' in older

@@ -1,4 +1,4 @@
-"""The choice among constructed cells: what nothing dominates, what may be believed, and why not the others."""
+"""The choice among constructed cells: the Pareto front, cells that can be trusted, and reasons against the others."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def cell(label: str, median_ms: float, *, batch: int = 1, width: float = 0.01, *
 
 
 def compared(label: str, right: int, *, passed: bool = True) -> Comparison:
-    """An audit's comparison on the test split, with so many images right."""
+    """An audit's comparison on the test split, with this many images right."""
     accuracy = Accuracy(
         images=IMAGES, reference=right / IMAGES, candidate=right / IMAGES, lost=0, gained=0, p_value=1.0
     )
@@ -312,7 +312,7 @@ def test_the_command_answers_and_exits_by_the_answer(tmp_path: Path) -> None:
 
 
 def test_accuracies_of_different_images_are_not_compared() -> None:
-    """int8 on all images, fp32 on another number and no margins known: neither dominates, and that is said."""
+    """int8 on all images, fp32 on another number without margins: neither dominates, and the answer says so."""
     cells = [cell("ort.cpu@torch-dynamo", 1), cell("ort.cpu@torch-dynamo+int8", 0.4)]
     comparisons = [compared(one.label, 1960) for one in cells]
     measured = comparisons[0].measured
@@ -330,7 +330,7 @@ def test_accuracies_of_different_images_are_not_compared() -> None:
 
 
 def test_a_whole_machine_is_not_priced_by_a_process_that_leaves_cores_idle() -> None:
-    """The machine has two cores and the cells one thread: how many processes it serves with was not measured."""
+    """The machine has two cores and the cells one thread: the number of processes to serve with was not measured."""
     cells = [cell("torch.eager", 4), cell("jax.jit", 5, threads=2, name="bloodnet/28/b1/t2/jax.jit")]
     record = audit([compared("torch.eager", 1960), compared("jax.jit", 1960)])
     with pytest.raises(InputError) as refused:

@@ -1,4 +1,4 @@
-"""The choice where several instances were measured: their rates count, and nothing is multiplied."""
+"""The choice if several instances were measured: their rates count, and nothing is multiplied."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHARES_WELL = [measured(STEADY, 1, [200, 201, 199]), measured(STEADY, 2, [390, 3
 
 
 def test_the_most_of_a_machine_is_what_its_instances_gave_and_not_one_of_them_twice() -> None:
-    """Alone the one is faster; two of it would be 500 by multiplication, and are 300."""
+    """Alone the first is faster; two instances would give 500 by multiplication, and really give 300."""
     found = choose(study(*SHARES_BADLY, *SHARES_WELL), RECORD, Constraints(), "throughput")
     assert found.answer == STEADY.name
     answer = next(one for one in found.candidates if one.cell == STEADY.name)

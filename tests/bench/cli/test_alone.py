@@ -1,4 +1,4 @@
-"""Every command that times waits for its turn, whatever folder it works in, and says for whom on standard error."""
+"""Every command that times waits for its turn, whatever its folder, and names the process on standard error."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ TIMES_NOTHING = {
     "atlas", "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names", "join",
     "publish",
 }  # fmt: skip
-"""Commands that compare numbers, read results, or make what is timed later: no time of theirs is a result."""
+"""Commands that compare numbers, read results, or prepare what is timed later: none of their times is a result."""
 
 
 @pytest.fixture(autouse=True)
 def a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process is known by its arguments, which other tests may have changed."""
+    """This process is identified by its arguments, which other tests may have changed."""
     monkeypatch.setattr(sys, "argv", ["assay", "selfcheck"])
 
 
@@ -61,7 +61,7 @@ def waits(command: list[str], out: Path | None = None) -> None:
 
 
 def test_every_command_takes_its_turn_or_is_known_to_time_nothing() -> None:
-    """One that is added is put into one of the two."""
+    """A new command has to be added to one of the two."""
     commands = {command.__name__: command for panel in PANELS.values() for command, _ in panel}
     waiting = {name for name, command in commands.items() if "alone_on_this_machine()" in inspect.getsource(command)}
     assert waiting | TIMES_NOTHING == set(commands)

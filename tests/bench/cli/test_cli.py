@@ -1,4 +1,4 @@
-"""The command line: exit codes, one message for every mistake, nothing heavy loaded."""
+"""The command line: exit codes, one message for every mistake, and no heavy imports."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def assay(*arguments: str, folder: Path | None = None, **variables: str) -> subp
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_the_golden_one(command: str) -> None:
-    """After a change on purpose: UPDATE_GOLDEN=1 make test."""
+    """After an intended change: UPDATE_GOLDEN=1 make test."""
     done = assay(*command.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
     golden = GOLDEN / f"help-{command.replace(' ', '-') or 'assay'}.txt"
@@ -124,7 +124,9 @@ def test_extras_are_listed_with_what_they_bring_and_those_of_developers_are_not(
 
 
 def test_a_listed_name_says_what_is_missing_of_all_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside its framework: LiteRT's files are made by TensorFlow, int8 by NNCF or torchao, a data set by a package."""
+    """Besides its framework: LiteRT needs TensorFlow to make its files, int8 needs NNCF or torchao, a data set a
+    package.
+    """
     found = listing.find_spec
     gone = {"tensorflow", "nncf", "torchao", "medmnist", "PIL"}
     monkeypatch.setattr(listing, "find_spec", lambda name: None if name in gone else found(name))

@@ -1,6 +1,6 @@
-"""The first Ctrl-C may be taken as enough; what nobody takes so, and the second, end the command.
+"""The first Ctrl-C may be accepted as enough. If nothing accepts it, it ends the command, and so does the second.
 
-Each case is a process of its own: a signal sent to the process of the tests is heard by whatever else lives in it.
+Each case is a separate process, because a signal to the test process is received by everything else in it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What became of a cell from one run to another: a regression is one beyond doubt, and what has no time is none."""
+"""The change of a cell between two runs: a regression has to be significant, and needs two times."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_versions_that_differ_are_told_and_a_package_of_one_side_is_none_on_the_
 
 
 def untimed(results: Results) -> Side:
-    """A run of which the records are there and the samples are not."""
+    """A run with its records but without its samples."""
     return Side("a run", results, {})
 
 

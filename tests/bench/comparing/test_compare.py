@@ -1,4 +1,6 @@
-"""Comparisons: planted changes found, identical runs left alone, and what cannot be compared refused in words."""
+"""Comparisons: planted changes are found, identical runs pass, and runs that cannot be compared are refused
+with words.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ def small_results() -> Results:
 
 
 def samples_of(results: Results, seed: int, factors: dict[str, float] | None = None) -> polars.DataFrame:
-    """Samples of independent processes around the record's medians, those of some labels times a factor."""
+    """Samples of independent processes around the record's medians, multiplied by a factor for some labels."""
     random = np.random.default_rng(seed)
     rows: list[tuple[str, int, int, int, str, int, int]] = []
     for cell in results.cells:
@@ -83,7 +85,7 @@ def test_a_slowdown_within_the_threshold_is_none() -> None:
 
 @pytest.mark.slow
 def test_identical_runs_are_seldom_judged_different() -> None:
-    """Over 60 comparisons of 15 cells, at 5 % for each family, more than 8 false alarms have a chance of 0.3 %."""
+    """In 60 comparisons of 15 cells, at 5 % for each family, more than 8 false alarms have a chance of 0.3 %."""
     results = small_results()
     wrong = sum(
         any(change.verdict in {"faster", "slower"} for change in outcome.changes)
@@ -93,7 +95,9 @@ def test_identical_runs_are_seldom_judged_different() -> None:
 
 
 def test_welch_on_logarithms_covers_the_truth() -> None:
-    """Of 400 intervals of 95 %, with unequal spreads and counts, 362 to 397 cover it but for a chance of 1 in 1000."""
+    """Of 400 intervals of 95 %, with unequal spreads and counts, 362 to 397 contain the truth except for a chance of 1
+    in 1000.
+    """
     random = np.random.default_rng(5)
 
     def samples(centre: float, spread: float, processes: int) -> Samples:
@@ -144,7 +148,7 @@ def with_threads(results: Results, threads: int) -> Results:
 
 
 def otherwise(difference: str) -> Results:
-    """The small results with one of the differences that are refused."""
+    """The small results with one difference that is refused."""
     results = small_results()
     return {
         "threads": with_threads(results, 2),

@@ -1,4 +1,4 @@
-"""Environments that cannot be used are refused in words, before anything is trained or timed."""
+"""Environments that cannot be used are refused with words, before any training or timing."""
 
 from __future__ import annotations
 

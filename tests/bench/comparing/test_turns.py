@@ -30,7 +30,7 @@ def samples(milliseconds: float) -> Samples:
 
 
 def measured(timed: dict[str, Samples], bursts: list[tuple[str, int, int, int, int]] | None = None) -> Measurements:
-    """Measurements of these calls; of bursts, cell, process, block, wall and processor nanoseconds are told."""
+    """Measurements with these calls; bursts are given as cell, process, block, wall and processor nanoseconds."""
     rows = [
         (name, process, block, 0, "host", round(ms * 1e6), 0)
         for name, one in timed.items()

@@ -1,4 +1,4 @@
-"""The parts of the check of a deployment folder, each on a folder that fits on a line."""
+"""The parts of the check of a deployment folder, each on a minimal folder."""
 
 from __future__ import annotations
 

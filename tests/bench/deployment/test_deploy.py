@@ -1,4 +1,4 @@
-"""Deploying a real, audited export: what is written, what is refused, and going back."""
+"""Deploying a real, audited export: the files written, the refusals, and going back a version."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_the_sample_requests_are_what_the_server_reads(first: Path) -> None:
 
 @pytest.mark.parametrize("name", ["config.pbtxt", *PLACES, CLIENTS["image"]])
 def test_the_generated_manifests_are_the_golden_ones(name: str, first: Path, tmp_path: Path) -> None:
-    """After a change on purpose: UPDATE_GOLDEN=1 make test. What depends on the machine is made the same first."""
+    """After an intended change: UPDATE_GOLDEN=1 make test. Machine-dependent parts are made the same first."""
     others = {"config.pbtxt": "models/bloodnet-28/config.pbtxt", CLIENTS["image"]: "requests/client.py"}
     golden, generated = golden_and_generated(name, first, tmp_path, "deployment", PLACES | others)
     assert generated == golden
@@ -132,7 +132,7 @@ def test_the_generated_manifests_are_the_golden_ones(name: str, first: Path, tmp
 
 @pytest.mark.parametrize("name", ["config.pbtxt", *PLACES, CLIENTS["image"]])
 def test_an_older_assay_s_files_are_still_rendered_as_it_wrote_them(name: str, first: Path, tmp_path: Path) -> None:
-    """Its golden files are never updated: deployments that have them are compared with these texts."""
+    """Its golden files are never updated, because existing deployments are compared with these texts."""
     others = {"config.pbtxt": "models/bloodnet-28/config.pbtxt", CLIENTS["image"]: "requests/client.py"}
     golden, generated = golden_and_generated(name, first, tmp_path, "deployment-rendering-1", PLACES | others, 1)
     assert generated == golden
@@ -284,7 +284,7 @@ def test_a_full_disk_leaves_the_deployment_whole(deployed: Path, study: Path) ->
 
 
 def changed_cell(study: Path, tmp_path: Path, **changes: object) -> Path:
-    """A copy of the study with another first cell."""
+    """A copy of the study with a different first cell."""
     folder = Path(shutil.copytree(study, tmp_path / "small"))
     record = read_results(folder / "results.json")
     cells = [record.cells[0].model_copy(update=changes), *record.cells[1:]]

@@ -1,4 +1,6 @@
-"""Deploying a user's model: served as it is with its own inputs and outputs, and refused where it cannot be."""
+"""Deploying a user's model: it is served as it is, with its own inputs and outputs, or refused if that is
+impossible.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,7 @@ def two_inputs(most_records: int) -> Deployment:
 
 
 def labelled(folder: Path) -> Path:
-    """The same comparison, of a user who said what is right."""
+    """The same comparison by a user who gave labels."""
     known = Interval(value=0.9, low=0.8, high=0.95)
     judgement = Judgement(
         task="classification",
@@ -239,7 +241,7 @@ def test_the_sample_requests_hold_every_input(first: Path) -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "infer.sh", "config.pbtxt", CLIENTS["record"]])
 def test_the_generated_files_are_the_golden_ones(name: str, first: Path, tmp_path: Path) -> None:
-    """After a change on purpose: UPDATE_GOLDEN=1 make test. What depends on the machine is made the same first."""
+    """After an intended change: UPDATE_GOLDEN=1 make test. Machine-dependent parts are made the same first."""
     others = {"config.pbtxt": "models/pair/config.pbtxt", CLIENTS["record"]: "requests/client.py"}
     golden, generated = golden_and_generated(name, first, tmp_path, "deployment-of-records", PLACES | others)
     assert generated == golden
@@ -387,12 +389,12 @@ def test_a_comparison_of_an_older_assay_is_deployed(tmp_path: Path) -> None:
 
 
 def test_a_study_and_a_model_of_one_s_own_are_deployed_by_one_road() -> None:
-    """What the kind of results decides is how that which was audited is found."""
+    """The kind of results determines how the audited file is found."""
     assert set(AUDITED_OF) == set(get_args(Results.model_fields["kind"].annotation))
 
 
 def test_a_file_in_reduced_precision_is_held_to_its_own_evaluations(compared: Path) -> None:
-    """Its answers follow the reference, whole numbers equal it, and a server's may be twice the spread away."""
+    """Its answers follow the reference, whole numbers equal it, and a server's may differ by twice the spread."""
     (audit,) = read_audit(compared / "audit.json").models
     exact = np.random.default_rng(0).normal(size=(32, 6))
     found = np.zeros(32, [("sum", np.float32, (6,))])
@@ -406,7 +408,7 @@ def test_a_file_in_reduced_precision_is_held_to_its_own_evaluations(compared: Pa
 
 
 def test_what_a_native_runtime_is_served_with_is_made_of_the_file_where_it_lies(tmp_path: Path) -> None:
-    """The model's description has its name alone, since descriptions are shared."""
+    """The model's description contains only its name, because descriptions are shared."""
     model = UserModel(
         location=Location(path=Path("net.py"), form="function", kind="jax", function="build"),
         kind="jax", inputs=(), outputs=(),
@@ -421,7 +423,7 @@ def test_what_a_native_runtime_is_served_with_is_made_of_the_file_where_it_lies(
 
 
 def test_a_tolerance_of_reduced_precision_is_held_against_what_varies() -> None:
-    """It follows from the file's own evaluations, so that the audit's tolerance of fp32 says nothing of it."""
+    """It follows from the file's own evaluations, so the audit's tolerance for fp32 does not apply."""
     outputs = np.zeros(4, [("sum", np.float32, (2,)), ("index", np.int64)])
     outputs["sum"] = [[0, 5], [2, 5], [0, 5], [2, 5]]
     version = SimpleNamespace(tolerances={"sum": None, "index": None})

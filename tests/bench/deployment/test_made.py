@@ -1,4 +1,4 @@
-"""Deploying what was made of a model for a runtime with a format of its own, and what is refused of it."""
+"""Deploying files made for a runtime with its own format, and the refusals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MADE = [entry.name for entry in RUNTIMES.values() if entry.served_by and entry.m
 
 
 def kept_program(study: Path, runtime: str) -> str:
-    """Something kept as what a runtime loads; the answer is its key."""
+    """Keep something as a file that a runtime loads, and return its key."""
 
     def fill(work: Path) -> dict[str, JsonValue]:
         (work / served_by(runtime).file).write_text("what was timed")

@@ -1,6 +1,4 @@
-"""Deploying what was measured in another runtime than ONNX Runtime: for Triton's Python backend, and for OpenVINO Model
-Server.
-"""
+"""Deploying cells of other runtimes than ONNX Runtime, for Triton's Python backend and for OpenVINO Model Server."""
 
 from __future__ import annotations
 
@@ -111,7 +109,7 @@ def test_a_file_of_a_model_lies_below_its_version(name: str, first: Path) -> Non
 
 
 def test_a_model_that_is_a_folder_is_one_closed_list(first: Path) -> None:
-    """As a SavedModel is: every file of it has a hash, and no other belongs."""
+    """Like a SavedModel: every file in it has a hash, and no other file belongs to it."""
     found = read_deployment(first)
     more = {"model.savedmodel/variables/variables.index": "0" * 64}
     changed = found.model_copy(update={"versions": [found.versions[0].model_copy(update={"files": more})]})
@@ -139,7 +137,7 @@ def test_versions_of_two_runtimes_are_gone_over_to_and_back(first: Path, tmp_pat
 
 @pytest.mark.parametrize("runtime", [entry.name for entry in RUNTIMES.values() if entry.served_by])
 def test_what_opens_a_file_imports_nothing_of_ours(runtime: str) -> None:
-    """A deployment takes it along."""
+    """A deployment includes it."""
     text = (OPENED / f"{served_by(runtime).opener.rpartition('.')[2]}.py").read_text()
     assert "assay" not in text
     assert np.all([name == name.strip() for name in served_by(runtime).options])

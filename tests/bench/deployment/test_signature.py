@@ -1,4 +1,4 @@
-"""Signed deployments: who can sign, what a signature is of, and what is refused."""
+"""Signed deployments: who can sign, what a signature covers, and what is refused."""
 
 from __future__ import annotations
 

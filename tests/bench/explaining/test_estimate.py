@@ -1,4 +1,4 @@
-"""The two estimators, the fit and the crossover, against known truths."""
+"""The two estimators, the fit and the crossover, compared with known truths."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OVERHEAD_NS, KERNEL_NS, EVENT_NS = 200_000, 600_000, 40_000
 
 
 class KnownSession:
-    """Framework work, a kernel, framework work; `events` makes every record cost time, half of it inside."""
+    """Framework work, a kernel, framework work; `events` makes every recorded event cost time, half of it inside."""
 
     def __init__(self, kernel_ns: int = KERNEL_NS) -> None:
         self.kernel_ns, self.recording = kernel_ns, False
@@ -48,7 +48,7 @@ class KnownSession:
 
 
 class KnownRecorder:
-    """Our own profiler for it."""
+    """A profiler of our own for it."""
 
     def __init__(self, session: KnownSession) -> None:
         self._session = session
@@ -79,7 +79,7 @@ def exact(value: float) -> Interval:
 
 
 def test_known_kernel_and_overhead_are_told_apart_by_both_estimators() -> None:
-    """Shares, not times: both parts are spent by the same clock, whatever else the machine does."""
+    """Shares, not times: the same clock measures both parts, whatever else the machine does."""
     figures = known_profile()
     wall = exact((OVERHEAD_NS + KERNEL_NS) / 1e6)
     profiled = profiled_estimate([figures.rounds], [event_cost_ns([figures.rounds])], wall)
@@ -130,7 +130,7 @@ def test_large_inflation_is_marked() -> None:
 
 
 def test_intervals_of_both_estimators_are_over_processes() -> None:
-    """Rounds that are all alike within a process say nothing of how processes differ: 80, 85 and 90 % are kernels."""
+    """Rounds that are equal within a process do not show how processes differ: 80, 85 and 90 % are kernels."""
     processes = [rounds_of(10_000, 10_000, kernel, 100, 50) for kernel in (8_000, 8_500, 9_000)]
     found = profiled_estimate(processes, [0, 0, 0], exact(2.0))
     half = 4.302653 * 0.05 / 3**0.5
@@ -147,7 +147,7 @@ def test_intervals_of_both_estimators_are_over_processes() -> None:
 
 
 def test_each_process_is_corrected_by_its_own_cost() -> None:
-    """Half of each event lies inside operators: with 20 and 0 ns an event, 8,000 of 10,000 ns are kernels in both."""
+    """Half of each event is inside operators: with 20 and 0 ns per event, 8,000 of 10,000 ns are kernels in both."""
     dear, cheap = rounds_of(10_000, 12_000, 9_000, 100, 50), rounds_of(10_000, 10_000, 8_000, 100, 50)
     found = profiled_estimate([dear, cheap], [20, 0], exact(1.0))
     assert found.kernel_ms is not None
@@ -162,7 +162,7 @@ def test_one_process_says_nothing_of_the_others() -> None:
 
 
 def test_a_part_is_as_uncertain_as_the_whole() -> None:
-    """The cell's own median is in doubt by a tenth: so is what its parts take."""
+    """The cell's own median is uncertain by a tenth, and therefore so are its parts."""
     processes = [rounds_of(10_000, 10_000, 8_000, 100, 50)] * 3
     found = profiled_estimate(processes, [0, 0, 0], Interval(value=2.0, low=1.8, high=2.2))
     assert found.kernel_ms is not None
@@ -252,7 +252,7 @@ def a_round(plain: float, profiled: float, kernel: float = 0, events: float = 0,
 
 
 def test_inflation_is_that_of_lower_quartiles() -> None:
-    """Of five rounds the second fastest of each kind: 12,000 over 10,000, whatever disturbed the others."""
+    """The second fastest of five rounds of each kind: 12,000 over 10,000, whatever disturbed the others."""
     rounds = [a_round(*one) for one in ((9e3, 11e3), (10e3, 12e3), (20e3, 50e3), (30e3, 60e3), (40e3, 70e3))]
     found = profiled_estimate([rounds, rounds], [0, 0], exact(1.0))
     assert found.inflation is not None
@@ -289,7 +289,7 @@ def test_an_inflation_by_half_is_trusted_and_more_is_not(profiled: float, truste
 
 @pytest.mark.parametrize(("kernel", "agree"), [(0.651, True), (0.649, False), (0.949, True), (0.951, False)])
 def test_estimators_that_are_less_than_fifteen_percent_apart_agree(kernel: float, agree: bool) -> None:
-    """Of the wall time, whichever counts more."""
+    """A share of the wall time, whichever counts more."""
     for wall in (1.0, 4.0):
         assert judged(attribution("a", wall, profiled=kernel * wall, skeleton=0.8 * wall)).agree is agree
 
@@ -302,7 +302,7 @@ def test_who_counts_more_as_kernels_is_said() -> None:
 
 
 def test_the_fit_is_by_relative_errors_and_its_worst_one_is_told() -> None:
-    """1 and 3 ms at batch 1, and 2 ms at batch 2, weighed by their times: least squares of (f + p b) / t - 1."""
+    """1 and 3 ms at batch 1, and 2 ms at batch 2, weighted by their times: least squares of (f + p b) / t - 1."""
     cells = [cell(28, 1, 1.0), cell(28, 2, 2.0), cell(28, 4, 2.0)]
     (fit,) = affine_fits(cells)
     design = np.array([[1.0, 1.0], [0.5, 1.0], [0.5, 2.0]])
@@ -349,7 +349,7 @@ def test_the_crossover_is_the_last_one(shares: tuple[float, ...], place: str, pi
 
 
 def test_what_is_left_for_kernels_is_never_less_than_nothing() -> None:
-    """The skeleton takes anything from a quarter of the call to all of it, and the call itself one to three ms."""
+    """The skeleton takes from a quarter of the call to all of it, and the call itself one to three ms."""
     kernels = skeleton_estimate([[0.5e6], [1.5e6], [2.5e6]], Interval(value=2.0, low=1.0, high=3.0)).kernel_ms
     assert kernels is not None
     assert kernels.low == 0

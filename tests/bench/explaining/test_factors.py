@@ -1,4 +1,4 @@
-"""Effects of graph and runtime: recovered where they were planted, and never mixed up."""
+"""Effects of graph and runtime are recovered where they were planted, and never confused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cell(exporter: str, runtime: str) -> Cell:
 
 
 def planted(runtimes: dict[str, float], noise: float, interplay: float = 1.0) -> list[Factors]:
-    """Blocks of all cells of exporters by runtimes; `interplay` slows one cell alone."""
+    """Blocks of all cells of exporters by runtimes; `interplay` slows only one cell."""
     random = np.random.default_rng(3)
     process, block = (part.ravel() for part in np.meshgrid(range(PROCESSES), range(BLOCKS), indexing="ij"))
     process, block = np.repeat(process, CALLS), np.repeat(block, CALLS)

@@ -1,4 +1,6 @@
-"""Effects of precision, runtime and graph: recovered where planted, told apart, and only where cells allow."""
+"""Effects of precision, runtime and graph are recovered where planted, separated, and only given where cells
+allow it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def layouts(planted: Planted, noise: float = 0.003) -> list[PrecisionFactors]:
 
 
 def made(planted: Planted, noise: float) -> tuple[list[Cell], dict[str, dict[str, Samples]]]:
-    """Cells of these times in ms, in blocks that the machine slows as a whole; processes differ by the noise."""
+    """Cells with these times in ms, in blocks that the machine slows as a whole; processes differ by the noise."""
     random = np.random.default_rng(5)
     process, block = (part.ravel() for part in np.meshgrid(range(PROCESSES), range(BLOCKS), indexing="ij"))
     shared = np.exp(random.normal(0, 0.3, len(process)))
@@ -64,7 +66,9 @@ def test_what_a_precision_brings_and_what_it_matters_who_runs_it() -> None:
 
 
 def test_graphs_are_the_third_side_where_every_runtime_ran_them_in_both_precisions() -> None:
-    """int8 makes all 3 times as fast, OpenVINO takes half of ONNX Runtime's time, one graph 1.21 times the other's."""
+    """int8 makes all 3 times as fast, OpenVINO takes half of ONNX Runtime's time, one graph takes 1.21 times the
+    other's.
+    """
     times = {
         f"{runtime}@{graph}{suffix}": (8.0 * speed * slow * brings, precision)
         for runtime, speed in (("ort.cpu", 1.0), ("openvino", 0.5))

@@ -1,4 +1,4 @@
-"""Bounds by hand, the choice of the ceiling, and the ceilings of this machine as a job measures them."""
+"""Bounds by hand, the choice of the ceiling, and this machine's ceilings as a job measures them."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_shared_caches_count_once_and_private_ones_each(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_job_measures_ceilings_in_order(tmp_path: Path) -> None:
-    """No bound on the time: only what holds on any machine, whatever else it does."""
+    """No bound on the time: only statements that hold on any machine, whatever else it does."""
     cores = usable_cores()[-1:]
     found = run_job(CEILINGS_JOB, CeilingsRequest(threads=1, cores=cores), tmp_path / "log", limit_seconds=300)
     assert found.cores == cores

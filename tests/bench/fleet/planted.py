@@ -1,4 +1,4 @@
-"""Runs of one study on machines whose truth is planted: what each process, block and call takes is drawn around it."""
+"""Runs of one study on machines with planted truths: the times of processes, blocks and calls are drawn around them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Machine:
 
 
 def rewritten(folder: Path, **changes: object) -> Path:
-    """A run's folder with keys of its results.json changed as in the file."""
+    """A run's folder with some keys of its results.json changed."""
     path = folder / "results.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     return folder
@@ -96,7 +96,7 @@ def _measured(samples: polars.DataFrame) -> Measurements:
 
 
 def _samples(cells: list[Cell], machine: Machine, seed: int) -> polars.DataFrame:
-    """As the conductor has them: processes differ, blocks of all cells are interleaved in a process."""
+    """As the conductor writes them: processes differ, and blocks of all cells are interleaved in a process."""
     random = np.random.default_rng(seed)
     own = np.exp(random.normal(0, PROCESS_SPREAD, PROCESSES))
     rows: list[tuple[str, int, int, int, str, int, int]] = []

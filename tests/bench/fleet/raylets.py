@@ -1,4 +1,4 @@
-"""A real cluster of Ray on one machine: a head, and a raylet for each machine that it pretends to have."""
+"""A real Ray cluster on one machine: a head, and a raylet for each simulated machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Cluster:
         return f"{LOOPBACK}:{self.port}"
 
     def add(self, name: str, kind: str = "k1") -> None:
-        """Start a machine of one core, with a name, a disk and a lock of its own."""
+        """Start a machine with one core, and its own name, disk and lock."""
         own = self.folder / name
         (own / "turn").mkdir(parents=True, mode=0o700)
         told = {
@@ -48,7 +48,7 @@ class Cluster:
         self.start(name, [f"--address={self.address}", "--num-cpus=1", f"--labels=kind={kind},name={name}"], told)
 
     def start(self, name: str, options: list[str], told: Mapping[str, str]) -> None:
-        """Run `ray start`, and note what it leaves."""
+        """Run `ray start`, and note the processes that it leaves."""
         before = {one.pid for one in psutil.process_iter()}
         environment = (
             os.environ | dict(told) | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -65,14 +65,14 @@ class Cluster:
         ]
 
     def kill(self, name: str) -> None:
-        """End a machine as a power cut does."""
+        """End a machine as a power failure does."""
         for process in self.started.pop(name):
             _kill(process)
 
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """A cluster without machines, which ends with all that was added."""
+    """A cluster without machines, which ends with everything that was added."""
     with socket.socket() as free:
         free.bind((LOOPBACK, 0))
         found = Cluster(folder, free.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A choice over kinds of machines: by cost, by time, under limits that one machine may miss, and by command."""
+"""Choosing between kinds of machines: by cost, by time, with limits that one machine may miss, and with the command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PRICES = Prices(currency="USD", per_hour={"small": 0.1, "large": 0.4})
 
 
 def audited(folder: Path) -> Path:
-    """The run with an audit of exactly it, which everything passes."""
+    """The run with an audit of exactly that run, which everything passes."""
     keys = keys_of(read_run(folder).results)
     found = audit([compared(label, 1960) for label in KEPT], keys)
     (folder / AUDIT_FILE).write_text(found.model_dump_json())
@@ -38,7 +38,7 @@ def audited(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two small machines, and a large one that is twice as fast and four times as dear."""
+    """Two small machines, and a large one that is twice as fast and four times as expensive."""
     place = tmp_path_factory.mktemp("runs")
     machines = [Machine(SMALL, "a"), Machine(SMALL, "b", 1.1), Machine(LARGE, "c", 0.5)]
     return [audited(one.write(place / one.identity, seed)) for seed, one in enumerate(machines, start=1)]
@@ -74,7 +74,7 @@ def test_the_cheapest_is_not_the_quickest(joined: tuple[Joined, dict[str, RunApa
 
 
 def test_a_limit_is_missed_where_one_machine_misses_it(joined: tuple[Joined, dict[str, RunApart]]) -> None:
-    """The second small machine is slower than the limit by little, and the first one keeps it."""
+    """The second small machine just misses the limit, and the first one meets it."""
     runs = joined[1].values()
     slowest = [
         max(cell.host.p99_ms.value for cell in run.results.cells if cell.host and cell.label == ONNX) for run in runs

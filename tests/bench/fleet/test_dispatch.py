@@ -1,4 +1,4 @@
-"""Which machine does what, and what becomes of what fails: rules of the conductor, without a process."""
+"""Which machine does what, and what happens after a failure: the conductor's rules, without any process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def machine(number: int, of: str = "small", **labels: str) -> Machine:
 
 
 def prepared(dispatch: Dispatch, *machines: Machine) -> list[tuple[Work, Machine]]:
-    """What is begun first when all architectures are prepared."""
+    """The work that is started first when all architectures are prepared."""
     dispatch.sees(machines)
     begun = list(dispatch.next())
     while begun and any(isinstance(work, Preparation) for work, _ in begun):
@@ -41,7 +41,7 @@ def prepared(dispatch: Dispatch, *machines: Machine) -> list[tuple[Work, Machine
 
 
 def timed(dispatch: Dispatch, begun: list[tuple[Work, Machine]]) -> Counter[tuple[str, str]]:
-    """All that is timed, by group and machine, where everything goes well."""
+    """All timed work, by group and machine, if everything goes well."""
     found: Counter[tuple[str, str]] = Counter()
     while begun:
         work, on = begun.pop(0)
@@ -194,7 +194,7 @@ def test_whatever_happens_every_group_ends_and_no_machine_does_two_things(
 
 
 class Simulated:
-    """A fleet whose machines come and go as a test says."""
+    """A fleet whose machines come and go as a test determines."""
 
     def __init__(self, *there: Machine) -> None:
         self.there, self.closed = list(there), False

@@ -1,4 +1,4 @@
-"""Runs with a planted truth joined: what is found by kind, what is not, and what may not be joined."""
+"""Joined runs with a planted truth: what is found by kind, what is not, and which runs may not be joined."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.bench.fleet.planted import NATIVE, ONNX, Machine, kind, rewritten
 SMALL, LARGE = kind("small"), kind("large")
 PRICES = Prices(currency="USD", per_hour={"small": 0.1, "large": 0.3})
 ON_LARGE = {ONNX: 12.0, "ort.cpu@tf2onnx": 12.0}
-"""On the large kind ONNX loses to native, whatever the small one says."""
+"""On the large kind ONNX loses to native, whatever the small kind shows."""
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three small machines that differ by 10 %, and a large one that is twice as fast but at ONNX."""
+    """Three small machines that differ by 10 %, and a large one that is twice as fast except with ONNX."""
     place = tmp_path_factory.mktemp("runs")
     small = [Machine(SMALL, f"s{n}", slower).write(place / f"small-{n}", n) for n, slower in enumerate((1.0, 1.1, 1.2))]
     return [*small, Machine(LARGE, "l", 0.5, ON_LARGE).write(place / "large-0", 7)]
@@ -57,7 +57,7 @@ def test_machines_are_held_together_by_kind(joined: Joined) -> None:
 
 
 def test_a_ratio_is_formed_within_a_machine(joined: Joined) -> None:
-    """The machines of the small kind differ by 20 % in everything: their times do, their ratios do not."""
+    """The machines of the small kind differ by 20 % in everything: in their times, but not in their ratios."""
     race = race_on(joined, "small")
     assert race.spread is not None
     assert race.spread < 0.03
@@ -177,7 +177,7 @@ def test_other_weights_are_refused_by_their_keys(folders: list[Path], tmp_path: 
 
 
 def test_weights_of_one_recipe_that_were_trained_apart_are_other_weights(folders: list[Path], tmp_path: Path) -> None:
-    """A key is of the recipe; another processor adds in another order, and trains to other weights."""
+    """A key identifies the recipe; another processor adds in another order, and training gives other weights."""
     results = read_run(folders[0]).results
     timed = {cell.weights for cell in results.cells}
     trainings = [

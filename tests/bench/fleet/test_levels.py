@@ -1,4 +1,4 @@
-"""Machine, process, block, call: intervals hold as often as they say, and few machines say nothing of others."""
+"""Machine, process, block, call: intervals hold as often as stated, and few machines prove nothing about others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_of_two_machines_the_interval_reaches_over_both() -> None:
 
 
 def test_of_three_machines_the_spread_between_them_decides_and_not_that_within() -> None:
-    """Machines that are sure of themselves and far apart leave their kind in doubt."""
+    """Machines with narrow intervals that are far apart leave their kind uncertain."""
     sure = [ratio(value, error=1e-6) for value in (1.0, 1.5, 2.2)]
     found = ratio_of_kind(sure)
     assert found.high / found.low > 3
@@ -46,7 +46,7 @@ def test_of_three_machines_the_spread_between_them_decides_and_not_that_within()
 
 
 def test_the_interval_over_machines_covers_the_truth_as_often_as_it_says() -> None:
-    """Of 600 intervals of 95 %, 551 to 587 cover it but for a chance of 1 in 1,000."""
+    """Of 600 intervals of 95 %, 551 to 587 contain the truth except for a chance of 1 in 1,000."""
     random = np.random.default_rng(11)
     covered = 0
     for _ in range(600):
@@ -71,7 +71,7 @@ def test_a_verdict_on_a_kind_is_over_its_machines() -> None:
 
 
 def test_more_questions_ask_for_more_evidence() -> None:
-    """All verdicts are one family, whatever kind they are of."""
+    """All verdicts are one family, for all kinds of machines."""
     borderline = [ratio(0.97, error=0.01)]
     assert judge_kinds([borderline]) == ["faster"]
     assert judge_kinds([borderline, *[[ratio(1.0, error=0.3)]] * 9])[0] == "undecided"

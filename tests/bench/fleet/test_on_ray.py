@@ -1,5 +1,6 @@
-"""A real cluster of two raylets on this machine: they share its cores, so that no time of theirs is a result. The tests
-look at records, exclusivity and failures.
+"""A real cluster of two raylets on this machine. They share its cores, so none of their times is a result.
+
+The tests examine records, exclusivity and failures.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def told(results: Results) -> dict[str, object]:
-    """What a run says without its times and its machine."""
+    """The output of a run without its times and its machine."""
     return {
         "settings": results.settings,
         "data": results.data,

@@ -1,4 +1,4 @@
-"""Two machines for real, as far as one can be two: each with a disk and a name of its own, and one store for both."""
+"""Two machines as far as one machine can be two: each with its own disk and name, and one store for both."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ attribute = false
 
 
 def node(name: str, folder: Path, *command: str) -> str:
-    """What a command prints on a machine of this name, which is a kind of its own."""
+    """The output of a command on a machine with this name, which is a kind of its own."""
     told = os.environ | {"ASSAY_MACHINE": f"node-{name}", "ASSAY_INSTANCE_TYPE": f"kind-{name}"}
     done = subprocess.run([ASSAY, *command], cwd=folder, env=told, capture_output=True, text=True, check=False)
     assert done.returncode in {0, 1}, done.stderr  # 1 where another's work left no valid time
@@ -70,5 +70,5 @@ def test_a_second_machine_trains_nothing_and_both_are_joined(tmp_path: Path) -> 
 
 
 def manifests(room: Path) -> list[dict[str, str]]:
-    """The files of every artifact in a room."""
+    """The files of every artifact of one kind."""
     return [Manifest.model_validate_json(one.read_text()).files for one in sorted(room.glob(f"*/{MANIFEST}"))]

@@ -1,4 +1,4 @@
-"""The far side of `tests.bench.hosts.relayed`: starts one process here, and relays what is said to it and by it."""
+"""The far side of `tests.bench.hosts.relayed`: starts one process here, and relays messages to and from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from assay.jobs.serving import told_of
 
 
 class Relay:
-    """One process, and the pipe to who asked for it."""
+    """One process, and the pipe to the side that requested it."""
 
     def __init__(self) -> None:
         answers = os.dup(1)

@@ -1,5 +1,7 @@
-"""A second host, on this machine: its processes start in another working directory, have copies of the conductor's
-files below a folder of its own, and are spoken to through a pipe to a process between.
+"""A second host, on this machine.
+
+Its processes start in another working directory, have copies of the conductor's files below a separate folder, and
+communicate through a pipe to a process in between.
 """
 
 from __future__ import annotations
@@ -121,7 +123,7 @@ class RelayHost:
     """The second host.
 
     Args:
-        root: folder of its files, and where its processes start.
+        root: folder for its files, in which its processes start.
     """
 
     def __init__(self, root: Path) -> None:
@@ -176,7 +178,7 @@ class RelayHost:
 
 
 def _not_yet(far: Path) -> Any:
-    """What is there already stays as it is."""
+    """Existing files stay as they are."""
 
     def ignored(folder: str, names: Iterable[str]) -> set[str]:
         del folder

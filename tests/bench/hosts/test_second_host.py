@@ -1,4 +1,4 @@
-"""Nothing above a host knows which one it has: another one gives the same records."""
+"""Code above a host does not know which host it has: another host gives the same records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exit code 0 means an answer: what leaves the question open, and what is said then."""
+"""Exit code 0 means an answer: what leaves the question open, and the message then."""
 
 from __future__ import annotations
 

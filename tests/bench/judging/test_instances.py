@@ -1,4 +1,4 @@
-"""Records of instances: what counts, what slows down, and what is not believed."""
+"""Records of instances: what counts, what slows down, and what is not trusted."""
 
 from __future__ import annotations
 

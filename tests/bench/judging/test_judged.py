@@ -1,4 +1,4 @@
-"""Nothing says at its top what its audit denies below: a cell that failed its audit has no agreement and no rank."""
+"""A report never claims at its top what its audit denies: a cell that failed its audit has no agreement and no rank."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BASE = sample_results((28,), (1,), ("bloodnet",))
 
 
 def timed(**gains: float) -> Results:
-    """One group: ONNX Runtime in fp32 is 1.2 times as fast as tf.function, in int8 3.1 times as fast again."""
+    """One group: ONNX Runtime in fp32 is 1.2 times as fast as tf.function, and in int8 another 3.1 times as fast."""
     like = next(one for one in BASE.cells if one.label == ONNX)
     int8 = like.model_copy(
         update={
@@ -49,7 +49,7 @@ def timed(**gains: float) -> Results:
 
 
 def audit_that_fails(label: str, *, key: str = "8" * 64) -> Audit:
-    """An audit of what was timed in which one subject fails on the whole test split."""
+    """An audit of the timed files in which one subject fails on the whole test split."""
     audit = sample_audit(wrong=False)
     (model,) = audit.models
     like = next(one for one in model.comparisons if one.subject == ONNX)
@@ -90,7 +90,7 @@ def test_native_int8_that_was_timed_is_not_said_to_be_missing() -> None:
 
 
 def test_two_precisions_in_one_ratio_are_named() -> None:
-    """Where ONNX was timed in int8 alone, its ratio is not ONNX's alone."""
+    """If ONNX was only timed in int8, its ratio is not due to ONNX alone."""
     results = timed()
     one = results.comparisons[0].model_copy(update={"onnx": INT8})
     said = sentence(results.model_copy(update={"comparisons": [one]}))

@@ -1,4 +1,4 @@
-"""Ratios of two sides timed in turns beside something else that takes the processor: how often they are wrong."""
+"""Ratios of two sides timed in turns while another program takes processor time: how often they are wrong."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ NO_BURSTS = polars.DataFrame(schema=BURST_COLUMNS)
 
 
 def beside_others(random: np.random.Generator, slower: float) -> tuple[Samples, Samples]:
-    """Calls of base and new, in blocks in random order, while something else comes and goes.
+    """Calls of base and new, in blocks in random order, while a disturbance comes and goes.
 
-    It stays for about three blocks, and makes every call that it meets up to three times as long; each side's process
-    differs by 2 % from its next, as processes do.
+    It lasts about three blocks and makes every call that it meets up to three times as long. Each side's processes
+    differ by 2 %, as real ones do.
     """
     shape = (PROCESSES, BLOCKS, 2)
     stays = random.random(PROCESSES * BLOCKS * 2) < 1 / 6
@@ -40,7 +40,7 @@ def beside_others(random: np.random.Generator, slower: float) -> tuple[Samples, 
 
 
 def shares(slower: float, threshold: float = 0.05) -> dict[str, float]:
-    """How often a ratio is a regression, differs, or is not judged."""
+    """How often a ratio is judged a regression, judged different, or not judged."""
     random = np.random.default_rng(20261128)
     found = {"regression": 0, "slower": 0, "faster": 0, "not judged": 0}
     for _ in range(RUNS[slower]):

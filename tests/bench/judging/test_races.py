@@ -1,4 +1,6 @@
-"""Like against like in each precision, the fastest of all beside them, one family of verdicts, one-sided groups."""
+"""Races within each precision, the fastest of all beside them, one family of verdicts, and groups with one side
+only.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ Asked = Mapping[str, tuple[float, str]]
 
 @pytest.fixture(autouse=True)
 def with_a_deployment_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A runtime that says of itself that it is its framework's own deployment runtime."""
+    """A runtime whose entry says that it is its framework's own deployment runtime."""
     find = RUNTIMES.find
     entry = replace(RUNTIMES["tf.function"], name=DEPLOYED, deploys=True)
     monkeypatch.setattr(type(RUNTIMES), "find", lambda _, name: entry if name == DEPLOYED else find(name))
@@ -97,7 +99,7 @@ def test_ties_are_told() -> None:
 
 
 def test_it_is_what_was_seen_that_counts_and_not_the_name() -> None:
-    """An int8 file that a runtime computed in fp32 runs against fp32."""
+    """An int8 file that a runtime computed in fp32 competes in the fp32 race."""
     found = raced({EAGER: (4.0, "fp32"), ORT: (3.0, "fp32"), INT8: (2.0, "fp32")})
     assert list(found) == ["fp32"]
     assert found["fp32"].onnx == INT8
@@ -111,7 +113,7 @@ def test_what_is_wrong_or_invalid_does_not_run() -> None:
 
 
 def test_the_verdicts_of_all_precisions_are_one_family() -> None:
-    """4 % by three processes 1.2 % apart is enough alone, and not as one of three races."""
+    """4 % with three processes 1.2 % apart is enough alone, but not as one of three races."""
     wide = tuple(np.exp([-0.012, 0.0, 0.012]))
     alone = {EAGER: (1.04, "fp32"), ORT: (1.0, "fp32")}
     three = {**alone, BF16: (1.04, "bf16"), OPENVINO: (1.0, "bf16"), DEPLOYED: (1.04, "int8"), INT8: (1.0, "int8")}

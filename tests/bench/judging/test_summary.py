@@ -1,4 +1,4 @@
-"""From samples to cells and comparisons: what comes from where, what is not ranked, and what is read together."""
+"""From samples to cells and comparisons: where numbers come from, what is not ranked, and what forms a family."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def group(size: int) -> Group:
 
 
 def timed(groups: Sequence[Group], processes: Mapping[str, Sequence[float]]) -> polars.DataFrame:
-    """Host calls of so many ms in each process, by label; those at the boundary "device" take half as long."""
+    """Host calls of this many ms in each process, by label; calls at the boundary "device" take half as long."""
     rows = [
         (one.cell_name(1, label), process, block, call, boundary, int(ms * share * 1e6), 0)
         for one in groups
@@ -128,7 +128,7 @@ def test_of_two_cells_a_wrong_one_is_not_compared() -> None:
 
 
 def test_verdicts_of_all_groups_are_one_family() -> None:
-    """A difference of 4 % known to 0.7 % has p = 0.03 by three processes: enough alone, not as one of twelve."""
+    """A difference of 4 % known to 0.7 % has p = 0.03 with three processes: enough alone, but not as one of twelve."""
     native = 1.04 * np.exp([-0.012, 0.0, 0.012])
     times = {NATIVE: tuple(native), ONNX: (1.0, 1.0, 1.0)}
     assert [found.verdict for found in compared([group(28)], times)] == ["faster"]
@@ -229,7 +229,9 @@ A, B = "ort.cpu@torch-dynamo", "ort.cpu@tf2onnx"
     ],
 )
 def test_like_is_held_against_like(precisions: dict[str, str], native: list[str], onnx: list[str]) -> None:
-    """Full precision where there is any, else that of the fastest native cell that ONNX has too; the first is it."""
+    """Full precision if there is any, else the precision of the fastest native cell that ONNX has too; the first one
+    here.
+    """
     members = [labelled(label, 1.0 + place, one) for place, (label, one) in enumerate(precisions.items())]
     found = main_lineup(members)
     sides = (found.natives, found.exported) if found else ([], [])

@@ -1,4 +1,4 @@
-"""Each reason for which a time is not believed, and a quiet cell that is."""
+"""Each reason for which a time is not trusted, and a quiet cell that is."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_the_rulers_own_zero_is_not_judged() -> None:
 
 
 def measured(names: list[str], switches: int) -> Measurements:
-    """Three processes of four blocks of 50 ms for each cell; calls of 1 ms, the ruler's of 0.05 ms."""
+    """Three processes of four blocks of 50 ms for each cell; calls of 1 ms, and of 0.05 ms for the null runtime."""
     calls = [
         (name, process, block, call, "host", int(NANOSECONDS_IN_MS * (0.05 if "null" in name else 1)), 0)
         for name in names
@@ -196,8 +196,10 @@ def test_what_happened_is_read_from_bursts_and_samples() -> None:
 
 
 def test_too_few_blocks_and_processes_are_named_with_what_they_cannot_show() -> None:
-    """Three blocks in each of three processes cannot show a drift: a perfect trend has a chance of 1.6 %. A kind that
-    one process in five is of is missed by three with a chance of 0.8 ** 3."""
+    """Three blocks in each of three processes cannot show a drift: a perfect trend has a chance of 1.6 %.
+
+    Three processes miss a second speed that one process in five has with a chance of 0.8 ** 3.
+    """
     timed = cell(steadiness=None, processor_use=None, timed_agreement=None)
     four = measured([timed.name], 0)
     three = replace(four, samples=four.samples.filter(polars.col("block") < 3))

@@ -1,4 +1,4 @@
-"""Verdicts: known p-values, and error rates by simulation with the spread that was measured on real workers."""
+"""Verdicts: known p-values, and error rates by simulation with the spread measured on real workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ratio(percent: float, error_percent: float, degrees: float = 9) -> Ratio:
 
 
 def simulated(random: np.random.Generator, truths: list[float], processes: int) -> list[Ratio]:
-    """Ratios as they come from so many processes that differ by 1.4 %, of logarithms whose truth is given."""
+    """Ratios of this many processes that differ by 1.4 %, with given true logarithms."""
     logs = np.asarray(truths)[:, None] + random.normal(0, PROCESS_SPREAD, (len(truths), processes))
     errors = logs.std(axis=1, ddof=1) / math.sqrt(processes)
     return [
@@ -36,7 +36,7 @@ def simulated(random: np.random.Generator, truths: list[float], processes: int) 
 
 
 def test_the_four_verdicts() -> None:
-    """Each alone: a family of one."""
+    """Each comparison alone: a family of one."""
     found = [judge([one])[0] for one in (ratio(-5, 0.5), ratio(5, 0.5), ratio(0.1, 0.5), ratio(2, 1.5))]
     assert found == ["faster", "slower", "same", "undecided"]
 
@@ -89,7 +89,7 @@ def test_the_other_way_round_the_verdict_turns() -> None:
 
 @pytest.mark.parametrize("processes", [3, 5, 10])
 def test_false_differences_in_a_family_of_identical_ones(processes: int) -> None:
-    """Ten that are all the same: at least one judged different in at most 5 % of the families."""
+    """Ten equal comparisons: at least one is judged different in at most 5 % of the families."""
     random = np.random.default_rng(processes)
     wrong = [bool({"faster", "slower"} & set(judge(simulated(random, [0.0] * 10, processes)))) for _ in range(FAMILIES)]
     assert np.mean(wrong) <= MOST_ERRORS
@@ -97,7 +97,9 @@ def test_false_differences_in_a_family_of_identical_ones(processes: int) -> None
 
 @pytest.mark.parametrize("processes", [5, 10, 30])
 def test_false_sameness_in_a_family_at_the_margin(processes: int) -> None:
-    """Ten that differ by just the margin: at least one judged the same in at most 5 % of the families."""
+    """Ten comparisons that differ by exactly the margin: at least one is judged the same in at most 5 % of the
+    families.
+    """
     random = np.random.default_rng(processes)
     edge = [math.log(1.02), -math.log(1.02)] * 5
     wrong = ["same" in judge(simulated(random, edge, processes)) for _ in range(FAMILIES)]
@@ -115,7 +117,7 @@ def test_power_of_ten_processes() -> None:
 
 @pytest.mark.parametrize(("processes", "family"), [(3, 1), (5, 1), (10, 1), (10, 16)])
 def test_what_is_told_is_told_four_times_of_five(processes: int, family: int) -> None:
-    """Of processes that differ by 2 %, with the spread known: the difference that is named gives a verdict in 80 %."""
+    """With processes that differ by 2 % and a known spread, the stated difference gives a verdict in 80 % of cases."""
     known = Ratio(0.0, 0.02 / math.sqrt(processes), 1e5, processes, 40)
     told = least_told(known, family)
     assert told is not None
@@ -142,7 +144,7 @@ def test_fewer_than_three_processes_give_no_verdict_however_sure_they_look(proce
 
 
 def test_two_processes_take_no_power_from_the_rest_of_a_family() -> None:
-    """Nothing false can be said of them, so that they are not part of what is corrected for."""
+    """No false statement can be made about them, so they are not part of the correction."""
     sure, few = Ratio(0.2, 0.02, 4, 5, 20), Ratio(0.5, 1e-9, 1, 2, 20)
     assert judge([sure] + [few] * 20) == [*judge([sure]), *["undecided"] * 20]
 
@@ -170,7 +172,7 @@ def test_an_estimate_of_one_is_no_difference_and_confidence_is_what_is_asked_for
 
 
 def test_the_margin_is_as_wide_below_one_as_above() -> None:
-    """Just inside, and just outside, of 1 / 1.02 and 1.02, where the estimate is all but certain."""
+    """Just inside and just outside 1 / 1.02 and 1.02, with an almost certain estimate."""
     for edge in (math.log(1.02), -math.log(1.02)):
         assert judge([Ratio(0.999 * edge, 1e-7, 9, 10, 50)]) == ["same"]
         assert judge([Ratio(1.001 * edge, 1e-7, 9, 10, 50)]) == ["slower" if edge > 0 else "faster"]

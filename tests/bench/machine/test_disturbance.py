@@ -1,4 +1,4 @@
-"""The counters of what disturbs, on this machine and where nothing is shown."""
+"""The counters of disturbances, on this machine and where the system shows none."""
 
 from __future__ import annotations
 

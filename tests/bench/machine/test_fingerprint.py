@@ -1,4 +1,4 @@
-"""What is read of a processor, from trees of /proc and /sys as other machines have them."""
+"""The properties read from a processor, with trees of /proc and /sys as other machines have them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ARM = {
 
 @dataclasses.dataclass
 class Machine:
-    """A tree of files that a machine would show."""
+    """A tree of files as a machine would show it."""
 
     root: Path
 
@@ -99,7 +99,7 @@ def test_caches_alone_tell_two_machines_apart(machine: Machine) -> None:
 
 
 def test_a_restart_and_another_kernel_leave_the_machine_what_it_is(machine: Machine) -> None:
-    """The time stamp counter is calibrated anew, the present frequency is another, and a kernel invents other flags."""
+    """The time stamp counter is calibrated again, the current frequency differs, and a kernel adds other flags."""
     one = machine.shows(EPYC)
     flags = " ".join(reversed(EPYC["flags"].replace("tsc_known_freq", "nopl").split()))
     other = machine.shows(EPYC | {"bogomips": "4890.93", "cpu MHz": "3243.1", "flags": flags})

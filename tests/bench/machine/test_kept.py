@@ -1,4 +1,4 @@
-"""What is found out about a machine once is found again from every folder, until the machine is started again."""
+"""Facts found once about a machine are found again from every folder, until the machine is restarted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from assay.study import Study
 
 
 class StartedAgain(LocalHost):
-    """This machine after a start."""
+    """This machine after a restart."""
 
     def environment(self) -> dict[str, JsonValue]:
         return super().environment() | {IDENTITY: {"machine": "m", "boot": "another"}}

@@ -1,4 +1,4 @@
-"""What is read of a machine's kind and identity, from trees of files as other machines have them."""
+"""A machine's kind and identity, read from trees of files as other machines have them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recorded of the machine, and the advice that follows from it."""
+"""The recorded facts about the machine, and the advice that follows from them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_each_disturbance_has_its_advice(change: dict[str, JsonValue], word: str
 def test_gpus_are_those_of_the_driver_where_its_program_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The driver's files are written here as its documentation has them."""
+    """The driver's files are written here as its documentation describes them."""
     monkeypatch.setattr(machine.shutil, "which", lambda _: None)
     monkeypatch.setattr(machine, "DRIVER", tmp_path)
     assert machine.gpus() == ()

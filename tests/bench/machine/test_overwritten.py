@@ -1,4 +1,4 @@
-"""Distributions that write the same files are found by what they say of themselves; none is installed for it."""
+"""Distributions that contain the same files are found by their metadata; none is installed for this."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from assay.bench.machine.overwritten import Overwritten, overwritten
 
 
 def install(folder: Path, name: str, version: str, *files: str) -> None:
-    """What an installer leaves of a distribution: its metadata and the list of its files."""
+    """The metadata and list of files that an installer leaves for a distribution."""
     place = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     place.mkdir()
     (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
@@ -25,7 +25,7 @@ def found_in(folder: Path) -> tuple[Overwritten, ...]:
 
 @pytest.fixture
 def both(tmp_path: Path) -> Path:
-    """The files of onnxruntime lie over those of onnxruntime-gpu."""
+    """The files of onnxruntime overwrite those of onnxruntime-gpu."""
     install(tmp_path, "onnxruntime", "1.32.0", "onnxruntime/__init__.py", "onnxruntime/capi/_ld_preload.py")
     install(tmp_path, "onnxruntime-gpu", "1.31.1", "onnxruntime/__init__.py")
     install(tmp_path, "torch", "2.13.0", "torch/__init__.py")

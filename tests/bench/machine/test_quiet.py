@@ -1,4 +1,4 @@
-"""A machine that is busy is said before the timing begins."""
+"""A busy machine is reported before the timing begins."""
 
 from __future__ import annotations
 

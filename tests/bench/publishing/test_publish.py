@@ -1,4 +1,4 @@
-"""What a run found, told to trackers and in a model card, with the trackers' own clients and stores."""
+"""The results of a run, sent to trackers and written as a model card, with the trackers' own clients and stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls are the commands: real files, real answers."""
+"""The calls do what the commands do: real files, real answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the calls give: records, tables with one row each, and a page in which no text acts."""
+"""The results of the calls: records, tables with one row each, and a page in which no text is executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live models are written in the way their form allows, and compute the same, or are refused with the reason."""
+"""Live models are written in a suitable format and compute the same, or are refused with the reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEATURES = np.linspace(-1, 1, 8, dtype=np.float32).reshape(1, 8)
 
 
 class Net(torch.nn.Module):
-    """In training mode its dropout would make other numbers."""
+    """In training mode its dropout would give other numbers."""
 
     def __init__(self) -> None:
         super().__init__()

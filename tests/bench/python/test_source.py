@@ -1,4 +1,4 @@
-"""Functions of a notebook, and within others, are written as files that compute the same, or are refused by name."""
+"""Functions in notebooks and inside others are written as files that compute the same, or are refused by name."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def predict(values):
 
 
 def cell(text: str, tmp_path: Path, name: str = "predict") -> Any:
-    """What a notebook's cell defines: its module is __main__ and has no file, its lines are kept in `linecache`."""
+    """A function as a notebook's cell defines it: its module is __main__ and has no file; its lines are in
+    `linecache`.
+    """
     import linecache  # noqa: PLC0415 - as a notebook does
 
     where = f"<cell of {tmp_path.name}>"

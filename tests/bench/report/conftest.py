@@ -1,4 +1,4 @@
-"""What the report's tests share: one written report, one browser."""
+"""Shared fixtures of the report's tests: one written report, one browser."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def report(written: list[Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real headless Chromium; without one the tests are skipped, except where CI is set, where they fail.
+    """A real headless Chromium. Without one the tests are skipped, or fail if CI is set.
 
-    Its event loop and its processes are gone when a module's tests are: other modules look for either.
+    Its event loop and processes end with a module's tests, because other modules check for either.
     """
     executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if executable is None:

@@ -29,17 +29,17 @@ NOTICE = "Unofficial split: these are not the images of MedMNIST."
 NAMES = ["basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet"]
 HASH = "5d41402abc4b2a76b9719d911017c592ae5f4e2e6b1f7d6d0c1d2f1a9b8c7d6e"
 TIMED = sample_results((28,), (1,), ("bloodnet",))
-"""What it is an audit of."""
+"""The subjects of the audit."""
 
 
 def keys_of(results: Results, architecture: str = "bloodnet", size: int = 28) -> dict[str, str]:
-    """What an audit of exactly what these results timed calls its weights and exports."""
+    """The weights and exports as named by an audit of exactly what these results timed."""
     exports = [one for one in results.exports if (one.architecture, one.size) == (architecture, size)]
     return {"weights": exports[0].weights} | {f"onnx@{one.exporter}": one.key for one in exports}
 
 
 def sample_audit(*, wrong: bool = True) -> Audit:
-    """The record; `wrong` adds an export that is another function, and fails it."""
+    """The record; `wrong` adds an export of another function, which fails."""
     errors = {"torch.eager": 1e-6, "tf.function": 2e-6, "ort.cpu@torch-dynamo": 1.5e-6} | (
         {"ort.cpu@jax2onnx": 0.7} if wrong else {}
     )

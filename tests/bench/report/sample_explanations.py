@@ -1,6 +1,6 @@
-"""The sample record with all that explains its times: attribution, work, ceilings, bounds, graph or runtime.
+"""The sample record with everything that explains its times: attribution, work, ceilings, bounds, graph or runtime.
 
-What profilers and counters would have said is made up; everything derived from it is derived by the real functions.
+The results of profilers and counters are invented; everything derived from them is derived by the real functions.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def explained_results(
 
 
 def attribution(cell: Cell) -> Attribution:
-    """What two estimators that work well would say of a timed cell; two runtimes have the troubles of real ones."""
+    """The results of two estimators that work well on a timed cell; two runtimes have the problems of real ones."""
     assert cell.host is not None
     assert cell.device is not None
     wall = cell.device.median_ms
@@ -117,7 +117,7 @@ def _operators(cell: Cell, wall: float) -> list[OperatorTime]:
 
 
 def _cost_of(cell: Cell, layer: str) -> float:
-    """How layers share the time; PyTorch has one that it does badly."""
+    """The share of each layer in the time; PyTorch computes one of them badly."""
     if cell.framework == "torch" and layer in {"stage3.unit2.conv", "stage4.block2.unit2.conv"}:
         return 3.0
     return 0.3 if "unit1" in layer else 1.0

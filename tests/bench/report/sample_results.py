@@ -1,7 +1,7 @@
-"""A study's record as a real run would leave it, made of arithmetic alone: no framework, no timing, no image.
+"""A study's record as a real run would leave it, computed by formula: no framework, no timing, no image.
 
-`sample_results()` has two architectures at four sizes and two batches, three frameworks with two seeds, five
-export routes of which one fails, every runtime, and cells that failed and were skipped.
+`sample_results()` has two architectures at four sizes and two batches, three frameworks with two seeds, five export
+routes of which one fails, every runtime, and cells that failed and were skipped.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def sample_results(
 
 
 def sample_samples(results: Results, calls: int = 6) -> polars.DataFrame:
-    """Raw samples that fit the record: three processes a cell, four blocks, a few calls each."""
+    """Raw samples that fit the record: three processes per cell, four blocks, a few calls each."""
     chance = random.Random(1)
     columns: dict[str, list[str | int]] = {name: [] for name in SAMPLE_COLUMNS}
     for cell in results.cells:
@@ -145,7 +145,7 @@ def sample_samples(results: Results, calls: int = 6) -> polars.DataFrame:
 
 
 def agreement(subject: str, error: float = 4e-6, tolerance: float = 6.4e-5, flips: int = 0) -> Agreement:
-    """One comparison with the reference; it fails where the error exceeds the tolerance."""
+    """One comparison with the reference; it fails if the error exceeds the tolerance."""
     passed = error <= tolerance
     return Agreement(
         subject=subject,
@@ -355,7 +355,7 @@ def _onnx_cell(chance: random.Random, architecture: str, size: int, batch: int, 
 
 
 def true_parts(cell: Cell) -> tuple[float, float]:
-    """Milliseconds that the sample's framework and kernels take in a call."""
+    """Milliseconds of the sample's framework and kernels in a call."""
     framework, kernels, growth, _ = NATIVE.get(cell.runtime, ORT)
     kernels *= EXPORTER_SLOWNESS.get(cell.exporter, 1.0) * OTHER_ONNX.get(cell.runtime, 1.0)
     kernels *= ((cell.size / 28) ** 2 * cell.batch) ** growth
@@ -425,5 +425,5 @@ def _comparison(cells: list[Cell], group: tuple[str, int, int]) -> SpeedComparis
 
 
 def _verdict(ratio: Interval) -> Verdict:
-    """Of a time over the fastest native one's."""
+    """The ratio of a time to that of the fastest native one."""
     return "faster" if ratio.high < 1 else "slower" if ratio.low > 1 else "undecided"

@@ -10,7 +10,7 @@ TOLD = {3: 0.062, 5: 0.031, 10: 0.019}
 
 
 def sample_selfcheck() -> SelfCheck:
-    """Identical ones were too few to pass, as were those of 10 %; 3 % is found 2 times of 4."""
+    """Too few identical pairs to pass, and too few of 10 %; 3 % is found 2 times out of 4."""
     planted = [
         _planted(0.0, ["same"] * 4),
         _planted(0.03, ["slower", "slower", "undecided", "undecided"]),

@@ -1,4 +1,4 @@
-"""The audit's own page and the report's section on it: what they say, and how the page behaves in a real browser."""
+"""The audit's own page and the report's section on it: their content, and the page in a real browser."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_who_is_wrong_stands_first_and_no_count_of_nothing(failed: Audit) -> Non
 
 
 def several(audit: Audit) -> Audit:
-    """The same audit of three models, of which the second alone fails."""
+    """The same audit of three models, of which only the second fails."""
     wrong, right = audit.models[0], sample_audit(wrong=False).models[0]
     names = {"first/28": right, "second/28": wrong, "third/28": right}
     models = [model.model_copy(update={"name": name}) for name, model in names.items()]

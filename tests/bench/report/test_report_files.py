@@ -1,4 +1,4 @@
-"""What a report consists of, and that it can be made of whatever a study left."""
+"""The files of a report, and that a report can be made from whatever a study left."""
 
 from __future__ import annotations
 
@@ -135,8 +135,8 @@ def test_a_report_can_be_made_of_whatever_there_is(kept: set[str], bare: bool, s
 
 
 def test_every_section_shows_in_the_full_report(results: Results) -> None:
-    """All but those of a load test, which is no part of a study (test_load_section.py), of several instances, and of
-    layers that may not be int8 (test_mixed_section.py).
+    """All sections except those of a load test, which is not part of a study (test_load_section.py), of several
+    instances, and of layers that must not be int8 (test_mixed_section.py).
     """
     task = task_of(results)
     every = (*REPORT, *task.sections(), *ALSO, *task.details(), *DETAILS)

@@ -1,4 +1,6 @@
-"""The page in a real browser: it draws, says what results.json says, asks nothing of the network, and behaves."""
+"""The page in a real browser: it draws, shows the content of results.json, requests nothing from the network, and
+behaves.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ ALL_DRAWN = "[...document.querySelectorAll('[data-chart]')].every(one => one.que
 
 @dataclass
 class Visit:
-    """An open page and everything that should not have happened on it."""
+    """An open page and every event that should not have happened on it."""
 
     page: Page
     problems: list[str] = field(default_factory=list)
@@ -40,7 +42,7 @@ Visitor = Callable[..., Visit]
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visitor]:
-    """Opens a report from disk, offline, with all its folds, and waits until its charts are drawn; complains of any
+    """Open a report from disk, offline, with everything unfolded, wait until its charts are drawn, and report any
     problem at the end.
     """
     visits: list[Visit] = []
@@ -298,13 +300,13 @@ def test_each_case_is_a_lane_that_opens_to_its_verdict(visit: Visitor, report: P
 
 
 def packed(page: Page) -> dict[str, Any]:
-    """The charts and the long tables that the page carries."""
+    """The charts and the long tables in the page."""
     found: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(page.text_content("#packed") or "")))
     return found
 
 
 def record_in(page: Page) -> Any:
-    """The record that the page carries to be saved."""
+    """The record in the page that a reader can save."""
     _, _, letters = (page.get_attribute("#results", "href") or "").partition(",")
     return json.loads(gzip.decompress(base64.b64decode(letters)))
 

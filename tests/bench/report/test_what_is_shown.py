@@ -1,4 +1,4 @@
-"""What a report shows of what was measured, section by section: what is drawn, in which order, how often it is said."""
+"""What a report shows, section by section: what is drawn, in which order, and how often it is said."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_nothing_is_said_twice(sections: dict[str, Section]) -> None:
 
 
 def texts_of(block: Block) -> Iterator[str]:
-    """What a block says in sentences, apart from its numbers."""
+    """The sentences of a block, apart from its numbers."""
     if isinstance(block, Paragraphs):
         yield from block.texts
     elif isinstance(block, Listing):
@@ -145,7 +145,7 @@ def test_every_column_has_a_heading(sections: dict[str, Section]) -> None:
 
 
 def without_images(results: Results) -> tuple[Results, Sequence[Section]]:
-    """The same numbers as of a model of a user's own, which takes records of some other kind."""
+    """The same numbers for a user's model, whose records are of some other kind."""
     cells = [cell for cell in results.cells if (cell.architecture, cell.size) == ("bloodnet", 28)]
     names = {cell.name for cell in cells}
     record = results.model_dump(mode="json")

@@ -60,7 +60,7 @@ def a_machine_of_which_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def silent(text: str) -> None:
-    """Nobody listens."""
+    """A progress that goes nowhere."""
 
 
 def planted(share: float, verdicts: list[str]) -> PlantedComparisons:
@@ -72,7 +72,7 @@ def planted(share: float, verdicts: list[str]) -> PlantedComparisons:
 
 
 def test_few_false_alarms_pass_and_many_do_not() -> None:
-    """27 comparisons without one are enough, as Wald's limits have it; three at the beginning are too many."""
+    """27 comparisons without an error are enough by Wald's limits; three errors at the beginning are too many."""
     assert mistaken_check(planted(0, ["same"] * 27)).passed
     assert not mistaken_check(planted(0, ["same"] * 26)).passed, "not decided"
     many = mistaken_check(planted(0, ["slower", "faster", "slower"] + ["undecided"] * 57))
@@ -97,7 +97,7 @@ def test_what_is_not_decided_does_not_pass_and_says_so() -> None:
 
 @pytest.mark.parametrize(("rate", "passes"), [(0.05, 0.95), (0.1, 0.43), (0.15, 0.05)])
 def test_the_check_errs_as_rarely_as_it_says(rate: float, passes: float) -> None:
-    """By simulation: of instruments that err in 5 % it passes 95 %, of those that err in 15 % it passes 5 %."""
+    """In simulation it passes 95 % of instruments that are wrong in 5 % of cases, and 5 % of those wrong in 15 %."""
     random = np.random.default_rng(int(rate * 100))
     answers = [MISTAKEN.answer(bool(one) for one in random.random(2000) < rate) for _ in range(2000)]
     assert "open" not in answers
@@ -105,7 +105,7 @@ def test_the_check_errs_as_rarely_as_it_says(rate: float, passes: float) -> None
 
 
 def test_what_could_be_told_is_what_is_told() -> None:
-    """Where ratios scatter by 2 %, slowdowns of the size that is named are told four times of five."""
+    """If ratios scatter by 2 %, slowdowns of the stated size are found four times out of five."""
     random = np.random.default_rng(0)
     logs = random.normal(0, 0.02, 400)
     for processes in (3, 5, 10):
@@ -144,7 +144,7 @@ def test_each_limit_is_met_by_itself() -> None:
 
 
 def test_a_check_says_what_it_asks_for_and_what_came_out() -> None:
-    """Of slowdowns at least 75 % have to be found, of identical ones at most 15 % may be judged different."""
+    """At least 75 % of slowdowns have to be found, and at most 15 % of identical pairs may be judged different."""
     found = found_check(planted(0.1, ["slower"] * 3 + ["undecided"]))
     assert (found.bound, found.required, found.found) == ("at least", 0.75, 0.75)
     assert found.remark.startswith("3 of 4; measured +10.0% (+10.0% to +10.0%), to within 0.9%; not decided")
@@ -174,7 +174,7 @@ def test_the_timer_is_measured() -> None:
 
 @pytest.fixture(scope="module")
 def hasty() -> SelfCheck:
-    """A self-check that had no time."""
+    """A self-check without any time."""
     return run_selfcheck(0, silent)
 
 
@@ -187,7 +187,7 @@ def test_without_time_it_fails_and_says_what_is_missing(hasty: SelfCheck) -> Non
 
 
 def test_a_runtime_warmed_when_time_ran_out_was_not_timed() -> None:
-    """Samples with nothing but a warm-up, as a busy machine leaves them."""
+    """Samples that contain only a warm-up, as a busy machine leaves them."""
     settings = Settings(threads=1, cores=(0,))
     trial = Trial(Group("floor/28/t1", (REFERENCE, NULL), (1,), settings, Path("images.npy")))
     warm = [(trial.group.cell_name(1, one.label), 0, -1, 0, "warm-up", 1000, 0) for one in (REFERENCE, NULL)]
@@ -198,7 +198,7 @@ def test_a_runtime_warmed_when_time_ran_out_was_not_timed() -> None:
 
 @pytest.mark.slow
 def test_the_real_thing(tmp_path: Path) -> None:
-    """One real trial, as a study makes it: with real processes the planted slowdowns come out near what was planted."""
+    """One real trial, as in a study: with real processes the measured slowdowns are close to the planted ones."""
     images = tmp_path / "images.npy"
     np.save(images, np.zeros((4, *SPEC.image_shape), np.float32))
     trial = Trial(_grouping(images)("comparison", CANDIDATES))
@@ -214,7 +214,7 @@ def test_the_real_thing(tmp_path: Path) -> None:
 
 
 def test_a_record_of_before_is_read() -> None:
-    """Its processes were added one by one, so it has no design, and nothing on what could be told."""
+    """Its processes were added one by one, so it has no design and no detectable difference."""
     published = Path(__file__).parents[3] / "artifacts/reference/results.json"
     found = read_results(published).selfcheck
     assert found is not None

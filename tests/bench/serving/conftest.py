@@ -49,7 +49,7 @@ class Served:
         )
 
     def event(self, *names: str) -> dict[str, Any]:
-        """The next event with one of these names; those before it are passed over."""
+        """The next event with one of these names; earlier events are skipped."""
         for line in cast("IO[str]", self.process.stdout):
             found: dict[str, Any] = json.loads(line)
             if found["event"] in names:
@@ -71,7 +71,7 @@ def start(folder: Path, log: Path, *options: str) -> Served:
 
 
 def stop(served: Served) -> int:
-    """Ctrl-C, and the status."""
+    """Send Ctrl-C, and return the exit status."""
     served.process.send_signal(signal.SIGINT)
     with served.process:
         cast("IO[str]", served.process.stdout).read()
@@ -106,7 +106,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether there is such a process that has not ended."""
+    """Whether such a process exists and has not ended."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -1,6 +1,6 @@
-"""The container files that a deployment has, run by Docker: what they serve answers as audited.
+"""The container files of a deployment, run by Docker: the served answers are the audited ones.
 
-With the stock Triton image where it has been pulled, else with the stand-in of stand_in_triton/build.sh.
+They use the stock Triton image if it has been pulled, or else the substitute of stand_in_triton/build.sh.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run(command: Sequence[str], **variables: str) -> subprocess.CompletedProcess
 
 @pytest.fixture(scope="module")
 def docker() -> None:
-    """A Docker that has the image; it is never pulled here, for it is of many gigabytes."""
+    """A Docker that has the image, which is never pulled here because it has many gigabytes."""
     if not shutil.which("docker") or run(["docker", "info"]).returncode:
         pytest.skip("Docker is not running here")
     if run(["docker", "image", "inspect", IMAGE]).returncode:
@@ -47,7 +47,7 @@ def docker() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A deployment that nobody but its owner may read."""
+    """A deployment that only its owner can read."""
     study = finished_study(tmp_path_factory)
     write_deployment(read_study(study, None), CELL, study / "deployment", Narrator())
     assert run(["chmod", "--recursive", "go=", str(study / "deployment")]).returncode == 0
@@ -55,13 +55,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compose() -> list[str]:
-    """Compose as a part of Docker, or the program that it was before."""
+    """Compose as a part of Docker, or as the separate program that it used to be."""
     return ["docker", "compose"] if run(["docker", "compose", "version"]).returncode == 0 else ["docker-compose"]
 
 
 @contextmanager
 def composed(folder: Path, ports: Ports) -> Iterator[Callable[[], bool]]:
-    """The Compose file, up."""
+    """The Compose file, running."""
     command = [*compose(), "--project-name", "assay-test", "-f", str(folder / "docker" / "compose.yaml")]
     variables = {"HTTP_PORT": str(ports.http), "GRPC_PORT": str(ports.grpc), "METRICS_PORT": str(ports.metrics)}
     up = run([*command, "up", "--build", "--detach"], **variables)

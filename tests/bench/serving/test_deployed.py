@@ -1,4 +1,4 @@
-"""From what was compared to a verified server: what `assay deploy` writes is served here, and answers as audited."""
+"""From a comparison to a verified server: the files of `assay deploy` are served here, and answer as audited."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.bench.finished_study import finished_study, of_runtime, of_variant, p
 from tests.bench.serving.conftest import Served, start, stop
 
 SHOWING_ACCURACY = 1000
-"""Images of which it can be shown that 1 % of the accuracy is kept."""
+"""Enough images to show that 99 % of the accuracy is kept."""
 
 
 @pytest.mark.slow
@@ -37,7 +37,7 @@ SHOWING_ACCURACY = 1000
 def test_a_deployed_model_gives_its_audited_answers_over_the_wire(
     platform: None, runtime: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Of every runtime that a server runs, with decoded pixels going in."""
+    """Cells of every runtime that a server supports, which take decoded pixels."""
     reduced = precision_of(runtime) != "fp32"
     study = finished_study(tmp_path_factory, SHOWING_ACCURACY if reduced else 96)
     served_as_audited(study, of_runtime(study, runtime), tmp_path, loaded=not reduced)
@@ -48,13 +48,15 @@ def test_a_deployed_model_gives_its_audited_answers_over_the_wire(
 def test_a_deployed_variant_gives_its_audited_answers_over_the_wire(
     platform: None, runtime: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """An export in int8; others in less than fp32 are refused where they are made, on a CPU."""
+    """An int8 export; others in less than fp32 are refused when they are made, on a CPU."""
     study = finished_study(tmp_path_factory, SHOWING_ACCURACY)
     served_as_audited(study, of_variant(study, runtime, "int8"), tmp_path, loaded=False)
 
 
 def served_as_audited(study: Path, cell: str, work: Path, *, loaded: bool) -> None:
-    """Deploy a cell of a study and serve it: every way gives the audited answers, and so does a server under load."""
+    """Deploy a cell of a study and serve it: every transport gives the audited answers, and so does a server under
+    load.
+    """
     folder = study / "deployment"
     deployed = write_deployment(read_study(study, None), cell, folder, Narrator())
     trusted = served_by(deployed.version(1).runtime).is_code  # for being our own
@@ -114,7 +116,7 @@ def test_a_user_s_model_is_served_verified_and_loaded(
 
 
 def _samples_are_answered(served: Served) -> None:
-    """By the client and by curl, both on the warm-up's record, which is the first that was audited."""
+    """With the client and with curl, both on the warm-up's record, which is the first audited one."""
     likeness = np.load(served.folder / "audited/1/outputs.npy")["likeness"][0]
     requests = served.folder / "requests"
     asked = [sys.executable, str(requests / "client.py"), "--server", served.http]
@@ -130,7 +132,7 @@ def _samples_are_answered(served: Served) -> None:
 
 
 def _with_another_answer(folder: Path) -> Path:
-    """A copy of a deployment that says that the second record's sum is something else."""
+    """A copy of a deployment with a different sum for the second record."""
     copied = Path(shutil.copytree(folder, folder.with_name("other")))
     outputs = np.load(copied / "audited/1/outputs.npy")
     outputs["sum"][1].flat[0] += 1

@@ -1,5 +1,5 @@
-"""A user's own model with two inputs, in every framework: compared for real, and what any of its runtimes ran is
-deployed, served, and gives its audited answers over the wire.
+"""A user's own model with two inputs, in every framework: compared for real, then deployed and served from any of its
+runtimes, with the audited answers over the network.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def Pair():
 """
 SOURCES = {"torch": TORCH, "jax": JAX, "tf": TF}
 REFUSED = {"jax.jit.bf16": "XLA computes bf16 products in another precision"}
-"""What cannot be, with why."""
+"""Cells that cannot be deployed, with the reason."""
 SERVED = [
     (kind, entry.name) for kind in SOURCES for entry in RUNTIMES.values() if entry.served_by and kind in entry.formats
 ] + [
@@ -79,7 +79,7 @@ SERVED = [
 
 
 def label_of(runtime: str) -> str:
-    """The label of a cell: the variant stands after the export."""
+    """The label of a cell: the variant follows the export."""
     name, _, route = runtime.partition("@")
     base, _, variant = name.partition("+")
     return f"{base}@{route}+{variant}" if variant else runtime
@@ -87,8 +87,8 @@ def label_of(runtime: str) -> str:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder that a comparison of the model in one framework leaves: in all runtimes, and one process of each,
-    whose times nobody believes.
+    """The folder of a comparison of the model in one framework, in all runtimes with one process each, whose times
+    nobody uses.
     """
 
     @cache

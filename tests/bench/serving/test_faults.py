@@ -1,4 +1,4 @@
-"""Bad requests and broken clients: each gets a clear error, and the server goes on answering what was audited."""
+"""Bad requests and broken clients each get a clear error, and the server keeps giving the audited answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REFUSED = (400,)
 
 @pytest.fixture(autouse=True)
 def _goes_on(served: Served) -> Iterator[None]:
-    """After whatever a test did, an ordinary request is answered as audited."""
+    """After every test, an ordinary request gets the audited answer."""
     yield
     connection = wire.connect("grpc", served.target)
     answer = connection.ask(serving_folder.records()[:MOST], "afterwards")
@@ -41,7 +41,7 @@ def _goes_on(served: Served) -> Iterator[None]:
 
 
 def post(served: Served, body: bytes, headers: str = "", model: str = serving_folder.NAME) -> tuple[int, str]:
-    """Status and body of a raw request to infer."""
+    """Status and body of a raw inference request."""
     host, port = served.http.split(":")
     head = f"POST /v2/models/{model}/infer HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
     with socket.create_connection((host, int(port)), timeout=60) as connection:
@@ -114,7 +114,7 @@ def test_a_header_that_promises_other_bytes_is_refused(served: Served) -> None:
 
 
 def test_the_server_s_own_memory_is_not_registered(served: Served) -> None:
-    """Though clients may register theirs here; and over gRPC nobody registers anything."""
+    """Although clients may register their memory here; over gRPC nobody can register any."""
     own = [path.name for path in Path("/dev/shm").glob("assay-serve-*")]
     assert own
     for name in [*own, f"../shm/{own[0]}", f"./{own[0]}", "assay-not-there"]:
@@ -177,7 +177,7 @@ def test_sixty_four_clients_get_each_their_own_answer(served: Served) -> None:
 
 
 def refusal(folder: Path) -> str:
-    """Why `assay serve` does not start with a folder."""
+    """The reason why `assay serve` does not start with a folder."""
     with (
         pytest.raises(ArtifactError) as refused,
         serving(folder, ServerPlacement(LOOPBACK, Ports(1), [0], folder / "log"), print),

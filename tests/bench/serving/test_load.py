@@ -193,7 +193,7 @@ def test_the_search_closes_in_on_the_rate_that_holds(limit: float) -> None:
 
 
 def server_that_wavers(spread: float, limit: float = 800.0) -> Callable[[float], RateTried]:
-    """What a server holds differs from one try to the next."""
+    """The rate that a server sustains differs from one try to the next."""
     random = np.random.default_rng(0)
     return lambda rate: RateTried(rate=rate, p99_ms=1, holds=bool(rate <= limit * math.exp(random.normal(0, spread))))
 

@@ -1,4 +1,4 @@
-"""A server of the Open Inference Protocol that is not Triton: KServe's own is verified and loaded like ours."""
+"""A server of the Open Inference Protocol other than Triton: KServe's own is verified and load-tested like ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`assay serve`: a real server that is ready, follows its folder, and leaves nothing behind however it ends."""
+"""`assay serve`: a real server becomes ready, follows its folder, and leaves nothing behind however it ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 60
 
 
 def becomes(condition: Callable[[], bool]) -> bool:
-    """Whether something comes true within the tests' patience."""
+    """Whether a condition becomes true within the tests' patience."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
@@ -107,7 +107,7 @@ def test_a_path_that_leaves_the_repository_is_not_found(served: Served, path: st
 
 
 class Load:
-    """Four clients that ask without a break and hold every answer against the version that says it gave it."""
+    """Four clients that send requests without a break and compare every answer with the version that it names."""
 
     def __init__(self, served: Served) -> None:
         self.versions: list[str] = []

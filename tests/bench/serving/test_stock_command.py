@@ -1,6 +1,7 @@
-"""The command that a deployment's container files give Triton: a real one obeys it, and what it closes nobody opens.
+"""The command that a deployment's container files give Triton: a real server obeys it, and nobody can open what it
+closes.
 
-The server here is older than the stock image's and has no bound for a request's size, so that one option is left out.
+The server here is older than the stock image's and has no limit for a request's size, so that option is left out.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from tests.bench.deployment.test_deploy_user import two_inputs
 
 HEADER, VALUE = NEVER_SENT.split("=")
 NEWER = "--http-max-input-size="
-"""Newer servers have it, with 64 MiB where it is not given."""
+"""Newer servers have it, with 64 MiB by default."""
 GRPC_PREFIX = "triton-grpc-protocol-"
 
 
 @pytest.fixture(scope="module")
 def ports(platform: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
-    """Where a server listens that was started as the container files start it, but for its one model."""
+    """The addresses of a server that was started as the container files start it, except for its one model."""
     place = tmp_path_factory.mktemp("stock")
     (place / "models").mkdir()
     packages = toolenv.ensure("triton", REQUIREMENTS, lambda *_: None).parents[1] / "lib"
@@ -74,7 +75,9 @@ def _wait_until_ready(server: subprocess.Popen[bytes], ports: Ports, log: Path) 
 
 
 def asked(ports: Ports, path: str, header: bytes = b"") -> bytes:
-    """What is answered to a request that is written as it is, header and all; nothing where it is not read."""
+    """The answer to a request that is sent exactly as written, header included; empty if the server does not
+    read it.
+    """
     body = b"" if path.endswith(("status", "logging", "setting")) else b"{}"
     request = b"GET" if not body else b"POST"
     request += f" {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
@@ -87,7 +90,7 @@ def asked(ports: Ports, path: str, header: bytes = b"") -> bytes:
 
 
 def asked_by_grpc(ports: Ports, method: str, name: bytes, value: bytes) -> bytes:
-    """The same by HTTP/2 frames, for no client of gRPC sends what may not be sent."""
+    """The same in HTTP/2 frames, because no gRPC client sends what must not be sent."""
 
     def field(key: bytes, content: bytes) -> bytes:
         return bytes([0, len(key)]) + key + bytes([len(content)]) + content

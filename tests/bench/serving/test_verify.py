@@ -1,4 +1,4 @@
-"""`assay verify-server` against a real server: it passes what was audited and finds every kind of difference."""
+"""`assay verify-server` on a real server: it passes audited answers and finds every kind of difference."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def verify(served: Served, folder: Path, images: Path, *ways: wire.Way) -> Verif
 
 
 def other_folder(place: Path, version: int, **changes: Any) -> Path:
-    """A deployment like the served one that says that another version's answers are right."""
+    """A copy of the served deployment in which another version's answers count as right."""
     folder = serving_folder.write_folder(place / "other")
     outputs = [ServedTensor.model_validate(one) for one in changes.get("outputs", [])] or serving_folder.OUTPUTS
     shares = serving_folder.probabilities(version)
@@ -118,7 +118,7 @@ def test_comparing_nothing_is_no_pass(served: Served, images: Path) -> None:
 def test_a_server_that_sees_other_shared_memory_is_asked_the_other_ways(
     served: Served, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one in a container: it is at a loopback address and offers shared memory, but opens none of ours."""
+    """Like one in a container: it has a loopback address and offers shared memory, but cannot open ours."""
     import tritonclient.utils.shared_memory as memory  # noqa: PLC0415  only there with the extra 'serve'
 
     create = memory.create_shared_memory_region

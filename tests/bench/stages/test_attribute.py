@@ -39,7 +39,7 @@ def timed(group: Group) -> list[Cell]:
 
 @pytest.mark.slow
 def test_every_runtime_is_profiled_in_fresh_processes(group: Group, tmp_path: Path) -> None:
-    """Each leaves its answers in a folder of its own, and the next run takes them from there."""
+    """Each process leaves its answers in its own folder, and the next run reads them from there."""
     told: list[str] = []
     place = AttributionSettings(Store(tmp_path), 18, 60.0, host=LOCAL)
     found = attribute_all([group], timed(group), place, told.append).attributions

@@ -1,4 +1,4 @@
-"""One group of a study alone: the names of groups, a wrong one refused before any work, and only that one made."""
+"""One group of a study: the names of groups, a wrong name refused before any work, and only that group made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runtimes are measured with several instances, and in what rounds."""
+"""The runtimes that are measured with several instances, and the order of rounds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_where_no_second_instance_fits_nothing_is_measured() -> None:
 
 
 class Recorded:
-    """Rounds of which each set takes a second."""
+    """Rounds in which each set takes a second."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -1,4 +1,4 @@
-"""Which runs a study's list of runtimes stands for."""
+"""The runs that a study's list of runtimes expands to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings that go on from each other."""
+"""Trainings that continue from each other."""
 
 from __future__ import annotations
 

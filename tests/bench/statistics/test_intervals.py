@@ -1,4 +1,4 @@
-"""Intervals over processes, and of what is made of two estimates."""
+"""Intervals over processes, and intervals derived from two estimates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_difference_holds_the_doubt_of_both() -> None:
 
 @pytest.mark.parametrize("processes", [3, 5, 10])
 def test_parts_and_differences_hold_the_truth(processes: int) -> None:
-    """A whole of 2 known to 5 %, a share of 30 % to 10 % and a part of 0.6 to 10 %, by processes of their own."""
+    """A whole of 2 known to 5 %, a share of 30 % to 10 % and a part of 0.6 to 10 %, each from separate processes."""
     random = np.random.default_rng(processes)
     repeats, held = 1000, np.zeros(2)
     for _ in range(repeats):
@@ -65,7 +65,7 @@ def test_parts_and_differences_hold_the_truth(processes: int) -> None:
 
 
 def test_intervals_over_processes_are_student_s() -> None:
-    """Three values 2 % apart: a spread of 0.02, over the root of three, times 4.3027."""
+    """Three values 2 % apart: a spread of 0.02, divided by the root of three, times 4.3027."""
     half = 4.302653 * 0.02 / math.sqrt(3)
     found = ratio_over_processes(np.exp([0.0, 0.02, 0.04]).tolist())
     assert (found.low, found.value, found.high) == pytest.approx(tuple(np.exp([0.02 - half, 0.02, 0.02 + half])))

@@ -1,4 +1,4 @@
-"""Two kinds of processes: found where they are, not where they are not."""
+"""Two speeds among processes: found where they exist, and not elsewhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_exact_kinds_have_no_scatter() -> None:
 
 
 def largest_ratios(logs: np.ndarray) -> np.ndarray:
-    """What `largest_ratio` says of each row, for all at once: by the sums and squares of what is below each cut."""
+    """The result of `largest_ratio` for each row, for all at once, from the sums and squares below each cut."""
     count = logs.shape[1]
     below, above = np.arange(1, count), count - np.arange(1, count)
     sums, squares = np.cumsum(logs, axis=1), (logs**2).sum(axis=1, keepdims=True)
@@ -44,7 +44,7 @@ def largest_ratios(logs: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("processes", LIMITS)
 def test_processes_of_one_kind_are_called_two_in_one_cell_of_a_hundred(processes: int) -> None:
-    """However widely they scatter; 40,000 repeats tell 1 % to 0.05 %, and four of these deviations are allowed for."""
+    """For any scatter; 40,000 repeats determine 1 % to within 0.05 %, and four of these deviations are allowed."""
     random = np.random.default_rng(processes)
     logs = np.sort(random.normal(0, 0.055, (40_000, processes)), axis=1)
     ratios = largest_ratios(logs)
@@ -58,7 +58,7 @@ def test_between_the_simulated_numbers_limits_lie_between_theirs() -> None:
 
 
 def test_ten_processes_find_a_kind_of_one_in_five_mostly() -> None:
-    """5.5 % slower, beside 0.5 % between the others."""
+    """5.5 % slower, with 0.5 % between the others."""
     random = np.random.default_rng(0)
     found = 0
     for _ in range(300):

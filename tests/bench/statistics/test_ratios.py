@@ -1,4 +1,4 @@
-"""The numbers of a ratio and of a quantile, worked out by hand: Student's quantiles are those of printed tables."""
+"""The numbers of a ratio and of a quantile, worked out by hand with Student's quantiles from printed tables."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def test_an_interval_of_95_percent_leaves_a_fortieth_on_each_side() -> None:
 
 
 def test_chances_are_student_s_on_the_side_that_is_asked_for() -> None:
-    """Five standard errors at two degrees of freedom: t / sqrt(2 + t^2) is sin of the angle, whose share is outside."""
+    """Five standard errors at two degrees of freedom: t / sqrt(2 + t^2) is the sine of the angle; its share is
+    outside.
+    """
     outside = (1 - 5 / math.sqrt(2 + 25)) / 2
     assert SLOWER.below(0.0) == pytest.approx(outside)
     assert SLOWER.above(0.2) == pytest.approx(outside)
@@ -79,7 +81,7 @@ def test_what_is_known_exactly_is_above_or_is_not() -> None:
 
 
 def test_a_choice_widens_the_side_that_it_favours() -> None:
-    """The fastest of four below the line makes the ratio look large: its lower bound goes further down."""
+    """The fastest of four in the denominator makes the ratio look large, so its lower bound is further down."""
     chosen, half = SLOWER.chosen(1, 4), HALF_OF_95_BY_DEGREES[2] * 0.02
     assert chosen.interval.high == pytest.approx(math.exp(0.1 + half))
     assert chosen.interval.low < math.exp(0.1 - half) - 1e-3
@@ -145,8 +147,9 @@ def test_one_process_is_assumed_to_differ_from_others_as_the_published_ones_do(b
 
 
 def test_the_bootstrap_of_a_median_has_the_factor_that_a_mean_of_few_lacks() -> None:
-    """Three processes at logarithms -0.01, 0 and 0.01: of 27 draws the median is the lowest in 7, the middle in 13 and
-    the highest in 7, so that its standard error is 0.01 sqrt(14 / 27); sqrt(3 / 2) of it is lacking."""
+    """Three processes at logarithms -0.01, 0 and 0.01. Of 27 draws the median is the lowest in 7, the middle in 13 and
+    the highest in 7, so its standard error is 0.01 sqrt(14 / 27), which is too small by a factor of sqrt(3 / 2).
+    """
     values = [[[math.exp(log)] * 3] * 2 for log in (-0.01, 0.0, 0.01)]
     (found,) = quantile_intervals(laid_out(values), (0.5,))
     half = HALF_OF_95_BY_DEGREES[2] * 0.01 * math.sqrt(14 / 27) * math.sqrt(3 / 2)
@@ -162,8 +165,7 @@ def test_six_processes_of_which_three_were_planned_have_their_spread_over_the_ro
 
 
 def test_the_median_s_processes_are_drawn_whole_and_a_single_one_s_blocks_each() -> None:
-    """What differs within processes that are all alike says nothing of how they differ; of a single one nothing else
-    does."""
+    """Differences within equal processes do not show how processes differ; a single process shows nothing else."""
     alike = [[[1.0], [1.2], [1.4]]] * 3
     (median, p90) = quantile_intervals(laid_out(alike), (0.5, 0.9))
     assert (median.low, median.value, median.high) == (1.2, 1.2, 1.2)

@@ -1,4 +1,4 @@
-"""Student's distribution for the fastest of several, against simulation and what is known."""
+"""Student's distribution for the fastest of several, compared with simulation and known values."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def faster(numerators: int = 1, denominators: int = 1) -> Ratio:
 
 
 def test_each_side_of_an_interval_knows_of_its_own_rivals() -> None:
-    """What is chosen above the line looks too fast: the truth may be further above, and no further below."""
+    """A selected numerator looks too fast: the truth may be further above, but not further below."""
     plain, above, below = faster().interval, faster(numerators=5).interval, faster(denominators=5).interval
     assert above.low == plain.low
     assert math.log(above.high / above.value) == pytest.approx(1.35989 * math.log(plain.high / plain.value), rel=1e-4)
@@ -75,7 +75,7 @@ def test_rivals_of_the_other_side_cost_nothing() -> None:
 
 @pytest.mark.parametrize("degrees", [1, 2, 9, 200, math.inf])
 def test_the_faster_of_two_needs_no_more_than_one_alone(degrees: float) -> None:
-    """It errs on one side as often more as it errs less on the other."""
+    """It is wrong as much more often on one side as it is wrong less often on the other."""
     level = favoured_level(0.05, degrees, 2)
     assert upper_quantile(1 - level, degrees, 2) == pytest.approx(upper_quantile(0.975, degrees), rel=1e-6)
     for statistic in (0.3, 2.0, 8.0):
@@ -111,7 +111,7 @@ def test_the_interval_of_the_fastest_misses_in_5_percent_and_on_the_side_that_wa
 
 
 def test_sameness_is_doubted_on_both_sides() -> None:
-    """An estimate below one that is the best of many may be above the margin in truth."""
+    """An estimate below one that is the best of many may truly be above the margin."""
     below = Ratio(-0.001, 0.002, 9, 10, 30)
     assert equivalence_p_value(below) < equivalence_p_value(below.chosen(30, 1))
     assert equivalence_p_value(below) < equivalence_p_value(below.chosen(1, 30))
@@ -119,7 +119,7 @@ def test_sameness_is_doubted_on_both_sides() -> None:
 
 @pytest.mark.parametrize("level", [0.5, 0.6, 0.9])
 def test_low_levels_have_their_quantiles_too(level: float) -> None:
-    """At a half that of two rivals is below one."""
+    """At a half, the quantile for two rivals is below one."""
     found = upper_quantile(level, 9, 2)
     assert upper_tail(found, 9, 2) == pytest.approx(1 - level, rel=1e-6)
     assert (found < 1) == (level < 0.65)

@@ -1,4 +1,4 @@
-"""Wald's sequential test against its own limits."""
+"""Wald's sequential test, compared with its own limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_the_fewest_trials_that_pass() -> None:
 
 
 def test_the_first_answer_stands() -> None:
-    """Three errors at once are one too many for log(19) / log(3), whatever comes after them."""
+    """Three errors at once are one too many for log(19) / log(3), whatever follows them."""
     assert Sequential(0.05, 0.15).answer([True] * 2) == "open"
     assert Sequential(0.05, 0.15).answer([True] * 3) == "bad"
     assert Sequential(0.05, 0.15).answer([True] * 3 + [False] * 1000) == "bad"

@@ -1,4 +1,4 @@
-"""Statistics against distributions whose truth is known."""
+"""Statistics on distributions whose truth is known."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ LEAST_COVERAGE, MOST_COVERAGE = 0.95 - 4 * 0.0069, 0.95 + 4 * 0.0069
 
 
 def blocks_of(random: np.random.Generator, processes: int, process_spread: float, block_spread: float) -> Samples:
-    """Five blocks a process, one value a block: what the ratio makes of a block anyway."""
+    """Five blocks per process, one value per block: what the ratio reduces a block to anyway."""
     process, block = np.indices((processes, BLOCKS))
     logs = random.normal(0, process_spread, (processes, 1)) + random.normal(0, block_spread, (processes, BLOCKS))
     return Samples(process.ravel(), block.ravel(), np.exp(logs).ravel())
@@ -55,7 +55,7 @@ def blocks_of(random: np.random.Generator, processes: int, process_spread: float
 @pytest.mark.parametrize("processes", [3, 4, 6, 10])
 @pytest.mark.parametrize("block_spread", [0.01, 0.03])
 def test_intervals_of_ratios_cover(processes: int, block_spread: float) -> None:
-    """Processes that differ by 1.4 % as measured, blocks by 1 or 3 %: 95 %, neither less nor more."""
+    """Processes that differ by 1.4 % as measured, blocks by 1 or 3 %: intervals hold in 95 %, neither less nor more."""
     random = np.random.default_rng(processes)
     covered = 0
     for _ in range(REPEATS):
@@ -67,7 +67,7 @@ def test_intervals_of_ratios_cover(processes: int, block_spread: float) -> None:
 
 @pytest.mark.parametrize("spread", [0.014, 0.055, 0.2])
 def test_two_processes_cover_by_the_spread_that_they_show(spread: float) -> None:
-    """Whatever it is: no spread of another machine stands in for it."""
+    """Its own spread, whatever it is: no spread of another machine is used."""
     random = np.random.default_rng(2)
     covered = 0
     for _ in range(REPEATS):
@@ -86,7 +86,9 @@ def test_one_process_says_nothing_of_the_spread_however_steady_it_is() -> None:
 
 @pytest.mark.parametrize("processes", [2, 3, 8])
 def test_intervals_of_quantiles_cover_although_processes_differ(processes: int) -> None:
-    """Median and 90th percentile; 200 repeats tell 95 % to 1.5 %, and four of these deviations are allowed for."""
+    """Median and 90th percentile; 200 repeats determine 95 % to within 1.5 %, and four of these deviations are
+    allowed.
+    """
     covered = np.zeros(2)
     for seed in range(200):
         samples = nested(seed, process_spread=0.014, processes=processes)
@@ -116,7 +118,7 @@ def test_a_planted_slowdown_is_found() -> None:
 
 
 def test_a_drift_common_to_both_cancels() -> None:
-    """The machine slows down by half over the blocks; the ratio stays."""
+    """The machine slows down by half over the blocks; the ratio does not change."""
     one, other = nested(0, 10.5, blocks=0.001), nested(1, 10.0, blocks=0.001)
     slower = 1 + 0.1 * one.block
     drifted = [Samples(s.process, s.block, s.values * slower) for s in (one, other)]
@@ -162,7 +164,7 @@ def added(samples: Samples, planned: int) -> Samples:
 
 
 def test_processes_that_were_added_count_for_the_mean_and_not_for_the_spread() -> None:
-    """Three planned ones that differ by chance, and three that were added because of it and are all alike."""
+    """Three planned processes that differ by chance, and three equal ones that were added because of it."""
     process, block = np.arange(6), np.zeros(6, int)
     logs = np.array([0.0, 0.02, 0.04, 0.02, 0.02, 0.02])
     one, other = Samples(process, block, np.exp(logs), 3), Samples(process, block, np.ones(6), 3)
@@ -189,7 +191,7 @@ def test_the_spread_is_never_of_fewer_than_three() -> None:
 
 
 def test_a_median_rests_on_the_spread_of_what_was_planned() -> None:
-    """Three planned processes, six in all: the same spread, halved by their number alone, at two degrees of freedom."""
+    """Three planned processes, six in all: the same spread, halved only by their number, at two degrees of freedom."""
     three = nested(0, process_spread=0.05, processes=3)
     again = Samples(
         np.concatenate([three.process, three.process + 3]),
@@ -204,7 +206,9 @@ def test_a_median_rests_on_the_spread_of_what_was_planned() -> None:
 
 @pytest.mark.parametrize("planned", [3, 5])
 def test_intervals_hold_however_one_stops(planned: int) -> None:
-    """Processes are added until a ratio is known to 2 %: 95 %, where the spread of all would give 90 %."""
+    """Processes are added until a ratio is known to 2 %: intervals hold in 95 %; with the spread of all they would in
+    90 %.
+    """
     random = np.random.default_rng(planned)
     held, repeats = 0, 2000
     for _ in range(repeats):

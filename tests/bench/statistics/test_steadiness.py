@@ -1,4 +1,4 @@
-"""Drift and autocorrelation against series whose truth is known."""
+"""Drift and autocorrelation in series whose truth is known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REPEATS = 2000
 
 
 def autoregressive(random: np.random.Generator, correlation: float, shape: tuple[int, int]) -> list[np.ndarray]:
-    """So many series of so many values, each value `correlation` times the one before plus noise."""
+    """A number of series of a length; each value is `correlation` times the one before plus noise."""
     noise = random.normal(0, 1, shape)
     noise[:, 0] /= math.sqrt(1 - correlation**2)
     for place in range(1, shape[1]):
@@ -57,7 +57,7 @@ def test_nothing_to_compare_is_no_trend() -> None:
 
 
 def test_false_alarms_of_the_trend() -> None:
-    """Of 2000 steady cells 1 % at most: its binomial deviation is 0.22 %, and four of them make 1.9 %."""
+    """1 % of 2000 steady cells at most: its binomial deviation is 0.22 %, and four of them make 1.9 %."""
     random = np.random.default_rng(0)
     alarms = [trend(list(random.normal(1, 0.02, (4, 8))))[1] < 0.01 for _ in range(REPEATS)]
     assert np.mean(alarms) <= 0.01 + 4 * math.sqrt(0.01 * 0.99 / REPEATS)
@@ -65,7 +65,7 @@ def test_false_alarms_of_the_trend() -> None:
 
 @pytest.mark.parametrize("drift", [0.1, -0.1])
 def test_drift_is_found_and_measured(drift: float) -> None:
-    """10 % over a process, with blocks that differ by 1 %: found each time, and measured right to 1 % on average."""
+    """10 % over a process, with blocks that differ by 1 %: always found, and measured correctly to 1 % on average."""
     random = np.random.default_rng(1)
     found = [steadiness(cell(random, drift)) for _ in range(50)]
     assert all(one.drifts for one in found)
@@ -82,7 +82,7 @@ def test_a_drift_that_does_not_matter_is_none() -> None:
 @pytest.mark.parametrize(("length", "error"), [(5, 0.4), (20, 0.06), (200, 0.03)])
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.8])
 def test_autocorrelation_of_autoregressive_series(correlation: float, length: int, error: float) -> None:
-    """20,000 values in all estimate it to 0.01; series of five keep a bias, since their mean is not known."""
+    """20,000 values in all estimate it to within 0.01; series of five keep a bias, because their mean is unknown."""
     random = np.random.default_rng(3)
     estimate = autocorrelation(autoregressive(random, correlation, (20_000 // length, length)))
     assert estimate == pytest.approx(correlation, abs=error)
@@ -94,7 +94,7 @@ def test_autocorrelation_needs_three_values_that_differ() -> None:
 
 
 def test_effective_samples_are_those_of_the_mean() -> None:
-    """The mean of 200 values with correlation 0.6 varies as that of 200 * 0.4 / 1.6 = 50 independent ones."""
+    """The mean of 200 values with correlation 0.6 varies like that of 200 * 0.4 / 1.6 = 50 independent ones."""
     series = np.array(autoregressive(np.random.default_rng(4), 0.6, (4000, 200)))
     true_count = series.var() / series.mean(axis=1).var()
     assert effective_samples(200, 0.6) == 50
@@ -143,7 +143,7 @@ def test_the_change_is_the_median_slope_over_the_longest_series_in_shares_of_eac
 
 
 def test_autocorrelation_worked_out_by_hand() -> None:
-    """1 2 3 2 has none beside the quarter that its own mean hides; a steady rise would have more than all."""
+    """1 2 3 2 has none except the quarter that its own mean hides; a steady rise would have more than all."""
     assert autocorrelation([np.array([1.0, 2.0, 3.0, 2.0])]) == pytest.approx(0.25)
     assert autocorrelation([np.array([1.0, 3.0, 2.0])]) == pytest.approx(-0.5 + (1 - 1.5) / 3)
     assert autocorrelation([np.array([1.0, 3.0, 2.0]), np.array([7.0, 9.0, 8.0])]) == pytest.approx(-2 / 3)
@@ -153,7 +153,7 @@ def test_autocorrelation_worked_out_by_hand() -> None:
 
 
 def test_neighbours_are_calls_of_one_block_of_one_process_in_the_order_in_which_they_were_made() -> None:
-    """Each block alternates; between blocks and processes the level jumps, which is not looked at."""
+    """Each block alternates; jumps between blocks and processes are ignored."""
     process = np.array([1, 1, 1, 0, 0, 0, 1, 1, 1])
     block = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1])
     values = np.array([1.0, 3.0, 2.0, 11.0, 13.0, 12.0, 21.0, 23.0, 22.0])

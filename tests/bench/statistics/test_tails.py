@@ -1,4 +1,4 @@
-"""The 99th percentile by order statistics: Wilks's numbers, and what too few calls do not say."""
+"""The 99th percentile by order statistics: Wilks's numbers, and the limits of too few calls."""
 
 from __future__ import annotations
 
@@ -76,8 +76,9 @@ OF_ONE_PROCESS = STUDENT_95_TWO_DEGREES * 0.055
 
 
 def test_the_bounds_worked_out_by_hand() -> None:
-    """Of 1,000 calls the 990th; 95 % lie between the 985th and the 996th, and one process is assumed to differ from
-    others by 5.5 %."""
+    """The 990th of 1,000 calls; 95 % are between the 985th and the 996th, and one process is assumed to differ from
+    others by 5.5 %.
+    """
     found = tail(calls(np.random.default_rng(0).permutation(np.arange(1.0, 1001.0))))
     assert found.value == 990
     assert found.low == pytest.approx(990 * math.exp(-math.hypot(math.log(990 / 985), OF_ONE_PROCESS)))
@@ -85,7 +86,7 @@ def test_the_bounds_worked_out_by_hand() -> None:
 
 
 def test_few_calls_have_the_slowest_as_their_tail() -> None:
-    """A single one lies below the 99th percentile with 99 %, and below the median with 50 %, which is not a bound."""
+    """A single call is below the 99th percentile with 99 %, and below the median with 50 %, which is not a bound."""
     one = calls(np.array([3.0]))
     assert (tail(one).value, tail(one).low) == (3.0, pytest.approx(3 * math.exp(-OF_ONE_PROCESS)))
     assert (tail(one, 0.5).value, tail(one, 0.5).low) == (3.0, 0.0)
@@ -97,7 +98,7 @@ def test_few_calls_have_the_slowest_as_their_tail() -> None:
 
 
 def test_a_block_that_has_all_slow_calls_counts_for_ten_times_as_many() -> None:
-    """1 call of 100 is slow. In one of ten blocks alone: a chi square of 90.9 in place of 9, on 9 degrees."""
+    """1 call in 100 is slow. If all are in one of ten blocks: a chi square of 90.9 instead of 9, on 9 degrees."""
     block, slow = np.arange(1000) // 100, np.ones(1000)
     one = np.zeros(1000, np.int64)
     slow[500:510] = 2.0

@@ -1,4 +1,4 @@
-"""Rates of processes that ran at the same time: only the window that they have in common counts."""
+"""Rates of processes that ran at the same time: only the period they have in common counts."""
 
 from __future__ import annotations
 

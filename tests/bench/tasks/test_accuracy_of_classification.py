@@ -1,4 +1,4 @@
-"""One accuracy on one set of images: what is proven of images that a cell's own outputs were not computed of."""
+"""One accuracy on one set of images, including images for which a cell's own outputs were not computed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ EDGE = LOGITS_THAT_MAY_BE_OFF * TOLERANCE
 
 
 def measured(images: int, right: int, *, largest: float = 1e-6, flips: list[float] | None = None) -> Measured:
-    """Of a subject with as many images right as the reference; each flip is of an image of such a margin."""
+    """The comparison of a subject with as many images right as the reference; each flip is of an image with this
+    margin.
+    """
     listed = [
         Flip(image=n, label=0, reference_class=0, candidate_class=1, reference_margin=one, candidate_margin=0.1)
         for n, one in enumerate(flips or [])
@@ -54,7 +56,7 @@ ON_SAMPLE = compared(TEST, measured(SAMPLE, 122))
 
 
 def model(*comparisons: Comparison, margins: list[float] | None = None) -> ModelAudit:
-    """An audit whose reference has such margins at its narrowest images, alternately right and wrong."""
+    """An audit whose reference has these margins at its narrowest images, which are alternately right and wrong."""
     narrow = [
         NarrowImage(image=n, label=0, reference_class=n % 2, margin=one) for n, one in enumerate(sorted(margins or []))
     ]
@@ -72,7 +74,7 @@ def test_fp32_has_the_reference_s_classes_where_margins_are_beyond_what_rounding
 
 
 def test_an_image_on_the_edge_is_counted_right_and_wrong() -> None:
-    """Of three narrow images the reference has the first and third right: two may be lost, one gained."""
+    """Of three narrow images the reference has the first and third right: two may be lost, and one gained."""
     found = accuracy_of(model(ON_SAMPLE, margins=[0.0, EDGE / 2, EDGE, 1.0]), [ON_SAMPLE])
     assert found.open == 3
     assert found.interval.value == RIGHT / IMAGES
@@ -107,7 +109,7 @@ def test_own_outputs_on_all_images_need_no_proof() -> None:
 
 @pytest.mark.parametrize(("flips", "most"), [([0.3], 7), ([EDGE / 2, 0.3], 12)])
 def test_older_audits_bound_what_is_on_the_edge_by_what_larger_errors_changed(flips: list[float], most: int) -> None:
-    """Of eight images on the edge none changes with a chance of (2/3)^8 = 0.04, of seven with 0.06."""
+    """With eight images on the edge, none changes with a chance of (2/3)^8 = 0.04; with seven, 0.06."""
     int8 = compared(WHOLE, measured(IMAGES, RIGHT, largest=0.4, flips=flips), "int8")
     found = accuracy_of(model(ON_SAMPLE, int8), [ON_SAMPLE])
     assert found.images == IMAGES
@@ -160,7 +162,7 @@ def test_only_outputs_on_the_test_split_have_an_accuracy_and_the_most_images_cou
 
 
 def test_lost_and_gained_images_leave_none_and_all() -> None:
-    """Of three images that may have another class none can be lost where none is right."""
+    """If none of three images that may change class is right, none can be lost."""
     few = ModelAudit(
         name="bloodnet/224", task=TASK_OF_ARCHITECTURES, reference="float64", reference_check=None, models={},
         inputs=[], tolerances=[],

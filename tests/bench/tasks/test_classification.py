@@ -1,4 +1,4 @@
-"""One class a record, of a user's model too: accuracy by labels, flips with the rule of ties."""
+"""One class per record, also for a user's model: accuracy from labels, and flips with the rule for ties."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ SCORE = Tensor(name="score", dtype="float32", shape=(1,))
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
 @pytest.mark.parametrize("threshold", [0.0, 0.5])
 def test_one_number_is_decided_by_the_threshold_that_was_said(threshold: float, shape: tuple[int, ...]) -> None:
-    """The same numbers are other classes as logits and as probabilities: who brought them has to say which."""
+    """The same numbers give other classes as logits and as probabilities, so the user has to say which they are."""
     output = SCORE.model_copy(update={"shape": shape})
     labels = np.array([0, 1, 1, 1])
     assert TASK.output_of([output], labels, threshold) == output

@@ -1,4 +1,4 @@
-"""A small segmentation model of a user's, from its file to the report: trained here, exported, timed and judged."""
+"""A small segmentation model of a user, from its file to the report: trained here, exported, timed and judged."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def drawn(images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def trained(folder: Path) -> np.ndarray:
-    """Write the model's file and weights; what it answers to the images that are judged."""
+    """Write the model's file and weights, and return its answers to the images to be judged."""
     import torch  # noqa: PLC0415  collecting tests pays for nothing
     from torch import nn  # noqa: PLC0415
 

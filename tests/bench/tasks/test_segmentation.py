@@ -1,4 +1,4 @@
-"""One class a pixel: measures against labels, with intervals over images, and flips with the rule of ties."""
+"""One class per pixel: measures from labels, with intervals over images, and flips with the rule for ties."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_what_has_no_label_is_told_and_enters_nothing() -> None:
 
 
 def test_intervals_are_over_images_and_hold_what_they_promise() -> None:
-    """Pixels of an image are right or wrong together: Wilson's interval over pixels would be far too narrow."""
+    """The pixels of an image are right or wrong together: Wilson's interval over pixels would be far too narrow."""
     images, pixels, truth, covered, chance = 30, 50, 0.8, 0, np.random.default_rng(3)
     for _ in range(100):
         right = chance.binomial(pixels, chance.beta(8, 2, images))
@@ -150,7 +150,7 @@ def test_one_number_a_pixel_is_decided_by_the_threshold_that_was_said() -> None:
 
 
 def against_reduced(pixels: int, *, sure: bool) -> str:
-    """What is said of so many pixels of 100,000, half of them of either class, that change from the first class."""
+    """The verdict if this many of 100,000 pixels, half of them of either class, change from the first class."""
     labels = np.repeat([[[0], [1]]], 50_000, axis=2).reshape(1, 100, 1000)
     output = Tensor(name="scores", dtype="float32", shape=(2, 100, 1000))
     base = np.moveaxis(np.eye(2)[labels], -1, 1) * (8.0 if sure else 0.4) + 2
@@ -167,7 +167,7 @@ def test_in_reduced_precision_one_pixel_in_a_thousand_may_change_that_the_refere
 
 
 def test_in_reduced_precision_no_measure_falls_by_more_than_a_hundredth() -> None:
-    """Pixels that nobody is sure of count for what is right, and a class that vanishes counts for the mean."""
+    """Pixels of which nobody is certain count for accuracy, and a class that vanishes counts for the mean."""
     assert against_reduced(1000, sure=False).startswith("mean IoU is 98.02%, against 100.00%")
     labels = np.zeros((1, 100, 100), np.int64)
     labels[0, 0, :5] = 1

@@ -62,7 +62,7 @@ def trained(folder: Path, seed: int) -> None:
 
 
 def compared(folder: Path) -> tuple[int, Results, list[Comparison]]:
-    """The exit code, the results, and what the audit compared of int8."""
+    """The exit code, the results, and the audit's comparisons of int8."""
     images, labels = drawn(IMAGES, 2)
     np.savez(folder / "images.npz", image=images)
     np.save(folder / "labels.npy", labels)

@@ -1,4 +1,4 @@
-"""How far an answer may be from float64: half a logit's tolerance and the softmax's own rounding, and no more."""
+"""The allowed distance from float64: half a logit's tolerance plus the softmax's own rounding, and no more."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def audit(*tolerances: AuditedTolerance) -> ModelAudit:
 
 
 def answers(off: float = 0.0) -> np.ndarray:
-    """The reference's probabilities, one of them off by so much."""
+    """The reference's probabilities, one of them wrong by this amount."""
     found = softmax(LOGITS, axis=1)
     found[3, 2] += off
     return found
@@ -77,7 +77,7 @@ def test_reduced_precision_is_held_to_its_policy_and_to_what_right_evaluations_d
 
 
 def test_logits_that_differ_by_a_constant_give_the_same_answers() -> None:
-    """Probabilities tell logits up to a constant for each image, so that both are taken relative to their log-sum."""
+    """Probabilities determine logits up to a constant for each image, so both are taken relative to their log-sum."""
     found = measured_of(answers().astype(np.float32), LOGITS + 100 * np.arange(IMAGES)[:, None], LABELS)
     assert found.max_absolute < 1e-4
     assert found.classes is not None
@@ -87,7 +87,7 @@ def test_logits_that_differ_by_a_constant_give_the_same_answers() -> None:
 
 
 def test_an_answer_of_zero_is_a_number() -> None:
-    """The logarithm of the smallest number above zero, 2^-149, stands in."""
+    """The logarithm of the smallest number above zero, 2^-149, replaces it."""
     found = measured_of(np.array([[1.0, 0.0]], np.float32), np.array([[0.0, -10.0]]), np.array([0]))
     assert found.not_finite == 0
     assert found.max_absolute == pytest.approx(149 * np.log(2) - 10, rel=1e-3)

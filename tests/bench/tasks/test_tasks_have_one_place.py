@@ -1,4 +1,4 @@
-"""What a task is stands in its file: nobody else names one, or decides a word of one."""
+"""Everything about a task is in its file: no other file names a task or uses its vocabulary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from assay.registry import TASKS
 ROOT = Path(__file__).parents[3]
 PLACE = ROOT / "bench" / "tasks"
 WORDS = re.compile(r"Classes changed|changed class\b|[Pp]ixels changed|pixel accuracy|mean IoU|no predicted class")
-"""Words that a task decides, wherever they are shown."""
+"""Words that belong to a task, wherever they are shown."""
 
 
 def modules() -> list[Path]:
@@ -26,7 +26,7 @@ def modules() -> list[Path]:
 
 
 def texts(path: Path) -> Iterator[ast.Constant]:
-    """The texts of a module, what stands by itself as its documentation left out."""
+    """The texts of a module, except those that stand alone as its documentation."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -35,7 +35,7 @@ def texts(path: Path) -> Iterator[ast.Constant]:
 
 
 def test_nobody_else_names_a_task() -> None:
-    """A study's architectures and plain models have theirs by `assay.registry`."""
+    """A study's architectures and plain models get their task from `assay.registry`."""
     named = {
         (str(path.relative_to(ROOT)), node.value) for path in modules() for node in texts(path) if node.value in TASKS
     }
@@ -54,7 +54,7 @@ def test_nobody_else_has_a_task_s_words() -> None:
 
 
 def test_nobody_asks_which_task_it_is() -> None:
-    """No comparison with a task's name, and no `isinstance` of one: it is asked to answer."""
+    """No comparison with a task's name and no `isinstance` of a task: code asks the task."""
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in modules()
@@ -109,7 +109,7 @@ ARGUED = {
     "bench/stages/train.py": "our architectures are trained to classify",
     "bench/words/progress.py": "our architectures are trained to classify",
 }
-"""Outside of classification, which modules may have names of such words, and why."""
+"""Modules outside of classification that may have names with such words, and why."""
 ROOMS = {
     "train": "our architectures are trained to classify",
     "export/programs": CALIBRATES,
@@ -118,7 +118,7 @@ ROOMS = {
 
 
 def names_in(path: Path) -> Iterator[str]:
-    """Every name that a module gives, asks for or is given."""
+    """Every name that a module defines, imports or takes."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         found = [getattr(node, field, None) for field in ("id", "attr", "arg", "name")]
         yield from (one for one in found if isinstance(one, str))
@@ -137,7 +137,7 @@ def test_what_is_of_classification_has_its_names_nowhere_else() -> None:
 
 
 def test_what_is_of_one_task_is_asked_for_by_it_alone() -> None:
-    """Rooms of classification below `bench/tasks`, and what hands images or numbers on that a task asks for."""
+    """Folders of classification below `bench/tasks`, and modules that pass on images or numbers for a task."""
     rooms = ("assay.bench.tasks.classification", "assay.export.classification")
     importing = {
         str(path.relative_to(ROOT))

@@ -1,4 +1,4 @@
-"""What cannot share our packages on a device has an environment of its own there, and what cannot be made says so."""
+"""A runtime that cannot share our packages on a device has its own environment there, or a reason why it has none."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from assay.train.built import BuiltModel
 MODEL = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8), weights=Path("weights.safetensors")))
 WANTED = [Candidate(name, "", MODEL) for name in ("torch.eager", "tf.function", "tf.function.bf16", "tf.xla")]
 FOR_WORKERS = {"numpy", "pydantic", "safetensors"}
-"""What every worker imports."""
+"""The packages that every worker imports."""
 
 
 class Making:
-    """Stands in for the making of environments; it counts."""
+    """A replacement for making environments; it counts."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error, self.names = error, list[str]()
@@ -38,7 +38,7 @@ class Making:
 
 
 def placed(device: str, making: Making, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, str], dict[str, str]]:
-    """By runtime, the interpreter of each candidate, and the reason of each that was refused."""
+    """The interpreter of each candidate, by runtime, and the reason of each refusal."""
     monkeypatch.setattr(environments.toolenv, "ensure", making)
     able, refused = with_environments(WANTED, device, lambda *_: None)
     return {one.runtime: str(one.python or "") for one in able}, {one.runtime: why for one, why in refused}

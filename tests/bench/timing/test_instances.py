@@ -1,4 +1,4 @@
-"""Several instances, really started: they run at the same time, each on cores of its own."""
+"""Several instances, really started: they run at the same time, each on its own cores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever makes an interval knows which processes were planned: from a study's settings to every estimate."""
+"""The number of planned processes reaches every interval, from a study's settings to every estimate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assay.bench.timing.schedule import Budget
 from assay.records.results import SAMPLE_COLUMNS
 
 LOGS = (0.0, 0.02, 0.04, 0.02, 0.02, 0.02)
-"""Three planned processes that differ, and three more that are all alike."""
+"""Three planned processes that differ, and three more that are equal."""
 
 
 def samples(planned: int) -> Samples:
@@ -48,7 +48,7 @@ def test_samples_of_a_table_know_it() -> None:
 
 @pytest.mark.parametrize("planned", [0, 3])
 def test_every_estimate_takes_the_spread_of_those(planned: int) -> None:
-    """The planned three have a spread of 0.02; all six one of 0.0126 and more degrees of freedom."""
+    """The planned three have a spread of 0.02; all six have one of 0.0126 and more degrees of freedom."""
     degrees = 2 if planned else 5
     error = (0.02 if planned else float(np.std(LOGS, ddof=1))) / math.sqrt(6)
     one, unit = samples(planned), Samples(np.arange(6), np.zeros(6, int), np.ones(6), planned)

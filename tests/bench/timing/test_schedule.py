@@ -1,6 +1,6 @@
-"""The plan of a budget under a clock of its own: real units and a real plan, of workers that only let time pass.
+"""The plan of a budget with a simulated clock: real units and a real plan, with workers that only let time pass.
 
-What they let pass is what the published quick study took on a quiet machine with two cores.
+Their times are those that the published quick study took on a quiet machine with two cores.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT / "artifacts/reference/quick"
 PYTHON_SECONDS, COMMAND_SECONDS, KILL_SECONDS = 0.4, 0.01, 0.1
 LIKE = {"torch.compile.frozen": "torch.script"}
-"""What costs as much as something else that was published."""
+"""Entries that cost as much as another published one."""
 FILES = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8)))
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of the cells of a study: imports and loads by label, calls and warming by cell."""
+    """Seconds of the cells of a study: imports and loads by label, calls and warm-ups by cell."""
 
     imports: dict[str, float]
     loads: dict[str, float]
@@ -76,7 +76,7 @@ def published() -> Costs:
 
 @dataclass
 class World:
-    """A clock, how many times as long everything takes as it did in the published run, and what compiling takes."""
+    """A clock, the factor by which everything is slower than in the published run, and the time of compiling."""
 
     slowness: float = 1.0
     compiling: float = 0.0
@@ -94,7 +94,7 @@ class World:
 
 
 class Pretender:
-    """A worker that lets the time pass which its candidate took, and answers as it did."""
+    """A worker that lets the time of its candidate pass, and answers as it did."""
 
     def __init__(self, world: World, candidate: Candidate, ready_by: float) -> None:
         self.world, self.candidate, self.ready_by = world, candidate, ready_by
@@ -110,7 +110,7 @@ class Pretender:
         self._get_ready(max(self.imported_at - self.world.now, 0) / self.world.slowness)
 
     def _get_ready(self, seconds: float) -> None:
-        """Let so much time pass, or be given up."""
+        """Let this much time pass, or be given up."""
         if self.world.now + seconds * self.world.slowness > self.ready_by:
             self.world.now = max(self.world.now, self.ready_by)
             raise LateError("not ready")
@@ -168,7 +168,7 @@ class Pretender:
 
 
 class QuietHost(LocalHost):
-    """A machine of two cores on which nothing happens."""
+    """A machine with two cores on which nothing else happens."""
 
     def cores(self) -> tuple[int, ...]:
         return (0, 1)
@@ -183,7 +183,7 @@ Timed = Callable[..., Measurements]
 
 @pytest.fixture
 def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Timed:
-    """Time the quick study's groups in such a world."""
+    """Time the quick study's groups in this simulated world."""
 
     def run(world: World, budget: Budget, timed: Sequence[Group] | None = None) -> Measurements:
         for size in (28, 64):
@@ -251,7 +251,9 @@ def order_of(found: Measurements) -> list[tuple[str, int, int]]:
 
 @pytest.mark.parametrize(("slowness", "least"), [(1.0, 4), (1.3, 3)])
 def test_the_quick_study_answers_all_its_questions_within_its_time(timed: Timed, slowness: float, least: int) -> None:
-    """Four processes of what may be the fastest, and three where everything takes 1.3 times as long as published."""
+    """Four processes of runtimes that may be the fastest, and three if everything takes 1.3 times as long as
+    published.
+    """
     world, budget = World(slowness), quick_budget()
     begun = world.now
     found = timed(world, budget)
@@ -295,7 +297,7 @@ def test_what_is_left_goes_to_further_processes_of_the_contenders(timed: Timed) 
 
 
 def test_what_two_blocks_show_to_be_far_behind_has_no_more_of_them(timed: Timed) -> None:
-    """Where one process of it is all that is wanted: it has a time, and no rank."""
+    """If only one process of it is wanted, it has a time but no rank."""
     found = timed(World(), quick_budget())
     blocks = dict(found.bursts.group_by("cell").agg(polars.col("block").n_unique()).iter_rows())
     assert blocks["bloodnet/28/b1/t1/tf.predict"] == BLOCKS_OF_SLOWER
@@ -316,7 +318,7 @@ def test_a_budget_that_ends_while_workers_start_starts_no_more(timed: Timed) -> 
 
 @pytest.mark.parametrize("seconds", [30, 60, 120, 300])
 def test_a_budget_is_kept_within_a_tenth(timed: Timed, seconds: float) -> None:
-    """Workers that are not ready by its end are given up, and what ends a unit has its time set aside."""
+    """Workers that are not ready by its end are given up, and the time to end a unit is reserved."""
     world = World()
     begun = world.now
     found = timed(world, quick_budget(seconds))
@@ -374,7 +376,7 @@ def test_what_compiles_for_long_is_begun_when_the_others_have_their_first_times(
 def test_what_compiles_takes_no_time_from_the_others(
     timed: Timed, tmp_path: Path, seconds: float, compiling: float
 ) -> None:
-    """Where it does not fit it is not begun; where it takes longer than it usually does, it is given up in time."""
+    """If it does not fit, it is not started; if it takes longer than usual, it is given up in time."""
     world = World(1.0, compiling)
     begun = world.now
     found = timed(world, Budget(seconds, 3, 120, 10, 0.02, soon=True), [of_a_model(tmp_path, "torch.compile.frozen")])
@@ -391,7 +393,7 @@ def test_what_compiles_takes_no_time_from_the_others(
 
 
 def test_where_little_is_left_the_fastest_of_each_side_have_another_process(timed: Timed) -> None:
-    """Some answer is better than none: what may be the fastest comes before what is near it."""
+    """Some answer is better than none: runtimes that may be the fastest come before those close to them."""
     budget = replace(quick_budget(), processes=3, interval_width=0.0, processes_of_slower=1)
     whole = timed(World(), budget)
     seconds = [float(str(unit.manifest.facts["least_seconds"])) for unit in whole.units]
@@ -413,7 +415,7 @@ def test_how_much_of_a_budget_was_timed_calls_is_known(timed: Timed) -> None:
 
 @dataclass
 class Interrupted(World):
-    """Somebody presses Ctrl-C once at some time."""
+    """A person presses Ctrl-C once at some time."""
 
     at: float = 0.0
 

@@ -1,4 +1,4 @@
-"""Imports side by side, and workers that end up on the cores they are timed on."""
+"""Parallel imports, and workers that end up on the cores on which they are timed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def begun(folder: Path, names: list[str], all_of_them: list[Worker]) -> Iterator
 
 
 def cores_of(worker: Worker) -> set[str]:
-    """As the kernel lists them, of every thread of the process."""
+    """The cores as the kernel lists them, for every thread of the process."""
     tasks = Path(f"/proc/{worker._process.pid}/task").glob("*/status")
     lines = [line for task in tasks for line in task.read_text().splitlines()]
     return {line.split()[1] for line in lines if line.startswith("Cpus_allowed_list")}
@@ -87,7 +87,7 @@ def test_no_more_begin_together_than_there_are_lanes() -> None:
     told: list[str] = []
 
     class Told:
-        """A worker that says what is done with it."""
+        """A worker that records what is done with it."""
 
         def __init__(self, name: str) -> None:
             self.name = name

@@ -1,4 +1,4 @@
-"""Timing with real worker processes: interleaving, failures that cost their own cell, budget, resume."""
+"""Timing with real worker processes: interleaving, failures that only cost their own cell, budget, resuming."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def unit(group: Group, folder: Path, seconds: float = 600, call: float = 120) ->
 
 
 def silent(text: str) -> None:
-    """Nobody listens."""
+    """A progress that goes nowhere."""
 
 
 @pytest.mark.parametrize(("call_ms", "dropped"), [(0.1, 3), (5, 3), (12, 2), (30, 1), (100, 1), (300, 0)])
@@ -100,7 +100,7 @@ def test_a_unit_times_every_cell_in_every_block(group: Group, tmp_path: Path) ->
 
 
 def killing(one: Unit, when: str, which: int) -> Callable[[str], None]:
-    """Kill one worker when the unit tells of something."""
+    """Kill one worker when the unit reports something."""
 
     def tell(text: str) -> None:
         if when in text and len(one._workers) == 3:
@@ -122,7 +122,7 @@ def test_a_killed_worker_costs_its_own_cells_only(group: Group, tmp_path: Path) 
 def test_a_worker_that_ends_when_it_is_looked_at_has_its_times(
     group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it computed in is asked last, and is worth less than what was measured."""
+    """The precision is asked for last, and is worth less than the measurement."""
 
     def end(worker: Worker) -> SessionObserved:
         worker.kill()
@@ -287,7 +287,7 @@ def test_what_computes_in_less_than_fp32_is_a_rival_and_never_the_one_that_is_co
 
 
 def timed_in(group: Group, precisions: dict[tuple[str, str], str]) -> list[SpeedComparison]:
-    """What is compared of a user's cells that were seen to compute in these precisions; the first one is slowest."""
+    """The comparisons of a user's cells that were seen to compute in these precisions; the first one is slowest."""
     model = ModelFiles(model=USER)
     made = Group(group.name, tuple(Candidate(*pair, model) for pair in precisions), (1,), group.settings, group.images)
     names = [made.cell_name(1, one.label) for one in made.candidates]
@@ -331,7 +331,9 @@ def test_a_model_of_reduced_precision_is_compared_with_its_like(group: Group) ->
 
 
 def test_the_answer_on_onnx_does_not_drown_in_the_other_cells(group: Group) -> None:
-    """Three processes 3 % apart show a difference of 20 %, and no longer where 40 more are asked for with it."""
+    """Three processes 3 % apart show a difference of 20 %, but no longer if 40 more comparisons belong to the
+    family.
+    """
     files = group.candidates[0].model
     exported = [Candidate("ort.cpu", f"route-{number}", files) for number in range(41)]
     native = Candidate("torch.eager", "", files)

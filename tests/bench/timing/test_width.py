@@ -37,7 +37,7 @@ def samples(milliseconds: float, spread: float, seed: int) -> Samples:
 
 
 def timed(spread: Mapping[str, float]) -> dict[str, dict[str, Samples]]:
-    """Everything at both batches; PyTorch takes 2 ms, the others 3 ms. The ruler's zero takes nothing."""
+    """Everything at both batches; PyTorch takes 2 ms, the others 3 ms, and the null runtime nothing."""
     speed = {"torch.eager": 2.0, "tf.function": 3.0, "ort.cpu@tf2onnx": 3.0, "null": 0.001}
     return {
         GROUP.cell_name(batch, label): {"host": samples(ms, spread.get(f"{label}/{batch}", 0.0), seed)}
@@ -107,7 +107,7 @@ def test_a_side_of_which_nothing_is_known_stays() -> None:
 
 
 def test_what_computes_in_less_puts_nothing_in_fp32_out_of_the_running() -> None:
-    """fp32 is held against fp32, however fast int8 is; among those in bf16 the rule is the same."""
+    """fp32 is compared with fp32, however fast int8 is; in bf16 the rule is the same."""
     files = GROUP.candidates[0].model
     bf16 = tuple(Candidate(name, "", files) for name in ("torch.compile.autocast", "torch.compile.bf16"))
     mixed = replace(GROUP, candidates=(*GROUP.candidates, *bf16))

@@ -1,4 +1,4 @@
-"""Why one runtime is faster, in words: what is planted in the record is what is said, and nothing more."""
+"""The sentence on why one runtime is faster: it states what was planted in the record, and nothing more."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def parts(
     skeleton: float | None = None,
     **other: object,
 ) -> Attribution:
-    """Planted milliseconds; `skeleton` is what that estimator says of the kernels, by default the same."""
+    """Planted milliseconds; `skeleton` is that estimator's result for the kernels, by default the same."""
     wall = kernels + framework
     second = kernels if skeleton is None else skeleton
     one = Attribution(
@@ -54,7 +54,7 @@ def study(
     outcome: Verdict = "faster",
     ratios: dict[str, float] | None = None,
 ) -> Results:
-    """One group with these attributions and bounds in ms; ONNX takes half of the native time unless said otherwise."""
+    """One group with these attributions and bounds in ms; ONNX takes half of the native time by default."""
     times = {ONNX: 0.5, NATIVE: 1.0} | (ratios or {})
     comparison = BASE.comparisons[0].model_copy(
         update={

@@ -1,4 +1,4 @@
-"""Whether the numbers of a user's model agree comes first, and no reason is told twice."""
+"""Whether the numbers of a user's model agree comes first, and no reason is given twice."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_the_report_of_a_users_model_has_no_images_logits_or_classes() -> None:
 
 
 def words_of(block: Any) -> list[str]:
-    """What a figure or table says itself: captions, headings and the texts beside charts."""
+    """The texts of a figure or table itself: captions, headings and the texts beside charts."""
     panels = [panel.description for panel in getattr(block, "panels", ())]
     return [block.caption, *panels, *(column.heading for column in getattr(block, "columns", ()))]
 

@@ -1,4 +1,4 @@
-"""Precisions beside the verdict: like against like, what was not timed, and the best of each tier, in words."""
+"""Sentences on precisions beside the verdict: races within each, what was not timed, and the best of each tier."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def race(precision: str, native: str, onnx: str, verdict: Verdict | None, value:
 
 
 def results(*races: Race, native_int8: bool = True) -> Results:
-    """One group: fp32 of both sides, ONNX in int8, and torch.script in int8 where that is asked for."""
+    """One group: fp32 on both sides, ONNX in int8, and torch.script in int8 if requested."""
     base = study(**{INT8: 3.1})
     update = {"precision": "int8"} if native_int8 else {}
     cells = [cell.model_copy(update=update) if cell.label == OTHER else cell for cell in base.cells]
@@ -135,7 +135,7 @@ def test_where_no_precision_is_on_both_sides_the_fastest_of_all_is_an_answer() -
 
 
 def test_a_winner_that_failed_its_audit_is_replaced_where_the_calls_are_kept() -> None:
-    """Without the calls nobody knows who is next, and the race is worth nothing."""
+    """Without the calls it is unknown which runtime is next, and the race is worth nothing."""
     of = results(FP32, race("int8", OTHER, INT8, "faster"), race(OF_ALL, OTHER, INT8, "faster"))
     void = judged(of, audit_that_fails(INT8))
     outcomes = [one.outcome for one in verdicts(void)[0].beside]

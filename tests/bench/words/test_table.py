@@ -1,4 +1,4 @@
-"""An audit on the terminal: the verdict first, every reason once."""
+"""An audit on the terminal: the verdict first, and every reason once."""
 
 from __future__ import annotations
 

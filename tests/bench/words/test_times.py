@@ -1,4 +1,4 @@
-"""The times so far: fastest first, without what has none, and no text in it obeyed."""
+"""The times so far: fastest first, without cells that have none, and no text in them is executed."""
 
 from __future__ import annotations
 

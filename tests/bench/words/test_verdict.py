@@ -1,4 +1,4 @@
-"""The verdict's wording, case by case: what it claims, and above all what it does not."""
+"""The verdict's wording, case by case: its claims, and above all what it does not claim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Exports and models with known defects: each must be refused, with the reason. Files of another form: by hand."""
+"""Exports and models with known defects: each must be refused, with the reason. Files of another form are made
+by hand.
+"""
 
 from __future__ import annotations
 
@@ -146,6 +148,6 @@ def test_another_batchnorm_epsilon_is_refused(resnet: Workspace, judge: JudgeOfI
 
 
 def test_half_precision_is_refused(resnet: Workspace, judge: JudgeOfImages) -> None:
-    """Rounding the logits alone to bf16; a run in bf16 is further off."""
+    """Only the logits are rounded to bf16; a run in bf16 is further off."""
     bits = judge.natives["torch"].astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
     refused(resnet, bits.view(np.float32))

@@ -1,4 +1,4 @@
-"""The check of an exported file on one that fits on a page: the mean of each channel and a matrix, 12 by 12 pixels."""
+"""The check of an exported file, on a minimal one: the mean of each channel and a matrix, 12 by 12 pixels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEIGHTS = np.random.default_rng(1).normal(0, 2, (3, 5)).astype(np.float32)
 EXACT = IMAGES.astype(np.float64).mean(axis=(1, 2)) @ WEIGHTS.astype(np.float64)
 JUDGE = JudgeOfImages(EXACT, {"numpy": EXACT.astype(np.float32)})
 TURNED = np.ascontiguousarray(IMAGES.transpose(0, 3, 1, 2))
-"""They lie as the file takes them: nothing is turned."""
+"""They are laid out as the file takes them: nothing is transposed."""
 
 
 def model(
@@ -150,12 +150,12 @@ def unknown_operator(made: onnx.ModelProto) -> None:
 
 
 def contradiction(made: onnx.ModelProto) -> None:
-    """The mean of three channels is said to be four."""
+    """The mean of three channels is declared to be four."""
     made.graph.value_info.append(helper.make_tensor_value_info("mean", TensorProto.FLOAT, ["batch", 4]))
 
 
 def unknown_rank(made: onnx.ModelProto) -> None:
-    """A reshape to a shape whose length nobody knows before it runs."""
+    """A reshape to a shape whose length is unknown before it runs."""
     made.graph.initializer.append(numpy_helper.from_array(np.array([1, 1, 0], np.int64), "which"))
     made.graph.initializer.append(numpy_helper.from_array(np.array([[-1, 3]], np.int64), "shapes"))
     made.graph.node[0].output[0] = "plain"

@@ -13,7 +13,7 @@ THRESHOLD = 0.5
 
 
 def deciding(operator: str, *, negated: bool = False, kind: int = TensorProto.FLOAT) -> ModelProto:
-    """A file that compares its input with a number of its own."""
+    """A file that compares its input with a constant."""
     nodes = [
         helper.make_node(operator, ["x", "threshold"], ["decided"]),
         helper.make_node("Not" if negated else "Identity", ["decided"], ["told"]),

@@ -1,4 +1,4 @@
-"""Where only a runtime is wrong, its first wrong operator is found: two real runtimes, one given a spoiled file."""
+"""If only a runtime is wrong, its first wrong operator is found: two real runtimes, one with a spoiled file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_runtimes_that_agree_depart_nowhere(wrong: str, right: str, tmp_path: Pa
 
 
 def fused(path: Path) -> Path:
-    """The classifier whose first product and sum are one operator, as a compiler makes them, with a wrong sign."""
+    """The classifier with its first product and sum as one operator, as a compiler makes them, with a wrong sign."""
     save_classifier(path, wrong_sign)
     model = onnx.load(path)
     del model.graph.node[:2]
@@ -56,7 +56,7 @@ def fused(path: Path) -> Path:
 
 @pytest.mark.parametrize(("wrong", "right"), RUNTIMES)
 def test_what_a_runtime_computes_as_one_is_named_as_one(wrong: str, right: str, tmp_path: Path) -> None:
-    """It gives nothing of what lies between: it is asked for one value after the other."""
+    """It returns no intermediate values, so it is asked for one value after the other."""
     sound = save_classifier(tmp_path / "sound.onnx")
     (found,) = departures(
         RuntimeOnFile(wrong, fused(tmp_path / "fused.onnx")), RuntimeOnFile(right, sound), FEEDS, tmp_path

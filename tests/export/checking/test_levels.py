@@ -1,4 +1,4 @@
-"""A study's export and a user's are judged by one rule at every level of ONNX Runtime."""
+"""Exports of a study and of a user are judged by one rule at every level of ONNX Runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An export is checked on every record that there is a reference for, in as many calls as that takes."""
+"""An export is checked on every record that has a reference, in as many calls as that takes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDTH, RECORDS = 5, 32
 
 
 def traced(path: Path, batch: int | str) -> Path:
-    """x * 2, as a trace has it of a model that gives x * 2 where the first number is positive and else x."""
+    """x * 2, as a trace records a model that gives x * 2 if the first number is positive and x otherwise."""
     shape = [batch, WIDTH]
     graph = helper.make_graph(
         [helper.make_node("Mul", ["x", "two"], ["y"])],

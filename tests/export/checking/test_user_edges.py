@@ -1,4 +1,4 @@
-"""Records at the edges: which say something, and that an export is held to them on the scale of their own tier."""
+"""Records at the edges: which of them are informative, and that an export is judged on the scale of their own tier."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from assay.train.brought.model import Location, Tensor, UserModel
 
 WIDTH = 6
 NONE = np.zeros(0, [("x", "f4")])
-"""Of the other records, what the rows of a call share alone is taken."""
+"""Only inputs that the rows of a call share are taken from the other records."""
 Function = Callable[[np.ndarray], np.ndarray]
 
 

@@ -1,4 +1,4 @@
-"""A file that leaves more open than its batch is called at a second size too."""
+"""A file with open dimensions other than its batch is called at a second size too."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Real runtimes as witnesses: one that is wrong is told from a file that is, and both from one that lacks an operator.
-
-How many bits are right proves no arithmetic.
+"""Real runtimes as witnesses: a wrong runtime is distinguished from a wrong file, and both from a missing operator. The
+number of correct bits does not prove a precision.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def with_peepholes(path: Path) -> Path:
 
 
 def test_a_runtime_that_ignores_an_input_is_wrong_and_not_of_fewer_bits(tmp_path: Path) -> None:
-    """OpenVINO's LSTM has no peepholes, and its few right bits look like bf16's."""
+    """OpenVINO's LSTM has no peepholes, and its few correct bits look like bf16's."""
     pytest.importorskip("openvino")
     file = with_peepholes(tmp_path / "peepholes.onnx")
     right = run_in("no-opt", file, FEEDS)["y"]

@@ -1,4 +1,4 @@
-"""Images pushed to the boundary lie on it, in float32 and within the range of an image."""
+"""Images moved to the boundary are on it, in float32 and within the range of an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations and bytes of graphs: by hand on small ones, against PyTorch's own counter on whole models."""
+"""Operations and bytes of graphs: by hand on small ones, compared with PyTorch's own counter on whole models."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_convolution_against_one_that_counts_itself(
     groups: int,
     batch: int,
 ) -> None:
-    """With ones everywhere, each output is the number of multiply-adds on real input behind it."""
+    """With ones everywhere, each output is the number of multiply-adds on the real inputs it depends on."""
     how = {"auto_pad": padding} if isinstance(padding, str) else {"pads": padding}
     if isinstance(padding, str) and padding != "VALID" and dilation > 1:
         dilation = 1  # ONNX Runtime refuses dilated convolutions with automatic padding
@@ -198,7 +198,7 @@ def test_every_route_against_pytorchs_own_counter(
 
 
 def flops_by_pytorch(place: Workspace, batch: int) -> int:
-    """What `torch.utils.flop_counter` counts while the model runs."""
+    """The count of `torch.utils.flop_counter` while the model runs."""
     from assay.train.models.on_torch import build  # noqa: PLC0415
 
     model = build(place.spec).eval()

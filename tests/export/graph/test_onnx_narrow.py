@@ -1,4 +1,4 @@
-"""What of an ONNX file is computed in fp16 or bf16, and what is only stored in it."""
+"""Which parts of an ONNX file are computed in fp16 or bf16, and which are only stored in it."""
 
 from __future__ import annotations
 

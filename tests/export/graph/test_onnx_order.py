@@ -1,4 +1,4 @@
-"""Nodes that stand before what they read are put in order, which some tools leave to whoever reads the file."""
+"""Nodes that precede their inputs are sorted; some tools leave this to the reader of the file."""
 
 from __future__ import annotations
 

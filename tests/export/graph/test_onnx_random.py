@@ -1,4 +1,4 @@
-"""ONNX files that draw random numbers are told so by every command that reads them."""
+"""Every command that reads an ONNX file says whether it draws random numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures of ONNX files from other tools: open dimensions, types that cannot be compared, outputs left out."""
+"""Signatures of ONNX files from other tools: open dimensions, types that cannot be compared, omitted outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network learned is counted in whatever type it is kept: int8 files have the weights they were made of."""
+"""Learned parameters are counted in any type: int8 files have the weights they were made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX files that are too large for one file: weights beside it, read again as they were."""
+"""ONNX files too large for one file: weights are stored beside them, and read back unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The node that is the cause is found by putting the right value in its place, also behind what is written apart."""
+"""The node that is the cause is found by replacing its result with the right value, also if an operator is written as
+several.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def parted(folder: Path, right: list[NodeProto], wrong: list[NodeProto], **const
 
 
 def shows(folder: Path, found: Localisation) -> bool:
-    """Whether the repro's own script says that the defect is there."""
+    """Whether the repro's own script reports the defect."""
     done = subprocess.run([sys.executable, str(folder / found.repro / "run.py")], capture_output=True, check=False)
     return done.returncode == 1
 
@@ -51,7 +53,7 @@ AFTER = [node("Exp", ["b"], ["c"], name="after"), node("Cos", ["c"], ["y"], name
 
 
 def test_a_node_that_a_file_lacks_is_named(tmp_path: Path) -> None:
-    """As where a divisor becomes nothing at all: the node behind the gap is right, and what it takes is not."""
+    """As if a divisor disappeared: the node behind the gap is right, and its input is not."""
     right = [*BEFORE, node("Mul", ["a", "half"], ["b"], name="divisor"), *AFTER]
     wrong = [*BEFORE, node("Exp", ["a"], ["c"], name="after"), node("Cos", ["c"], ["y"], name="last")]
     (found,) = parted(tmp_path, right, wrong, half=HALF)
@@ -71,7 +73,7 @@ def test_a_node_that_a_file_has_too_much_is_named(tmp_path: Path) -> None:
 
 
 def test_a_wrong_turn_is_named_and_not_the_product_that_follows_it(tmp_path: Path) -> None:
-    """The numbers are all there, in another order."""
+    """All numbers are there, in another order."""
     weight = np.random.default_rng(1).normal(size=(6, 6)).astype(np.float32)
     product = node("MatMul", ["t", "weight"], ["y"], name="product")
     right = [*BEFORE, node("Transpose", ["a"], ["t"], name="turn", perm=[0, 2, 1]), product]
@@ -96,7 +98,7 @@ def written_out(add: str) -> list[NodeProto]:
 
 
 def test_where_one_operator_is_written_as_several_they_are_all_named(tmp_path: Path) -> None:
-    """Only what the last of them gives stands in the reference, and with its value there what follows is right."""
+    """The reference contains only the result of the last of them, and with its value there the rest is right."""
     right = [*BEFORE, node("Softplus", ["a"], ["b"], name="softplus"), *LATER]
     constants = {"one": np.float32(1), "other": np.float32(1.25)}
     (found,) = parted(tmp_path, right, written_out("other"), **constants)
@@ -110,7 +112,7 @@ def test_where_one_operator_is_written_as_several_they_are_all_named(tmp_path: P
 
 @pytest.mark.parametrize("wrong_twice", [False, True])
 def test_the_first_of_two_faults_is_found(tmp_path: Path, *, wrong_twice: bool) -> None:
-    """No single value makes the outputs right, and yet those behind the first are known again."""
+    """No single value makes the outputs right, although the values behind the first are recognised again."""
     middle = node("Mul", ["a", "half"], ["b"], name="first")
     right = [*BEFORE, middle, *AFTER[:1], node("Cos", ["c"], ["d"]), node("Mul", ["d", "half"], ["y"], name="second")]
     first = node("Mul", ["a", "third"], ["b"], name="first")
@@ -122,7 +124,7 @@ def test_the_first_of_two_faults_is_found(tmp_path: Path, *, wrong_twice: bool) 
 
 
 def test_a_lost_padding_that_makes_a_result_smaller_is_named(tmp_path: Path) -> None:
-    """As jax2onnx lost that of a max-pool: what follows takes any size, so that only the numbers tell."""
+    """As jax2onnx lost a max-pool's padding: the following nodes accept any size, so only the numbers show it."""
     turn = node("Unsqueeze", ["x", "axis"], ["image"])
     mean = [node("Tanh", ["b"], ["c"]), node("ReduceMean", ["c"], ["y"], name="mean", keepdims=0)]
     pool = {"kernel_shape": [3, 3], "strides": [2, 2]}

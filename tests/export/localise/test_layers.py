@@ -1,4 +1,4 @@
-"""A wrong export of our weights is followed to the canonical layer, to the node, and to a repro that runs alone."""
+"""A wrong export of our weights is traced to the canonical layer, to the node, and to a repro that runs alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The node at which a file goes wrong is found, through renamed values and moved dimensions."""
+"""The node at which a file goes wrong is found, despite renamed values and moved dimensions."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_right_file_goes_wrong_nowhere(
 
 
 def pool_model(path: Path, pads: list[int], *, moved: bool) -> Path:
-    """A convolution, Relu, max-pool and mean; `moved` takes and pools the image with its dimensions moved about."""
+    """A convolution, Relu, max-pool and mean; `moved` takes and pools the image with its dimensions permuted."""
     weight = np.random.default_rng(1).normal(0, 0.3, (4, 3, 3, 3)).astype(np.float32)
     moves = [helper.make_node("Transpose", ["image"], ["nchw"], perm=[0, 3, 1, 2])]
     pooled = helper.make_node("MaxPool", ["r"], ["p"], name="pool", kernel_shape=[3, 3], strides=[2, 2], pads=pads)
@@ -82,7 +82,7 @@ def pool_model(path: Path, pads: list[int], *, moved: bool) -> Path:
 
 
 def test_a_lost_padding_is_found_behind_moved_dimensions(tmp_path: Path) -> None:
-    """What jax2onnx 0.17.1 did to explicitly padded max-pools."""
+    """The defect of jax2onnx 0.17.1 in explicitly padded max-pools."""
     images = np.random.default_rng(0).normal(size=(4, 9, 9, 3)).astype(np.float32)
     np.savez(tmp_path / "inputs.npz", image=images)
     reference = pool_model(tmp_path / "reference.onnx", [1, 1, 1, 1], moved=False)

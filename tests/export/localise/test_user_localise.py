@@ -1,4 +1,4 @@
-"""The node at which a file parts from a user's own model, followed operator by operator in each framework."""
+"""The node at which a file departs from a user's own model, followed operator by operator in each framework."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FLOORED = {
 def message(
     folder: Path, kind: Kind, code: str, file: Path, model: dict[str, Tensor], native: np.ndarray, values: np.ndarray
 ) -> PartingsRequest:
-    """A model's code, a file, and the model's own outputs, as `compare-model` hands them over."""
+    """A model's code, a file, and the model's own outputs, as `compare-model` passes them on."""
     (folder / "model.py").write_text(code, encoding="utf-8")
     location = Location(path=folder / "model.py", form="function", kind=kind, function="build")
     described = UserModel(location=location, kind=kind, inputs=(model["x"],), outputs=(model["y"],))

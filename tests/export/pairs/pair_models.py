@@ -27,7 +27,7 @@ def save_classifier(path: Path, change: Callable[[Weights], None] | None = None,
     """MatMul, Add, Relu, MatMul from `image` [batch, 16] to `logits` [batch, 16].
 
     Args:
-        change: what is done to the weights first.
+        change: a function that changes the weights first.
         names: other names than "image" and "logits".
     """
     made = weights()
@@ -78,7 +78,7 @@ def nan_weight(made: Weights) -> None:
 
 
 def save_with_map(path: Path) -> Path:
-    """A classifier as scikit-learn's are written: `label`, and `probabilities` as a sequence of maps."""
+    """A classifier as scikit-learn's converter writes it: `label`, and `probabilities` as a sequence of maps."""
     maps = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
     graph = helper.make_graph(
         [
@@ -102,7 +102,7 @@ def save_with_map(path: Path) -> Path:
 
 
 def save_with_state(path: Path) -> Path:
-    """As recordings are often taken: `input` of any size, a `state` whose second dimension is open, and a scalar."""
+    """A model as for recordings: `input` of any size, a `state` whose second dimension is open, and a scalar."""
     graph = helper.make_graph(
         [
             helper.make_node("ReduceMean", ["state"], ["mean"], name="mean", keepdims=0),

@@ -1,4 +1,4 @@
-"""A pair's files are held against themselves before a candidate is called wrong."""
+"""A pair's files are compared with themselves before a candidate is called wrong."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def quantised(path: Path) -> Path:
 
 
 def rounding(path: Path) -> Path:
-    """(x + 2^23) - 2^23: nothing of x is left but whole numbers."""
+    """(x + 2^23) - 2^23: only whole numbers are left of x."""
     large = np.float32(2**23)
     return saved(path, node("Add", ["x", "large"], ["s"]), node("Sub", ["s", "large"], ["y"]), large=large)
 
 
 def mixing(path: Path) -> Path:
-    """x - mean over the rows: they depend on each other by what it computes."""
+    """x - mean over the rows: rows really depend on each other."""
     mean = node("ReduceMean", ["x", "rows"], ["m"], keepdims=1)
     return saved(path, mean, node("Sub", ["x", "m"], ["y"]), rows=np.array([0]))
 

@@ -1,4 +1,4 @@
-"""What goes into a pair of files whose shapes differ in what they leave open."""
+"""Inputs for a pair of files whose open dimensions differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which whole numbers a model takes is found by trying, and what it does not take is not drawn."""
+"""The whole numbers that a model accepts are found by trying, and no others are drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a row is the same in other company, and why it is not: by the model, by a scale a call, or by rounding."""
+"""Whether a row gives the same beside other rows, and why not: the model, a scale per call, or rounding."""
 
 from __future__ import annotations
 

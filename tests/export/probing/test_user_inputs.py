@@ -1,4 +1,4 @@
-"""What goes into a user's model: shapes from the file, the user and the arrays, and records of them."""
+"""Inputs of a user's model: shapes from the file, the user and the arrays, and records of them."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_what_a_user_says_of_an_input_bounds_what_is_drawn_and_its_edges() -> No
 
 
 def test_what_a_user_says_is_not_tried() -> None:
-    """The rate is refused where it is another, and the ids where they are 0; only the rest is found by trying."""
+    """Any other rate is refused, and so are ids of 0; only the rest is found by trying."""
     seen: list[int] = []
 
     def attempt(inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:

@@ -1,4 +1,4 @@
-"""Which dimensions are open, which are the batch, and what settles the others."""
+"""Which dimensions are open, which are the batch, and how the others are determined."""
 
 from __future__ import annotations
 

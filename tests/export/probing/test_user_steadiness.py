@@ -1,4 +1,4 @@
-"""The same input twice: what is random or keeps a state is told so, before anything is concluded from an answer."""
+"""The same input twice: a model that is random or keeps a state is identified before any conclusion from an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a runtime loads is made anew where anything that decides it is another."""
+"""A file for a runtime is made again if anything that determines it changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""int8 by NNCF: OpenVINO computes it in integers, or it is refused; accuracy control ends in time and says how."""
+"""int8 by NNCF: OpenVINO computes it in integers, or it is refused; accuracy control ends in time and reports how."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_what_it_cannot_be_calibrated_with_is_said(request_: ProgramRequest, tmp
 
 
 def test_ranges_hold_what_every_row_has(tmp_path: Path) -> None:
-    """A mean over rows of their greatest values cuts off what most rows hold: it had 30 % of error here."""
+    """A mean over rows of their greatest values cuts off what most rows hold: the error was 30 % here."""
     weights = [RANDOM.standard_normal(shape).astype(np.float32) / 8 for shape in ((8, 64), (64, 64))]
     graph = helper.make_graph(
         [
@@ -129,7 +129,7 @@ def test_ranges_hold_what_every_row_has(tmp_path: Path) -> None:
 
 
 def answering(value: float) -> ov.CompiledModel:
-    """A model that adds a number to what comes in."""
+    """A model that adds a constant to its input."""
     parameter = ov.opset13.parameter([1, 2], np.float32)
     added = ov.opset13.add(parameter, ov.opset13.constant(np.full((1, 2), value, np.float32)))
     return ov.Core().compile_model(ov.Model([added], [parameter], "adds"), "CPU")

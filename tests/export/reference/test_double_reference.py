@@ -1,4 +1,4 @@
-"""The float64 references: PyTorch against JAX, and onnx's evaluator on files of any kind."""
+"""The float64 references: PyTorch compared with JAX, and onnx's evaluator on files of any kind."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_nan_passes_through_the_reference_where_it_is_asked_for(tmp_path_factory
 def test_a_real_export_gives_the_frameworks_reference(
     architecture: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The weights of the file are those of the framework, so that the evaluator in float64 is a third witness."""
+    """The weights of the file are those of the framework, so the evaluator in float64 is a third witness."""
     place = workspace(architecture, tmp_path_factory)
     proto = onnx.load(place.model("torch-script"))
     images = np.load(place.folder / "images.npy")[:4]

@@ -1,4 +1,4 @@
-"""Every framework, and NumPy, computes our architectures in float64 alike, and any of them is the reference alone."""
+"""Every framework, and NumPy, computes our architectures alike in float64, and each can be the reference alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The float64 reference of a file comes from two evaluators, and known faults of onnx's are worked around."""
+"""The float64 reference of a file comes from two evaluators, with workarounds for known faults of onnx's."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_faults_of_the_evaluator_are_worked_around(name: str, tmp_path: Path) ->
 
 
 def test_the_faults_are_still_there() -> None:
-    """Where one is gone from onnx, what works around it can go too."""
+    """When one has gone from onnx, its workaround can go too."""
     feeds = {"x": np.random.default_rng(1).normal(size=(1, 8, 4, 4)).astype(np.float32)}
     assert (
         relative_difference(ReferenceEvaluator(lrn(5)).run(None, feeds)[0], run_double(lrn(5), feeds, "it")["y"]) > 0.01
@@ -131,7 +131,7 @@ def test_an_evaluator_that_is_wrong_is_outvoted_by_kernels_for_double(monkeypatc
 
 
 def test_an_evaluator_alone_against_two_runtimes_is_no_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    """LRN has no kernel for double. The fault is onnx's own, brought back."""
+    """LRN has no kernel for double. The fault is onnx's own, restored here."""
     pytest.importorskip("openvino")
     monkeypatch.setattr("assay.export.reference.on_onnx_evaluator.OPERATORS", [])
     feeds = {"x": np.random.default_rng(1).normal(size=(1, 8, 4, 4)).astype(np.float32)}

@@ -1,5 +1,5 @@
-"""The evaluation in float64 keeps within a limit of memory: what nobody reads any more is dropped, fewer rows are
-taken, and what does not fit is refused before it is computed.
+"""The evaluation in float64 stays within a memory limit: unneeded values are dropped, fewer rows are taken, and a
+computation that does not fit is refused before it starts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LAYERS = 20
 
 
 def chain(rows: int | str = 1) -> onnx.ModelProto:
-    """Twenty values of `NUMBERS` a row, one after the other; the first is read again at the end, inside of an If."""
+    """Twenty values of `NUMBERS` per row, one after the other; the first is read again at the end, inside an If."""
     shape = [rows, NUMBERS]
     nodes = [
         helper.make_node("Tanh", ["x" if place == 0 else f"v{place - 1}"], [f"v{place}"]) for place in range(LAYERS)
@@ -216,7 +216,7 @@ def test_a_convolution_of_sound_takes_a_fraction_of_what_all_of_its_windows_do(t
 def test_weights_that_memory_does_not_hold_in_float64_are_refused_before_they_are_copied(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """2.2 GB of weights in fp32 took 19 GB in all, until the system ended the process."""
+    """2.2 GB of weights in fp32 took 19 GB in all, until the system killed the process."""
     model = helper.make_model(
         helper.make_graph(
             [helper.make_node("MatMul", ["x", "w"], ["y"])],

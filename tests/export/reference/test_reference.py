@@ -1,4 +1,4 @@
-"""Reference outputs are computed once, and only from weights and images that fit."""
+"""Reference outputs are computed once, and only from weights and images that fit together."""
 
 from __future__ import annotations
 

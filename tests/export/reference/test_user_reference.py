@@ -1,4 +1,4 @@
-"""What may be the float64 reference of a user's model: each output on its own scale, and whole numbers its own."""
+"""What can be the float64 reference of a user's model: each output on its own scale, and whole numbers of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RECORDS = 8
 
 
 def outputs() -> tuple[UserModel, np.ndarray, np.ndarray]:
-    """Two outputs of which one is a million times the other, in float64 and in fp32."""
+    """Two outputs, one of which is a million times the other, in float64 and in fp32."""
     random = np.random.default_rng(0)
     exact = random.normal(size=(RECORDS, 4)) * np.array([1e6, 1e6, 1.0, 1.0])
     return model(FAR, NEAR), exact, exact.astype(np.float32)
@@ -73,7 +73,7 @@ def test_whole_numbers_are_the_models_own() -> None:
 
 
 def test_an_output_in_fp32_beside_whole_numbers_is_no_float64() -> None:
-    """Rows of the two are float64 whatever the output was computed in."""
+    """The rows of both are float64, whatever the output was computed in."""
     one = model(IDS, NEAR)
     records = np.zeros(RECORDS, [("boxes", "float32", (4,))])
 

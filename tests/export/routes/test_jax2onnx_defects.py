@@ -1,4 +1,4 @@
-"""The two known defects of jax2onnx, made with the real exporter: audited, refused, and the first one localised."""
+"""The two known defects of jax2onnx, with the real exporter: audited, refused, and the first one localised."""
 
 from __future__ import annotations
 

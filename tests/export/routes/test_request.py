@@ -1,4 +1,4 @@
-"""A route is asked the same of a model of ours and of a user's: inputs by plain names, and which sizes are open."""
+"""A route gets the same request for our model and a user's: inputs by plain names, and which sizes are open."""
 
 from __future__ import annotations
 

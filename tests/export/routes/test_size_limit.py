@@ -1,4 +1,4 @@
-"""A route that cannot write more than protobuf's 2 GiB says so, in one sentence, and takes no memory for it."""
+"""A route that cannot write more than protobuf's 2 GiB says so in one sentence, and allocates no memory for it."""
 
 from __future__ import annotations
 

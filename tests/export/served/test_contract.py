@@ -1,4 +1,4 @@
-"""The deployable graph: pixels in, the export's own answers out, whatever layout the export has."""
+"""The graph to deploy: pixels in, the export's own answers out, whatever the export's layout."""
 
 from __future__ import annotations
 

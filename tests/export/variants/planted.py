@@ -1,4 +1,4 @@
-"""Models of layers of which some may not be int8, planted: small files, in ONNX Runtime's real quantiser."""
+"""Small models with planted layers that must not be int8, in ONNX Runtime's real quantiser."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from assay.train.brought.model import Location, Tensor, UserModel
 
 WIDTH, ROWS = 16, 64
 UNHEARD = 300.0
-"""A weight that meets nothing but zeros and is a thousand times as large as the others of its channel: integers have
-one step for all of them, and the others are lost."""
+"""A weight that only multiplies zeros and is a thousand times as large as the others of its channel. Integers have one
+step for all of them, so the others are lost.
+"""
 
 
 def write_layers(path: Path, depth: int, bad: Collection[int], names: bool = True) -> None:
-    """Products of matrices with rectifiers between, in a chain; number 0 of every activation is always zero."""
+    """A chain of matrix products with rectifiers between; number 0 of every activation is always zero."""
     chance = np.random.default_rng(0)
     nodes, known, last = [], [], "numbers"
     for place in range(depth):
@@ -47,7 +48,7 @@ def write_layers(path: Path, depth: int, bad: Collection[int], names: bool = Tru
 
 
 def asked(folder: Path, depth: int, bad: Collection[int], seconds: float = 60.0, *, names: bool = True) -> MixedRequest:
-    """What the conductor asks for of such a file, whose own fp32 stands for the reference."""
+    """The conductor's request for such a file, whose own fp32 is the reference."""
     file, made = folder / "layers.onnx", folder / "made"
     write_layers(file, depth, bad, names)
     model = UserModel(

@@ -1,4 +1,6 @@
-"""int8 of one of our models that fails its policy on validation images, mended: real files, in jobs, kept in stores."""
+"""int8 of one of our models that fails its policy on validation images, repaired: real files, in jobs, kept in
+stores.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ BAD = "stage2.unit2.conv.kernel"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """bloodnet with one layer that may not be int8: its weights for a channel that is always zero are far larger than
+    """bloodnet with one layer that must not be int8: its weights for a channel that is always zero are far larger than
     the others, which share their step.
     """
     found = Workspace(ModelSpec("bloodnet", SIZE, 8), tmp_path_factory.mktemp("planted"))

@@ -1,4 +1,4 @@
-"""Layers that must not be int8, planted in real files: found by what was measured, left in fp32, and nothing else."""
+"""Planted layers that must not be int8, in real files: found by measurement and left in fp32, and no others."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_taking_any_layer_back_fails(request_: MixedRequest, quantiser: Quantise
 def test_onnx_runtime_makes_no_layer_int8_that_was_left(
     request_: MixedRequest, quantiser: Quantiser, tmp_path: Path
 ) -> None:
-    """Its optimiser quantises weights by itself between integers; what stands before the layer keeps it from that."""
+    """Its optimiser quantises weights by itself between integers; the node before the layer prevents that."""
     file = tmp_path / "left.onnx"
     quantiser.write(file, ["layer1"])
     assert check_computes_in(file, "int8", ["layer1"]).endswith("in fp32: 1 Gemm")
@@ -95,7 +95,7 @@ def test_onnx_runtime_makes_no_layer_int8_that_was_left(
 
 
 def test_a_search_that_was_stopped_goes_on(made: Export, request_: MixedRequest) -> None:
-    """All that was measured is read again, but for a line that was cut off."""
+    """All measurements are read again, except for a line that was cut off."""
     notes = request_.notes / FILE
     notes.write_text(notes.read_text(encoding="utf-8") + '{"tried": {"left": ["lay', encoding="utf-8")
     book = Notebook(request_.notes)
@@ -142,7 +142,7 @@ def test_nodes_without_names_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_the_records_that_are_furthest_off_are_judged_by_themselves(request_: MixedRequest) -> None:
-    """A short run keeps the outputs of few calls: what passes in the mean of many would fail there."""
+    """A short run keeps the outputs of few calls: a set that passes in the mean of many would fail there."""
     trial = record_trial(request_.model, request_.against) if isinstance(request_.model, UserModel) else None
     assert trial is not None
     rows = trial.judge.reference.copy()

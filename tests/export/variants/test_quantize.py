@@ -1,4 +1,4 @@
-"""Variants of reduced precision: made from a real export, really computed in less, and told when they are not."""
+"""Variants of reduced precision: made from a real export, really computed in less, and detected if they are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search for layers that must stay in fp32: what it finds is enough, and with any one of them less it is not."""
+"""The search for layers that must stay in fp32: the set it finds is enough, and with any layer fewer it is not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAYERS = [f"layer{number}" for number in range(20)]
 
 
 def judging(passes: Callable[[Collection[str]], bool], asked: list[list[str]]) -> Callable[[Sequence[str]], Tried]:
-    """A file for every set of layers, whose error is what is not in fp32."""
+    """A file for every set of layers, whose error is that of the layers not in fp32."""
 
     def together(left: Sequence[str]) -> Tried:
         asked.append(list(left))

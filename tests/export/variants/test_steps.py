@@ -1,4 +1,4 @@
-"""Times of steps: files take turns, and a round that others disturb does not count."""
+"""Times of steps: files take turns, and a disturbed round does not count."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_disturbed_round_does_not_count(tmp_path: Path) -> None:
 
 
 def iter_of_calls() -> Iterator[float]:
-    """A clock by which each call takes 50 ms, and those of all rounds but the last ten times as long."""
+    """A clock by which each call takes 50 ms, and ten times as long in all rounds except the last."""
     calls, now = 0, 0.0
     while True:
         yield now

@@ -1,4 +1,4 @@
-"""int8 of a model that somebody brought: made of its file, calibrated with its records, and held to what follows it."""
+"""int8 of a user's model: made from its file, calibrated with its records, and judged by whether it follows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTH, ROWS, FIXED = 12, 40, 4
 
 
 def write(path: Path, rows: str | int, offset: float = 0.0, bias: str = "row") -> None:
-    """Two inputs, a product of matrices with a bias of some form, and its numbers with an offset."""
+    """Two inputs, a matrix product with a bias of some form, and its numbers with an offset."""
     chance = np.random.default_rng(0)
     biases = {"row": chance.normal(size=8), "none": 0.0, "one": 0.25, "matrix": chance.normal(size=(1, 8))}
     beta = 0.0 if bias == "none" else 1.0
@@ -44,7 +44,7 @@ def write(path: Path, rows: str | int, offset: float = 0.0, bias: str = "row") -
 
 
 def write_without_products(path: Path) -> None:
-    """Nothing that ONNX Runtime has an integer operator for."""
+    """No operator for which ONNX Runtime has an integer version."""
     nodes = [helper.make_node("Mul", ["left", "right"], ["both"]), helper.make_node("Erf", ["both"], ["scores"])]
     _save(path, nodes, [], "batch", WIDTH)
 
@@ -59,7 +59,7 @@ def _save(
 
 
 def asked(folder: Path, takes: str = "rows", precision: str = "int8", out: int = 3) -> VariantRequest:
-    """What the conductor asks for of the file in the folder, whose own fp32 stands for the reference here."""
+    """The conductor's request for the file in the folder, whose own fp32 is the reference here."""
     whole = takes == "a call"
     shape = (FIXED,) if whole else ()
     model = UserModel(
@@ -119,7 +119,7 @@ def test_a_bias_that_is_no_row_is_quantised_too(bias: str, tmp_path: Path) -> No
 
 
 def test_numbers_that_integers_lose_are_refused(tmp_path: Path) -> None:
-    """The step of an output around 1000 is larger than all that varies in it."""
+    """The step of an output around 1000 is larger than all its variation."""
     write(tmp_path / "pair.onnx", "batch", offset=5000.0)
     made = work(asked(tmp_path))
     assert made.status == "failed"

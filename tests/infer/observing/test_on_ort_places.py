@@ -1,5 +1,6 @@
-"""Which nodes of a file are on the CPU where its session is on a GPU. Placements with CUDA are written here as ONNX
-Runtime tells them; a real session is on the CPU.
+"""Which nodes of a file are on the CPU if its session is on a GPU.
+
+Placements with CUDA are written here as ONNX Runtime reports them; a real session is on the CPU.
 """
 
 from __future__ import annotations

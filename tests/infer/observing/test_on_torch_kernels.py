@@ -1,4 +1,4 @@
-"""What compiled code of PyTorch computed in: by its profiler's operators and oneDNN's lines, and seen for real."""
+"""The precision of PyTorch's compiled code, from its profiler's operators and oneDNN's lines, also seen for real."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ X86 = {"architecture": "x86_64"}
 
 
 def test_operators_of_compiled_code_are_counted_by_what_they_take() -> None:
-    """As a profile of a network quantised by torchao has them, its last layer left in fp32."""
+    """The profile of a network quantised by torchao, with its last layer left in fp32."""
     seen = [
         ("onednn::qconv_prepack", ["signed char", "float"]),
         ("onednn::qconv2d_pointwise", ["unsigned char", "float", "int", "signed char"]),
@@ -38,7 +38,7 @@ def test_operators_of_compiled_code_are_counted_by_what_they_take() -> None:
 
 
 def test_integers_that_are_fp32_underneath_are_found() -> None:
-    """What a quantised program becomes where nothing fuses it: numbers are rounded, and multiplied in fp32."""
+    """A quantised program that nothing fuses: numbers are rounded, and multiplied in fp32."""
     seen = [("aten::_convolution", ["float", "float", "float"]), ("aten::addmm", ["float", "float", "float"])]
     assert products_in(seen) == ({"fp32": 1}, {"fp32": 1})
 
@@ -56,7 +56,7 @@ def test_kernels_of_onednn_are_counted_and_nothing_else_it_says() -> None:
 
 
 def test_kernels_that_the_profiler_does_not_see_are_counted_too() -> None:
-    """As a package of AOTInductor runs them; the first is none that is known."""
+    """Kernels as a package of AOTInductor runs them; the first is not a known one."""
     kernels = {"convolution it:avx2 f8": 1, "convolution it:amx bf16": 20, "matmul it:amx u8": 2, "matmul it:amx s8": 1}
     assert precisions_of(kernels) == {"bf16": 20, "int8": 3}
 

@@ -1,4 +1,4 @@
-"""Which operators lose a NaN: known answers, and ONNX Runtime asked for real."""
+"""Which operators lose a NaN: known answers, and ONNX Runtime for real."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from assay.jobs.running import run_job
 
 
 def pooled(images: np.ndarray) -> np.ndarray:
-    """Max-pooling that drops a NaN among numbers, and keeps one where nothing else is."""
+    """Max-pooling that drops a NaN among numbers, and keeps it if there is nothing else."""
     return np.fmax(images[:, ::2, ::2], images[:, 1::2, 1::2])
 
 

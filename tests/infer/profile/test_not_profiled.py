@@ -1,4 +1,4 @@
-"""Code that calls its kernels without the profiler is timed without one, and nothing is said of where its time goes."""
+"""Code that calls its kernels without the profiler is timed without one, and has no split of its time."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Nothing:
         return native
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Release nothing, as there is nothing."""
 
 
 @pytest.mark.parametrize("runtime", [name for name, entry in RUNTIMES.items() if entry.makes_code])
 def test_a_package_is_not_profiled(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A profile of it had 1 % of the time in kernels, all that its profiler saw."""
+    """Its profile had 1 % of the time in kernels, which was all that the profiler saw."""
     monkeypatch.setattr(RuntimeEntry, "load", lambda entry: lambda model, settings: Nothing())
     monkeypatch.setattr(attribute_job, "load_function", lambda *named: pytest.fail("it is profiled"))
     model = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8), weights=Path("none")))

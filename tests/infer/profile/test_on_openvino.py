@@ -1,4 +1,4 @@
-"""OpenVINO's performance counters, read from a real model in a process of its own."""
+"""OpenVINO's performance counters, read from a real model in a separate process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> Figures:
 
 
 def test_the_nodes_together_take_no_longer_than_their_call(answer: Figures) -> None:
-    """A wrong unit would be a thousand times off. The two are medians of few calls, which wander on a busy machine."""
+    """A wrong unit would be off by a factor of a thousand. Both are medians of few calls, which vary on a busy
+    machine.
+    """
     for one in answer.rounds:
         assert 0 < one.kernel_ns <= 2 * one.profiled_ns
 

@@ -89,7 +89,7 @@ def test_every_convolution_finds_its_layer(name: str, tmp_path: Path) -> None:
 
 
 def test_a_runtime_that_fuses_layers_is_not_aligned(tmp_path: Path) -> None:
-    """XLA made one YNNPACK fusion of all convolutions: nothing says which layer took how long."""
+    """XLA made one YNNPACK fusion of all convolutions, so nothing shows the time of each layer."""
     operators = aligned(common_operators(read_xplane(unpacked("jax.jit.xplane.pb.gz", tmp_path))), SPEC, "jax")
     assert operators[0].name == "ynn_fusion"
     assert not any(one.layer for one in operators)

@@ -1,4 +1,4 @@
-"""What has to be the same for all frameworks is told to each in one file, and is what was asked for."""
+"""Settings that have to be the same for all frameworks are applied in one file, and take effect."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ TOLD = {
     "set_intra_op_parallelism_threads", "set_inter_op_parallelism_threads", "enable_tensor_float_32_execution",
     "intra_op_num_threads", "inter_op_num_threads", "sched_setaffinity", "pin", "benchmark",
 }  # fmt: skip
-"""Attributes by which frameworks are told; reading them is anybody's."""
+"""Attributes that configure frameworks; any file may read them."""
 IN_THE_ENVIRONMENT = {
     "TF_CUDNN_USE_AUTOTUNE", "TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE", "cudnn_conv_algo_search",
 }  # fmt: skip
-"""Names by which they are told too, which stand nowhere else."""
+"""Names that configure them too, and appear nowhere else."""
 
 
 def told_in(path: Path) -> set[str]:
@@ -43,7 +43,7 @@ ELSEWHERE = {
     "server/opened/on_torch.py": "the same",
     "server/opened/on_torch_package.py": "the same",
 }
-"""Of all that runs models, what tells a framework or the system by itself, with why."""
+"""Files that run models and configure a framework or the system themselves, with the reason."""
 
 
 def test_nothing_that_runs_a_model_tells_a_framework_or_pins_by_itself() -> None:
@@ -116,7 +116,7 @@ def test_what_a_process_was_told_is_read_where_it_stands(monkeypatch: pytest.Mon
 
 
 def in_its_own_process(code: str, *words: str) -> str:
-    """What a process says that has begun as one of a study on a GPU does, whose frameworks find none."""
+    """The output of a process that started as one of a study on a GPU, whose frameworks find none."""
     begun = "import os, sys\nfrom assay.infer.runtimes.same_for_all import *\nbegin((), 'cuda')\n"
     alone = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     told = alone | {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -147,7 +147,7 @@ def test_the_others_say_that_they_may_round(code: str) -> None:
 
 
 def test_onnx_runtime_s_provider_rounds_where_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A provider is only said to be there. Its libraries are loaded first: their packages are not where it looks."""
+    """A provider is only listed. Its libraries are loaded first, because their packages are not where it looks."""
     loaded: list[str] = []
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr("onnxruntime.preload_dlls", lambda: loaded.append("CUDA"))
@@ -167,9 +167,8 @@ def test_onnx_runtime_s_provider_rounds_where_it_is_told_to(monkeypatch: pytest.
     ids=["jax", "tf"],
 )
 def test_xla_says_that_it_was_told(call: str, tmp_path: Path) -> None:
-    """It writes the options that it compiled with, and ends a process that tells it of a flag that it does not have.
-
-    Any level but its own, 4, is shown.
+    """It writes the options that it compiled with, and ends a process that gives it an unknown flag. Any level except
+    its own, 4, is shown.
     """
     told = f"os.environ['XLA_FLAGS'] = os.environ['XLA_FLAGS'].replace('=4', '=3') + ' --xla_dump_to={tmp_path}'\n"
     in_its_own_process(told + call)

@@ -1,4 +1,4 @@
-"""The filter's parts: what they are given never ends in anything but a refusal."""
+"""The filter's parts: any input ends in a refusal at worst."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_header_blocks_of_any_kind_are_read_or_refused(blocks: list[bytes]) -> N
 
 
 def test_a_block_means_what_the_table_says_now() -> None:
-    """The same bytes after the table has changed are another call: what was kept is not used."""
+    """The same bytes after a change to the table are another call: the kept result is not used."""
     pairs = [(b":method", b"POST"), (b":scheme", b"http"), (b"content-type", b"application/grpc")]
     common = b"".join(literal(*pair) for pair in pairs)
 

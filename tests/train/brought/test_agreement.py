@@ -21,7 +21,7 @@ def model(*outputs: Tensor) -> UserModel:
 
 
 def judge() -> tuple[Judge, np.ndarray]:
-    """Boxes in hundreds, scores in hundredths, and a correct fp32 run of both."""
+    """Boxes in the hundreds, scores in the hundredths, and a correct fp32 run of both."""
     random = np.random.default_rng(0)
     exact = np.concatenate([random.normal(0, 500, (RECORDS, 4)), random.normal(0, 0.01, (RECORDS, 3))], axis=1)
     native = exact.astype(np.float32)
@@ -198,7 +198,7 @@ def test_an_output_that_is_nan_throughout_is_no_evidence() -> None:
 
 
 def tolerances(one: Judge) -> list[float]:
-    """Of boxes and scores."""
+    """The comparisons of boxes and scores."""
     return [
         derive_tolerance(one.reference[:, part], {"torch": one.natives["torch"][:, part]}).value
         for _, part in parts_of(one.model)
@@ -207,7 +207,7 @@ def tolerances(one: Judge) -> list[float]:
 
 @pytest.mark.parametrize(("boxes", "scores", "worst"), [(0.4, 0.6, 1), (0.6, 0.4, 0), (0.4, 1.1, 1), (1.1, 0.4, 0)])
 def test_the_output_that_is_worst_off_is_told(boxes: float, scores: float, worst: int) -> None:
-    """By what share of its own tolerance it is off; one that fails comes before all that pass."""
+    """The share of its own tolerance by which it is off; a failing output comes before all that pass."""
     one, _ = judge()
     allowed = tolerances(one)
     off = one.reference.copy()

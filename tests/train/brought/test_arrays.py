@@ -1,4 +1,4 @@
-"""Records to inputs and outputs to rows, without copies wherever there need be none."""
+"""From records to inputs and from outputs to rows, without unnecessary copies."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_several_inputs_are_contiguous_each(whole: bool) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_repeated_records_that_were_stored_can_be_read_by_pytorch(count: int, tmp_path: Path) -> None:
-    """Which takes no array whose rows are not whole elements apart: an int64 beside a float32."""
+    """It takes no array whose rows are not whole elements apart: an int64 beside a float32."""
     inputs = (Tensor(name="ids", dtype="int64", shape=(3,)), Tensor(name="scale", dtype="float32", shape=()))
     np.save(tmp_path / "records.npy", np.ones(2, record_type(inputs)))
     stored = np.load(tmp_path / "records.npy", mmap_mode="r")

@@ -1,4 +1,4 @@
-"""Inputs go to the arguments of their names, or are refused with the names there are."""
+"""Inputs go to the arguments of their names, or are refused with the available names."""
 
 from __future__ import annotations
 

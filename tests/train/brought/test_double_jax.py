@@ -1,4 +1,4 @@
-"""JAX in float64 throughout, whatever a function rounds to inside, and what of it is computed in less than fp32."""
+"""JAX in float64 throughout, whatever a function rounds to inside, and which parts are computed in less than fp32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a user's file imports: the user's own module wherever there is one, and nothing of theirs for anybody else."""
+"""The imports of a user's file: the user's own module if there is one, and none of the user's modules for other
+code.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from assay.train.brought.source import built, forget, source_hash
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What these files import is forgotten, as it would be with the process."""
+    """Forget the imports of these files, as the end of the process would."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
     monkeypatch.setattr(builtins, "__import__", builtins.__import__)

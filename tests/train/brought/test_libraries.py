@@ -1,4 +1,4 @@
-"""Models that a library makes by name: what is usual there may be replaced, and their weights are told."""
+"""Models that a library makes by name: the defaults can be changed, and the origin of the weights is reported."""
 
 from __future__ import annotations
 

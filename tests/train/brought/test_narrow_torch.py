@@ -1,4 +1,4 @@
-"""What of a PyTorch model is computed in fp16 or bf16, and what is only stored in it."""
+"""Which parts of a PyTorch model are computed in fp16 or bf16, and which are only stored in it."""
 
 from __future__ import annotations
 

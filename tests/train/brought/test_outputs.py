@@ -1,4 +1,4 @@
-"""Outputs by name, out of whatever containers a model returns."""
+"""Outputs by name, from any containers that a model returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's Python file: what it may be, and one message with file and line for everything that it raises."""
+"""A user's Python file: its possible forms, and one message with file and line for everything that it raises."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assay.train.brought.source import built, kind_of, source_hash
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What these files import is forgotten, as it would be with the process."""
+    """Forget the imports of these files, as the end of the process would."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
     built.cache_clear()

@@ -1,4 +1,4 @@
-"""Loading, limiting, storing and finding data sets, and what "auto" takes."""
+"""Loading, limiting, storing and finding data sets, and what "auto" selects."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class _QuietFiles(SimpleHTTPRequestHandler):
 
 
 class _Breaking(BaseHTTPRequestHandler):
-    """Promises a thousand bytes and sends ten."""
+    """A server that promises a thousand bytes and sends ten."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -59,7 +59,7 @@ def _serving(handler: object) -> Iterator[str]:
 
 
 def _publish(monkeypatch: pytest.MonkeyPatch, name: str, url: str, md5: str) -> None:
-    """Let the medmnist package name this address and checksum at 28 pixels."""
+    """Make the medmnist package name this address and checksum at 28 pixels."""
     known = read_info()
     changed = known[name].model_copy(update={"addresses": {**known[name].addresses, 28: (url, md5)}})
     monkeypatch.setattr(medmnist_sets, "read_info", lambda: {**known, name: changed})

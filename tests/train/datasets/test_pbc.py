@@ -1,4 +1,4 @@
-"""The PBC images: splitting, cropping, resizing, archives, and the complete published set where it is at hand."""
+"""The PBC images: splitting, cropping, resizing, archives, and the complete published set if available."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @st.composite
 def archives(draw: st.DrawFn) -> Archive:
-    """Members and contents: for each class images of their own, then some that repeat others."""
+    """Members and contents: for each class its own images, then some that repeat others."""
     members, digests = [], []
     for label, name in enumerate(CLASSES):
         for number in range(draw(st.integers(12, 30))):
@@ -125,7 +125,7 @@ def test_junk_of_desktops_and_files_beside_the_classes_are_passed_over(cells: Pa
 
 
 def test_the_centre_of_a_full_size_original_is_what_its_centre_crop_shows(tmp_path: Path) -> None:
-    """The published images are 360 x 363; the crops at hand keep their centre 200 x 203."""
+    """The published images are 360 x 363; the crops keep their centre of 200 x 203."""
     full = cell_image(7, 360, 363)
     pictures = {"full": full, "crop": full[80:283, 80:280]}
     datasets = []

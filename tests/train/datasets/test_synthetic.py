@@ -1,4 +1,4 @@
-"""Drawn cells: deterministic, the same at every size, too hard for a linear model and not for a network."""
+"""Synthetic cells: deterministic, the same at every size, too hard for a linear model but not for a network."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_no_picture_occurs_twice() -> None:
 
 
 def test_a_larger_size_shows_the_same_cells() -> None:
-    """Shrunk again, they differ from the small ones by noise and edges only, unlike other cells."""
+    """Shrunk again, they differ from the small ones only by noise and edges, unlike other cells."""
     small = load_dataset(DataRequest("synthetic", 28, limit=40)).train.images.astype(np.float32)
     large = load_dataset(DataRequest("synthetic", 112, limit=40)).train.images.astype(np.float32)
     shrunk = large.reshape(40, 28, 4, 28, 4, 3).mean((2, 4))
@@ -78,7 +78,7 @@ def test_what_cannot_be_drawn_is_refused(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("strength", [1, 100])
 def test_a_linear_model_fails(strength: float) -> None:
-    """It stays far from what a network reaches, an eighth being chance, although it fits what it was shown."""
+    """It stays far below a network's accuracy (an eighth is chance), although it fits its training images."""
     train, test = _whole().train, _whole().test
     model = RidgeClassifier(alpha=strength).fit(_pixels(train), train.labels)
     assert model.score(_pixels(train), train.labels) > 0.7
@@ -87,7 +87,7 @@ def test_a_linear_model_fails(strength: float) -> None:
 
 @pytest.mark.slow
 def test_logistic_regression_fails_too() -> None:
-    """At the strength that suits it best (of 0.01, 0.1, 1) and fitted to the end: 63 % when written."""
+    """At its best regularisation (of 0.01, 0.1, 1) and fully fitted: 63 % when written."""
     train, test = _whole().train, _whole().test
     model = LogisticRegression(C=0.1, max_iter=600).fit(_pixels(train), train.labels)
     assert model.score(_pixels(test), test.labels) < 0.7

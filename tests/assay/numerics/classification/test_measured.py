@@ -1,4 +1,6 @@
-"""What a classification makes of logits: known answers, chunks against the whole, and classes that change."""
+"""Measures that classification derives from logits: known answers, chunks compared with the whole, and changed
+classes.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ def classes_of(reference: Float64, candidate: Float64, labels: NDArray[np.int64]
 
 
 def assert_same(one: MeasuredClasses, other: MeasuredClasses) -> None:
-    """Equal but for the order in which sums were rounded."""
+    """Equal except for the order in which sums were rounded."""
     left, right = one.model_dump(), other.model_dump()
     for name, value in left.items():
         if isinstance(value, float) or (isinstance(value, dict) and value is not None):

@@ -1,4 +1,4 @@
-"""Classes that are computed in less than fp32 are judged by one policy, wherever they are judged."""
+"""Classes computed in less than fp32 are judged by one policy everywhere."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_nothing_to_compare_and_values_that_are_not_finite_fail() -> None:
 
 
 def one_image(**changes: object) -> Measured:
-    """The measures of outputs that are all right, with changes to what is measured of classes."""
+    """The measures of outputs that are all right, with changes to the measures of classes."""
     right = np.array([[0.0, 3.0]])
     found = measure_classes(right, right)
     assert found.classes is not None

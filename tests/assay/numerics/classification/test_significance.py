@@ -1,4 +1,4 @@
-"""McNemar's exact test and the calibration error against figures worked out by hand."""
+"""McNemar's exact test and the calibration error, compared with figures worked out by hand."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_no_images_have_no_error() -> None:
 
 @pytest.mark.parametrize("images", [1, 32, 3419])
 def test_no_difference_seen_is_bounded_as_a_share_is(images: int) -> None:
-    """Without any image that differs, the bound is Wilson's for none of n."""
+    """If no image differs, the bound is Wilson's for none of n."""
     z = 1.6448536269514722
     assert most_accuracy_lost(images, 0, 0) == pytest.approx(z**2 / (images + z**2))
 
@@ -84,7 +84,7 @@ def test_the_bound_lies_above_the_estimate_and_below_one(images: int, data: st.D
 
 
 def test_the_bound_is_where_the_score_test_rejects() -> None:
-    """McNemar's statistic is Tango's for no difference: a candidate that gains just so much has a bound of zero."""
+    """McNemar's statistic is Tango's for a difference of zero: a candidate with just that gain has a bound of zero."""
     lost, gained = 10, 30
     confidence = 0.5 * (1 + math.erf((gained - lost) / math.sqrt(gained + lost) / math.sqrt(2)))
     assert most_accuracy_lost(1000, lost, gained, confidence) == pytest.approx(0, abs=1e-9)
@@ -92,7 +92,7 @@ def test_the_bound_is_where_the_score_test_rejects() -> None:
 
 @pytest.mark.parametrize(("images", "lost", "gained"), [(44, 1, 0), (60, 9, 2), (3421, 40, 25), (100, 0, 7)])
 def test_the_score_is_that_of_the_likeliest_shares(images: int, lost: int, gained: int) -> None:
-    """Under a difference, the share of images gained that makes what was seen likeliest, found by looking."""
+    """The share of gained images that is likeliest under a given difference, found by search."""
     bound = most_accuracy_lost(images, lost, gained)
 
     def unlikely(share: float) -> float:
@@ -106,7 +106,7 @@ def test_the_score_is_that_of_the_likeliest_shares(images: int, lost: int, gaine
 
 
 def test_the_bound_covers() -> None:
-    """Of 400 samples with a true loss of 2 %, about one in twenty has a bound below it."""
+    """With a true loss of 2 %, about one in twenty of 400 samples has a bound below it."""
     random = np.random.default_rng(0)
     draws = random.multinomial(600, [0.03, 0.01, 0.96], 400)
     covered = sum(most_accuracy_lost(600, int(lost), int(gained)) >= 0.02 for lost, gained, _ in draws)

@@ -1,4 +1,4 @@
-"""Two ONNX files through the installed command: planted errors fail, rounding passes, and all is on record."""
+"""Two ONNX files through the installed command: planted errors fail, rounding passes, and everything is recorded."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_same_model_to_rounding_passes(change: Callable[[Weights], None] | N
 def test_a_runtime_that_chooses_its_precision_is_judged_by_what_it_chose_and_all_is_on_record(
     change: Callable[[Weights], None] | None, passes: bool, tmp_path: Path
 ) -> None:
-    """Where the processor has bf16, OpenVINO as it comes computes in it, which no rounding of fp32 explains."""
+    """On a processor with bf16, OpenVINO's default computes in it, which rounding in fp32 does not explain."""
     openvino = pytest.importorskip("openvino")
     reference = save_classifier(tmp_path / "reference.onnx")
     candidate = save_classifier(tmp_path / "candidate.onnx", change)
@@ -157,13 +157,15 @@ def test_two_runtimes_on_one_file_are_compared_with_the_file_in_float64(tmp_path
 
 
 def far_from_zero(made: Weights) -> None:
-    """What lies between is 300 and a little, and the 300 cancels in what comes out."""
+    """Intermediate values are slightly above 300, and the 300 cancels in the output."""
     made["offset"] += np.float32(300)
     made["second"] -= made["second"].mean(axis=0)
 
 
 def test_a_runtime_in_bf16_is_followed_to_its_first_operator(tmp_path: Path) -> None:
-    """A real one: OpenVINO left alone, on what bf16 has no digits for. ONNX Runtime computes the file rightly."""
+    """A real case: OpenVINO's default, on numbers that bf16 cannot represent. ONNX Runtime computes the file
+    correctly.
+    """
     openvino = pytest.importorskip("openvino")
     if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("OpenVINO computes in fp32 on this processor")
@@ -181,7 +183,7 @@ def test_a_runtime_in_bf16_is_followed_to_its_first_operator(tmp_path: Path) -> 
 
 
 def integers(path: Path, nodes: list[onnx.NodeProto], kind: int = TensorProto.INT64) -> Path:
-    """codes -> y, both whole numbers."""
+    """A model from `codes` to `y`, both whole numbers."""
     shape = ["n", 6]
     constants = [numpy_helper.from_array(np.array(number, np.int64), name) for name, number in NUMBERS.items()]
     graph = helper.make_graph(

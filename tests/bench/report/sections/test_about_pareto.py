@@ -1,4 +1,4 @@
-"""The accuracy that a cell has in the report: its own where it computes in less than fp32, on one set of images."""
+"""The accuracy of a cell in the report: its own if it computes in less than fp32, on one set of images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LABEL = "ort.cpu@torch-dynamo"
 
 
 def with_cell(**changes: object) -> Results:
-    """The sample's results, one cell changed and made by far the fastest."""
+    """The sample's results with one cell changed and made by far the fastest."""
 
     def changed(cell: Cell) -> Cell:
         if cell.label != LABEL or cell.host is None:
@@ -40,7 +40,7 @@ def test_in_fp32_a_cell_has_the_accuracy_of_its_weights() -> None:
 
 
 def test_reduced_precision_has_no_accuracy_but_its_own() -> None:
-    """Without an audit nobody knows it, and the weights' is not it."""
+    """Without an audit it is unknown, and it is not that of the weights."""
     assert LABEL not in on_front(Evidence(with_cell(precision="int8")))
 
 
@@ -69,7 +69,7 @@ def judged(share_right: float, name: str) -> Judgement:
 
 @pytest.mark.parametrize("name", ["classification", "segmentation"])
 def test_a_labelled_model_of_a_user_s_has_its_cells_on_a_front(name: str) -> None:
-    """The task's measure by the labels that they gave; nothing is said of test splits, architectures and sizes."""
+    """The task's measure with the given labels; test splits, architectures and sizes are not mentioned."""
     measure = task(name).quality
     assert quality_against_latency in task(name).sections()
     cells = [

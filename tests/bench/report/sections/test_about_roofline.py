@@ -1,4 +1,4 @@
-"""The sections on the machine's limits and on graph or runtime: right shares, real pointers, charts that draw."""
+"""The sections on the machine's limits and on graph or runtime: correct shares, real pointers, charts that draw."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.bench.report.sample_results import sample_results, sample_samples
 
 @pytest.fixture(scope="module")
 def evidence() -> Evidence:
-    """The sample's cells with bounds by the real functions, and the effects of its exporters and runtimes."""
+    """The sample's cells with bounds from the real functions, and the effects of its exporters and runtimes."""
     results = sample_results(sizes=(28, 64), batches=(1,), architectures=("bloodnet",))
     works = [work(5 * 10**7 * size // 28, 10**6, size=size) for size in (28, 64)]
     found = {

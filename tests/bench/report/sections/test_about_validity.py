@@ -1,4 +1,4 @@
-"""The section on validity: what could not be tested is said, and kinds of processes are named."""
+"""The section on validity: it says what could not be tested, and names two speeds of processes."""
 
 from __future__ import annotations
 

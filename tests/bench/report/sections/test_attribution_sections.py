@@ -13,7 +13,7 @@ from tests.bench.report.sample_results import spread
 
 
 def explained(cell: Cell) -> Attribution:
-    """Three quarters in kernels by the profile, all but a tenth by the skeleton."""
+    """Three quarters in kernels by the profile, nine tenths by the skeleton."""
     assert cell.device is not None
     assert cell.host is not None
     wall = cell.device.median_ms.value
@@ -103,7 +103,7 @@ def test_the_cost_of_a_call_and_of_an_image_are_shown(evidence: Evidence) -> Non
 
 
 def test_what_the_intervals_rest_on_is_said(evidence: Evidence) -> None:
-    """Records of before say nothing of processes: they had one."""
+    """Older records do not mention processes: they had one."""
     old = list(evidence.results.attributions)
     assert "one process each" in what_intervals_rest_on(old)
     part = old[0].profiled.model_copy(update={"processes": 3})

@@ -1,4 +1,4 @@
-"""What a runtime pays once: getting ready, and the making of what it loads."""
+"""The one-off costs of a runtime: getting ready, and making the file that it loads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bench.report.sample_results import sample_results
 
 
 def with_making(results: Results, seconds: float) -> Results:
-    """The same, where something was made of each model for the first runtime."""
+    """The same, with a file made from each model for the first runtime."""
     label = next(cell.label for cell in results.cells if cell.cold)
     cells = [
         cell.model_copy(update={"cold": cell.cold.model_copy(update={"made_seconds": seconds})})

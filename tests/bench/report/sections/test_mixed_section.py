@@ -1,4 +1,4 @@
-"""The section on layers that may not be int8: what was found, how sure that is, and each step's cost."""
+"""The section on layers that must not be int8: the result, its certainty, and each step's cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report's section on the ruler itself."""
+"""The report's section on the instrument itself."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Deployed(Model):
         return self.described("outputs")
 
     def described(self, kind: str) -> list[dict[str, Any]]:
-        """Name, type and shape of the inputs or outputs, with their batch."""
+        """Name, type and shape of the inputs or outputs, including the batch."""
         return [
             {"name": one["name"], "datatype": one["datatype"], "shape": [-1, *(one["shape"] or [1])]}
             for one in self.deployment[kind]

@@ -1,4 +1,4 @@
-"""A model opened in a process of another Python: what goes through the pipe, and who ends when."""
+"""A model opened in a process of another Python: what passes through the pipe, and which side ends when."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_half_a_message_is_none() -> None:
 
 @pytest.fixture(scope="module")
 def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A version's folder as the server has it here: the model, and what opens it there."""
+    """A version's folder as the server has it here: the model, and the code that opens it."""
     folder = tmp_path_factory.mktemp("repository") / "1"
     write_model(folder / "model.onnx", 1)
     shutil.copy(OPENED / "on_ort.py", folder / THERE)
@@ -86,7 +86,7 @@ def test_a_file_that_is_refused_says_why(version: Path, monkeypatch: pytest.Monk
 
 
 def test_a_child_that_ends_ends_the_worker_that_asked_it(version: Path) -> None:
-    """The server then has a worker less, which `assay serve` sees and makes good."""
+    """The server then has one worker fewer, which `assay serve` notices and replaces."""
     program = (
         "import json, os, sys; import numpy as np\n"
         f"os.environ[{COMMAND!r}] = json.dumps({CHILD!r})\n"
