@@ -14,7 +14,7 @@ from assay.files.scratch import private_temporary_folder
 def turns_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Commands in tests wait neither for commands that a person runs on this machine nor for those of other tests.
 
-    What libraries leave in the temporary folder is deleted with it, at the latest with the next command's leftovers.
+    Files of libraries in the temporary folder are deleted with it, at the latest with the next command's leftovers.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("runtime")))

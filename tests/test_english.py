@@ -1,9 +1,10 @@
-"""Text for readers: sentences begin with a subject or a verb, and attributes are described by nouns."""
+"""Text for readers: sentences begin with a subject or a verb, attributes are described by nouns, no foreign turns."""
 
 from __future__ import annotations
 
 import ast
 import io
+import json
 import re
 import tokenize
 from collections.abc import Iterator
@@ -34,6 +35,17 @@ WRONG_IN_MESSAGES = re.compile(
 )
 """Turns of phrase that messages, captions and progress lines had, and that no editor would let pass."""
 
+WRONG_IN_PROSE = re.compile(
+    rf"{WRONG_IN_MESSAGES.pattern}|"
+    r"\bstands? in\b(?! (?:turn|line|a queue))|\bit says so\b|\bby a reading\b|\banew\b|\bin the place of\b|"
+    r"\b(?:knows?|says?) nothing of\b|\bis (?:to be )?had\b|\b(?:is|are) heard of\b|\bgone over to\b|"
+    r"\b(?:which|and that) is said\b|\bhas not[.,;:]|"
+    r"\bof (?:an?|the) \w+'s(?=[.,;:)]| (?:and|or|with|is|are)\b)|"
+    r"(?:^|[.!?;:] )(?:What|Whose|Whatever|Who) [^?.:|]+[.]"
+)
+"""The same for pages, comments of study files and docstrings of tests, and sentences whose subject is a clause."""
+PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md")
+
 
 def written(path: Path) -> Iterator[tuple[int, str]]:
     """Iterate over docstrings, messages and comments of a file, each with its line."""
@@ -60,6 +72,53 @@ def messages(path: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in told:
             yield node.lineno, node.value
+
+
+def paragraphs(text: str) -> Iterator[tuple[int, str]]:
+    """Iterate over paragraphs, list items and table rows of a Markdown text without code, each with its line."""
+    text = re.sub(r"^```.*?^```$", lambda block: "\n" * block[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL)
+    found = re.finditer(r"(?:^(?! {4}|#).+\n?)+?(?=\n|\Z|^ *(?:[-*]|\d+\.) |^\|)", text, re.MULTILINE)
+    for one in found:
+        yield text.count("\n", 0, one.start()) + 1, " ".join(re.sub(r"`[^`]*`", "X", one[0]).split()).lstrip("-* ")
+
+
+def prose() -> Iterator[tuple[str, str]]:
+    """Iterate over the texts that people read beside the program's own, each with its place."""
+    for path in (path for pattern in PROSE for path in sorted(ROOT.glob(pattern))):
+        for line, text in paragraphs(path.read_text(encoding="utf-8")):
+            yield f"{path.relative_to(ROOT)}:{line}", text
+    for path in sorted((ROOT / "docs").rglob("*.ipynb")):
+        for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+            for _, text in paragraphs("".join(cell["source"])) if cell["cell_type"] == "markdown" else ():
+                yield f"{path.relative_to(ROOT)}, cell {number}", text
+    for path in [*sorted((ROOT / "studies").glob("*.toml")), ROOT / "action.yml"]:
+        for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            yield f"{path.relative_to(ROOT)}:{line}", text.partition("# ")[2] or text.partition("description: ")[2]
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for line, text in docstrings(path):
+            yield f"{path.relative_to(ROOT)}:{line}", " ".join(text.split())
+
+
+def test_pages_and_docstrings_of_tests_have_no_foreign_turns() -> None:
+    found = [f"{place} {wrong[0]}" for place, text in prose() if (wrong := WRONG_IN_PROSE.search(text))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("Outputs are held against\nfloat64.", True),
+        ("Give it to whoever asks.", True),
+        ("- What was timed is audited.\n- More.", True),
+        ("A model of a user's, compared.", True),
+        ("What does it cost? Two minutes.", False),
+        ("```\nheld against\n```\n\nOutputs are compared.", False),
+        ("A user's model, compared.", False),
+        ("## What holds\n\nThis.", False),
+    ],
+)
+def test_the_rules_for_prose_find_only_foreign_turns(text: str, wrong: bool) -> None:
+    assert any(WRONG_IN_PROSE.search(one) for _, one in paragraphs(text)) == wrong
 
 
 def test_messages_have_no_foreign_turns() -> None:
@@ -92,7 +151,7 @@ def test_docstrings_have_a_subject_or_a_verb() -> None:
         ("Findings of a process.\n\n    Attributes:\n        place: place of the file.\n", False),
     ],
 )
-def test_the_rules_tell_them_apart(text: str, wrong: bool) -> None:
+def test_the_rules_for_docstrings_find_only_wrong_ones(text: str, wrong: bool) -> None:
     assert any(pattern.search(text) for pattern in WRONG_IN_DOCSTRINGS.values()) == wrong
 
 

@@ -102,7 +102,7 @@ def raise_limits(request: Message) -> Message:
 
 
 def leave_links(request: Message) -> Message:
-    """A link to somebody's file in the place of an answer, and a pipe that nobody writes to."""
+    """A link to somebody's file in place of an answer, and a pipe that nobody writes to."""
     folder = Path(str(request["place"]))
     (folder / "link").symlink_to(str(request["path"]))
     os.mkfifo(folder / "pipe")

@@ -130,7 +130,7 @@ def parent(request: Deed, tell: Tell) -> Outcome:
 
 
 def devices(request: Deed, tell: Tell) -> Outcome:
-    """What frameworks read here about the devices that they may use."""
+    """The variables here from which frameworks read which devices they may use."""
     names = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS")
     return Outcome(version=" ".join(f"{name}={os.environ.get(name, 'not set')}" for name in names))
 

@@ -1,4 +1,4 @@
-"""What a table of entries imports, and when."""
+"""Which modules a table of entries imports, and when."""
 
 from __future__ import annotations
 

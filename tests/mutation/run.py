@@ -44,7 +44,7 @@ LEAVE_OUT = shutil.ignore_patterns(".venv", ".git", "build", "dist", "*_cache", 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a change came to.
+    """The outcome of a change.
 
     Attributes:
         key: of the change, its module and its tests as they were.

@@ -275,7 +275,7 @@ def framework(random: Random, noise: Noise, processes: int) -> bool:
 
 
 def kernels_by_skeleton(random: Random, noise: Noise, processes: int) -> bool:
-    """What a framework of 1 ms, by the skeleton, leaves of a median of 3 ms that is known to some percent."""
+    """The rest of a median of 3 ms, known to some percent, after a framework of 1 ms by the skeleton."""
     bones = np.exp(random.normal(0, spread(noise), (processes, 1)) + random.normal(0, 0.01, (processes, 3)))
     wall = ratio_over_processes((3 * np.exp(random.normal(0, 0.02, processes))).tolist())
     found = skeleton_estimate((bones * 1e6).tolist(), wall, processes).kernel_ms
