@@ -48,7 +48,7 @@ class Outcome:
 
     Attributes:
         key: of the change, its module and its tests as they were.
-        place: of the change alone, as it stands in `Change`.
+        place: of the change alone, as `Change` has it.
         before, after: the lines that differ.
     """
 
