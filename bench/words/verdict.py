@@ -175,8 +175,8 @@ def _what_same_rests_on(comparison: SpeedComparison) -> str:
         return ""
     chance = missed(comparison.processes)
     return (
-        f" (of {in_processes(comparison.processes)} each; a slower kind that is one process in five would be missed "
-        f"with a chance of {chance:.0%})"
+        f" (from {in_processes(comparison.processes)} each; a slowdown of one process in five would be missed with a "
+        f"chance of {chance:.0%})"
     )
 
 

@@ -24,10 +24,10 @@ SIGNS: dict[Outcome, tuple[str, Tone]] = {
 TICKS = ((0.2, 0.5, 1, 2, 5), (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100), (1e-4, 1e-3, 0.01, 0.1, 1, 10, 100, 1e3, 1e4))
 MOST_TICKS = 6
 CAPTION = (
-    f"Times as fast as the fastest native runtime in the same precision as ONNX is held to, which is 1{TIMES}; further "
-    "right is faster, and equal distances are equal ratios. A filled mark is the fastest of its family, an open one "
-    "that in reduced precision; lines are 95 % intervals. Verdicts are of ONNX against native, like against like. "
-    "Select a case for its verdict in words."
+    f"Speed relative to the native runtime in the verdict, which is 1{TIMES}: further right is faster, and equal "
+    "distances are equal ratios. A filled mark is the fastest of its family, and an open one the fastest in reduced "
+    "precision; lines are 95 % intervals. Verdicts compare ONNX with native runtimes in the same precision. Select a "
+    "case for its verdict in words."
 )
 
 

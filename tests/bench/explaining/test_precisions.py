@@ -127,8 +127,8 @@ def test_it_is_said_apart_from_what_onnx_brings() -> None:
     (found,) = verdicts(results)
     text = plain(found.finding)
     assert "int8 makes it 3.2" in text
-    assert "as fast as in fp32, in the mean of 3 runtimes; whether in " in text
-    assert " matters 2" in text
+    assert "as fast as in fp32, in the mean of 3 runtimes; the choice of " in text
+    assert " makes a difference of 2" in text
     assert "ONNX Runtime (torch-dynamo+int8 export)" in text
     made_of = factors(Evidence(results.model_copy(update={"factors": []})))
     assert made_of is not None

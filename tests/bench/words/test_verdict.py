@@ -103,7 +103,7 @@ def test_what_a_same_rests_on_is_said() -> None:
     results = compared((1.005, 0.995, 1.015), "same")
     (comparison,) = results.comparisons
     three = results.model_copy(update={"comparisons": [comparison.model_copy(update={"processes": 3})]})
-    assert "(of 3 processes each; a slower kind that is one process in five would be missed with a chance of 51%)" in (
+    assert "(from 3 processes each; a slowdown of one process in five would be missed with a chance of 51%)" in (
         only(three).finding
     )
 

@@ -204,7 +204,7 @@ def _fits_table(evidence: Evidence) -> Table | None:
     rows = tuple(_fit_row(one, f"/fits/{place}") for place, one in enumerate(evidence.results.fits))
     caption = (
         "Wall time at the device boundary as fixed + a share for each of the batch, by least squares of the relative "
-        "error. Two batch sizes are met exactly; only three or more could contradict it."
+        "error. Two batch sizes are always fitted exactly; only three or more could contradict the fit."
     )
     told = worded_columns(columns, evidence.results)
     return Table("fits", caption, told, rows, summary="Cost of a call and cost of an image", filterable=True)
@@ -249,11 +249,11 @@ def what_intervals_rest_on(attributions: Sequence[Attribution]) -> str:
         return ""
     if max(counts) == 1:
         return (
-            "They were measured in one process each: the intervals are over its bursts and hold nothing of how "
-            "processes differ, so that another run can lie outside of them."
+            "They were measured in one process each: the intervals are over its bursts and do not include differences "
+            "between processes, so another run can lie outside them."
         )
     least = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else str(max(counts))
-    return f"The intervals are over {least} fresh processes and hold the uncertainty of the whole time too."
+    return f"The intervals are over {least} fresh processes and include the uncertainty of the whole time."
 
 
 def _cell_row(cell: Cell, one: Attribution, of_all: str) -> TableRow:

@@ -41,9 +41,9 @@ def factors(evidence: Evidence) -> Section | None:
     )
     lead = (
         "The same weights, exported by every route and run by every runtime: a two-way table, whose effects multiply. "
-        "What the exporter explains came with the graph (transposes, operators that were not fused); what both explain "
-        "only together is a runtime that treats one graph unlike the others do. The optimisation levels are those of "
-        "ONNX Runtime, from the graph as it is in the file to every rewriting it knows."
+        "The exporter's share comes from the graph (transposes, operators that were not fused); the share that both "
+        "explain only together comes from runtimes that treat one graph differently. The optimisation levels are ONNX "
+        "Runtime's, from the graph as it is in the file to all rewritings."
     )
     if precisions:
         lead = f"{lead} {PRECISIONS_LEAD}"
@@ -91,8 +91,8 @@ def _interplay(found: Sequence[Factors]) -> tuple[Listing, ...]:
     """List the cells that differ significantly by more than 5 % from the product of both effects, the slower ones."""
     items = tuple(
         Item(
-            f"{runtime} takes {ratio(effect)} of what its own and {exporter}'s effects say, at {one.architecture}, "
-            f"{pixels(one.size)}, batch {one.batch}",
+            f"{runtime} takes {ratio(effect)} the time that its own and {exporter}'s effects predict, at "
+            f"{one.architecture}, {pixels(one.size)}, batch {one.batch}",
             "note",
             "notice",
         )

@@ -53,15 +53,15 @@ def layers_not_in_int8(evidence: Evidence) -> Section | None:
         return None
     panels = tuple(panel for place, one in enumerate(found) if (panel := _panel(evidence, one, place + 1)))
     caption = (
-        "What is lost against the time of a call, from int8 through files with more and more layers in fp32 to fp32. "
-        "One record a call, one thread, all files in turn in one process: a guide, while cells are timed in processes "
-        "of their own."
+        "Loss against the time of a call, from int8 through files with more and more layers in fp32 to fp32. With "
+        "one record per call, one thread and all files in turn in one process, this is a guide; cells are timed in "
+        "separate processes."
     )
     steps = tuple(row for one in found for row in _step_rows(one))
     layers = tuple(row for one in found for row in _layer_rows(one))
     lead = (
-        "Where int8 fails its policy, the fewest layers are left in fp32 by which it passes. A layer's sensitivity is "
-        "the error of the outputs with it alone in int8."
+        "If int8 fails its policy, the fewest layers with which it passes are left in fp32. A layer's sensitivity is "
+        "the error of the outputs with only that layer in int8."
     )
     return Section(
         "mixed",

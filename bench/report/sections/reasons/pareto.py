@@ -74,8 +74,9 @@ def _words_of(evidence: Evidence) -> _Words:
     measure = task_of(evidence.results).quality
     if evidence.results.kind == "study":
         caption = (
-            f"{_capital(measure)} on the whole test split against median latency: what computes in fp32 and agrees has "
-            "the answers of the weights, what computes in less has its own, by the audit. Rings: each model's front."
+            f"{_capital(measure)} on the whole test split against median latency. Cells that compute in fp32 and agree "
+            "have the answers of the weights; cells that compute in less have their own, from the audit. Rings: each "
+            "model's front."
         )
         return _Words(measure, f"Test {measure}, %", "images", caption, has_architectures=True)
     caption = f"{_capital(measure)} on the labelled records against median latency. Rings mark the Pareto front."

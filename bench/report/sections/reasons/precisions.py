@@ -14,8 +14,8 @@ COLUMNS = headings(
 )
 SHARES = ("precision", "runtime", "graph", "interaction")
 PRECISIONS_LEAD = (
-    "The gain of a smaller precision is not a merit of the runtime: all runtimes that were timed in fp32 and in "
-    "less are one table, whose effects multiply, with graphs as its third side where all ONNX runtimes ran several."
+    "The gain of a smaller precision is not a merit of the runtime. All runtimes that were timed in fp32 and in less "
+    "form one table, whose effects multiply, with graphs as a third factor where all ONNX runtimes ran several."
 )
 
 

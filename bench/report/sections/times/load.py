@@ -19,9 +19,9 @@ SCENARIOS = headings(
 )
 COSTS = headings("Over | # Served, median ms | # In the client's process, median ms | # Server overhead, ms | Validity")
 PARTS_EXPLAINED = (
-    "Where a request's time goes: client is making the request and reading the answer; network is transport and "
-    "protocol on both sides; queue, compute and server are what the server counts itself: waiting for the model, "
-    "the model with copying its input and output, and the rest."
+    "Where a request's time goes. Client: making the request and reading the answer. Network: transport and protocol "
+    "on both sides. Queue, compute and server, as the server counts them: waiting for the model; the model, including "
+    "copies of its input and output; and the rest."
 )
 
 

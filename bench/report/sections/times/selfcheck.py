@@ -36,7 +36,7 @@ def _design(evidence: Evidence) -> str:
     if found is None or found.design is None:
         return ""
     here = found.design.processes
-    text = f" Each comparison is of {in_processes(here)} of at most {counted(found.design.blocks, 'block')}."
+    text = f" Each comparison has {in_processes(here)} of at most {counted(found.design.blocks, 'block')}."
     study = sorted({one.processes for one in evidence.results.comparisons} - {0, here})
     if not study or not found.told:
         return text

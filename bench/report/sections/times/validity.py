@@ -78,8 +78,8 @@ def _given_away(cells: Sequence[Cell]) -> tuple[str, ...]:
     known = {runtime_name(cell): cell for cell in cells if cell.waits}
     return tuple(
         f"{name} {cell.waits}. That is its design and part of every call, so it does not make the cell "
-        "INVALID: it is timed "
-        f"for what a call takes, and uses {_use([one for one in cells if one.runtime == cell.runtime])}."
+        "INVALID: its calls are timed as they are, and it uses "
+        f"{_use([one for one in cells if one.runtime == cell.runtime])}."
         for name, cell in known.items()
     )
 
