@@ -149,7 +149,7 @@ def test_inspect_describes_an_export(finished: tuple[Path, dict[str, str]]) -> N
         assert word in done.stdout
 
 
-def test_interrupting_keeps_what_is_finished(tmp_path: Path) -> None:
+def test_an_interrupt_keeps_finished_work(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(DRAWN.replace("epochs = [1]", "epochs = [400]"))
     environment = os.environ | {"HOME": str(tmp_path)}
     running = subprocess.Popen(

@@ -122,6 +122,12 @@ def test_the_rules_for_prose_find_only_foreign_turns(text: str, wrong: bool) -> 
     assert any(WRONG_IN_PROSE.search(one) for _, one in paragraphs(text)) == wrong
 
 
+def test_names_of_tests_have_no_foreign_turns() -> None:
+    wrong = re.compile(r"def (test_\w*(?:whoever|held_against|(?:told|tell)_apart|told_from|anew|for_want_of)\w*)")
+    found = [one for path in sorted((ROOT / "tests").rglob("*.py")) for one in wrong.findall(path.read_text("utf-8"))]
+    assert found == []
+
+
 def test_messages_have_no_foreign_turns() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line} {wrong[0]}"

@@ -40,7 +40,7 @@ def _is_told(node: ast.AST, name: str) -> bool:
     return called and any(isinstance(one, ast.Name) and one.id == name for one in node.args)
 
 
-def test_nobody_tells_the_text_of_such_an_exception() -> None:
+def test_no_module_reports_the_text_of_such_an_exception() -> None:
     paths = [path for top in ("assay", "train", "export", "infer", "bench") for path in (ROOT / top).rglob("*.py")]
     told = {
         f"{path.relative_to(ROOT)}:{line}"
@@ -52,7 +52,7 @@ def test_nobody_tells_the_text_of_such_an_exception() -> None:
 
 
 @pytest.mark.parametrize("told", ["str(error)", 'f"no: {error}"', "repr(error)"])
-def test_what_is_told_as_it_is_would_be_seen(told: str) -> None:
+def test_an_unchanged_text_would_be_found(told: str) -> None:
     assert list(quoting(ast.parse(f"try:\n    pass\nexcept (OSError, ValueError) as error:\n    print({told})\n")))
     assert not list(quoting(ast.parse(f"try:\n    pass\nexcept MemoryError as error:\n    print({told})\n")))
 

@@ -58,14 +58,14 @@ def test_every_extra_that_is_named_exists() -> None:
     assert (named | set(EXTRA_OF.values())) - {""} <= set(EXTRAS)
 
 
-def test_what_is_pinned_is_all_that_an_installation_asks_for() -> None:
+def test_pins_cover_everything_that_an_installation_requires() -> None:
     pinned = {pin.name for pin in read_pins(ROOT / "constraints.txt", hashed=False)}
     wanted = {name for extra in EXTRAS if extra != "gpu" for name in needs_of(extra)}
     wanted |= {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
     assert wanted - {"tensorflow"} <= pinned, "tensorflow stands in for tensorflow-cpu on other machines"
 
 
-def test_what_is_missing_is_named_with_the_extra_that_brings_it() -> None:
+def test_a_missing_package_is_named_with_its_extra() -> None:
     error = missing("model.py", ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"))
     assert isinstance(error, NotInstalledError)
     assert error.exit_code == 3

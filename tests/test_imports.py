@@ -79,7 +79,7 @@ def test_assay_is_the_only_name_of_ours() -> None:
     assert against == {}
 
 
-def test_nobody_imports_torchvision() -> None:
+def test_no_module_imports_torchvision() -> None:
     every = {name.partition(".")[0] for path in modules() for name in imports(path, at_import_time=False)}
     assert "torchvision" not in every
 
@@ -208,7 +208,7 @@ def test_what_runs_in_a_tool_environment_needs_nothing_that_lacks_there() -> Non
 OF_ONE_ARCHITECTURE = "train/models"
 
 
-def test_no_class_name_stands_twice() -> None:
+def test_no_class_name_is_used_twice() -> None:
     """One name for one thing. An architecture has the same name in every framework, because it is the same function."""
     where: dict[str, list[str]] = {}
     for path in modules():

@@ -49,7 +49,7 @@ def names_a_runtime(text: str) -> bool:
     return text.partition("@")[0] in NAMES or text in PREFIXES
 
 
-def test_nobody_else_names_a_runtime() -> None:
+def test_no_other_module_names_a_runtime() -> None:
     found = [
         (str(path.relative_to(ROOT)), node)
         for path in modules()

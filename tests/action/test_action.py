@@ -77,7 +77,7 @@ def test_a_model_that_is_new_is_nothing_to_compare(tmp_path: Path) -> None:
     assert not (tmp_path / "checkout" / ".assay-base").exists()
 
 
-def test_an_earlier_comment_is_written_anew(tmp_path: Path) -> None:
+def test_an_earlier_comment_is_updated(tmp_path: Path) -> None:
     runner = checked_out(tmp_path, None, model(1))
     (tmp_path / "gh").mkdir()
     (tmp_path / "gh" / "earlier").write_text("815\n4711\n")
@@ -125,14 +125,14 @@ def test_without_a_base_branch_it_says_what_to_name(tmp_path: Path) -> None:
     assert "name one with the input 'base'" in found.posted
 
 
-def test_a_mistake_of_the_command_is_told_and_fails(tmp_path: Path) -> None:
+def test_an_error_of_the_command_is_reported_and_fails(tmp_path: Path) -> None:
     found = checked_out(tmp_path, model(1), model(1)).run(model="nets/net.onnx", arguments="--batch none")
     assert (found.code, found.outputs["verdict"]) == (2, "failed")
     assert "--batch: expected a whole number, found 'none'" in found.posted
 
 
 @pytest.mark.slow
-def test_a_model_that_became_slower_fails_and_is_told(tmp_path: Path) -> None:
+def test_a_model_that_became_slower_fails_and_is_reported(tmp_path: Path) -> None:
     runner = checked_out(tmp_path, model(2), model(8))
     options = "--runtime ort.cpu --batch 8"
     found = runner.run(model="nets/net.onnx", minutes="0.7", threshold="50", arguments=options)

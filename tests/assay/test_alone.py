@@ -57,7 +57,7 @@ def test_the_second_waits_and_says_for_whom() -> None:
             assert said_by(second) == "alone"
 
 
-def test_a_killed_command_holds_nobody_up() -> None:
+def test_a_killed_command_delays_no_other() -> None:
     with timing_elsewhere() as first:
         assert said_by(first) == "alone"
         with timing_elsewhere() as second:
@@ -66,7 +66,7 @@ def test_a_killed_command_holds_nobody_up() -> None:
             assert said_by(second) == "alone"
 
 
-def test_who_is_alone_waits_for_nobody_and_leaves_nothing(place: Path) -> None:
+def test_a_command_alone_does_not_wait_and_leaves_nothing(place: Path) -> None:
     told: list[str] = []
     for _ in range(2):
         with timing_alone(told.append):
@@ -118,7 +118,7 @@ def test_a_folder_that_others_may_write_or_a_link_is_not_trusted(
         pass  # a machine without a place for a lock times all the same
 
 
-def test_what_stands_in_the_way_of_the_lock_keeps_nobody_from_timing(place: Path) -> None:
+def test_an_obstacle_to_the_lock_does_not_prevent_timing(place: Path) -> None:
     (place / TIMING_LOCK).mkdir(parents=True)
     place.chmod(0o700)
     told: list[str] = []

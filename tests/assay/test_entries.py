@@ -10,7 +10,7 @@ import pytest
 from assay.entries import imported_late
 
 
-def test_what_is_imported_late_is_imported_when_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_import_happens_when_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "late_example.py").write_text("ANSWER = 42\n")
     monkeypatch.syspath_prepend(tmp_path)
     late = imported_late("late_example")

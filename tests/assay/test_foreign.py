@@ -34,13 +34,13 @@ def test_a_long_text_keeps_its_beginning_and_the_cause_it_was_raised_from() -> N
     assert len(said) <= LONGEST
 
 
-def test_of_a_cause_that_is_long_itself_the_beginning_is_told() -> None:
+def test_the_beginning_of_a_long_cause_is_reported() -> None:
     said = said_by(raised(ADVICE, RuntimeError("no overload of aten.sub fits. " + ADVICE)))
     assert "RuntimeError: no overload of aten.sub fits. Failed" in said
     assert len(said) <= LONGEST
 
 
-def test_a_short_text_is_told_as_it_is() -> None:
+def test_a_short_text_is_unchanged() -> None:
     assert said_by(raised("no", TypeError("why"))) == "no"
 
 

@@ -60,7 +60,7 @@ def test_every_path_of_a_request_is_changed_wherever_it_is_and_nothing_else() ->
     )
 
 
-def test_what_is_written_is_fetched() -> None:
+def test_written_files_are_fetched() -> None:
     assert set(written_by(ASKED)) == {Path("/a/inner"), Path("/a/folder")}
 
 

@@ -84,7 +84,7 @@ class TestRunJob:
         with pytest.raises(WorkerError, match=r"ended with status 1.*ZeroDivisionError"):
             run_job(SMALL, Deed(do="raise"), tmp_path / "log", limit_seconds=60)
 
-    def test_of_a_traceback_the_error_alone_is_told(self, tmp_path: Path) -> None:
+    def test_only_the_error_of_a_traceback_is_reported(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError) as caught:
             run_job(SMALL, Deed(do="raise"), tmp_path / "log", limit_seconds=60)
         assert str(caught.value).endswith("ended with status 1: found ZeroDivisionError: division by zero")
@@ -99,13 +99,13 @@ class TestRunJob:
         assert "another route, runtime or version" in first
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-    def test_what_is_ended_from_outside_is_not_begun_again(self, number: int, tmp_path: Path) -> None:
+    def test_a_job_ended_from_outside_is_not_restarted(self, number: int, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="Try 1 was ended by") as caught:
             run_job(SMALL, Deed(do="fault", to=number), tmp_path / "log", limit_seconds=60)
         assert signal.Signals(number).name in str(caught.value)
         assert "small_job" not in str(caught.value), "a person is told what it was at, not which module"
 
-    def test_a_crash_is_told_of_what_it_was_at(self, tmp_path: Path) -> None:
+    def test_a_crash_is_reported_with_its_step(self, tmp_path: Path) -> None:
         limit = Limit(60, "The export of mlp")
         with pytest.raises(
             WorkerError, match=r"^The export of mlp was ended by SIGSEGV: found compiled code accessed memory"
@@ -178,20 +178,20 @@ def asked(deed: str, log: Path, limit_seconds: float = LIMIT_SECONDS, heard: Hea
 @pytest.mark.usefixtures("mark")
 class TestAnswersThatAreNone:
     @pytest.mark.parametrize("deed", ["bytes", "nested", "nested result", "half", "gigabyte"])
-    def test_what_is_no_json(self, deed: str, tmp_path: Path) -> None:
+    def test_a_line_that_is_not_json(self, deed: str, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match=r"not JSON|more than 16 MiB"):
             asked(deed, tmp_path / "log")
 
     @pytest.mark.parametrize("deed", ["scalar", "list", "null"])
-    def test_what_is_no_message(self, deed: str, tmp_path: Path) -> None:
+    def test_a_line_that_is_not_a_message(self, deed: str, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="no message"):
             asked(deed, tmp_path / "log")
 
-    def test_a_result_that_is_no_object(self, tmp_path: Path) -> None:
+    def test_a_result_that_is_not_an_object(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="gave an answer that cannot be read"):
             asked("scalar result", tmp_path / "log")
 
-    def test_an_event_that_is_none(self, tmp_path: Path) -> None:
+    def test_an_invalid_event(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="reported something that is not an event"):
             asked("flood", tmp_path / "log", heard=HOSTILE_JOB.heard_by(lambda told: None))
 
@@ -205,7 +205,7 @@ class TestAnswersThatAreNone:
         with pytest.raises(WorkerError, match="ended with status 0"):
             asked("status", tmp_path / "log")
 
-    def test_an_answer_without_what_is_asked_for(self, tmp_path: Path) -> None:
+    def test_an_answer_without_a_requested_field(self, tmp_path: Path) -> None:
         assert asked("answering grandchild", tmp_path / "log").done == 1
         other, environment = Job(HOSTILE, "deed", Nothing, Margins), {"ASSAY_DEED": "answering grandchild"}
         with pytest.raises(WorkerError, match=r"gave an answer that cannot be read.*margins"):
@@ -218,7 +218,9 @@ class TestAnswersThatAreNone:
         with pytest.raises(WorkerError, match="did not answer within"):
             asked(deed, tmp_path / "log", limit_seconds=3)
 
-    def test_answers_that_are_closed_while_it_goes_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_answers_that_are_closed_while_the_job_continues(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("assay.jobs.process.END_SECONDS", 0.5)
         with pytest.raises(WorkerError, match="closed its output"):
             asked("closed", tmp_path / "log")
@@ -227,7 +229,7 @@ class TestAnswersThatAreNone:
         with pytest.raises(WorkerError, match="ended with status 0"):
             asked("grandchild", tmp_path / "log")
 
-    def test_one_that_never_reads_what_is_sent(self, tmp_path: Path) -> None:
+    def test_a_job_that_never_reads_its_input(self, tmp_path: Path) -> None:
         with (
             pytest.raises(WorkerError, match="did not read what was sent"),
             started(Process(HOSTILE, tmp_path / "log", environment={"ASSAY_DEED": "read nothing"})) as process,

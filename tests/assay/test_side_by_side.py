@@ -37,7 +37,7 @@ def test_one_at_a_time_needs_no_threads(most: int) -> None:
     assert set(threads) == {threading.main_thread()}
 
 
-def test_the_first_failure_is_raised_and_what_has_not_begun_is_left() -> None:
+def test_the_first_failure_is_raised_and_work_that_has_not_started_is_skipped() -> None:
     begun: list[int] = []
 
     def fails() -> None:
@@ -84,7 +84,7 @@ def test_something_beside_a_block_has_its_result_at_the_end_of_the_block() -> No
     assert later.result() == "done"
 
 
-def test_what_is_beside_a_block_raises_at_the_end_of_the_block() -> None:
+def test_work_beside_a_block_raises_at_the_end_of_the_block() -> None:
     def fails() -> None:
         raise InputError("no such thing")
 
@@ -94,7 +94,7 @@ def test_what_is_beside_a_block_raises_at_the_end_of_the_block() -> None:
     assert gone_on
 
 
-def test_what_is_beside_a_block_that_fails_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_beside_a_failing_block_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     hanging = partial(run_job, SMALL, Deed(do="hang"), tmp_path / "log", limit_seconds=3600)
 
@@ -136,7 +136,7 @@ except Stopped as stopped:
 """
 
 
-def test_a_signal_ends_what_is_under_way_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
+def test_a_signal_ends_running_work_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
     command = [sys.executable, "-c", STOPPED, str(tmp_path), ""]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

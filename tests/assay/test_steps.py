@@ -72,7 +72,7 @@ def test_a_step_that_does_not_end_is_given_up_by_its_name_and_everybody_hears(
     assert events == [At(at=1)], "a step is not an event of the job's"
 
 
-def test_a_job_that_tells_of_no_step_is_shown_by_what_it_is_and_no_option_is_promised_where_there_is_none(
+def test_a_job_without_steps_is_shown_by_its_name_and_no_missing_option_is_promised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
@@ -84,14 +84,14 @@ def test_a_job_that_tells_of_no_step_is_shown_by_what_it_is_and_no_option_is_pro
     assert heard == ["The export of mlp", "The first thing", "The export of mlp", "The second thing", ""]
 
 
-def test_whoever_listens_hears_what_is_waited_for_that_is_no_job() -> None:
+def test_a_listener_hears_of_waits_that_are_not_jobs() -> None:
     heard: list[Step] = []
     with heard_by(heard.append), waiting_for("The start of a server", 60) as waited:
         assert waited.deadline > time.monotonic() + 50
     assert [(one.doing, one.seconds) for one in heard] == [("The start of a server", 60), ("", 60)]
 
 
-def test_what_is_inside_of_a_step_gives_the_rest_of_it_back(told: list[dict[str, Any]]) -> None:
+def test_a_step_inside_another_returns_the_remaining_time(told: list[dict[str, Any]]) -> None:
     with step("outer", 50), step("inner", 5):
         pass
     assert [one["step"] for one in told] == ["outer", "inner", "outer", ""]
@@ -116,11 +116,11 @@ def test_a_step_ends_with_an_error_too(told: list[dict[str, Any]]) -> None:
         {"event": "step", "step": 5, "seconds": 1},
     ],
 )
-def test_what_is_no_step_is_none(message: dict[str, Any]) -> None:
+def test_a_line_that_is_not_a_step_gives_none(message: dict[str, Any]) -> None:
     assert step_told(message, 100) is None
 
 
-def test_no_step_is_longer_than_what_is_left_of_the_job() -> None:
+def test_no_step_is_longer_than_the_rest_of_the_job() -> None:
     found = step_told({"step": "x" * 1000, "seconds": 1e9}, 100)
     assert found is not None
     assert (found.seconds, len(found.doing)) == (100, 200)
@@ -217,7 +217,7 @@ def test_a_manifest_of_before_tells_of_no_pace(facts: dict[str, Any]) -> None:
     assert pace_in({"call_seconds": 0.5, "load_seconds": 2.0, "more": 1}) == Pace(load_seconds=2.0, call_seconds=0.5)
 
 
-def test_where_there_is_no_terminal_what_takes_long_is_said_with_the_time_that_is_left(
+def test_without_a_terminal_long_steps_are_reported_with_the_remaining_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "SILENT_SECONDS", 0.02)

@@ -105,7 +105,7 @@ def counted(made: list[str], facts: dict[str, JsonValue] | None = None) -> Fill:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_what_is_kept_is_made_once_and_again_for_other_inputs(tmp_path: Path, shared: bool) -> None:
+def test_an_artifact_is_made_once_and_again_for_other_inputs(tmp_path: Path, shared: bool) -> None:
     made: list[str] = []
     store = Store(tmp_path, shared=shared)
     assert store.found("thing", INPUTS, "name") is None
@@ -134,7 +134,7 @@ def test_what_may_end_otherwise_is_kept_and_made_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("anew", "times"), [(True, 2), (False, 1), (lambda artifact: artifact.key == "", 1)])
-def test_who_asks_may_say_that_it_is_made_anew(tmp_path: Path, anew: bool, times: int) -> None:
+def test_an_artifact_can_be_made_again_on_request(tmp_path: Path, anew: bool, times: int) -> None:
     made: list[str] = []
     store = Store(tmp_path)
     store.kept("thing", INPUTS, counted(made))
@@ -188,7 +188,7 @@ def test_a_file_in_a_folder_of_an_artifact_is_verified_too(tmp_path: Path) -> No
         read_artifact(tmp_path / "a", "thing")
 
 
-def test_what_was_expected_and_found_of_a_changed_file_is_told_in_short(tmp_path: Path) -> None:
+def test_a_changed_file_is_reported_with_shortened_hashes(tmp_path: Path) -> None:
     make(tmp_path / "a")
     (tmp_path / "a" / "file.txt").write_text("Content")
     was, is_now = (hashlib.sha256(text.encode()).hexdigest()[:12] for text in ("content", "Content"))
@@ -196,7 +196,7 @@ def test_what_was_expected_and_found_of_a_changed_file_is_told_in_short(tmp_path
         read_artifact(tmp_path / "a", "thing")
 
 
-def test_a_written_file_may_be_read_by_others_and_run_by_nobody(tmp_path: Path) -> None:
+def test_a_written_file_may_be_read_by_others_and_is_not_executable(tmp_path: Path) -> None:
     write_atomically(tmp_path / "new" / "deep" / "file", b"content")
     write_atomically(tmp_path / "new" / "deep" / "file", b"other")
     assert (tmp_path / "new" / "deep" / "file").read_bytes() == b"other"
@@ -228,7 +228,7 @@ def test_files_that_belong_together_are_all_written(tmp_path: Path) -> None:
     assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {"a": b"one", "b": b"two"}
 
 
-def test_what_stopped_a_writer_is_told_even_if_its_folder_went_with_it(
+def test_the_error_of_a_writer_is_reported_even_if_its_folder_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(handle: int) -> None:

@@ -78,7 +78,7 @@ def test_sizes_have_to_ascend(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["name = ", "\x00", ""])
-def test_what_is_no_study_is_one_message(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_study_is_one_message(tmp_path: Path, text: str) -> None:
     load(tmp_path, text)
 
 
@@ -87,7 +87,7 @@ def test_a_missing_file_is_one_message(tmp_path: Path) -> None:
         load_study(tmp_path / "none.toml")
 
 
-def test_an_architecture_that_is_written_down_again_goes_on_with_larger_sizes(tmp_path: Path) -> None:
+def test_an_architecture_that_is_listed_again_continues_with_larger_sizes(tmp_path: Path) -> None:
     again = GOOD.partition("[[models]]")[2]
     assert "must be ascending over all its entries, found [28, 28]" in load(tmp_path, f"{GOOD}[[models]]{again}")
     path = tmp_path / "study.toml"

@@ -88,6 +88,6 @@ def test_state_is_neutral_and_resuming_is_exact(answers: Answers) -> None:
         assert found["next_loss"] == pytest.approx(found["next_loss_after_restore"], rel=1e-5), framework
 
 
-def test_a_training_started_in_one_framework_goes_on_in_another(answers: Answers) -> None:
+def test_a_training_started_in_one_framework_continues_in_another(answers: Answers) -> None:
     losses = [found["next_loss_from_neutral_state"] for found in answers.values()]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-4)

@@ -40,7 +40,7 @@ def cases() -> list[object]:
     ]
 
 
-def test_a_route_is_one_entry_and_one_file_whoever_made_the_model() -> None:
+def test_a_route_is_one_entry_and_one_file_for_all_models() -> None:
     modules = [entry.target.partition(":")[0].rpartition(".")[2] for entry in EXPORTERS.values()]
     assert sorted(modules) == sorted(path.stem for path in Path(routes.__path__[0]).glob("from_*.py"))
 

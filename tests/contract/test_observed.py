@@ -89,7 +89,7 @@ def test_a_frozen_script_computes_in_what_was_traced() -> None:
     assert of_torch(frozen) == ("cpu", "bf16")
 
 
-def test_torch_that_is_told_to_round_matrices_is_seen() -> None:
+def test_matrices_that_torch_is_set_to_round_are_recognised() -> None:
     """ "medium" means bf16 on a processor that has it: 0.17 off in a product of 256 by 256, where fp32 is 4e-5 off."""
     torch.set_float32_matmul_precision("medium")
     try:
@@ -103,7 +103,7 @@ def test_torch_that_is_told_to_round_matrices_is_seen() -> None:
 @pytest.mark.parametrize(
     ("backend", "precision"), [("mkldnn.matmul", "bf16"), ("mkldnn.conv", "bf16"), ("cuda.matmul", "fp32")]
 )
-def test_torch_that_is_told_so_of_one_backend_is_seen(backend: str, precision: str) -> None:
+def test_rounding_set_for_one_backend_of_torch_is_recognised(backend: str, precision: str) -> None:
     """PyTorch then refuses to report it in the older way. In bf16 a convolution of 64 channels is 0.006 off."""
     told = functools.reduce(getattr, backend.split("."), torch.backends)
     before, told.fp32_precision = told.fp32_precision, "tf32" if "cuda" in backend else "bf16"
@@ -147,7 +147,7 @@ def test_a_quantised_keras_model_computes_in_integers() -> None:
     assert of_tf(lambda rows: layer(rows, training=False)) == ("cpu", "int8")
 
 
-def test_tensorflow_whose_optimiser_is_told_to_use_bf16_is_seen() -> None:
+def test_bf16_set_for_tensorflows_optimiser_is_recognised() -> None:
     tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
     try:
         assert of_tf(lambda rows: rows @ tf.ones((8, 8))) == ("cpu", "bf16")

@@ -79,7 +79,7 @@ def test_planted_integers_that_are_fp32_underneath_are_found() -> None:
 
 
 @pytest.mark.parametrize("runtime", OF_TORCHAO)
-def test_what_is_to_be_installed_is_named_with_its_extra(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_to_install_is_named_with_its_extra(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = RUNTIMES[runtime]
     for module in [name for name in sys.modules if name.startswith(("torchao", "assay.export.programs.on_torch_int8"))]:
         monkeypatch.delitem(sys.modules, module)

@@ -70,7 +70,7 @@ def test_a_file_of_litert_says_what_it_computes_in(programs: dict[str, ModelFile
     assert {what: computed_in(content_of(one)) for what, one in programs.items()} == {what: what for what in MAKERS}
 
 
-def test_weights_that_the_converter_left_in_fp32_are_no_int8(files: ModelFiles, tmp_path: Path) -> None:
+def test_weights_that_the_converter_left_in_fp32_are_not_int8(files: ModelFiles, tmp_path: Path) -> None:
     """Dynamic range leaves weights of fewer than 1024 numbers unchanged, without a message."""
     on_litert.make_dynamic(ProgramRequest(runtime="litert.dynamic", model=files.model, folder=tmp_path))
     with pytest.raises(ArtifactError, match=r"does not compute in int8.*found fp32"):
@@ -134,7 +134,7 @@ def test_fp32_that_is_called_less_is_found(what: str, programs: dict[str, ModelF
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x1c\x00\x00\x00TFL3" + b"\xff" * 40])
-def test_what_is_no_file_of_litert_is_refused(content: bytes, files: ModelFiles, tmp_path: Path) -> None:
+def test_a_file_that_is_not_litert_is_refused(content: bytes, files: ModelFiles, tmp_path: Path) -> None:
     (tmp_path / LITERT_FILE).write_bytes(content)
     with pytest.raises(ArtifactError, match="LiteRT cannot load"):
         run_litert.load_fp32(files.model_copy(update={"program": tmp_path}), Settings())

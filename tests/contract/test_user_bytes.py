@@ -78,7 +78,7 @@ def test_bytes_of_all_kinds_are_drawn_and_the_model_has_a_reference(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_copy_that_quantises_each_call_is_told_so_by_both_commands(tmp_path: Path) -> None:
+def test_both_commands_identify_a_copy_that_quantises_each_call(tmp_path: Path) -> None:
     reader = save_reader(tmp_path / "reader.onnx")
     quantised = save_quantised(reader, tmp_path / "int8.onnx")
     with pytest.raises(InputError, match=r"quantises each call with its own scale .*--dimension batch=1"):

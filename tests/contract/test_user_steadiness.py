@@ -175,7 +175,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("in_jax.py:random", "it draws random numbers"),
     ],
 )
-def test_what_answers_the_same_input_differently_is_told_so(model: str, words: str, folder: Path) -> None:
+def test_a_model_that_answers_the_same_input_differently_is_identified(model: str, words: str, folder: Path) -> None:
     with pytest.raises(Exception, match="answers the same input differently from call to call") as caught:
         probed(folder, f"{folder}/{model}", SHAPE)
     assert words in str(caught.value)
@@ -203,7 +203,7 @@ def test_rows_that_depend_on_each_other_go_with_the_size_that_is_printed(folder:
     assert checked(folder, model, exported(folder, model, "torch-dynamo")) == ""
 
 
-def test_dynamic_quantisation_is_told_so_and_goes_with_the_size_that_is_printed(folder: Path) -> None:
+def test_dynamic_quantisation_is_identified_and_the_printed_size_works(folder: Path) -> None:
     with pytest.raises(Exception, match=r"quantises each call with its own scale \(Linear\).*--dimension batch=1"):
         probed(folder, f"{folder}/in_torch.py:quantised", SHAPE)
     assert probed(folder, f"{folder}/in_torch.py:quantised", SHAPE, {"batch": 1}).model.batch == 1

@@ -68,6 +68,6 @@ def test_commands_that_are_shown_can_be_given(page: str) -> None:
         "assay audit before.onnx after.onnx",
     ],
 )
-def test_what_is_not_there_is_seen(line: str) -> None:
+def test_a_command_that_does_not_exist_is_found(line: str) -> None:
     with pytest.raises(Exception, match=r"such"):
         parse(line)

@@ -76,7 +76,7 @@ def test_a_row_of_the_readme_is_one_of_the_page() -> None:
     assert [line for line in found if not any(line == shorter(whole) for whole in PAGE.splitlines())] == []
 
 
-def test_rows_that_failed_are_marked_and_stand_first() -> None:
+def test_rows_that_failed_are_marked_and_come_first() -> None:
     table = [line for line in PAGE.splitlines() if re.match(r"\| (bloodnet|resnet18) \d", line)]
     failed = [line for line in table if "FAILED" in line]
     assert len(failed) == 2  # int8 of resnet18 at 128 pixels, in both batches
@@ -88,7 +88,7 @@ def test_the_page_on_speed_is_written_from_the_published_records() -> None:
     assert not SPEED.exists() or SPEED_PAGE.read_text(encoding="utf-8") == read(SPEED)
 
 
-def test_the_page_on_speed_tells_each_cell_once_and_who_failed_the_audit() -> None:
+def test_the_page_on_speed_has_each_cell_once_and_those_that_failed_the_audit() -> None:
     folder = ROOT / "artifacts/reference"
     results = read_results(folder / "results.json")
     told = page(results, read_audit(folder / "audit.json"), {})

@@ -67,7 +67,7 @@ def test_what_a_page_links_to_outside_of_the_docs_comes_with_it(source: Path) ->
     assert "](../files/studies/quick.txt)" in (source / "build/docs/reference/study.md").read_text(encoding="utf-8")
 
 
-def test_every_key_of_a_study_is_told_with_its_default(source: Path) -> None:
+def test_every_key_of_a_study_is_documented_with_its_default(source: Path) -> None:
     text = (source / "build/docs/reference/study.md").read_text(encoding="utf-8")
     for name in BenchSection.model_fields:
         assert f"| `{name}` | " in text, name
@@ -90,7 +90,7 @@ def test_a_key_without_a_meaning_ends_the_build() -> None:
         site.keys_of(Section)
 
 
-def test_every_command_is_told(source: Path) -> None:
+def test_every_command_is_documented(source: Path) -> None:
     text = (source / "build/docs/reference/commands.md").read_text(encoding="utf-8")
     told = re.findall(r"^## assay (.+)$", text, re.MULTILINE)
     assert {"run", "audit", "choose", "deploy", "data build"} <= set(told)

@@ -179,7 +179,7 @@ def test_bad_input_keeps_an_older_record(tmp_path: Path) -> None:
     assert record.read_bytes() == before
 
 
-def test_an_audit_record_is_no_model(tmp_path: Path) -> None:
+def test_an_audit_record_is_not_a_model(tmp_path: Path) -> None:
     (tmp_path / "audit.onnx").write_text('{"schema_version": 1}')
     reference = save_classifier(tmp_path / "reference.onnx")
     with pytest.raises(InputError, match=r"audit\.onnx"):

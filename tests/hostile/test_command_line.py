@@ -57,7 +57,7 @@ def refused(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_an_option_that_is_none_is_named_with_the_nearest(words: str) -> None:
+def test_an_unknown_option_is_named_with_the_nearest(words: str) -> None:
     said = refused(*words.split(), "--no-such-option")
     assert f"{words} has no option --no-such-option" in said
 
@@ -69,7 +69,7 @@ def test_what_was_nearly_right_is_offered() -> None:
 
 
 @pytest.mark.parametrize("words", SINGLE)
-def test_what_is_needed_and_not_given_is_named(words: str) -> None:
+def test_a_missing_argument_is_named(words: str) -> None:
     needed = [one for one in SINGLE[words].params if one.required]
     if needed:
         said = refused(*words.split())
@@ -142,7 +142,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("text", MISTAKES)
-def test_a_study_that_is_no_toml_says_the_line_and_what_was_expected(text: str, tmp_path: Path) -> None:
+def test_a_study_that_is_not_toml_gives_the_line_and_what_was_expected(text: str, tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text(f"{STUDY}{text}\n", encoding="utf-8")
     said = refused("run", str(path))
@@ -162,7 +162,7 @@ BROKEN = {'{"a": ': "ends in line 1", '{\n"a" 1}': "is invalid from line 2"}
 
 
 @pytest.mark.parametrize(("text", "said"), BROKEN.items())
-def test_a_record_that_is_no_json_says_where(text: str, said: str) -> None:
+def test_a_record_that_is_not_json_gives_the_place(text: str, said: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - it is the text that is looked at
         parse_json(text)
     assert said in mistake_in(caught.value)

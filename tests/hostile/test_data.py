@@ -287,7 +287,7 @@ BROKEN_STORES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", BROKEN_STORES)
-def test_a_damaged_stored_data_set_is_refused_by_all_who_read_it(damage: str, tmp_path: Path) -> None:
+def test_every_reader_refuses_a_damaged_stored_data_set(damage: str, tmp_path: Path) -> None:
     request = DataRequest("synthetic", 12, limit=8, cache=tmp_path)
     folder = store_dataset(request).folder
     BROKEN_STORES[damage](folder)

@@ -304,7 +304,7 @@ def test_the_whole_check_has_every_part_and_the_command_names_the_file(folder: P
         check_deployment(folder)
 
 
-def test_whoever_says_that_an_older_assay_wrote_it_is_held_to_what_that_one_wrote(folder: Path) -> None:
+def test_a_deployment_of_an_older_assay_is_compared_with_what_that_one_wrote(folder: Path) -> None:
     in_the_record(folder, rendering=1, warm_up={})
     assert check_deployment(folder).rendering == 1
     replace(folder, COMPOSE, "read_only: true", "privileged: true")

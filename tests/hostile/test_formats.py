@@ -120,7 +120,7 @@ def test_torchscript_that_acts_is_refused_before_it_is_loaded(file: str, words: 
 
 
 @pytest.mark.usefixtures("torch_answers")
-def test_torchscript_that_acts_is_served_to_nobody(torch_folder: Path) -> None:
+def test_torchscript_that_acts_is_not_served(torch_folder: Path) -> None:
     """A deployment may come from somebody else: its file is checked before anything opens it."""
     refuse_what_acts(torch_folder / "good.pt", "torch.script")
     for name, words in (("forward.pt", "reads or writes files"), ("class.pt", "c10d"), ("member.pt", "model.json")):
@@ -338,13 +338,13 @@ def tf_answers(tf_folder: Path) -> Answers:
 
 
 @pytest.mark.usefixtures("tf_answers")
-def test_a_saved_model_that_acts_is_served_to_nobody(tf_folder: Path) -> None:
+def test_a_saved_model_that_acts_is_not_served(tf_folder: Path) -> None:
     refuse_what_acts(tf_folder / "good" / "saved_model.pb", "tf.function")
     with pytest.raises(InputError, match="WriteFile"):
         refuse_what_acts(tf_folder / "writes" / "saved_model.pb", "tf.function")
 
 
-def test_files_that_cannot_act_are_opened_by_nobody_for_it(tmp_path: Path) -> None:
+def test_files_that_cannot_act_are_not_opened_to_check_them(tmp_path: Path) -> None:
     refuse_what_acts(tmp_path / "nowhere.onnx", "ort.cpu")
 
 
@@ -377,7 +377,7 @@ def test_good_files_of_tensorflow_are_loaded(tf_answers: Answers) -> None:
 
 
 @pytest.mark.parametrize("name", [*KERAS, *KERAS_MEMBERS])
-def test_a_keras_file_names_only_what_is_keras_own(name: str, tf_answers: Answers) -> None:
+def test_a_keras_file_names_only_keras_own_classes(name: str, tf_answers: Answers) -> None:
     answer = tf_answers[f"{name}.keras"]
     assert answer.startswith("2 ")
     assert "RAN" not in answer
@@ -395,7 +395,7 @@ def test_an_older_file_of_keras_is_looked_at_in_the_same_way(name: str, words: s
     assert words in answer
 
 
-def test_a_pickle_under_any_ending_is_no_model(tmp_path: Path) -> None:
+def test_a_pickle_under_any_ending_is_not_a_model(tmp_path: Path) -> None:
     import pickle  # noqa: PLC0415
 
     from assay.errors import ArtifactError, InputError  # noqa: PLC0415

@@ -198,9 +198,7 @@ REMOVE = ("onnx", "logs", "units", "")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", REMOVE)
-def test_what_is_removed_during_a_run_is_one_message_or_made_again(
-    part: str, seeds: list[Path], tmp_path: Path
-) -> None:
+def test_a_file_removed_during_a_run_is_one_message_or_made_again(part: str, seeds: list[Path], tmp_path: Path) -> None:
     command = ["compare-model", str(seeds[0]), "--minutes", "0.2", "--interval-width", "0", "--out", "out"]
     folder = tmp_path / "out" / "model-product"
     with subprocess.Popen(
@@ -265,7 +263,7 @@ def test_the_disk_is_found_behind_what_a_library_makes_of_it(number: int, tmp_pa
         ExportFailedError("The exporter failed", found="unsupported operator"),
     ],
 )
-def test_what_is_the_models_own_stays_so(error: Exception, tmp_path: Path) -> None:
+def test_the_models_own_errors_stay_its_own(error: Exception, tmp_path: Path) -> None:
     assert disk_error_in(error) is None
     if isinstance(error, FailedError):
         assert instead_of(error, tmp_path) is error
@@ -295,7 +293,7 @@ def test_a_job_tells_of_the_disk_and_the_conductor_hears_it() -> None:
     assert not isinstance(error_from(bad), DiskError)
 
 
-def test_a_folder_with_room_is_no_full_disk_and_one_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+def test_a_folder_with_room_is_not_a_full_disk_and_a_missing_one_is_reported(tmp_path: Path) -> None:
     assert refusal_of(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
     assert refusal_of(tmp_path / "gone") == "No such file or directory"

@@ -231,7 +231,7 @@ def test_markdown_shows_any_text_as_it_is(text: str) -> None:
 
 
 @given(st.text())
-def test_what_is_printable_is_seen_and_json_says_the_same(text: str) -> None:
+def test_printable_text_is_shown_and_json_has_the_same(text: str) -> None:
     assert not any(one in printable(text) for one in UNSEEN)
     assert json.loads(printable_json(json.dumps([text, text], ensure_ascii=False))) == [text, text]
 
@@ -571,7 +571,7 @@ class Taken:
 
 
 @pytest.mark.parametrize("tracker", ["mlflow", "wandb"])
-def test_a_tracker_is_told_what_is_visible(
+def test_a_tracker_gets_visible_text(
     tracker: str, published: tuple[Publication, Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not the trackers' own clients, which take seconds to import, but what they are given."""
@@ -759,7 +759,7 @@ def test_the_client_is_the_same_program_whatever_the_names(spoiled: tuple[Path, 
     assert sentinels(folder, tmp_path) == []
 
 
-def test_a_choice_among_hostile_cells_is_told(tmp_path: Path) -> None:
+def test_a_choice_among_hostile_cells_is_printed(tmp_path: Path) -> None:
     folder = make_comparison(tmp_path / "compared")
     results = Results.model_validate(
         renamed(read_results(folder / "results.json").model_dump(mode="json"), ending(("Pair",), EVERYTHING))

@@ -219,7 +219,7 @@ def keepdims(path: Path) -> Path:
     return path
 
 
-def test_a_right_file_that_the_optimiser_gets_wrong_is_told_as_right_by_both_commands(tmp_path: Path) -> None:
+def test_both_commands_call_a_file_right_that_only_the_optimiser_gets_wrong(tmp_path: Path) -> None:
     file = keepdims(tmp_path / "keepdims.onnx")
     found = audited(tmp_path, file, file, np.random.default_rng(1).normal(size=(WIDTH, WIDTH)).astype(np.float32))
     assert not found.passed

@@ -65,7 +65,7 @@ def _refusal(read: Callable[[], object]) -> str:
 
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("reader", READERS)
-def test_a_reader_says_what_is_wrong_in_words_of_ours(reader: str, content: str, tmp_path: Path) -> None:
+def test_a_reader_reports_the_error_in_our_words(reader: str, content: str, tmp_path: Path) -> None:
     name, read = READERS[reader]
     folder = tmp_path / "given"
     folder.mkdir()
@@ -95,18 +95,18 @@ def test_a_value_of_another_type_is_named_by_its_key(reader: str, tmp_path: Path
     assert "surprise: the key is unknown" in _refusal(lambda: read(tmp_path / name))
 
 
-def test_an_answer_of_a_job_that_is_none_is_told_in_words_of_ours() -> None:
+def test_an_invalid_answer_of_a_job_is_reported_in_our_words() -> None:
     with pytest.raises(WorkerError, match="value: expected a number, found 'x'"):
         read_as(Interval, {"value": "x", "low": 0, "high": 1}, "a.job gave an answer that cannot be read")
 
 
-def test_a_fact_of_an_artifact_that_is_no_record_says_which_folder_to_delete(tmp_path: Path) -> None:
+def test_an_artifacts_fact_that_is_not_a_record_names_the_folder_to_delete(tmp_path: Path) -> None:
     made = write_artifact(tmp_path / "made", "unit", {}, made_by={}, fill=lambda work: {"record": {"status": 3}})
     for name in ("record", "another"):
         assert "Delete the folder" in _refusal(lambda name=name: made.record(Export, name))
 
 
-def test_a_description_of_a_model_that_is_damaged_is_told(tmp_path: Path) -> None:
+def test_a_damaged_description_of_a_model_is_reported(tmp_path: Path) -> None:
     made = write_artifact(tmp_path / "made", "unit", {}, made_by={}, fill=lambda work: {"model": {"inputs": 3}})
     assert "location" in _refusal(lambda: made.record(UserModel, "model"))
 
@@ -119,7 +119,9 @@ def test_a_description_of_a_model_that_is_damaged_is_told(tmp_path: Path) -> Non
         (lambda place: place.write_text("text"), "found a file"),
     ],
 )
-def test_what_is_no_deployment_is_called_none(make: Callable[[Path], object], found: str, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_deployment_is_called_that(
+    make: Callable[[Path], object], found: str, tmp_path: Path
+) -> None:
     place = tmp_path / "place"
     make(place)
     said = _refusal(lambda: read_deployment(place))
@@ -127,7 +129,7 @@ def test_what_is_no_deployment_is_called_none(make: Callable[[Path], object], fo
     assert found in said
 
 
-def test_verify_server_says_that_a_folder_is_no_deployment(tmp_path: Path) -> None:
+def test_verify_server_says_that_a_folder_is_not_a_deployment(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     command = forked.command("verify-server", "http://127.0.0.1:9", "--deployment", "here")
     ended = forked.run(command, tmp_path, tmp_path / "printed", {"COLUMNS": "200"})

@@ -308,7 +308,7 @@ def test_a_request_behind_another_is_not_read(served: Served) -> None:
     assert b"Connection: close" in said
 
 
-def test_what_is_passed_on_is_not_what_was_sent(served: Served) -> None:
+def test_a_request_is_rewritten_before_it_is_passed_on(served: Served) -> None:
     """A client's own headers do not reach the server; a request in an unusual form of HTTP is answered all the same."""
     head = f"POST {INFER} HTTP/1.1\r\nhOsT: LOCALHOST:1\r\nassay-never: sent\r\nContent-type: Application/JSON; a=b\r\n"
     body = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(part), part) for part in (GOOD[:7], GOOD[7:]))
@@ -442,7 +442,7 @@ def test_a_hostile_call_over_grpc_is_refused(served: Served, name: str) -> None:
     assert b"grpc-status" + bytes([len(str(status))]) + str(status).encode() in answer
 
 
-def test_connections_that_are_held_open_keep_nobody_out(served: Served) -> None:
+def test_connections_that_are_held_open_do_not_block_others(served: Served) -> None:
     """Silent clients, and clients that send a request byte by byte: more than there is room for, to all three ports."""
     host, port = served.http.split(":")
     openings = {0: post(GOOD)[:100], 1: OPENING + frame(HEADERS, END_HEADERS, 1, headers()), 2: b"G"}
@@ -482,7 +482,7 @@ def test_sixty_four_clients_between_hostile_ones_get_their_answers(served: Serve
     assert wrong == []
 
 
-def test_nobody_but_its_owner_reaches_the_server_and_no_secret_is_in_sight(served: Served) -> None:
+def test_only_its_owner_reaches_the_server_and_no_secret_is_visible(served: Served) -> None:
     server = server_of(served)
     assert server.net_connections("tcp") == []
     work = Path(os.readlink(f"/proc/{server.pid}/cwd"))

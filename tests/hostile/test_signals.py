@@ -118,7 +118,7 @@ def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     assert list(running.temporary.iterdir()) == []
 
 
-def test_a_run_that_goes_on_keeps_its_folder(tmp_path: Path) -> None:
+def test_a_continuing_run_keeps_its_folder(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SLOW_MODEL)
     running = Running(tmp_path, "compare-model", "slow.py:build", "--shape", "x=1,4", "--out", "out")
     running.wait_for_processes(3)
@@ -191,7 +191,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "load http://{server} --deployment cells",
     ],
 )
-def test_at_any_moment_of_what_is_short(command: str, seconds: float, finished: Path, tmp_path: Path) -> None:
+def test_at_any_moment_of_a_short_command(command: str, seconds: float, finished: Path, tmp_path: Path) -> None:
     """Whether it had started, was at work, waited for a server that never answers, or had ended."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -230,7 +230,7 @@ onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], 
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_a_model_is_timed_keeps_what_is_there_and_writes_the_report(tmp_path: Path) -> None:
+def test_ctrl_c_while_a_model_is_timed_keeps_the_results_and_writes_the_report(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", RELU], cwd=tmp_path, check=True)
     few = ("--runtime", "ort.cpu", "--runtime", "ort.cpu.no-opt", "--minutes", "9", "--interval-width", "0.0001")
     running = Running(tmp_path, "model", "relu.onnx", *few, "--out", "out")

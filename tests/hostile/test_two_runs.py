@@ -92,7 +92,7 @@ def everything(place: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()}
 
 
-def test_the_second_process_ends_with_one_line_that_says_who_is_there(place: Path) -> None:
+def test_the_second_process_ends_with_one_line_that_names_the_first(place: Path) -> None:
     with working_in(place / "artifacts" / "busy"):
         done = assay("run", "busy.toml", folder=place)
     assert done.returncode == 2

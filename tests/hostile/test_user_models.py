@@ -24,7 +24,7 @@ def message(folder: Path, *arguments: str, code: int = 2) -> str:
     return line
 
 
-def test_names_that_are_no_models_are_refused_before_anything_runs(tmp_path: Path) -> None:
+def test_names_that_are_not_models_are_refused_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "model.bin").touch()
     one_line_error(assay("compare-model", "none.onnx", folder=tmp_path), 2, "There is no model none.onnx")
     one_line_error(assay("compare-model", "model.bin", folder=tmp_path), 2, "the ending '.bin'", ".keras")

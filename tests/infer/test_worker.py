@@ -33,7 +33,7 @@ def test_predict_answers_every_image_once(count: int, batch: int) -> None:
     assert predict(session, np.zeros((count, 4, 4, 3), np.float32), batch).shape == (count, 5)
 
 
-def test_what_is_alive_when_a_model_is_warm_is_in_no_later_collection(tmp_path: Path) -> None:
+def test_objects_of_a_warm_model_are_in_no_later_collection(tmp_path: Path) -> None:
     """A collection before every burst visits all objects of a framework, which takes longer than the burst."""
     np.save(tmp_path / "images.npy", np.zeros((4, 4, 4, 3), np.float32))
     state = WorkerState()

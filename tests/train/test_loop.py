@@ -108,7 +108,7 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path) -> Non
     assert [e.training_loss for e in whole.history] == [e.training_loss for e in parts.history]
 
 
-def test_the_steps_of_an_epoch_have_a_limit_and_the_epochs_that_are_left_are_told(
+def test_the_steps_of_an_epoch_have_a_limit_and_the_remaining_epochs_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[dict[str, Any]] = []

@@ -177,7 +177,7 @@ def test_an_auc_of_one_is_known_no_better_than_its_smallest_class() -> None:
 
 
 @given(hits=st.integers(0, 50), more=st.integers(0, 50))
-def test_a_share_lies_in_its_interval(hits: int, more: int) -> None:
+def test_a_share_is_within_its_interval(hits: int, more: int) -> None:
     found = share(hits, hits + more)
     if hits + more:
         assert 0 <= found.low <= found.value <= found.high <= 1

@@ -171,7 +171,7 @@ class TestAppetite:
         assert "not allowed to raise maximum limit" in refused("raise_limits", tmp_path)
 
 
-def test_what_it_leaves_is_no_trap(tmp_path: Path) -> None:
+def test_its_leftovers_are_not_a_trap(tmp_path: Path) -> None:
     answers = tmp_path / "answers"
     answers.mkdir()
     (tmp_path / "mine").write_text("mine")

@@ -110,9 +110,7 @@ def test_nothing_is_pinned_where_nothing_can_be(monkeypatch: pytest.MonkeyPatch)
     assert platform.usable_cores()[0] == 0
 
 
-def test_a_group_is_ended_where_nothing_shows_what_is_below_a_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_group_is_ended_where_child_processes_cannot_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So does a frozen one, which would not notice that nobody talks to it any more."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as process:
         platform.freeze(process.pid)
@@ -121,7 +119,7 @@ def test_a_group_is_ended_where_nothing_shows_what_is_below_a_process(
         assert process.wait(60) == -signal.SIGKILL
 
 
-def test_memory_is_told_where_the_system_has_no_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_estimated_where_the_system_has_no_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = platform.most_resident_bytes()
     monkeypatch.setattr(platform, "PROC", tmp_path)
     assert platform.own_threads() == ()

@@ -41,7 +41,7 @@ def held_by_another(how: str, path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_the_second_is_told_who_works_there(tmp_path: Path) -> None:
+def test_the_second_command_is_told_which_one_is_at_work(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     with held_by_another("working_in", folder) as other:
         with pytest.raises(InputError, match="is in use") as caught, working_in(folder):
@@ -101,7 +101,7 @@ def test_a_folder_that_is_not_there_is_not_made_by_a_reader(tmp_path: Path) -> N
         assert not (tmp_path / "absent").exists()
 
 
-def test_what_is_made_once_is_waited_for(tmp_path: Path) -> None:
+def test_a_command_waits_for_an_artifact_that_is_being_made(tmp_path: Path) -> None:
     path = lock_beside(tmp_path / "environment")
     heard: list[str] = []
     entered = threading.Event()
@@ -144,7 +144,7 @@ def test_many_take_turns_and_never_meet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{", b"\xff\xfe", b'{"process": "x"}', b"[" * 9000, b'{"process": 1}', b"1" * 20_000]
 )
-def test_a_lock_file_of_any_content_names_nobody_and_stops_nobody(tmp_path: Path, content: bytes) -> None:
+def test_a_lock_file_of_any_content_names_no_process_and_stops_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / LOCK_FILE).write_bytes(content)
     assert holder_of(tmp_path / LOCK_FILE) == "another process"
     with working_in(tmp_path):

@@ -65,7 +65,7 @@ def test_a_wrong_change_is_named_with_its_key(tmp_path: Path, change: str, messa
 
 
 @given(st.one_of(st.integers(-(2**40), 2**40), st.booleans(), st.text(st.characters(codec="ascii", categories=["L"]))))
-def test_what_toml_writes_is_what_is_set(value: object) -> None:
+def test_toml_values_are_set_as_written(value: object) -> None:
     written = f'"{value}"' if isinstance(value, str) else str(value).lower()
     document = {"section": {"kept": 1}}
     changed = overridden(document, [f"section.key={written}"])

@@ -64,7 +64,7 @@ def test_every_mistake_that_pydantic_knows_has_words() -> None:
         assert "pydantic" not in said
 
 
-def test_what_is_no_json_no_text_or_not_there(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_json_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         (tmp_path / "none").read_bytes()
     with pytest.raises(json.JSONDecodeError) as empty:

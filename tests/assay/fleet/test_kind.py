@@ -46,7 +46,7 @@ def test_memory_is_what_a_machine_is_sold_with(shown: float, sold: float) -> Non
     assert nominal_gib(shown) == sold
 
 
-def test_kinds_that_sound_alike_are_told_apart() -> None:
+def test_kinds_with_similar_names_are_distinguished() -> None:
     other = KIND.model_copy(update={"processor": PROCESSOR.model_copy(update={"stepping": "2"})})
     named = KIND.model_copy(update={"instance_type": "c6a.large"})
     names = short_names([KIND, other, named])
@@ -73,7 +73,7 @@ def test_a_record_gives_back_what_was_written() -> None:
     assert identity_in(environment) == MachineIdentity(machine="a", boot="b")
 
 
-def test_what_was_written_by_hand_is_no_failure() -> None:
+def test_a_handwritten_file_is_not_a_failure() -> None:
     wrong = {"processor": "a processor", "kind": {"cores": -1}, "identity": ["nobody"]}
     assert kind_in(wrong) == MachineKind(processor=Fingerprint(name="a processor"), cores=1)
     assert identity_in(wrong) == MachineIdentity()

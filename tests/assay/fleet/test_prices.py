@@ -51,7 +51,7 @@ def test_too_short_a_key_names_nothing(tmp_path: Path) -> None:
         ("", "per_hour: it is missing"),
     ],
 )
-def test_what_is_no_price_is_refused_in_words(text: str, said: str, tmp_path: Path) -> None:
+def test_a_value_that_is_not_a_price_is_refused_with_words(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=said) as caught:
         read_prices(written(tmp_path, text))
     assert "prices.toml" in str(caught.value)

@@ -58,7 +58,7 @@ def test_what_one_machine_made_the_others_take(shelf: Shelf, tmp_path: Path) -> 
     assert second.kept().folder == found.folder, "and has it on its own disk from then on"
 
 
-def test_one_content_stands_for_all(shelf: Shelf, tmp_path: Path) -> None:
+def test_one_content_is_shared_by_all(shelf: Shelf, tmp_path: Path) -> None:
     """Two machines train at once: the one that finishes last continues with what was shared first."""
     first, second = Node(tmp_path / "a", shelf), Node(tmp_path / "b", shelf)
 
@@ -105,7 +105,7 @@ def test_one_file_of_two_artifacts_is_there_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone", "manifest cut", "manifest of another"])
-def test_what_is_damaged_is_made_again_and_shared_again(damage: str, tmp_path: Path) -> None:
+def test_a_damaged_artifact_is_made_again_and_shared_again(damage: str, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     Node(tmp_path / "a", FolderShelf(shared)).kept("content")
     manifest = next(shared.rglob(MANIFEST))

@@ -86,7 +86,7 @@ def test_another_shape_fails(reference: Float64, shape: tuple[int, int]) -> None
 
 
 @given(logits())
-def test_the_tolerance_lies_between_floor_and_ceiling(reference: Float64) -> None:
+def test_the_tolerance_is_between_floor_and_ceiling(reference: Float64) -> None:
     scale = np.abs(reference).max()
     for error in (0.0, 1e-6, CEILING * 0.99):
         tolerance = derive_tolerance(reference, {"torch": reference + error * scale})

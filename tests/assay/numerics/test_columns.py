@@ -37,7 +37,7 @@ def test_a_tenth_beside_a_million_is_seen_in_its_own_column() -> None:
 
 
 @pytest.mark.parametrize("axis", [1, 2])
-def test_columns_lie_along_any_dimension(axis: int) -> None:
+def test_columns_are_along_any_dimension(axis: int) -> None:
     """Boxes and scores as (boxes, columns) and as (columns, boxes)."""
     exact = np.random.default_rng(1).normal(0, 1, (2, 5, 40)) * np.array([1e5, 1e5, 1e5, 1e5, 1]).reshape(1, 5, 1)
     wrong = exact.astype(np.float32).astype(np.float64)

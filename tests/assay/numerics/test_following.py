@@ -43,7 +43,7 @@ def test_zeros_another_function_and_exchanged_columns_are_refused() -> None:
     assert reason_against_share(np.nextafter(LARGEST_SHARE, 1))
 
 
-def test_what_does_not_vary_is_held_against_its_own_size() -> None:
+def test_a_constant_output_is_compared_with_its_own_size() -> None:
     constant = np.full((8, 3), 5.0)
     assert share(constant + 0.25, constant) == pytest.approx(0.05)
     one = REFERENCE[:1]

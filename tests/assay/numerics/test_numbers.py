@@ -103,7 +103,7 @@ def test_a_result_that_was_rounded_at_the_end_is_named_too() -> None:
     assert delivered_precision(10.0, native_bits=21.0, stored=8) == "bf16"
 
 
-def test_a_right_result_of_few_bits_is_no_reduced_precision() -> None:
+def test_a_right_result_of_few_bits_is_not_reduced_precision() -> None:
     whole = np.arange(1.0, 9.0).reshape(2, 4)
     found = measure(whole, whole)
     assert delivered_precision(found.effective_bits, 24.0, found.stored_bits) == "fp32"
@@ -136,7 +136,7 @@ def test_a_wrong_sign_turns_an_image_round() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_counted_and_hides_nothing_else(value: float) -> None:
+def test_values_that_are_not_finite_are_counted_and_hide_nothing_else(value: float) -> None:
     candidate = logits() + 1e-3
     candidate[3, 2] = value
     found = measure(logits(), candidate)

@@ -26,7 +26,7 @@ def test_all_but_fp16_and_bf16_have_the_rule_of_fp32(precision: str) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_what_is_rounded_to_a_precision_passes_by_it_and_fails_by_fp32(precision: str) -> None:
+def test_values_rounded_to_a_precision_pass_by_it_and_fail_by_fp32(precision: str) -> None:
     unit = UNITS[precision]
     tolerance = derive_tolerance(EXACT, {"PyTorch": rounded(unit)}, precision)
     assert tolerance.problem == ""

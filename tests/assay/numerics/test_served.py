@@ -49,7 +49,7 @@ def test_records_come_back_from_disk_as_they_were(tmp_path: object) -> None:
         (np.zeros((4, 1), record_type(PAIR)), PAIR),
     ],
 )
-def test_what_are_no_records_of_the_model_is_refused(array: np.ndarray, tensors: list[ServedTensor]) -> None:
+def test_arrays_that_are_not_records_of_the_model_are_refused(array: np.ndarray, tensors: list[ServedTensor]) -> None:
     with pytest.raises(DataError, match="do not belong to the model"):
         as_records(np.asarray(array), tensors)
 

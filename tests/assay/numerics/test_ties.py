@@ -37,14 +37,14 @@ def test_two_values_that_tie_excuse_each_other_on_their_record_alone() -> None:
     assert one.excuses(expected[:1], found[:1], np.array([7])).tolist() == [[False]]
 
 
-def test_what_is_no_index_is_never_excused() -> None:
+def test_an_output_that_is_not_an_index_is_never_excused() -> None:
     one = Decider(np.zeros((1, 1, 4, 1)), TOLERANCE)
     for wrong in (-1, 4, 0.5, np.nan):
         assert not one.excuses(np.array([[0]]), np.array([[wrong]])).any()
         assert not one.decides(np.array([[wrong]]))
 
 
-def test_the_best_few_may_change_places_and_none_may_stand_twice() -> None:
+def test_the_best_few_may_change_places_and_none_may_appear_twice() -> None:
     one = Decider(np.array([3.0, 3.0, 2.0, 1.0]).reshape(1, 1, 4, 1), TOLERANCE)
     expected = np.array([[0, 1, 2]])
     assert one.excuses(expected, np.array([[1, 0, 2]])).all()

@@ -44,7 +44,7 @@ def test_a_fraction_and_no_number_equal_no_whole_number() -> None:
     assert differences(np.array([-1]), np.array([2**64 - 1], np.uint64)).differing == 1
 
 
-def test_what_is_excused_is_said_and_not_counted() -> None:
+def test_an_excused_answer_is_reported_and_not_counted() -> None:
     found = differences(np.array([1, 2, 3]), np.array([9, 2, 4]), np.array([True, True, False]))
     assert (found.differing, found.excused, found.largest) == (1, 1, 1)
     assert "1 more differ where the values that decide them tie" in str(found)
@@ -80,14 +80,14 @@ def test_another_special_value_is_not_the_same(other: float) -> None:
     assert settled(np.array([[-np.inf, 1.0]]), np.array([[other, 1.0]])).lost == 1
 
 
-def test_what_is_masked_with_infinity_changes_no_class() -> None:
+def test_values_masked_with_infinity_change_no_class() -> None:
     reference = np.array([[-np.inf, -3.0, -2.0], [np.inf, 0.0, 1.0]])
     both = settled(reference, reference)
     assert both.reference.argmax(axis=1).tolist() == [2, 0]
     np.testing.assert_array_equal(settled(np.full((2, 2), -np.inf), np.full((2, 2), -np.inf)).reference, 0)
 
 
-def test_values_beyond_fp32_have_a_finite_stand_in() -> None:
+def test_values_beyond_fp32_are_replaced_by_a_finite_one() -> None:
     assert np.isfinite(settled(np.array([[np.inf, 1e300]]), np.array([[np.inf, 1e300]])).reference).all()
 
 
@@ -104,7 +104,7 @@ def test_a_distance_is_the_largest_of_all_and_of_nothing_it_is_zero() -> None:
     assert (nothing.apart, nothing.scale, nothing.lost) == (0.0, 0.0, 0)
 
 
-def test_what_stands_in_for_what_is_no_number_is_of_the_reference_alone() -> None:
+def test_only_the_reference_decides_what_replaces_a_value_that_is_not_a_number() -> None:
     reference = np.array([[np.inf, -np.inf, np.nan, 2.0, -3.0]])
     both = settled(reference, np.array([[np.inf, -np.inf, np.nan, 9.0, -9.0]]))
     assert both.reference.tolist() == [[2.0, -3.0, 0.0, 2.0, -3.0]]

@@ -75,7 +75,7 @@ def test_agreement_everywhere_passes() -> None:
         ),
     ],
 )
-def test_every_reason_fails_the_audit_and_is_told(models: list[ModelAudit], words: str) -> None:
+def test_every_reason_fails_the_audit_and_is_given(models: list[ModelAudit], words: str) -> None:
     found = audit(models)
     assert not found.passed
     assert any(words in reason for reason in found.reasons)
@@ -111,7 +111,7 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", None])
-def test_what_is_no_audit_is_refused(content: str | None, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_audit_is_refused(content: str | None, tmp_path: Path) -> None:
     path = tmp_path / "audit.json"
     if content is not None:
         path.write_text(content)

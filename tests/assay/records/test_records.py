@@ -23,12 +23,12 @@ GOOD = Interval(value=0.5, low=0.4, high=0.6)
 
 
 @pytest.mark.parametrize(("value", "low", "high"), [(1, 2, 3), (3, 1, 2), (1, 1.1, 0.9), (-1, 0, 1)])
-def test_an_estimate_lies_in_its_interval(value: float, low: float, high: float) -> None:
+def test_an_estimate_is_within_its_interval(value: float, low: float, high: float) -> None:
     with pytest.raises(ValidationError, match="is not between"):
         Interval(value=value, low=low, high=high)
 
 
-def test_equal_ends_rounding_and_what_is_not_known_are_allowed() -> None:
+def test_equal_ends_rounding_and_unknown_bounds_are_allowed() -> None:
     Interval(value=1, low=1, high=1)
     Interval(value=1, low=1 + 1e-12, high=1)
     Interval(value=math.nan, low=0, high=1)
@@ -67,7 +67,7 @@ def test_what_was_called_accuracy_is_read_as_the_measure_of_a_task() -> None:
 
 
 @pytest.mark.parametrize("share", [-0.01, 1.01])
-def test_a_share_lies_between_none_and_all(share: float) -> None:
+def test_a_share_is_between_zero_and_one(share: float) -> None:
     with pytest.raises(ValidationError, match="share"):
         Accuracy(images=10, reference=share, candidate=0.5, lost=0, gained=0, p_value=1)
     beyond = Interval(value=share, low=min(share, 0.5), high=max(share, 0.5))
@@ -132,7 +132,7 @@ def test_only_what_misses_its_estimate_is_widened_and_only_of_an_older_file() ->
         Tail.model_validate([1, 2, 3], context=OLDER)
 
 
-def test_an_interval_where_a_tail_of_a_time_stands_equals_what_is_read_again() -> None:
+def test_the_interval_of_a_tail_equals_the_one_that_is_read_again() -> None:
     made = Timing(median_ms=GOOD, p90_ms=GOOD, p99_ms=GOOD, samples=1, processes=1)
     assert Timing.model_validate_json(made.model_dump_json()) == made
     assert type(made.p99_ms) is Tail

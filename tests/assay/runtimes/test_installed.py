@@ -32,7 +32,7 @@ def without(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("runtime", "package", "extra"), LACKING)
-def test_what_a_named_runtime_lacks_is_told_first_and_with_its_extra(
+def test_a_named_runtimes_missing_package_is_reported_first_and_with_its_extra(
     runtime: str, package: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     RUNTIMES[runtime].check_installed()

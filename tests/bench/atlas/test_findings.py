@@ -57,7 +57,7 @@ def test_one_wrong_sample_makes_the_operator_wrong() -> None:
     assert (dynamo.verdict, dynamo.right, dynamo.of) == ("wrong", 1, 3)
 
 
-def test_what_says_nothing_of_a_route_does_not_hide_what_does() -> None:
+def test_an_uninformative_sample_does_not_hide_an_informative_one() -> None:
     """An operator's empty sample cannot be compared; the others can, and they are right."""
     found = squares(atlas_of(finding("not comparable", route=""), finding("right", sample=1)))
     assert {one.route: one.verdict for one in found} == {"torch-dynamo": "right", "torch-script": "not comparable"}
@@ -92,7 +92,7 @@ def test_the_table_has_every_finding() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "again"), [("right", False), ("wrong", False), ("crashed", True)])
-def test_what_is_kept_of_an_operator_is_read_again(verdict: Verdict, again: bool, tmp_path: Path) -> None:
+def test_the_kept_findings_of_an_operator_are_read_again(verdict: Verdict, again: bool, tmp_path: Path) -> None:
     found = OperatorFindings(findings=[finding(verdict)])
     artifact = Store(tmp_path).kept(KIND, {"operator": "relu"}, lambda place: keep(found, place))
     assert artifact.record(OperatorFindings, FOUND) == found

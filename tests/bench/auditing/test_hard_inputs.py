@@ -11,7 +11,7 @@ SHAPES = [(28, 28, 3), (28, 28, 1), (224, 224, 3), (1, 1, 1)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_hard_images_lie_within_the_range_of_an_image(shape: tuple[int, int, int]) -> None:
+def test_hard_images_are_within_the_range_of_an_image(shape: tuple[int, int, int]) -> None:
     found = hard_inputs(shape)
     assert found.images.shape == (len(found.names), *shape)
     assert found.images.dtype == np.float32

@@ -129,7 +129,7 @@ def of(comparisons: list[Comparison], subject: str) -> list[Comparison]:
     return [one for one in comparisons if one.subject == subject]
 
 
-def test_what_ran_otherwise_than_asked_fails_and_is_no_measure_of_rounding(made: Made) -> None:
+def test_a_run_that_differs_from_the_request_fails_and_does_not_measure_rounding(made: Made) -> None:
     """Its numbers may be as good as those of fp32, but they answer another question."""
     right = made.outputs("torch.eager", rounding(1))
     other = made.outputs("jax.jit", rounding(2))
@@ -289,7 +289,7 @@ def test_the_accuracy_of_reduced_precision_is_that_of_the_whole_split_where_an_a
     assert WHOLE not in {one.inputs for one in of(comparisons, "torch.eager")}
 
 
-def test_a_level_that_is_not_served_with_is_held_on_the_sample_alone(tmp_path: Path) -> None:
+def test_a_level_that_is_not_served_is_judged_on_the_sample_alone(tmp_path: Path) -> None:
     made = Sampled(tmp_path)
     native = made.outputs("torch.eager", rounding(1))
     subject = made.outputs("ort.cpu.no-opt", swapped_classes, "tf2onnx", "int8")
@@ -350,7 +350,7 @@ def test_what_does_not_follow_the_reference_at_the_boundary_fails(change: Change
         (overflowing, "int8", "hard", True),
     ],
 )
-def test_what_leaves_the_range_of_a_format_is_on_record_and_says_nothing(
+def test_values_outside_a_formats_range_are_recorded_and_do_not_count(
     change: Change, precision: str, on: str, tmp_path: Path, *, judged: bool
 ) -> None:
     found = next(one for one in reduced(tmp_path, change, precision, on) if one.inputs == on)
@@ -392,7 +392,7 @@ def test_a_difference_counts_nan_as_equal_to_itself_alone() -> None:
     assert difference(left, left[:, :1]) == np.finfo(np.float64).max
 
 
-def test_lost_and_invented_nan_are_told_apart() -> None:
+def test_lost_and_invented_nan_are_distinguished() -> None:
     reference = np.array([[np.nan, np.nan], [1.0, 2.0], [np.inf, 1.0]])
     found = propagation_of("a", ("x", "y", "z"), reference, np.array([[0.0, 1.0], [np.nan, 2.0], [np.inf, 1.0]]))
     assert (found.swallowed, found.invented, found.passed) == (["x"], ["y"], False)
@@ -410,7 +410,7 @@ def test_nan_that_a_runtimes_own_operator_loses_is_a_finding() -> None:
     assert "max-pooling loses NaN everywhere" in str(found)
 
 
-def test_nan_that_no_operator_explains_or_that_is_invented_is_no_finding() -> None:
+def test_unexplained_and_invented_nan_is_not_a_mere_finding() -> None:
     lost = propagation_of("ort.cpu@x", SPECIAL, NAN_OUT, np.zeros((2, CLASSES)), {})
     invented = propagation_of("ort.cpu@x", SPECIAL, np.zeros((2, CLASSES)), NAN_OUT, {"ReLU": "a single NaN"})
     assert not lost.is_the_runtimes_own

@@ -125,7 +125,7 @@ def test_a_difference_is_the_largest_of_all_and_of_the_least_number_too() -> Non
     assert difference(np.zeros((1, 1)), np.full((1, 1), 5e-324)) == 5e-324
 
 
-def test_repeats_batches_and_threads_are_told_apart(tmp_path: object) -> None:
+def test_repeats_batches_and_threads_are_distinguished(tmp_path: object) -> None:
     made = Made(tmp_path)  # type: ignore[arg-type]
     outputs = made.outputs("torch.eager", rounding(1))
     most, fewest = made.plan.threads[0], made.plan.threads[-1]
@@ -188,7 +188,7 @@ def test_at_the_edges_and_without_float64_the_next_coarser_arithmetic_is_the_lim
     assert output(LOGITS).tolerance.value < CEILING * scale / 100
 
 
-def test_a_candidate_in_a_narrower_arithmetic_is_held_to_its_own_rounding() -> None:
+def test_a_candidate_in_a_narrower_precision_is_judged_by_its_own_rounding() -> None:
     narrow = output(LOGITS, narrower="bf16").tolerance
     assert narrow.value == pytest.approx(rounding_of("bf16").ceiling * np.abs(LOGITS).max())
     assert narrow.value > output(LOGITS).tolerance.value
@@ -206,7 +206,7 @@ def test_a_limit_at_the_edges_is_met_by_itself_and_columns_are_not_looked_at() -
     assert "column 1 of 2" in exact.compared("it", CALL, reference + np.array([0.0, 5e-6])).reason
 
 
-def test_nothing_is_no_outputs_and_fewer_rows_are_those_of_the_first() -> None:
+def test_no_outputs_and_fewer_rows_are_handled() -> None:
     assert output(np.ones((16, 2))).measured(np.ones((0, 2))) == "no outputs"
     one = output(LOGITS)
     found = one.measured(LOGITS[:5])
@@ -217,7 +217,7 @@ def test_nothing_is_no_outputs_and_fewer_rows_are_those_of_the_first() -> None:
     assert output(np.full((4, 2), np.nan)).measured(np.full((4, 2), np.nan)) != "no outputs"
 
 
-def test_a_whole_number_that_is_none_has_no_distance() -> None:
+def test_an_invalid_whole_number_has_no_distance() -> None:
     ids = np.array([[1, 2], [3, 4]])
     one = output(ids, natives={"it": ids}, whole=True)
     found = one.measured(np.array([[1.0, np.nan], [3.0, 9.0]]))

@@ -39,7 +39,7 @@ def seen(device: str = "cpu", precision: str = "fp32", computed: str = "", **fac
         ),
     ],
 )
-def test_what_runs_otherwise_than_asked_is_told(
+def test_a_run_that_differs_from_the_request_is_reported(
     candidate: Candidate, device: str, shown: SessionObserved, otherwise: list[str]
 ) -> None:
     ran = ran_of(candidate, device, "fp32", shown)
@@ -49,7 +49,7 @@ def test_what_runs_otherwise_than_asked_is_told(
     assert ran.asked_precision == candidate.asked_precision
 
 
-def test_a_runtime_s_word_stands_where_nothing_was_seen_and_is_held_against_what_was_asked() -> None:
+def test_a_runtimes_own_statement_counts_if_nothing_was_observed_and_is_compared_with_the_request() -> None:
     candidate = Candidate("torch.eager", "", MODEL)
     ran = ran_of(candidate, "cpu", "fp32", "it crashed")
     assert (ran.precision, ran.device, ran.unseen, ran.otherwise) == ("fp32", "", "it crashed", [])

@@ -153,7 +153,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("given", [lambda logits: logits, softmax], ids=["logits", "probabilities"])
 @pytest.mark.parametrize(("margin", "refused"), [(0.8, False), (3.0, True)])
-def test_int8_may_change_what_nobody_is_sure_of(
+def test_int8_may_change_uncertain_decisions(
     given: Callable[[np.ndarray], np.ndarray], margin: float, refused: bool, tmp_path: Path
 ) -> None:
     """One record changes its class: this is allowed within one logit, whether scores are logits or probabilities."""
@@ -197,7 +197,7 @@ def test_the_task_says_which_kind_of_numbers_decide(
 
 
 @pytest.mark.parametrize(("scores", "sure"), [("logits", False), ("probabilities", True)])
-def test_what_is_sure_of_probabilities_is_not_of_logits_between_zero_and_one(scores: str, sure: bool) -> None:
+def test_a_margin_of_probabilities_is_not_one_of_logits_between_zero_and_one(scores: str, sure: bool) -> None:
     base = np.array([[0.9, 0.05, 0.05]])
     output = Tensor(name="scores", dtype="float32", shape=(3,))
     answers = Answers(output=output, base=base, found=base[:, [1, 0, 2]], against="float64", tolerance=0.0)

@@ -37,7 +37,7 @@ def test_what_no_file_is_made_in_is_refused(text: str, words: str) -> None:
     assert words in str(refused.value)
 
 
-def test_the_time_for_layers_that_may_not_be_int8_is_told_where_int8_is_asked_for() -> None:
+def test_the_search_time_for_layers_is_only_accepted_with_int8() -> None:
     assert mixed_minutes_of(None, []) == mixed_minutes_of(None, ["int8"]) == MIXED_MINUTES
     assert mixed_minutes_of(0.5, ["fp16", "int8"]) == 0.5
     assert mixed_minutes_of(0, ["int8"]) == 0
@@ -66,7 +66,7 @@ def variant(status: str, reason: str = "", share: str = "1.9%") -> Export:
     return like.model_copy(update={**changes, "agreement": [agreement]})
 
 
-def test_a_variant_is_told_apart_from_what_agrees_to_rounding() -> None:
+def test_a_variant_is_distinguished_from_agreement_to_rounding() -> None:
     results = sample_results()
     plain = numbers_in_words(results)
     told = numbers_in_words(results.model_copy(update={"exports": [*results.exports, variant("ok")]}))
@@ -75,7 +75,7 @@ def test_a_variant_is_told_apart_from_what_agrees_to_rounding() -> None:
     assert "it is 1.9%" in told[-1]
 
 
-def test_a_variant_that_may_not_be_used_makes_the_answer_no_and_blames_nobody() -> None:
+def test_a_refused_variant_makes_the_answer_no_and_blames_nothing() -> None:
     results = sample_results()
     refused = variant("failed", "the error is 30% of what varies")
     found = refusals_of_numbers(results.model_copy(update={"exports": [*results.exports, refused]}))
@@ -84,7 +84,7 @@ def test_a_variant_that_may_not_be_used_makes_the_answer_no_and_blames_nobody() 
     assert not may_be_wrong(refused)
 
 
-def test_an_int8_file_that_passes_with_layers_in_fp32_is_no_refusal() -> None:
+def test_an_int8_file_that_passes_with_layers_in_fp32_is_not_refused() -> None:
     results = sample_results()
     refused = variant("failed", "the error is 30% of what varies")
     left = Tried(left=["conv1", "fc"], error=0.02)

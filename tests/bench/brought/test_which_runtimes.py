@@ -39,12 +39,12 @@ def wanted(*names: str) -> Wanted:
         (model("onnx", "onnx"), [], LEVELS),
     ],
 )
-def test_what_is_timed_unasked(brought: UserModel, names: list[str], files: list[str]) -> None:
+def test_runtimes_that_are_timed_by_default(brought: UserModel, names: list[str], files: list[str]) -> None:
     assert timed_on(wanted(), brought) == names + files
     assert left_out(wanted(), brought, []) == []
 
 
-def test_what_is_named_is_timed_alone_and_what_does_not_apply_is_told() -> None:
+def test_named_runtimes_are_timed_alone_and_those_that_do_not_apply_are_reported() -> None:
     asked = wanted("torch.channels_last", "torch.compile", "jax.jit", "ort.cpu.basic")
     script = model("torch", "script")
     assert timed_on(asked, script) == ["torch.channels_last", "ort.cpu.basic"]

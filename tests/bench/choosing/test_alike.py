@@ -45,7 +45,7 @@ def test_where_another_precision_is_faster_that_of_the_answers_own_is_named_too(
     assert [one.tied for one in found.beside] == [False, False]
 
 
-def test_a_tie_with_another_tier_is_told() -> None:
+def test_a_tie_with_another_tier_is_reported() -> None:
     found = asked([cell(EAGER, 1.0), cell(ONNX, 1.01)])
     assert found.answer == GROUP + EAGER, "no conversion"
     (one,) = found.beside
@@ -54,7 +54,7 @@ def test_a_tie_with_another_tier_is_told() -> None:
     assert "not distinguishable." in render(found)
 
 
-def test_one_tier_alone_has_nobody_beside_it_nor_have_other_conditions() -> None:
+def test_one_tier_alone_has_no_other_beside_it_nor_have_other_conditions() -> None:
     assert asked([cell(EAGER, 4.0)]).beside == []
     assert asked([cell(ONNX, 1.0), cell(EAGER, 9.0, batch=32)], batch=1).beside == []
 
@@ -64,7 +64,7 @@ def test_a_deployment_runtime_is_a_conversion() -> None:
     assert order == [0, 1, 1]
 
 
-def test_the_nearest_losers_are_told_and_all_of_them_when_asked() -> None:
+def test_the_nearest_losers_are_listed_and_all_of_them_on_request() -> None:
     cells = [cell(EAGER, 4.0), cell("torch.compile", 3.0), cell(LITERT, 3.5, **NATIVE), cell(ONNX, 1.0)]
     cells += [cell("jax.jit", 9.0, framework="jax")]
     found = asked(cells)
@@ -78,7 +78,7 @@ def test_the_nearest_losers_are_told_and_all_of_them_when_asked() -> None:
     assert "--all" not in everything
 
 
-def test_where_none_qualifies_the_nearest_is_told_and_what_is_wrong_is_counted() -> None:
+def test_where_none_qualifies_the_nearest_is_given_and_wrong_cells_are_counted() -> None:
     found = asked([cell(EAGER, 4.0), cell(ONNX, 1.0)], most_p99_ms=0.1)
     lines = render(found).splitlines()
     assert lines[0].startswith(f"No candidate qualifies; the nearest, {GROUP}{ONNX}")

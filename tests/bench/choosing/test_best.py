@@ -216,7 +216,7 @@ def test_how_far_behind_is_student_s_bound_on_one_side_shared_among_the_rivals()
         (0.0431, 0.01, False),
     ],
 )
-def test_a_tie_is_what_is_within_the_margin_or_the_interval(log_mean: float, error: float, tie: bool) -> None:
+def test_a_tie_is_within_the_margin_or_the_interval(log_mean: float, error: float, tie: bool) -> None:
     """4.3027 standard errors at two degrees of freedom."""
     for sign in (1, -1):
         speeds, (one, other) = known(Ratio(sign * log_mean, error, 2, 3, 9))

@@ -45,7 +45,7 @@ def test_memory_meets_a_limit_that_is_its_peak(limit: float, met: bool) -> None:
     assert met or (found.nearest is not None and found.nearest.by == pytest.approx(100 / limit - 1))
 
 
-def test_memory_that_nobody_knows_meets_no_limit() -> None:
+def test_unknown_memory_meets_no_limit() -> None:
     unknown = cell(EAGER, 1, peak_memory_mib=None)
     assert asked([unknown]).answer
     found = asked([unknown], most_memory_mib=1e9)
@@ -79,7 +79,7 @@ def test_299_calls_bound_a_p99(calls: int, bounded: bool) -> None:
         assert much.by == pytest.approx(host.p99_ms.value / 0.3 - 1)
 
 
-def test_of_several_limits_the_one_that_is_missed_most_is_named_of_the_cell_that_misses_least() -> None:
+def test_the_limit_missed_most_by_the_nearest_cell_is_named() -> None:
     near, far = cell(EAGER, 1, **host_of(2.0)), cell("jax.jit", 1, **host_of(3.0))
     found = asked([far, near], most_p99_ms=1.0, most_memory_mib=50)
     assert found.nearest is not None
@@ -111,7 +111,7 @@ def test_less_is_better_of_time_and_money_and_more_of_throughput() -> None:
     assert [cost_of(2.0, "latency"), cost_of(2.0, "cost"), cost_of(2.0, "throughput")] == [2.0, 2.0, -2.0]
 
 
-def test_how_far_behind_the_answer_may_be_is_told_where_it_is_known() -> None:
+def test_the_bound_on_the_answers_distance_from_the_best_is_given_where_known() -> None:
     alone = asked([cell(EAGER, 1)])
     assert alone.behind_at_most == 0
     assert not alone.paired
@@ -131,7 +131,7 @@ def test_licences_of_all_that_a_runtime_brings_have_to_be_allowed() -> None:
     assert "licence BSD-3-Clause is not among" in refused.losers["bloodnet/28/b1/t1/torch.eager"]
 
 
-def test_of_a_user_s_model_nobody_knows_the_right_answers_and_all_else_may_be_asked() -> None:
+def test_a_users_model_without_labels_allows_every_limit_except_accuracy() -> None:
     made, record = results([cell(EAGER, 1)]), audit([compared(EAGER, 1960)])
     users = made.model_copy(update={"kind": "model", "task": PLAIN_TASK})
     found = choose(users, record, Constraints())

@@ -116,7 +116,7 @@ def asked(cells: Sequence[Cell], right: dict[str, int] | None = None, **constrai
     return choose(results(cells), audit(comparisons), Constraints.model_validate(constraints))
 
 
-def test_the_fastest_is_chosen_and_the_others_are_told_why() -> None:
+def test_the_fastest_is_chosen_and_the_others_get_a_reason() -> None:
     found = asked([cell("torch.eager", 4), cell("ort.cpu@torch-dynamo", 1)])
     assert found.answer == "bloodnet/28/b1/t1/ort.cpu@torch-dynamo"
     assert found.losers["bloodnet/28/b1/t1/torch.eager"].startswith("dominated by")
@@ -148,7 +148,7 @@ def test_a_faster_one_of_less_accuracy_leaves_both_on_the_front() -> None:
     assert kept.answer.endswith("@torch-dynamo")
 
 
-def test_a_least_accuracy_is_held_against_the_lower_bound() -> None:
+def test_a_least_accuracy_is_compared_with_the_lower_bound() -> None:
     found = asked([cell("torch.eager", 1)], {"torch.eager": 1960}, least_quality=0.975)  # 0.98 (0.9729 to 0.9853)
     assert found.answer == ""
     assert "only known to be 97.29%" in next(iter(found.losers.values()))
@@ -346,7 +346,7 @@ def test_a_whole_machine_is_not_priced_by_a_process_that_leaves_cores_idle() -> 
     assert choose(results(cells), record, Constraints()).assumed == ""
 
 
-def test_a_machine_of_unknown_size_is_not_priced_unless_told() -> None:
+def test_a_machine_of_unknown_size_is_not_priced_unless_requested() -> None:
     unknown = results([cell("torch.eager", 4)]).model_copy(update={"environment": {}})
     record = audit([compared("torch.eager", 1960)])
     with pytest.raises(InputError, match="unknown number of cores"):
@@ -354,7 +354,7 @@ def test_a_machine_of_unknown_size_is_not_priced_unless_told() -> None:
     assert choose(unknown, record, Constraints(), "cost", 0.36, one_process=True).answer
 
 
-def test_a_limit_on_p99_is_held_against_its_upper_bound_and_needs_calls_that_give_one() -> None:
+def test_a_limit_on_p99_is_compared_with_its_upper_bound_and_needs_calls_that_give_one() -> None:
     assert asked([cell("torch.eager", 1, width=0.01)], most_p99_ms=1.213).answer
     assert not asked([cell("torch.eager", 1, width=0.01)], most_p99_ms=1.21).answer
     tail = Tail(value=1.2, low=1.1, high=None)

@@ -67,20 +67,20 @@ def test_more_instances_that_give_no_more_are_not_taken() -> None:
     assert found.serve_with == "1 instance of 1 thread, batch 1"
 
 
-def test_what_is_not_valid_does_not_count() -> None:
+def test_invalid_sets_do_not_count() -> None:
     broken = measured(FAST, 2, [900, 901, 899], invalid=["stolen processor time"])
     found = choose(study(SHARES_BADLY[0], broken, *SHARES_WELL), RECORD, Constraints(), "throughput")
     assert found.answer == STEADY.name
 
 
-def test_a_limit_on_p99_is_held_against_the_calls_of_all_instances() -> None:
+def test_a_limit_on_p99_is_compared_with_the_calls_of_all_instances() -> None:
     found = choose(study(*SHARES_BADLY, *SHARES_WELL), RECORD, Constraints(most_p99_ms=8), "throughput")
     assert found.answer == ""
     assert found.nearest is not None
     assert found.nearest.found == 9.5
 
 
-def test_two_that_cannot_be_told_apart_by_their_rounds_are_tied() -> None:
+def test_two_that_do_not_differ_significantly_by_their_rounds_are_tied() -> None:
     alike = [measured(FAST, 2, [300, 390, 350]), measured(STEADY, 2, [310, 380, 352])]
     found = choose(study(*alike), RECORD, Constraints(), "throughput")
     assert all(one.tied for one in found.candidates)

@@ -80,7 +80,7 @@ def test_every_help_has_an_example_that_names_its_command() -> None:
         assert command == "data" or f"\n Example: assay {command}" in text
 
 
-def test_commands_stand_in_groups_and_the_older_name_of_one_is_hidden() -> None:
+def test_commands_are_grouped_and_the_older_name_of_one_is_hidden() -> None:
     text = (GOLDEN / "help-assay.txt").read_text()
     places = [text.index(f"─ {group} ─") for group in ("Your model", "Study", "Deploy", "Instrument")]
     assert places == sorted(places)
@@ -123,7 +123,7 @@ def test_extras_are_listed_with_what_they_bring_and_those_of_developers_are_not(
     assert not {"dev", "mutants"} & set(found)
 
 
-def test_a_listed_name_says_what_is_missing_of_all_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listed_name_gives_the_missing_part_of_its_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Besides its framework: LiteRT needs TensorFlow to make its files, int8 needs NNCF or torchao, a data set a
     package.
     """
@@ -156,7 +156,7 @@ def test_a_changed_key_is_checked_as_one_of_the_file_is(command: str, tmp_path: 
     assert "--set bench.batches=[0] has 1 problem(s): bench.batches.0: expected 1 or more, found 0" in str(refused)
 
 
-def test_the_version_is_told_without_a_command() -> None:
+def test_the_version_is_printed_without_a_command() -> None:
     done = assay("--version")
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, __version__, "")
 
@@ -232,7 +232,7 @@ def test_report_writes_and_lists_its_files(tmp_path: Path) -> None:
     assert {".html", ".md", ".csv", ".parquet", ".svg", ".png"} <= {file.suffix for file in files}
 
 
-def test_an_onnx_file_that_is_none_is_one_message(tmp_path: Path) -> None:
+def test_a_file_that_is_not_onnx_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\x00\x01 no model")
     one_line_error(assay("export", "--inspect", str(tmp_path / "model.onnx")), 2, "model.onnx")
 
@@ -259,7 +259,7 @@ def test_data_build_writes_a_medmnist_file_that_says_what_it_is(tmp_path: Path) 
         assert arrays["test_labels"].shape[1:] == (1,)
 
 
-def test_doctor_lists_every_framework_and_what_is_missing(tmp_path: Path) -> None:
+def test_doctor_lists_every_framework_and_missing_packages(tmp_path: Path) -> None:
     done = assay("doctor", "--json", PATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -31,7 +31,7 @@ def by(log_ratio: float, error: float, **new: object) -> CellPair:
     return CellPair(cell(), cell(**new), Ratio(log_ratio, error, 2, 3, 12))
 
 
-def test_a_slowdown_is_held_against_the_threshold_on_one_side() -> None:
+def test_a_slowdown_is_compared_with_the_threshold_on_one_side() -> None:
     """At two degrees of freedom 2.92 errors leave a twentieth beyond them, and 4.3027 a fortieth."""
     at = [slower_p_value(Ratio(FIVE_PERCENT + errors * 0.01, 0.01, 2, 3, 12), 0.05) for errors in (2.919986, 4.302653)]
     assert at == pytest.approx([0.05, 0.025], abs=1e-6)
@@ -57,7 +57,7 @@ def test_all_that_is_judged_is_one_family() -> None:
     assert [one.name for one in changes_of([sure, *others], 0.05)] == [cell().name, *names]
 
 
-def test_what_is_within_the_threshold_is_the_same() -> None:
+def test_a_change_within_the_threshold_is_the_same() -> None:
     assert [one.verdict for one in changes_of([by(0.03, 0.001)], 0.05)] == ["same"]
     assert [one.verdict for one in changes_of([by(0.03, 0.001)], 0.01)] == ["slower"]
 
@@ -95,7 +95,7 @@ def test_without_samples_nothing_is_judged() -> None:
     assert (found.base_ms, found.new_ms) == (1.0, 2.0)
 
 
-def test_nothing_compared_is_no_pass() -> None:
+def test_an_empty_comparison_does_not_pass() -> None:
     def outcome(*changes: Change) -> Outcome:
         return Outcome(base="a", new="b", interleaved=False, threshold=0.05, changes=list(changes))
 
@@ -124,7 +124,7 @@ def test_two_runs_are_compared_as_welch_does() -> None:
     assert unpaired_ratio(processes(0.1, 0.1), processes(0.0, 0.0)).degrees == math.inf
 
 
-def test_versions_that_differ_are_told_and_a_package_of_one_side_is_none_on_the_other() -> None:
+def test_differing_versions_are_listed_and_a_package_of_one_side_is_none_on_the_other() -> None:
     found = changed_versions({"torch": "2.1", "numpy": "2", "jax": "1"}, {"torch": "2.2", "numpy": "2", "tf": "3"})
     assert found == {"jax": ("1", "none"), "tf": ("none", "3"), "torch": ("2.1", "2.2")}
 
@@ -149,7 +149,7 @@ def test_cells_are_matched_across_threads_only_where_each_side_has_one_count_and
     assert all("/t2/" in name for name in mixed.only_in_new)
 
 
-def test_a_weight_or_precision_that_differs_is_told_for_the_cells_in_common() -> None:
+def test_differing_weights_or_precisions_are_listed_for_the_common_cells() -> None:
     base = small_results()
     new = changed(base, "torch.eager", precision="bf16", weights="f" * 64)
     outcome = compare_runs(untimed(base), untimed(new), allowed=["precision", "weights"])

@@ -77,7 +77,7 @@ def test_a_planted_slowdown_is_a_regression_and_a_speedup_is_not() -> None:
     assert ratio.low < 1.15 < ratio.high
 
 
-def test_a_slowdown_within_the_threshold_is_none() -> None:
+def test_a_slowdown_within_the_threshold_is_not_a_regression() -> None:
     results = small_results()
     base, new = side(results, 1), side(results, 2, {"torch.eager": 1.15})
     assert compare_runs(base, new, threshold=0.25).passed
@@ -243,7 +243,7 @@ def test_the_command_exits_with_one_on_a_regression_and_writes_for_people_and_ci
     assert "No regression" in same.stdout
 
 
-def test_what_is_no_run_is_one_message(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_one_message(tmp_path: Path) -> None:
     base = stored(tmp_path / "base", 1)
     one_line_error(assay("compare", str(base), str(tmp_path)), 2, "results.json")
     bad = stored(tmp_path / "bad", 2)

@@ -18,7 +18,7 @@ def test_this_environment_is_one(tmp_path: Path) -> None:
     assert {"numpy", "pydantic", "safetensors", "python"} <= set(found.versions)
 
 
-def test_what_is_no_environment_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_environment_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not an environment"):
         environment_of(tmp_path, Narrator())
     program = tmp_path / "python"

@@ -82,7 +82,7 @@ BUSY: dict[str, Any] = {
         ),
     ],
 )
-def test_a_busy_machine_is_held_against_a_ratio_only_where_it_fell_on_one_side(
+def test_a_busy_machine_invalidates_a_ratio_only_if_it_affected_one_side(
     changes: dict[str, Any], used: tuple[float, float], verdict: str, reason: str
 ) -> None:
     found = [one.model_copy(update=changes) for one in cells("ort.cpu@given[base]", "ort.cpu@given[new]")]

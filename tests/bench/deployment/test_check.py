@@ -61,7 +61,7 @@ def test_names_with_dots_are_names(folder: Path) -> None:
     check_sums(folder)
 
 
-def test_what_is_not_listed_does_not_belong_and_what_is_listed_has_to_be_there(folder: Path) -> None:
+def test_unlisted_files_do_not_belong_and_listed_files_have_to_exist(folder: Path) -> None:
     lines = (folder / CHECKSUMS_FILE).read_text().splitlines()
     listed(folder, *lines[1:])
     with pytest.raises(ArtifactError, match=r"a file does not belong to the deployment"):
@@ -76,7 +76,7 @@ def test_what_is_not_listed_does_not_belong_and_what_is_listed_has_to_be_there(f
         check_sums(folder)
 
 
-def test_checksums_that_are_no_text_are_one_message(folder: Path) -> None:
+def test_checksums_that_are_not_text_are_one_message(folder: Path) -> None:
     (folder / CHECKSUMS_FILE).write_bytes(b"\xff\xfe")
     with pytest.raises(ArtifactError, match=r"Cannot read .*expected checksums"):
         check_sums(folder)
@@ -86,7 +86,7 @@ def test_checksums_that_are_no_text_are_one_message(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o744, 0o654, 0o645, 0o4644, 0o2644, 0o1644])
-def test_whoever_may_run_a_file_it_is_refused(mode: int, folder: Path) -> None:
+def test_an_executable_file_is_refused(mode: int, folder: Path) -> None:
     (folder / "other").chmod(mode)
     with pytest.raises(ArtifactError, match="other is executable"):
         check_paths(folder)
@@ -115,11 +115,11 @@ def test_a_link_is_refused_wherever_it_leads(target: str, folder: Path) -> None:
         (b"\x1b[31m\xff", b"", "\\x1b[31m\\ufffd"),
     ],
 )
-def test_what_differs_is_told_by_the_first_line_that_the_other_has_not(content: bytes, other: bytes, said: str) -> None:
+def test_a_difference_is_shown_by_the_first_differing_line(content: bytes, other: bytes, said: str) -> None:
     assert _excerpt(content, other) == said
 
 
-def test_of_a_file_that_is_far_too_large_no_more_is_read_than_shows_it(folder: Path) -> None:
+def test_a_file_that_is_far_too_large_is_not_read_whole(folder: Path) -> None:
     (folder / "other").write_bytes(b"x" * 10_000)
     assert len(_content(folder / "other", 1000)) == 2 * 1000 + 4096
     assert len(_content(folder / "other", 9000)) == 10_000

@@ -57,7 +57,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_written_passes_every_check_and_names_the_audited_model(first: Path, study: Path) -> None:
+def test_the_written_folder_passes_every_check_and_names_the_audited_model(first: Path, study: Path) -> None:
     found = check_deployment(first)
     version = found.version(1)
     assert (version.cell, version.precision, found.serving) == (CELL, "fp32", 1)
@@ -188,7 +188,7 @@ def test_the_composed_container_has_no_rights_that_it_does_not_need(first: Path)
     assert {"noexec", "nosuid", "nodev"} <= set(service["tmpfs"][0].rpartition(":")[2].split(","))
 
 
-def test_the_inference_service_runs_as_nobody_who_may_do_anything(first: Path) -> None:
+def test_the_inference_service_runs_without_privileges(first: Path) -> None:
     predictor = yaml.safe_load((first / PLACES["inference-service.yaml"]).read_text())["spec"]["predictor"]
     model = predictor["model"]
     assert predictor["automountServiceAccountToken"] is False

@@ -161,7 +161,7 @@ def test_the_configuration_of_two_inputs_comes_back_from_its_text(most_records: 
     assert files == {"ids": "record-1.raw", "scale": "record-2.raw"}
 
 
-def test_an_output_that_nothing_judges_is_no_deployment() -> None:
+def test_an_output_that_nothing_judges_cannot_be_deployed() -> None:
     record = two_inputs(32).model_dump()
     record["versions"][0]["tolerances"] = {}
     with pytest.raises(ValueError, match="no tolerance for the output scores"):
@@ -206,7 +206,7 @@ def test_a_single_number_without_a_batch_is_refused() -> None:
         asked_of(model, records, np.zeros((1, model.width)))
 
 
-def test_what_is_written_passes_every_check_and_is_the_audited_file(first: Path, compared: Path) -> None:
+def test_the_written_folder_passes_every_check_and_has_the_audited_file(first: Path, compared: Path) -> None:
     found = check_deployment(first)
     version = found.version(1)
     assert (found.name, found.unit, found.classes, found.most_records) == ("pair", "record", [], 32)
@@ -393,7 +393,7 @@ def test_a_study_and_a_model_of_one_s_own_are_deployed_by_one_road() -> None:
     assert set(AUDITED_OF) == set(get_args(Results.model_fields["kind"].annotation))
 
 
-def test_a_file_in_reduced_precision_is_held_to_its_own_evaluations(compared: Path) -> None:
+def test_a_file_in_reduced_precision_is_judged_by_its_own_evaluations(compared: Path) -> None:
     """Its answers follow the reference, whole numbers equal it, and a server's may differ by twice the spread."""
     (audit,) = read_audit(compared / "audit.json").models
     exact = np.random.default_rng(0).normal(size=(32, 6))
@@ -422,7 +422,7 @@ def test_what_a_native_runtime_is_served_with_is_made_of_the_file_where_it_lies(
     assert _located(model, tmp_path).location.path == tmp_path / "net.py"
 
 
-def test_a_tolerance_of_reduced_precision_is_held_against_what_varies() -> None:
+def test_a_tolerance_of_reduced_precision_is_relative_to_the_variation() -> None:
     """It follows from the file's own evaluations, so the audit's tolerance for fp32 does not apply."""
     outputs = np.zeros(4, [("sum", np.float32, (2,)), ("index", np.int64)])
     outputs["sum"] = [[0, 5], [2, 5], [0, 5], [2, 5]]

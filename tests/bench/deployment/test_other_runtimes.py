@@ -67,7 +67,7 @@ def test_the_image_has_the_packages_in_the_versions_that_were_measured(first: Pa
     assert "computes in bf16 where the processor has it" in card
 
 
-def test_openvino_model_server_is_told_what_was_measured(first: Path) -> None:
+def test_openvino_model_server_is_configured_as_measured(first: Path) -> None:
     (one,) = json.loads((first / "openvino-model-server/config.json").read_text())["model_config_list"]
     assert one["config"]["name"] == "pair"
     assert one["config"]["base_path"] == "/models/pair"
@@ -101,7 +101,7 @@ def test_a_record_of_a_runtime_that_nothing_serves_is_refused(runtime: str, firs
 
 
 @pytest.mark.parametrize("name", ["../model.pt", "/etc/passwd", "a/../b", ".hidden", "a//b", "a/.b", "a\nb", ""])
-def test_a_file_of_a_model_lies_below_its_version(name: str, first: Path) -> None:
+def test_a_models_file_is_below_its_version(name: str, first: Path) -> None:
     record = json.loads((first / "deployment.json").read_text())
     record["versions"][0]["files"] = {name: "0" * 64}
     with pytest.raises(ValueError, match="files"):

@@ -70,7 +70,7 @@ def folder(written: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(written, tmp_path / "renamed"))
 
 
-def test_what_is_signed_passes_and_openssl_agrees(folder: Path, keys: dict[str, tuple[Path, Path]]) -> None:
+def test_a_signed_folder_passes_and_openssl_agrees(folder: Path, keys: dict[str, tuple[Path, Path]]) -> None:
     public = keys["ed25519"][1]
     assert check_deployment(folder, public).serving == 2
     signature, checksums = (str(folder / name) for name in (SIGNATURE_FILE, "checksums.sha256"))
@@ -126,7 +126,7 @@ CHANGES: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("change", "part"), CHANGES)
-def test_what_is_not_signed_as_it_is_now_is_refused(
+def test_a_folder_that_changed_after_signing_is_refused(
     change: Callable[[Path], None], part: str, folder: Path, keys: dict[str, tuple[Path, Path]]
 ) -> None:
     change(folder)
@@ -139,7 +139,7 @@ def test_another_s_signature_is_refused(folder: Path, keys: dict[str, tuple[Path
         check_deployment(folder, keys["another"][1])
 
 
-def test_going_back_signs_anew(folder: Path, keys: dict[str, tuple[Path, Path]]) -> None:
+def test_going_back_signs_again(folder: Path, keys: dict[str, tuple[Path, Path]]) -> None:
     private, public = keys["ed25519"]
     assert roll_back(folder, sign=signer(private, no_password)).serving == 1
     assert check_deployment(folder, public).serving == 1
@@ -169,7 +169,9 @@ def test_a_key_that_others_may_read_is_refused(keys: dict[str, tuple[Path, Path]
             signer(copy, no_password)
 
 
-def test_what_is_no_key_is_one_message(folder: Path, keys: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_key_is_one_message(
+    folder: Path, keys: dict[str, tuple[Path, Path]], tmp_path: Path
+) -> None:
     junk, missing = tmp_path / "junk.pem", tmp_path / "none.pem"
     junk.write_bytes(b"-----BEGIN PRIVATE" + bytes(100))
     junk.chmod(0o600)

@@ -78,7 +78,7 @@ def exact(value: float) -> Interval:
     return Interval(value=value, low=value, high=value)
 
 
-def test_known_kernel_and_overhead_are_told_apart_by_both_estimators() -> None:
+def test_both_estimators_separate_a_known_kernel_and_overhead() -> None:
     """Shares, not times: the same clock measures both parts, whatever else the machine does."""
     figures = known_profile()
     wall = exact((OVERHEAD_NS + KERNEL_NS) / 1e6)
@@ -154,7 +154,7 @@ def test_each_process_is_corrected_by_its_own_cost() -> None:
     assert (found.kernel_ms.low, found.kernel_ms.high) == pytest.approx((0.8, 0.8))
 
 
-def test_one_process_says_nothing_of_the_others() -> None:
+def test_one_process_shows_nothing_about_the_others() -> None:
     found = profiled_estimate([rounds_of(10_000, 10_000, 8_000, 100, 50)], [0], exact(2.0))
     assert found.kernel_ms == Interval(value=1.6, low=0, high=2)
     assert found.inflation is None
@@ -172,7 +172,7 @@ def test_a_part_is_as_uncertain_as_the_whole() -> None:
     assert (bones.kernel_ms.low, bones.kernel_ms.high) == pytest.approx((1.4, 1.8))
 
 
-def test_events_lie_inside_operators_by_half_or_wholly() -> None:
+def test_events_are_inside_operators_by_half_or_wholly() -> None:
     outer, inner, second = Operator("a", "a", 0, 50), Operator("b", "b", 10, 20), Operator("c", "c", 60, 70)
     assert events_inside(ProfiledCall(0, 100, (outer, inner, second), 5)) == 2.0
 
@@ -301,7 +301,7 @@ def test_who_counts_more_as_kernels_is_said() -> None:
     assert judged(alone) == alone
 
 
-def test_the_fit_is_by_relative_errors_and_its_worst_one_is_told() -> None:
+def test_the_fit_uses_relative_errors_and_gives_its_worst_one() -> None:
     """1 and 3 ms at batch 1, and 2 ms at batch 2, weighted by their times: least squares of (f + p b) / t - 1."""
     cells = [cell(28, 1, 1.0), cell(28, 2, 2.0), cell(28, 4, 2.0)]
     (fit,) = affine_fits(cells)
@@ -320,7 +320,7 @@ def test_the_fit_is_by_relative_errors_and_its_worst_one_is_told() -> None:
     assert len(affine_fits([cell(28, 1, 1.0), cell(28, 2, 2.0), cell(64, 1, 1.0), cell(64, 2, 2.0)])) == 2
 
 
-def test_what_was_not_timed_or_is_no_framework_s_has_no_fit() -> None:
+def test_cells_that_were_not_timed_or_have_no_framework_have_no_fit() -> None:
     good = [cell(28, 1, 1.0), cell(28, 2, 2.0)]
     for changes in ({"status": "failed"}, {"device": None}, {"framework": ""}):
         assert affine_fits([good[0], good[1].model_copy(update=changes)]) == []
@@ -348,7 +348,7 @@ def test_the_crossover_is_the_last_one(shares: tuple[float, ...], place: str, pi
     assert crossovers(cells, []) == []
 
 
-def test_what_is_left_for_kernels_is_never_less_than_nothing() -> None:
+def test_the_time_left_for_kernels_is_never_negative() -> None:
     """The skeleton takes from a quarter of the call to all of it, and the call itself one to three ms."""
     kernels = skeleton_estimate([[0.5e6], [1.5e6], [2.5e6]], Interval(value=2.0, low=1.0, high=3.0)).kernel_ms
     assert kernels is not None

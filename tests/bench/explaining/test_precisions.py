@@ -51,7 +51,7 @@ def made(planted: Planted, noise: float) -> tuple[list[Cell], dict[str, dict[str
     return cells, timed
 
 
-def test_what_a_precision_brings_and_what_it_matters_who_runs_it() -> None:
+def test_the_gain_of_a_precision_and_the_effect_of_the_runtime() -> None:
     (found,) = layouts(ACROSS)
     gains = {"litert.int8": 4 / 1.1, "ort.cpu@torch-dynamo+int8": 3.6, "openvino@torch-dynamo+int8": 2.5}
     assert found.precision == "int8"
@@ -85,7 +85,7 @@ def test_graphs_are_the_third_side_where_every_runtime_ran_them_in_both_precisio
     assert three.shares["interaction"] < 0.001
 
 
-def test_a_single_runtime_is_no_layout() -> None:
+def test_a_single_runtime_is_not_a_layout() -> None:
     alone = {label: one for label, one in ACROSS.items() if label.startswith("ort")}
     assert layouts(alone) == []
     assert layouts({**alone, "litert.int8": (1.1, "int8")}) == [], "what it is in fp32 was not timed"
@@ -103,7 +103,7 @@ def test_two_ways_to_a_precision_are_one_runtime() -> None:
     assert set(found.runtimes) == {"torch.compile.autocast", "openvino.bf16@torch-dynamo"}
 
 
-def test_cells_that_were_never_timed_together_are_no_layout() -> None:
+def test_cells_that_were_never_timed_together_are_not_a_layout() -> None:
     cells, timed = made(ACROSS, 0.003)
     other = timed["litert.int8"]["host"]
     timed["litert.int8"] = {"host": Samples(other.process + 100, other.block, other.values)}

@@ -85,7 +85,7 @@ def test_weights_are_as_wide_as_the_precision() -> None:
     assert found["int8"].intensity == pytest.approx(10**6 / 10_001_024)
 
 
-def test_the_leanest_export_bounds_all_and_what_is_not_known_bounds_nothing() -> None:
+def test_the_leanest_export_bounds_all_and_unknown_work_bounds_nothing() -> None:
     works = [
         work(900, 10, "jax2tf"),
         work(800, 10, "tf2onnx"),
@@ -95,7 +95,7 @@ def test_the_leanest_export_bounds_all_and_what_is_not_known_bounds_nothing() ->
     assert leanest_works(works)[("bloodnet", 28, 1)].exporter == "tf2onnx"
 
 
-def test_of_exports_with_the_same_operations_the_one_with_fewer_bytes_bounds_and_of_equals_the_first() -> None:
+def test_fewer_bytes_decide_between_exports_with_equal_operations_and_then_the_first() -> None:
     works = [work(800, 10, "jax2tf"), work(800, 9, "tf2onnx"), work(800, 9, "torch-script"), work(0, 1, "jax2onnx")]
     assert leanest_works(works)[("bloodnet", 28, 1)].exporter == "tf2onnx"
     assert leanest_works(works[3:]) == {}
@@ -112,7 +112,7 @@ def test_what_moves_nothing_is_bounded_by_its_arithmetic_and_so_is_what_takes_as
     assert (both.intensity, both.flops) == (1.0, 1000)
 
 
-def test_work_that_could_not_be_counted_is_none() -> None:
+def test_uncounted_work_is_none() -> None:
     unknown = GraphWork(architecture="bloodnet", size=28, exporter="tf2onnx", batch=1, reason="no shapes")
     counted = {"flops", "least_flops", "elementwise", "weight_bytes", "input_bytes", "output_bytes", "traffic_bytes"}
     assert {name: getattr(unknown, name) for name in counted} == dict.fromkeys(counted, 0)

@@ -96,7 +96,7 @@ def test_prices_given_later_take_the_place_of_the_earlier_ones(joined: tuple[Joi
         choose_over_kinds(*joined, Constraints(), "cost", Prices(per_hour={"medium": 1.0}))
 
 
-def test_kinds_that_cannot_be_told_apart_are_said_to_be(runs: list[Path], tmp_path: Path) -> None:
+def test_kinds_that_do_not_differ_significantly_are_reported_as_such(runs: list[Path], tmp_path: Path) -> None:
     twin = audited(Machine(kind("twin"), "t").write(tmp_path / "t", 8))
     record = join([read_run(runs[0]), read_run(twin)], tmp_path / "out")
     read = {run.name: read_run(tmp_path / "out/runs" / run.name) for run in record.runs}

@@ -88,7 +88,7 @@ def test_a_machine_does_one_thing_at_a_time_and_others_prepare_meanwhile() -> No
     assert list(dispatch.next()) == []
 
 
-def test_what_a_machine_loses_is_begun_elsewhere_at_most_twice() -> None:
+def test_lost_work_is_restarted_elsewhere_at_most_twice() -> None:
     dispatch = Dispatch(GROUPS[:1], FleetSection())
     all_of_it = [machine(number) for number in range(4)]
     on = []
@@ -130,7 +130,7 @@ def test_what_was_disturbed_is_tried_elsewhere_once_and_bad_input_never() -> Non
     assert dispatch.failed == {refused: "a bad value"}
 
 
-def test_what_was_disturbed_stands_where_there_is_no_other_machine() -> None:
+def test_a_disturbed_group_is_kept_if_there_is_no_other_machine() -> None:
     dispatch = Dispatch(GROUPS[:1], FleetSection())
     ((work, _),) = prepared(dispatch, machine(1))
     assert dispatch.ended(work, Ending.DISTURBED, "stolen")

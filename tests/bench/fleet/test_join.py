@@ -46,7 +46,7 @@ def cell_on(joined: Joined, name: str, label: str) -> KindCell:
     return next(one for one in joined.cells if joined.name_of(one.kind) == name and one.label == label)
 
 
-def test_machines_are_held_together_by_kind(joined: Joined) -> None:
+def test_machines_are_grouped_by_kind(joined: Joined) -> None:
     assert [(one.name, one.machines, one.price_per_hour) for one in joined.kinds] == [
         ("small", 3, 0.1),
         ("large", 1, 0.3),

@@ -23,20 +23,20 @@ def ratio(value: float, error: float = 0.01, degrees: float = 4, processes: int 
     return Ratio(math.log(value), error, degrees, processes, 15)
 
 
-def test_of_one_machine_it_is_what_that_machine_says() -> None:
+def test_one_machine_speaks_for_itself() -> None:
     alone = ratio(2.0)
     assert ratio_of_kind([alone]) == alone.interval
     assert over_machines([alone, ratio(2.2)]) is None
 
 
-def test_of_two_machines_the_interval_reaches_over_both() -> None:
+def test_the_interval_of_two_machines_covers_both() -> None:
     one, other = ratio(2.0), ratio(2.4)
     found = ratio_of_kind([one, other])
     assert found.value == pytest.approx(math.sqrt(2.0 * 2.4))
     assert (found.low, found.high) == (one.interval.low, other.interval.high)
 
 
-def test_of_three_machines_the_spread_between_them_decides_and_not_that_within() -> None:
+def test_the_spread_between_three_machines_decides_and_not_that_within() -> None:
     """Machines with narrow intervals that are far apart leave their kind uncertain."""
     sure = [ratio(value, error=1e-6) for value in (1.0, 1.5, 2.2)]
     found = ratio_of_kind(sure)
@@ -77,7 +77,7 @@ def test_more_questions_ask_for_more_evidence() -> None:
     assert judge_kinds([borderline, *[[ratio(1.0, error=0.3)]] * 9])[0] == "undecided"
 
 
-def test_runs_on_one_machine_are_no_further_machines() -> None:
+def test_runs_on_one_machine_do_not_count_as_more_machines() -> None:
     runs = [ratio(2.0), ratio(2.1), ratio(1.9)]
     found = within_machine(runs)
     assert found.log_mean == pytest.approx(float(np.mean([one.log_mean for one in runs])))

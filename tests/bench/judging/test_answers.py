@@ -70,7 +70,7 @@ def test_one_side_that_was_asked_for_alone_is_an_answer_where_it_is_valid(result
     assert "no time is VALID" in found
 
 
-def test_comparisons_of_wrong_numbers_are_no_answer(results: Results) -> None:
+def test_comparisons_of_wrong_numbers_are_not_an_answer(results: Results) -> None:
     wrong = agreement("outputs", error=1.0).model_copy(update={"passed": False, "reason": "differs"})
     (found,) = unanswered(changed(results, everything, compared=True, agreement=wrong))
     assert found.startswith("nothing is compared")
@@ -110,13 +110,13 @@ def test_calls_that_are_too_short_to_rank_are_an_answer_that_says_so(results: Re
     assert "too short" in verdicts(alone)[0].finding
 
 
-def test_compare_model_refuses_what_is_not_answered(results: Results) -> None:
+def test_compare_model_refuses_an_open_question(results: Results) -> None:
     assert refusals_of(changed(results, everything, compared=False, invalid=[STOLEN])) == unanswered(
         changed(results, everything, compared=False, invalid=[STOLEN])
     )
 
 
-def test_without_a_file_to_time_nobody_is_sent_for_more_minutes(results: Results) -> None:
+def test_without_a_file_to_time_more_minutes_are_not_suggested(results: Results) -> None:
     failed = [
         one.model_copy(update={"status": "failed", "reason": "no route", "agreement": []}) for one in results.exports
     ]
@@ -125,7 +125,7 @@ def test_without_a_file_to_time_nobody_is_sent_for_more_minutes(results: Results
     assert found == ["no route gave a usable ONNX file"]
 
 
-def test_what_is_invalid_is_timed_again_unless_its_numbers_alone_are_why() -> None:
+def test_invalid_cells_are_timed_again_unless_only_their_numbers_are_the_reason() -> None:
     from assay.bench.judging.validity import reasons  # noqa: PLC0415
 
     def invalid(**changes: Any) -> Cell:

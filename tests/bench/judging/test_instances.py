@@ -43,7 +43,7 @@ def test_the_machine_gives_what_all_gave_and_is_slower_for_each() -> None:
     assert found.p99_at_most_ms is not None
 
 
-def test_rounds_are_held_against_each_other_and_not_in_the_order_in_which_they_came() -> None:
+def test_rounds_are_compared_with_each_other_regardless_of_order() -> None:
     alone = sets([8, 80, 8], 1)[1:]
     found = instances_of(CELL, 2, sets([10, 100, 10], 2), alone)
     assert found.slowed is not None
@@ -62,7 +62,7 @@ def test_rounds_are_held_against_each_other_and_not_in_the_order_in_which_they_c
         ([*sets([10, 10], 2), *sets([10], 2, reason="out of memory")], "1 of 3 sets failed: out of memory"),
     ],
 )
-def test_what_is_not_believed_says_why(made: list[SetSeen], reason: str) -> None:
+def test_a_set_that_is_not_trusted_gives_the_reason(made: list[SetSeen], reason: str) -> None:
     found = instances_of(CELL, 2, made, [])
     assert not found.is_valid
     assert reason in "; ".join(found.invalid)

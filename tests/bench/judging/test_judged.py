@@ -66,7 +66,7 @@ def sentence(results: Results) -> str:
     return plain(found.sentence)
 
 
-def test_what_a_precision_brings_is_told_apart_from_what_onnx_brings() -> None:
+def test_the_gain_of_a_precision_is_separated_from_that_of_onnx() -> None:
     said = sentence(timed(**{INT8: 3.1}))
     assert "ONNX Runtime (torch-dynamo export) is 1.20x (1.19-1.21) faster than the fastest native runtime" in said
     assert "int8 makes ONNX Runtime (torch-dynamo+int8 export) 3.10x (3.04-3.16) as fast as it is in fp32" in said
@@ -78,7 +78,7 @@ def test_a_record_without_the_paired_gain_has_it_without_an_interval() -> None:
     assert "about 3.1x as fast as it is in fp32" in sentence(timed())
 
 
-def test_no_gain_is_no_gain() -> None:
+def test_a_missing_gain_is_not_reported_as_one() -> None:
     assert "int8 makes ONNX Runtime (torch-dynamo+int8 export) no faster than it is" in sentence(timed(**{INT8: 0.9}))
 
 
@@ -107,7 +107,7 @@ def test_int8_that_failed_its_audit_has_no_ratio_and_is_said_to_be_wrong() -> No
     assert {ONNX, NATIVE} <= results.comparisons[0].ratios.keys()
 
 
-def test_an_answer_that_failed_its_audit_is_no_answer() -> None:
+def test_an_answer_that_failed_its_audit_is_not_an_answer() -> None:
     for label in (ONNX, NATIVE):
         results = judged(timed(), audit_that_fails(label))
         (found,) = verdicts(results)
@@ -169,7 +169,7 @@ def test_the_report_says_it_everywhere_and_the_record_stays_as_measured(tmp_path
     assert row.split(",")[columns.index("agrees")] == "false"
 
 
-def test_what_is_wrong_stands_first_among_what_is_not_chosen() -> None:
+def test_wrong_cells_come_first_among_those_not_chosen() -> None:
     found = choose(timed(), audit_that_fails(INT8), Constraints())
     assert found.wrong == [f"bloodnet/28/b1/t1/{INT8}"]
     lines = render(found, everything=True).splitlines()

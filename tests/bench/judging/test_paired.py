@@ -53,14 +53,14 @@ def shares(slower: float, threshold: float = 0.05) -> dict[str, float]:
     return {name: times / RUNS[slower] for name, times in found.items()}
 
 
-def test_two_that_are_the_same_are_told_apart_one_time_in_twenty_at_most() -> None:
+def test_two_equal_sides_differ_one_time_in_twenty_at_most() -> None:
     found = shares(1.0)
     assert found["slower"] + found["faster"] <= 0.05
     assert found["regression"] <= 0.01
     assert found["not judged"] <= 0.05
 
 
-def test_what_is_a_tenth_slower_is_found_beside_others() -> None:
+def test_a_slowdown_of_a_tenth_is_found_beside_other_load() -> None:
     found = shares(1.1)
     assert found["slower"] > 0.4
     assert found["faster"] == 0

@@ -58,7 +58,7 @@ def raced(asked: Asked, change: Callable[[Cell], Cell] = lambda cell: cell) -> d
     return {one.precision: one for one in found}
 
 
-def test_each_precision_is_held_against_its_like_and_the_fastest_of_all_beside_them() -> None:
+def test_each_precision_has_its_race_and_so_have_the_fastest_of_all() -> None:
     found = raced(
         {EAGER: (4.0, "fp32"), BF16: (2.0, "bf16"), DEPLOYED: (1.1, "int8"), ORT: (3.0, "fp32"), INT8: (1.0, "int8"),
          OPENVINO: (2.5, "bf16")}
@@ -93,7 +93,7 @@ def test_one_side_alone_has_no_verdict() -> None:
     assert raced({EAGER: (4.0, "fp32")})["fp32"].verdict is None
 
 
-def test_ties_are_told() -> None:
+def test_ties_are_reported() -> None:
     found = raced({EAGER: (4.0, "fp32"), ORT: (4.0, "fp32"), DEPLOYED: (1.005, "int8"), INT8: (1.0, "int8")})
     assert [one.verdict for one in found.values()] == ["same", "same", "same"]
 
@@ -105,7 +105,7 @@ def test_it_is_what_was_seen_that_counts_and_not_the_name() -> None:
     assert found["fp32"].onnx == INT8
 
 
-def test_what_is_wrong_or_invalid_does_not_run() -> None:
+def test_wrong_and_invalid_cells_do_not_race() -> None:
     asked = {EAGER: (4.0, "fp32"), ORT: (3.0, "fp32"), INT8: (1.0, "int8")}
     for update in ({"agreement": WRONG}, {"invalid": ["drift: +9.0%"]}):
         found = raced(asked, lambda cell, new=update: cell.model_copy(update=new) if cell.label == INT8 else cell)
@@ -159,7 +159,7 @@ def test_both_of_a_race_computed_in_its_precision_and_none_in_it_is_faster(asked
     assert set(found) == (computed | {OF_ALL} if len(computed) > 1 else computed)
 
 
-def test_what_was_put_out_of_the_running_is_no_winner_and_counts_among_those_chosen_from() -> None:
+def test_a_dropped_cell_does_not_win_but_counts_as_a_rival() -> None:
     asked = {EAGER: (4.0, "fp32"), "tf.xla": (3.9, "fp32"), "jax.jit": (3.8, "fp32"), ORT: (3.0, "fp32")}
     few = [f"{TOO_FEW}: 1, at least 2 are needed"]
     for label in ("jax.jit", ORT):

@@ -97,7 +97,7 @@ def test_each_boundary_has_its_own_times_and_each_fact_its_own_rule() -> None:
     assert onnx.label == ONNX
 
 
-def test_what_it_took_to_make_what_a_runtime_loads_stands_with_its_cold_start() -> None:
+def test_the_time_to_make_a_runtimes_file_is_given_with_its_cold_start() -> None:
     one = group(28)
     native, onnx = one.candidates
     made = replace(one, candidates=(replace(native, made_seconds=40.5), onnx))
@@ -108,7 +108,7 @@ def test_what_it_took_to_make_what_a_runtime_loads_stands_with_its_cold_start() 
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_nodes_left_on_the_cpu_are_held_against_a_cell_unless_the_study_allows_them(allowed: bool) -> None:
+def test_nodes_left_on_the_cpu_invalidate_a_cell_unless_the_study_allows_them(allowed: bool) -> None:
     one = replace(group(28), candidates=group(28).candidates[1:], nodes_on_cpu=allowed)
     name = one.cell_name(1, ONNX)
     seen = {NODES_ON_CPU: "Shape sizes"}
@@ -119,7 +119,7 @@ def test_nodes_left_on_the_cpu_are_held_against_a_cell_unless_the_study_allows_t
     assert "Shape sizes" in found.provenance.values()
 
 
-def test_of_two_cells_a_wrong_one_is_not_compared() -> None:
+def test_a_wrong_cell_is_not_compared_with_another() -> None:
     one = group(28)
     times = {NATIVE: (2.0, 2.01, 1.99), ONNX: (1.0, 1.01, 0.99)}
     assert [found.verdict for found in compared([one], times)] == ["faster"]
@@ -228,7 +228,9 @@ A, B = "ort.cpu@torch-dynamo", "ort.cpu@tf2onnx"
         ({EAGER: "bf16", A: "fp32"}, [], []),
     ],
 )
-def test_like_is_held_against_like(precisions: dict[str, str], native: list[str], onnx: list[str]) -> None:
+def test_cells_are_compared_within_one_precision(
+    precisions: dict[str, str], native: list[str], onnx: list[str]
+) -> None:
     """Full precision if there is any, else the precision of the fastest native cell that ONNX has too; the first one
     here.
     """

@@ -129,7 +129,7 @@ def test_each_limit_is_tolerated_itself_and_nothing_beyond_it(
     assert len(reasons(cell(**beyond))) == 1
 
 
-def test_what_is_as_it_was_asked_for_or_was_not_asked_for_is_valid() -> None:
+def test_a_cell_that_ran_as_requested_or_without_a_request_is_valid() -> None:
     assert reasons(cell(asked_device="cpu", asked_precision="int8", precision="int8")) == []
     assert reasons(cell(precision="bf16")) == []  # a user's model, or an older record
 
@@ -141,7 +141,7 @@ def test_another_timing_changes_nothing_about_where_it_ran() -> None:
     assert times_may_change(elsewhere.model_copy(update={"invalid": [*elsewhere.invalid, "drift: +9.0%"]}))
 
 
-def test_an_unsure_or_small_drift_is_no_reason() -> None:
+def test_an_uncertain_or_small_drift_is_not_a_reason() -> None:
     assert reasons(cell(steadiness=Steadiness(drift=0.08, drift_p_value=0.2))) == []
     assert reasons(cell(steadiness=Steadiness(drift=0.03, drift_p_value=0.0001))) == []
 
@@ -211,7 +211,7 @@ def test_too_few_blocks_and_processes_are_named_with_what_they_cannot_show() -> 
     ]
 
 
-def test_a_cell_whose_calls_alone_are_too_short_is_told_apart() -> None:
+def test_a_cell_that_is_only_too_short_is_distinguished() -> None:
     floor = reasons(cell(steadiness=Steadiness(floor_share=0.03)))
     short = cell(invalid=floor)
     assert is_too_short(short)

@@ -116,7 +116,7 @@ def test_power_of_ten_processes() -> None:
 
 
 @pytest.mark.parametrize(("processes", "family"), [(3, 1), (5, 1), (10, 1), (10, 16)])
-def test_what_is_told_is_told_four_times_of_five(processes: int, family: int) -> None:
+def test_the_stated_difference_is_found_four_times_out_of_five(processes: int, family: int) -> None:
     """With processes that differ by 2 % and a known spread, the stated difference gives a verdict in 80 % of cases."""
     known = Ratio(0.0, 0.02 / math.sqrt(processes), 1e5, processes, 40)
     told = least_told(known, family)
@@ -149,7 +149,7 @@ def test_two_processes_take_no_power_from_the_rest_of_a_family() -> None:
     assert judge([sure] + [few] * 20) == [*judge([sure]), *["undecided"] * 20]
 
 
-def test_what_could_be_told_is_student_s_bound_and_four_fifths_beyond_it() -> None:
+def test_the_detectable_difference_is_students_bound_plus_four_fifths_power() -> None:
     """At two degrees of freedom: 4.3027 leaves a fortieth above it, 6.2053 an eightieth and 1.0607 a fifth."""
     known = Ratio(0.0, 0.01, 2, 3, 9)
     assert least_told(known) == pytest.approx(math.expm1((4.302653 + 1.060660) * 0.01), rel=1e-5)
@@ -164,7 +164,7 @@ def test_one_degree_of_freedom_of_three_processes_still_tells_something() -> Non
     assert least_told(Ratio(0.0, 0.001, 1, 3, 9)) is not None
 
 
-def test_an_estimate_of_one_is_no_difference_and_confidence_is_what_is_asked_for() -> None:
+def test_an_estimate_of_one_is_not_a_difference_and_confidence_is_as_requested() -> None:
     assert difference_p_value(ratio(0, 1)) == 1.0
     three_errors = Ratio(0.3, 0.1, 9, 10, 50)  # p = 0.015
     assert judge([three_errors]) == ["slower"]

@@ -36,7 +36,7 @@ def test_work_shows_as_busy_time() -> None:
     assert between.involuntary_switches >= 0
 
 
-def test_what_is_not_shown_is_none_and_not_zero() -> None:
+def test_an_unavailable_counter_is_none_and_not_zero() -> None:
     nowhere = (999_999,)
     assert stolen_seconds(nowhere) is None
     assert throttle_events(nowhere) is None

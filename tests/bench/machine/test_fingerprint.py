@@ -108,7 +108,7 @@ def test_a_restart_and_another_kernel_leave_the_machine_what_it_is(machine: Mach
 
 
 @given(nominal=st.sampled_from([2000, 2245, 2250, 2445, 2450, 2600, 3000, 3500]), miss=st.floats(0, 5))
-def test_no_nominal_frequency_lies_on_the_edge_of_a_step(nominal: int, miss: float) -> None:
+def test_no_nominal_frequency_is_on_the_edge_of_a_step(nominal: int, miss: float) -> None:
     near = Fingerprint(name="one", nominal_mhz=nominal - miss)
     assert near.key == Fingerprint(name="one", nominal_mhz=float(nominal)).key
 
@@ -130,7 +130,7 @@ def test_this_machine_has_one_and_keeps_it() -> None:
     assert fingerprint().key == read_fingerprint(Path("/")).key
 
 
-def test_an_older_record_is_held_against_what_it_tells(machine: Machine) -> None:
+def test_an_older_record_is_compared_by_what_it_contains(machine: Machine) -> None:
     environment = {
         "processor": EPYC["model name"], "features": ["avx2", "fma"], "virtualisation": "hypervisor, container",
     }  # fmt: skip
@@ -142,6 +142,6 @@ def test_an_older_record_is_held_against_what_it_tells(machine: Machine) -> None
     assert fingerprint_in({"fingerprint": {"a": 1}, "processor": "x"}).name == "x"
 
 
-def test_what_a_side_does_not_show_is_no_difference(machine: Machine) -> None:
+def test_an_unknown_property_of_one_side_is_not_a_difference(machine: Machine) -> None:
     full = machine.shows(EPYC, **CACHE)
     assert differing(full, full.model_copy(update={"microcode": "", "caches": {}, "nominal_mhz": None})) == {}

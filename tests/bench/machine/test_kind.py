@@ -54,7 +54,7 @@ def test_everything_that_a_machine_shows_is_in_its_kind(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_not_shown_is_not_made_up(tmp_path: Path) -> None:
+def test_unavailable_facts_are_not_invented(tmp_path: Path) -> None:
     assert kind_of(tmp_path) == MachineKind(processor=PROCESSOR, cores=2)
 
 

@@ -70,7 +70,7 @@ def test_gpus_are_those_of_the_driver_where_its_program_is_not_installed(
     assert machine.gpus() == ("NVIDIA H200",)
 
 
-def test_a_study_of_a_gpu_ends_at_once_where_there_is_none() -> None:
+def test_a_gpu_study_ends_at_once_without_a_gpu() -> None:
     def host(*gpus: str) -> Host:
         return cast("Host", SimpleNamespace(cores=lambda: (0, 1), environment=lambda: {"gpus": list(gpus)}))
 
@@ -86,7 +86,7 @@ def test_sets_of_cores() -> None:
     assert cores_in("0-2,5") == [0, 1, 2, 5]
 
 
-def test_whoever_waits_for_a_framework_is_told_of_which() -> None:
+def test_a_person_who_waits_for_a_framework_sees_which_one() -> None:
     heard: list[Step] = []
     with heard_by(heard.append):
         assert "execution providers" in probe_frameworks(HERE, ["onnxruntime"])["onnxruntime"]

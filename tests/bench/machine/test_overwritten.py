@@ -45,7 +45,7 @@ def test_two_that_write_the_same_files_are_found_with_whose_files_are_there_and_
     )
 
 
-def test_of_two_without_a_gpu_nobody_says_which_to_keep(tmp_path: Path) -> None:
+def test_without_a_gpu_neither_of_two_is_recommended(tmp_path: Path) -> None:
     for name in ("tensorflow", "tensorflow-cpu"):
         install(tmp_path, name, "2.21.0", "tensorflow/__init__.py")
     (one,) = found_in(tmp_path)
@@ -53,7 +53,7 @@ def test_of_two_without_a_gpu_nobody_says_which_to_keep(tmp_path: Path) -> None:
     assert one.remedy == "Remove them all and reinstall one: pip uninstall -y tensorflow tensorflow-cpu"
 
 
-def test_one_alone_is_no_finding(tmp_path: Path) -> None:
+def test_one_distribution_alone_is_not_a_finding(tmp_path: Path) -> None:
     install(tmp_path, "onnxruntime-gpu", "1.31.1", "onnxruntime/__init__.py")
     assert found_in(tmp_path) == ()
 

@@ -19,7 +19,7 @@ def test_a_quiet_machine_is_not_spoken_of() -> None:
     assert busy_in_words(Disturbance(None, None, None, None), 2, 1.0) == "", "what is not shown is not known"
 
 
-def test_who_uses_the_cores_and_what_is_stolen_is_said_with_what_follows() -> None:
+def test_users_of_the_cores_and_stolen_time_are_reported_with_the_consequence() -> None:
     said = busy_in_words(BUSY, 2, 1.0)
     assert "others use 75% of the 2 cores that are timed on, and 8% of their time is stolen" in said
     assert "Times may be INVALID; the next run times those again" in said

@@ -38,7 +38,7 @@ def test_a_pair_of_live_models_is_audited(tmp_path: Path) -> None:
     assert "no</b>" in found._repr_html_()
 
 
-def test_what_is_quiet_shows_nothing_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quiet_call_shows_nothing_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
     assert Terminal().is_jupyter
     file = io.StringIO()

@@ -60,7 +60,7 @@ def test_a_page_shows_texts_and_obeys_none(folder: Path) -> None:
         assert "\u202e" not in page
 
 
-def test_what_is_no_folder_of_results_is_one_message(tmp_path: Path) -> None:
+def test_a_folder_without_results_is_one_message(tmp_path: Path) -> None:
     for wrong in (tmp_path / "none", tmp_path):
         with pytest.raises(ArtifactError) as refused:
             assay.read(wrong)

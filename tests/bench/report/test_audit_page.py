@@ -49,7 +49,7 @@ def test_the_section_says_the_verdict_why_and_what_has_to_be_known(failed: Audit
     assert shares == sorted(shares, reverse=True)
 
 
-def test_a_finding_of_several_models_stands_there_once(failed: Audit) -> None:
+def test_a_finding_of_several_models_appears_once(failed: Audit) -> None:
     (model,) = failed.models
     others = [model.model_copy(update={"name": name}) for name in ("other", "third")]
     others[1] = others[1].model_copy(update={"propagation": []})
@@ -74,7 +74,7 @@ def test_a_runtime_that_loses_nan_by_itself_does_not_fail_an_audit_that_is_not_s
     assert passed.models[0].failures(strict_nan=True) == [str(passed.models[0].propagation[1])]
 
 
-def test_what_is_out_of_date_is_named_and_not_shown(failed: Audit) -> None:
+def test_outdated_parts_are_named_and_not_shown(failed: Audit) -> None:
     keys = failed.models[0].keys | {"onnx@jax2onnx": "f" * 64}
     stale = failed.model_copy(update={"models": [failed.models[0].model_copy(update={"keys": keys})]})
     section = audit(Evidence(RESULTS, audit=stale))
@@ -127,7 +127,7 @@ def test_what_a_record_says_stays_text(failed: Audit) -> None:
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_stands_alone_and_fits(
+def test_the_page_is_self_contained_and_fits(
     size: tuple[int, int], scheme: str, failed: Audit, browser: Browser, tmp_path: Path
 ) -> None:
     write_audit(failed, tmp_path)
@@ -171,7 +171,7 @@ def test_an_audit_that_compared_nothing_counts_no_comparisons() -> None:
     )
 
 
-def test_who_is_wrong_stands_first_and_no_count_of_nothing(failed: Audit) -> None:
+def test_the_wrong_part_comes_first_and_nothing_is_counted_as_zero(failed: Audit) -> None:
     (model,) = failed.models
     guilty = failed.model_copy(update={"models": [model.model_copy(update={"guilt": ["it: OpenVINO is wrong"]})]})
     first = next(iter(outcome_items(guilty)))
@@ -211,7 +211,7 @@ def test_the_page_begins_with_the_verdict_and_what_failed_and_folds_the_rest_by_
     assert all(section.detail for section in folded)
 
 
-def test_a_reason_that_no_comparison_is_stands_below_them(failed: Audit) -> None:
+def test_a_reason_other_than_a_comparison_is_below_them(failed: Audit) -> None:
     reasons = [*failed.reasons, "bloodnet/28: tf.eager was not audited: it crashed"]
     _, _, others, _ = audit_sections(failed.model_copy(update={"reasons": reasons}))[0].blocks
     assert isinstance(others, Listing)

@@ -95,7 +95,7 @@ def test_every_chart_is_drawn_with_its_marks_and_its_words(visit: Visitor, repor
         assert len(chart["words"]) > 20
 
 
-def test_what_is_drawn_is_what_was_measured(visit: Visitor, report: Path, results: Results) -> None:
+def test_the_drawn_values_are_the_measured_ones(visit: Visitor, report: Path, results: Results) -> None:
     specs = packed(visit(report / "report.html").page)["charts"]
     medians = {cell.name: cell.host.median_ms for cell in results.cells if cell.host and cell.framework}
     drawn = {}

@@ -142,7 +142,7 @@ def test_colours_stand_out_from_the_page(dark: bool) -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
-def test_frameworks_are_told_apart_by_every_eye(dark: bool, deficiency: str) -> None:
+def test_every_eye_distinguishes_the_frameworks(dark: bool, deficiency: str) -> None:
     families = RUNTIMES.families
     first = {one.words: (one.looks.dark if dark else one.looks.light)[0] for one in families if one.framework}
     for left, right in itertools.combinations(first, 2):

@@ -77,7 +77,7 @@ def test_accuracy_against_latency_has_a_facet_for_each_model(sections: dict[str,
     assert len({panel.spec["title"]["text"] for panel in panels}) == len(models)  # type: ignore[index, call-overload]
 
 
-def test_what_is_wrong_stands_first_in_every_table(sections: dict[str, Section]) -> None:
+def test_wrong_cells_come_first_in_every_table(sections: dict[str, Section]) -> None:
     tables = [block for one in sections.values() for block in one.blocks if isinstance(block, Table)]
     some_bad = 0
     for table in tables:
@@ -113,7 +113,7 @@ def texts_of(block: Block) -> Iterator[str]:
         yield from (fact.text for fact in block.facts)
 
 
-def test_a_model_that_takes_no_images_is_not_told_about_them(results: Results) -> None:
+def test_the_report_of_a_model_without_images_does_not_mention_them(results: Results) -> None:
     told = render_markdown(*without_images(results))
     assert "Where the time goes" in told
     assert "Latency" in told

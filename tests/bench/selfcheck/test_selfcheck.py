@@ -87,7 +87,7 @@ def test_slowdowns_that_are_found_pass_and_missed_ones_do_not() -> None:
     assert not found_check(planted(0.1, ["faster"] * 20)).passed, "the wrong direction is not found"
 
 
-def test_what_is_not_decided_does_not_pass_and_says_so() -> None:
+def test_an_undecided_check_does_not_pass_and_says_so() -> None:
     check = found_check(planted(0.1, ["slower"] * 7))
     assert (check.found, check.passed) == (1.0, False)
     assert "not decided within the time" in check.remark
@@ -104,7 +104,7 @@ def test_the_check_errs_as_rarely_as_it_says(rate: float, passes: float) -> None
     assert answers.count("good") / 2000 == pytest.approx(passes, abs=0.035)
 
 
-def test_what_could_be_told_is_what_is_told() -> None:
+def test_the_stated_detectable_slowdown_is_the_real_one() -> None:
     """If ratios scatter by 2 %, slowdowns of the stated size are found four times out of five."""
     random = np.random.default_rng(0)
     logs = random.normal(0, 0.02, 400)
@@ -178,7 +178,7 @@ def hasty() -> SelfCheck:
     return run_selfcheck(0, silent)
 
 
-def test_without_time_it_fails_and_says_what_is_missing(hasty: SelfCheck) -> None:
+def test_without_time_it_fails_and_names_the_missing_checks(hasty: SelfCheck) -> None:
     assert [check.name for check in hasty.checks] == CHECKS
     assert not hasty.passed
     assert all("not decided within the time" in check.remark for check in hasty.checks[-3:-1])
@@ -230,7 +230,7 @@ def test_a_record_speaks_for_its_own_machine_and_versions_only(hasty: SelfCheck,
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"created": 1}'])
-def test_a_record_that_cannot_be_read_is_none(content: str, tmp_path: Path) -> None:
+def test_an_unreadable_record_is_none(content: str, tmp_path: Path) -> None:
     assert stored_selfcheck(tmp_path) is None
     (tmp_path / SELFCHECK_FILE).write_text(content)
     assert stored_selfcheck(tmp_path) is None

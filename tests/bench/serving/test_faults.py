@@ -195,7 +195,7 @@ def test_a_model_that_was_changed_is_not_served(tmp_path: Path) -> None:
     assert "model.onnx differs from the deployed file" in refusal(folder)
 
 
-def test_a_model_that_lies_elsewhere_is_not_served(tmp_path: Path) -> None:
+def test_a_model_outside_the_folder_is_not_served(tmp_path: Path) -> None:
     folder = serving_folder.write_folder(tmp_path / "deployment")
     model = folder / "models" / serving_folder.NAME / "1" / "model.onnx"
     os.rename(model, tmp_path / "model.onnx")

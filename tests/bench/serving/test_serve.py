@@ -83,7 +83,7 @@ def test_the_cores_of_a_server_that_is_not_ours_are_not_seen() -> None:
     assert cores_of_server("192.0.2.1:8000", PROGRAM) is None
 
 
-def test_models_change_by_the_one_who_serves_alone(served: Served) -> None:
+def test_only_the_serving_command_changes_models(served: Served) -> None:
     for action in ("load", "unload"):
         request = urllib.request.Request(f"{served.ready['http']}/v2/repository/models/cells/{action}", data=b"{}")
         with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):

@@ -123,7 +123,7 @@ def asked_by_grpc(ports: Ports, method: str, name: bytes, value: bytes) -> bytes
         "/v2/trace/setting",
     ],
 )
-def test_what_is_closed_is_closed_over_http_whatever_is_sent(ports: Ports, path: str) -> None:
+def test_closed_interfaces_stay_closed_over_http_whatever_is_sent(ports: Ports, path: str) -> None:
     name, value = HEADER.encode(), VALUE.encode()
     assert asked(ports, path).startswith(b"HTTP/1.1 403")
     for sent in (
@@ -141,7 +141,7 @@ def test_what_is_closed_is_closed_over_http_whatever_is_sent(ports: Ports, path:
 @pytest.mark.parametrize(
     "method", ["RepositoryIndex", "SystemSharedMemoryStatus", "LogSettings", "TraceSetting", "RepositoryModelUnload"]
 )
-def test_what_is_closed_is_closed_over_grpc_whatever_is_sent(ports: Ports, method: str) -> None:
+def test_closed_interfaces_stay_closed_over_grpc_whatever_is_sent(ports: Ports, method: str) -> None:
     for name in (HEADER, HEADER.lower(), GRPC_PREFIX + HEADER, (GRPC_PREFIX + HEADER).lower()):
         for value in (VALUE, VALUE.strip()):
             answer = asked_by_grpc(ports, method, name.encode(), value.encode())
@@ -149,7 +149,7 @@ def test_what_is_closed_is_closed_over_grpc_whatever_is_sent(ports: Ports, metho
             assert b"grpc-status" in answer
 
 
-def test_what_is_asked_for_stays_open(ports: Ports) -> None:
+def test_requested_interfaces_stay_open(ports: Ports) -> None:
     assert CLOSED.split(",") == ["model-repository", "shared-memory", "trace", "logging"]
     for path in ("/v2", "/v2/health/ready", "/v2/health/live"):
         with urllib.request.urlopen(f"http://{LOOPBACK}:{ports.http}{path}") as answer:

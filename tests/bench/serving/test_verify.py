@@ -109,7 +109,7 @@ def test_a_contract_that_differs_is_found_and_exits_with_one(served: Served, ima
     assert "outputs over HTTP" in done.stdout
 
 
-def test_comparing_nothing_is_no_pass(served: Served, images: Path) -> None:
+def test_comparing_nothing_does_not_pass(served: Served, images: Path) -> None:
     found = verify(served, served.folder, images, "http")
     assert found.passed
     assert not found.model_copy(update={"ways": []}).passed
@@ -131,7 +131,7 @@ def test_a_server_that_sees_other_shared_memory_is_asked_the_other_ways(
     assert "Unable to open shared memory region" in found.skipped["shared-memory"]
 
 
-def test_nobody_at_the_address_is_an_error(served: Served, images: Path) -> None:
+def test_no_server_at_the_address_is_an_error(served: Served, images: Path) -> None:
     audited = read_audited(served.folder, images, None, served.folder)
     with pytest.raises(InputError, match=r"No answer from 127\.0\.0\.1:9"):
         verify_here(audited, target_of(audited.deployment, "http://127.0.0.1:9", None), wire.WAYS)
@@ -154,7 +154,7 @@ def test_requests_cover_every_image_once_and_are_of_all_sizes() -> None:
     assert max(sizes) == 16
 
 
-def test_a_server_that_serves_other_versions_only_is_no_match(tmp_path: Path) -> None:
+def test_a_server_with_only_other_versions_does_not_match(tmp_path: Path) -> None:
     deployment = read_deployment(serving_folder.write_folder(tmp_path / "deployment"))
     said = {
         "versions": [7],

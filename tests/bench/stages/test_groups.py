@@ -37,7 +37,7 @@ def test_a_wrong_name_is_refused_before_anything_is_made(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_what_is_named_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_named_group_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Trained:
         def __init__(self, size: int) -> None:
             self.spec = type("Spec", (), {"architecture": "bloodnet", "size": size})()

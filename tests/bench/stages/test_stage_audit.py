@@ -80,7 +80,7 @@ def test_special_values_and_determinism_are_on_record_for_all(audit: Audit) -> N
 
 
 @pytest.mark.slow
-def test_every_flip_has_its_image_and_the_page_lies_beside_the_record(audit: Audit, folder: Path) -> None:
+def test_every_flip_has_its_image_and_the_page_is_beside_the_record(audit: Audit, folder: Path) -> None:
     (model,) = audit.models
     flips = {
         (one.inputs, flip.image)

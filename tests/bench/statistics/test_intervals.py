@@ -84,7 +84,7 @@ def test_each_bound_of_a_part_is_put_together_from_the_bounds_on_its_own_side() 
     assert part_of(Interval(value=1, low=0, high=2), Interval(value=0.5, low=0, high=1)).low == 0
 
 
-def test_a_difference_has_each_bound_from_the_opposite_one_of_what_is_taken_off() -> None:
+def test_each_bound_of_a_difference_uses_the_opposite_bound_of_the_subtrahend() -> None:
     found = difference(Interval(value=5, low=4, high=8), Interval(value=2, low=0, high=3))
     assert (found.low, found.value, found.high) == pytest.approx((3 - math.hypot(1, 1), 3, 3 + math.hypot(3, 2)))
     least = difference(Interval(value=5, low=4, high=8), Interval(value=6, low=0, high=9), least=0.0)

@@ -52,7 +52,7 @@ def test_processes_of_one_kind_are_called_two_in_one_cell_of_a_hundred(processes
     assert np.mean(ratios > limit_of(processes)) == pytest.approx(0.01, abs=0.002)
 
 
-def test_between_the_simulated_numbers_limits_lie_between_theirs() -> None:
+def test_limits_between_the_simulated_numbers_are_between_theirs() -> None:
     assert LIMITS[12] <= limit_of(13) <= LIMITS[15]
     assert limit_of(160) == pytest.approx(2 * LIMITS[40])
 

@@ -74,7 +74,7 @@ def test_a_single_degree_of_freedom_says_something() -> None:
     assert Ratio(0.0, 0.02, 1, 2, 2).below(-1.0) < 1
 
 
-def test_what_is_known_exactly_is_above_or_is_not() -> None:
+def test_an_exact_ratio_is_above_or_it_is_not() -> None:
     one = Ratio(0.0, 0.0, math.inf, 3, 3)
     assert (one.above(0.01), one.above(0.0), one.above(-0.01)) == (0.0, 1.0, 1.0)
     assert (one.below(-0.01), one.below(0.0)) == (0.0, 1.0)
@@ -113,7 +113,7 @@ def test_a_block_is_its_median_a_process_the_median_of_its_blocks_and_a_ratio_th
     assert (found.degrees, found.processes, found.blocks) == (1, 2, 5)
 
 
-def test_blocks_are_told_apart_whatever_their_numbers_and_their_order() -> None:
+def test_blocks_are_distinguished_whatever_their_numbers_and_order() -> None:
     order = np.array([5, 0, 3, 1, 4, 2])
     process, block = np.array([0, 0, 0, 1, 1, 1]), np.array([-3, 10, 10, -3, 0, 0])
     values = np.array([1.0, 2.0, 4.0, 5.0, 6.0, 8.0])

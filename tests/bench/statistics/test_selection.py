@@ -129,7 +129,7 @@ def test_what_was_not_chosen_has_half_of_the_chance_on_each_side() -> None:
     assert favoured_level(0.05, 2) == 0.025
 
 
-def test_what_is_surer_than_any_quantile_says_has_a_p_value_all_the_same() -> None:
+def test_a_ratio_beyond_every_quantile_still_has_a_p_value() -> None:
     """Many processes that agree to a thousandth on a factor of four."""
     ratio = Ratio(1.4825597, 0.00186, 9.85, 15, 45).chosen(2, 2)
     assert 0 <= ratio.as_far() < 1e-15

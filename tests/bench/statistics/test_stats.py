@@ -77,7 +77,7 @@ def test_two_processes_cover_by_the_spread_that_they_show(spread: float) -> None
     assert LEAST_COVERAGE <= covered / REPEATS <= MOST_COVERAGE
 
 
-def test_one_process_says_nothing_of_the_spread_however_steady_it_is() -> None:
+def test_one_steady_process_shows_nothing_about_the_spread() -> None:
     estimate = ratio_estimate(nested(0, processes=1), nested(1, processes=1))
     assert estimate is not None
     assert estimate.degrees == 0
@@ -128,13 +128,13 @@ def test_a_drift_common_to_both_cancels() -> None:
     assert found.value == pytest.approx(expected.value)
 
 
-def test_nothing_in_common_is_no_ratio() -> None:
+def test_no_common_blocks_give_no_ratio() -> None:
     one = nested(0)
     later = Samples(one.process, one.block + 100, one.values)
     assert paired_ratio(one, later) is None
 
 
-def test_a_single_block_says_nothing_about_its_spread() -> None:
+def test_a_single_block_shows_nothing_about_its_spread() -> None:
     one = Samples(np.zeros(3, np.int64), np.zeros(3, np.int64), np.array([1.0, 2.0, 3.0]))
     ratio = paired_ratio(one, Samples(one.process, one.block, one.values))
     assert ratio is not None

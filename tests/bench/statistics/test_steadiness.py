@@ -46,12 +46,12 @@ def test_a_hand_made_series() -> None:
     assert change == pytest.approx(4 / 3)
 
 
-def test_levels_of_processes_are_no_trend() -> None:
+def test_levels_of_processes_are_not_a_trend() -> None:
     change, p_value = trend([np.full(5, 1.0), np.full(5, 2.0), np.full(5, 3.0)])
     assert (change, p_value) == (0.0, 1.0)
 
 
-def test_nothing_to_compare_is_no_trend() -> None:
+def test_nothing_to_compare_is_not_a_trend() -> None:
     assert trend([]) == (0.0, 1.0)
     assert trend([np.array([1.0]), np.array([2.0])]) == (0.0, 1.0)
 
@@ -72,7 +72,7 @@ def test_drift_is_found_and_measured(drift: float) -> None:
     assert np.mean([one.drift for one in found]) == pytest.approx(drift / (1 + drift / 2), abs=0.01)
 
 
-def test_a_drift_that_does_not_matter_is_none() -> None:
+def test_an_irrelevant_drift_is_not_a_drift() -> None:
     random = np.random.default_rng(2)
     found = [steadiness(cell(random, 0.03)) for _ in range(50)]
     assert np.mean([one.drift_p_value < 0.01 for one in found]) > 0.9, "beyond doubt"

@@ -108,7 +108,7 @@ def test_own_outputs_on_all_images_need_no_proof() -> None:
 
 
 @pytest.mark.parametrize(("flips", "most"), [([0.3], 7), ([EDGE / 2, 0.3], 12)])
-def test_older_audits_bound_what_is_on_the_edge_by_what_larger_errors_changed(flips: list[float], most: int) -> None:
+def test_older_audits_bound_edge_images_by_the_changes_of_larger_errors(flips: list[float], most: int) -> None:
     """With eight images on the edge, none changes with a chance of (2/3)^8 = 0.04; with seven, 0.06."""
     int8 = compared(WHOLE, measured(IMAGES, RIGHT, largest=0.4, flips=flips), "int8")
     found = accuracy_of(model(ON_SAMPLE, int8), [ON_SAMPLE])

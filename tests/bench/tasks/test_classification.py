@@ -25,7 +25,7 @@ def test_accuracy_of_both_sides_and_flips() -> None:
     assert (made.flips.decisions, made.flips.flipped, made.flips.excused) == (5, 1, 0)
 
 
-def test_a_tie_is_no_flip() -> None:
+def test_a_tie_is_not_a_flip() -> None:
     base, found = BASE.copy(), BASE.copy()
     base[0] = (1.0, 0.999, 0.0, 0.0)
     found[0] = (0.999, 1.0, 0.0, 0.0)
@@ -53,7 +53,9 @@ def test_an_output_may_be_the_class_itself() -> None:
         ([SCORES], LABELS[:, None], "does not fit"),
     ],
 )
-def test_what_is_no_classifier_is_refused(outputs: list[Tensor], labels: np.ndarray | None, said: str) -> None:
+def test_a_model_that_is_not_a_classifier_is_refused(
+    outputs: list[Tensor], labels: np.ndarray | None, said: str
+) -> None:
     with pytest.raises(InputError, match=said):
         TASK.output_of(outputs, labels)
 
@@ -83,7 +85,7 @@ def test_one_number_is_decided_by_the_threshold_that_was_said(threshold: float, 
     assert made.qualities[0].value == share(3 if threshold == 0 else 2, 4)
 
 
-def test_what_lies_at_the_threshold_ties_and_what_is_no_number_is_no_class() -> None:
+def test_a_number_at_the_threshold_ties_and_nan_has_no_class() -> None:
     base = np.array([[1e-7], [3.0], [3.0]])
     found = np.array([[-1e-7], [np.nan], [3.0]])
     made = TASK.judge(Answers(SCORE, base, found, "float64", 1e-6, threshold=0.0))

@@ -80,7 +80,7 @@ def test_pixel_accuracy_and_mean_iou_by_hand() -> None:
     assert mean_iou(sums, all_images)[0] == pytest.approx((1 / 3 + 3 / 5) / 2)
 
 
-def test_what_has_no_label_is_told_and_enters_nothing() -> None:
+def test_pixels_without_a_label_are_counted_and_left_out() -> None:
     labels = LABELS.copy()
     labels[:, 0] = 255
     wrong = scores(1).reshape(IMAGES, CLASSES, HEIGHT, WIDTH)

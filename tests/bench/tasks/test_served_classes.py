@@ -54,7 +54,7 @@ def test_what_rounding_explains_passes_and_a_server_may_be_as_far_again(off: flo
 
 
 @pytest.mark.parametrize("off", [1.01 * ALLOWED, -1.01 * ALLOWED, float("nan")])
-def test_what_is_further_away_is_refused(off: float) -> None:
+def test_a_larger_distance_is_refused(off: float) -> None:
     with pytest.raises(FailedError, match="probabilities are not the reference's"):
         judge_answers(answers(off), LOGITS, LABELS, audit(tolerance()), "fp32", 0.5)
 
@@ -67,7 +67,7 @@ def test_without_a_tolerance_for_the_test_images_nothing_is_deployed() -> None:
         judge_answers(answers(), LOGITS, LABELS, audit(tolerance(problem="nobody knows")), "fp32", 0.5)
 
 
-def test_reduced_precision_is_held_to_its_policy_and_to_what_right_evaluations_differ_by() -> None:
+def test_reduced_precision_is_judged_by_its_policy_and_by_the_spread_of_right_evaluations() -> None:
     coarse = answers().astype(np.float16).astype(np.float32)
     found = judge_answers(coarse, LOGITS, LABELS, audit(), "fp16", 0.25)
     assert found.value == pytest.approx(0.5 + ROUNDING)

@@ -34,7 +34,7 @@ def texts(path: Path) -> Iterator[ast.Constant]:
             yield node
 
 
-def test_nobody_else_names_a_task() -> None:
+def test_no_other_module_names_a_task() -> None:
     """A study's architectures and plain models get their task from `assay.registry`."""
     named = {
         (str(path.relative_to(ROOT)), node.value) for path in modules() for node in texts(path) if node.value in TASKS
@@ -44,7 +44,7 @@ def test_nobody_else_names_a_task() -> None:
     assert named - wires == {("assay/registry.py", name) for name in TASKS}, "ask the task on record instead"
 
 
-def test_nobody_else_has_a_task_s_words() -> None:
+def test_no_other_module_has_a_tasks_words() -> None:
     assert [
         f"{path.relative_to(ROOT)}:{node.lineno}: {node.value!r}"
         for path in modules()
@@ -53,7 +53,7 @@ def test_nobody_else_has_a_task_s_words() -> None:
     ] == []
 
 
-def test_nobody_asks_which_task_it_is() -> None:
+def test_no_module_asks_which_task_it_is() -> None:
     """No comparison with a task's name and no `isinstance` of a task: code asks the task."""
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
@@ -124,7 +124,7 @@ def names_in(path: Path) -> Iterator[str]:
         yield from (one for one in found if isinstance(one, str))
 
 
-def test_what_is_of_classification_has_its_names_nowhere_else() -> None:
+def test_names_of_classification_appear_nowhere_else() -> None:
     speaking = {
         str(path.relative_to(ROOT))
         for path in modules()
@@ -136,7 +136,7 @@ def test_what_is_of_classification_has_its_names_nowhere_else() -> None:
     assert set(ARGUED) - elsewhere == set(), "nothing to argue about any more"
 
 
-def test_what_is_of_one_task_is_asked_for_by_it_alone() -> None:
+def test_modules_of_one_task_are_used_by_it_alone() -> None:
     """Folders of classification below `bench/tasks`, and modules that pass on images or numbers for a task."""
     rooms = ("assay.bench.tasks.classification", "assay.export.classification")
     importing = {

@@ -290,7 +290,7 @@ def test_where_the_time_does_not_suffice_for_all_of_the_rest_the_quickest_of_it_
     assert rest == {"torch.eager": 2, "torch.script": 2, "tf.predict": 1}
 
 
-def test_what_is_left_goes_to_further_processes_of_the_contenders(timed: Timed) -> None:
+def test_the_remaining_time_goes_to_further_processes_of_the_contenders(timed: Timed) -> None:
     found = timed(World(), replace(quick_budget(700), processes_of_slower=2))
     assert max(of_contenders(found).values()) > 5
     assert processes_of(found)["bloodnet/64/b32/t1/tf.eager"] == 2
@@ -359,7 +359,7 @@ def of_a_model(folder: Path, *further: str) -> Group:
     return Group("bloodnet/28/t1", candidates, (1,), Settings(cores=(1,)), folder / "28.npy")
 
 
-def test_what_compiles_for_long_is_begun_when_the_others_have_their_first_times(timed: Timed, tmp_path: Path) -> None:
+def test_slow_compilers_start_after_the_others_have_their_first_times(timed: Timed, tmp_path: Path) -> None:
     shown: list[set[str]] = []
     budget = Budget(60, 3, 120, 10, 0.0, soon=True)
     found = timed(World(), budget, [of_a_model(tmp_path, "torch.compile.frozen")])
@@ -426,7 +426,7 @@ class Interrupted(World):
             raise KeyboardInterrupt
 
 
-def test_an_interrupt_after_the_first_unit_keeps_what_is_finished_and_the_next_run_goes_on(timed: Timed) -> None:
+def test_an_interrupt_after_the_first_unit_keeps_finished_units_and_the_next_run_continues(timed: Timed) -> None:
     whole = timed(World(1.0 + 1e-9), quick_budget())
     seconds = [float(str(unit.manifest.facts["seconds"])) for unit in whole.units]
     found = timed(Interrupted(at=1000 + sum(seconds[:2]) + 5), quick_budget())

@@ -72,7 +72,7 @@ def silent(text: str) -> None:
 
 
 @pytest.mark.parametrize(("call_ms", "dropped"), [(0.1, 3), (5, 3), (12, 2), (30, 1), (100, 1), (300, 0)])
-def test_what_is_dropped_after_thawing_takes_little_time(call_ms: float, dropped: int) -> None:
+def test_dropped_calls_after_thawing_take_little_time(call_ms: float, dropped: int) -> None:
     median = int(call_ms * 1e6)
     warmed = Warmed(calls_ns=[median], median_ns=median)
     loaded = SessionLoaded(import_seconds=0, load_seconds=0, precision="fp32", facts={})
@@ -168,7 +168,7 @@ def test_finished_units_are_not_measured_again(group: Group, tmp_path: Path) -> 
     assert again.seconds == first.seconds
 
 
-def test_what_is_invalid_is_timed_again_and_all_of_it_when_asked(group: Group, tmp_path: Path) -> None:
+def test_invalid_cells_are_timed_again_and_all_of_them_on_request(group: Group, tmp_path: Path) -> None:
     told: list[str] = []
     budget = Budget(seconds=60, processes=1, call_seconds=60, blocks=2)
     small = Group(group.name, group.candidates[:1], (1,), group.settings, group.images)
@@ -319,7 +319,7 @@ EAGER, SCRIPT = ("torch.eager", ""), ("torch.script", "")
 EXPORT, OTHER_EXPORT = ("ort.cpu", "torch-dynamo"), ("ort.cpu", "torch-script")
 
 
-def test_a_native_cell_of_reduced_precision_is_no_base_of_a_verdict_on_fp32(group: Group) -> None:
+def test_a_native_cell_of_reduced_precision_is_not_a_basis_for_a_verdict_on_fp32(group: Group) -> None:
     assert timed_in(group, {EAGER: "bf16", EXPORT: "fp32"}) == []
     (found,) = timed_in(group, {EAGER: "fp32", SCRIPT: "bf16", EXPORT: "fp32"})
     assert (found.native, found.onnx, found.precision) == ("torch.eager", "ort.cpu@torch-dynamo", "fp32")

@@ -60,7 +60,7 @@ def test_every_ratio_has_a_width_but_the_reference_and_the_rulers_zero() -> None
     assert found[(1, "tf.function")] == pytest.approx(0, abs=1e-9)
 
 
-def test_only_what_is_uncertain_is_measured_again_beside_its_reference() -> None:
+def test_only_uncertain_ratios_are_measured_again_with_their_reference() -> None:
     part, width = unsettled(GROUP, timed({"ort.cpu@tf2onnx/8": 0.05}), 0.02)
     assert part is not None
     assert [candidate.label for candidate in part.candidates] == ["torch.eager", "ort.cpu@tf2onnx"]
@@ -86,7 +86,7 @@ def labels(group: Group) -> list[str]:
     return [candidate.label for candidate in group.candidates]
 
 
-def test_what_is_far_behind_its_side_is_out_of_the_running() -> None:
+def test_a_cell_far_behind_its_side_is_dropped() -> None:
     speeds = {"torch.eager": 2.0, "tf.function": 2.0 * OUT_OF_THE_RUNNING * 1.01, "ort.cpu@tf2onnx": 9.0, "null": 0.001}
     assert labels(contenders(GROUP, timed_at(speeds))) == ["torch.eager", "ort.cpu@tf2onnx"]
     near = speeds | {"tf.function": 2.0 * OUT_OF_THE_RUNNING * 0.99}
@@ -123,7 +123,7 @@ def test_what_computes_in_less_puts_nothing_in_fp32_out_of_the_running() -> None
     ]
 
 
-def test_the_rest_of_a_group_is_what_was_timed_and_is_no_contender() -> None:
+def test_the_rest_of_a_group_was_timed_and_is_not_a_contender() -> None:
     found = timed_at({"torch.eager": 2.0, "tf.function": 9.0, "null": 0.001})
     behind = others(GROUP, contenders(GROUP, found), found)
     assert [one.label for one in behind] == ["tf.function", "null"], "ONNX was not timed and may be the fastest"

@@ -100,7 +100,7 @@ def test_transfer_is_a_cause_of_its_own() -> None:
     assert sentence.endswith("; the difference is the transfer of input and output, not the kernels.")
 
 
-def test_a_mixed_cause_is_told_with_its_share() -> None:
+def test_a_mixed_cause_is_given_with_its_share() -> None:
     (sentence,) = told(study(parts(NATIVE, 1.6, 0.44), parts(ONNX, 1.0, 0.04)))
     assert sentence.endswith("; 60 % of the difference is the kernels.")
 
@@ -113,7 +113,7 @@ def test_a_cause_that_the_intervals_do_not_allow_is_not_claimed() -> None:
     assert "difference" not in sentence, "which part makes it is not known"
 
 
-def test_where_native_wins_onnx_is_what_is_explained() -> None:
+def test_where_native_wins_onnx_is_explained() -> None:
     results = study(parts(NATIVE, 0.9, 0.1), parts(ONNX, 3.9, 0.1), outcome="slower", ratios={ONNX: 4.0})
     (sentence,) = told(results)
     assert sentence.startswith("ONNX Runtime (torch-dynamo export) spends 98 %")
@@ -148,7 +148,7 @@ def test_a_single_fused_operator_is_named() -> None:
     assert sentence.endswith("(one operator, convert_fusion.1, takes 97 % of the time of all).")
 
 
-def test_the_slowest_framework_is_told_of_only_if_it_is_twice_as_slow_beyond_doubt() -> None:
+def test_the_slowest_framework_is_only_mentioned_if_significantly_twice_as_slow() -> None:
     known = (parts(ONNX, 0.96, 0.04), parts(FAR, 1.8, 0.1))
     assert told(study(*known, ratios={FAR: 1.0005})) == []
     assert len(told(study(*known, ratios={FAR: 1.01}))) == 1

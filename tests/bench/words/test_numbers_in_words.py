@@ -97,7 +97,7 @@ def test_who_agrees_and_how_closely(exports: list[Export], words: list[str]) -> 
     assert numbers_in_words(results(*exports)) == words
 
 
-def test_the_reason_of_a_failed_export_is_told_once() -> None:
+def test_the_reason_of_a_failed_export_is_given_once() -> None:
     why = "rsub() of a mask"
     cells = {"status": "failed", "host": None, "device": None, "reason": f"the export failed: {why}"}
     of_user = results(export("a", reason=why), cells=cells)
@@ -166,7 +166,7 @@ def test_an_export_that_nothing_judges_is_not_said_to_disagree() -> None:
     assert "is wrong" not in " ".join(refusals_of(found))
 
 
-def test_what_is_next_to_nothing_is_no_row_of_zeros() -> None:
+def test_a_tiny_number_is_not_a_row_of_zeros() -> None:
     assert interval(Interval(value=2e-15, low=0.0, high=4e-15), " ms") == "2.0e-15 ms (0\N{EN DASH}4.0e-15)"
     assert interval(Interval(value=0.0, low=0.0, high=0.0)) == "0 (0\N{EN DASH}0)"
     assert interval(Interval(value=0.0, low=0.0, high=0.0165)) == "0.0000 (0.0000\N{EN DASH}0.0165)"

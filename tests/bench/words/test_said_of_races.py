@@ -51,7 +51,7 @@ def said(of: Results) -> list[str]:
 FP32 = race("fp32", NATIVE, ONNX, "faster")
 
 
-def test_each_precision_has_its_sentence_and_the_verdict_is_told_once() -> None:
+def test_each_precision_has_its_sentence_and_the_verdict_is_given_once() -> None:
     of = results(FP32, race("int8", OTHER, INT8, "faster", 1.1), race(OF_ALL, OTHER, INT8, "faster", 1.1))
     int8, all_of_them = said(of)
     assert int8 == (
@@ -77,7 +77,7 @@ def test_other_outcomes(verdict: Verdict, words: str) -> None:
     assert words in said(results(FP32, race("int8", OTHER, INT8, verdict, 0.8)))[0]
 
 
-def test_of_one_side_nothing_is_said_but_that_it_was_not_timed() -> None:
+def test_a_missing_side_is_only_reported_as_not_timed() -> None:
     (text,) = said(results(FP32, race("int8", "", INT8, None), native_int8=False))
     assert text.startswith("In int8, ONNX Runtime (torch-dynamo+int8 export) is the fastest through ONNX, ")
     assert text.endswith("); native int8 was not timed.")
@@ -95,7 +95,7 @@ def test_three_tiers_are_named_with_their_times() -> None:
     assert "; through ONNX: ONNX Runtime (torch-dynamo export), " in told
 
 
-def test_the_headline_says_what_was_held_against_what() -> None:
+def test_the_headline_names_both_sides_of_the_comparison() -> None:
     of = results(FP32, race("int8", OTHER, INT8, "slower"), race(OF_ALL, OTHER, INT8, "slower"))
     second = [cell.model_copy(update={"batch": 32, "name": f"{cell.name}/32"}) for cell in of.cells]
     two = [one.model_copy(update={"batch": batch}) for batch in (1, 32) for one in of.comparisons]

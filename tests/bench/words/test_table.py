@@ -16,7 +16,7 @@ def shown(*, wrong: bool) -> str:
     return stream.getvalue()
 
 
-def test_the_verdict_stands_first_and_nothing_colours_what_is_piped() -> None:
+def test_the_verdict_comes_first_and_piped_output_has_no_colour() -> None:
     for wrong, verdict in ((True, "failed"), (False, "passed")):
         said = shown(wrong=wrong)
         assert said.startswith(f"Verdict: {verdict}\n")

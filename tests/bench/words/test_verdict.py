@@ -73,7 +73,7 @@ def test_undecided_claims_nothing() -> None:
     assert "faster than" not in found.finding
 
 
-def test_what_could_have_been_told_is_said() -> None:
+def test_the_detectable_difference_is_stated() -> None:
     results = compared((1.02, 0.97, 1.07), "undecided")
     known = results.comparisons[0].model_copy(update={"told": 0.0613, "processes": 3})
     told = results.model_copy(update={"comparisons": [known]})
@@ -219,7 +219,7 @@ def test_both_were_timed_but_not_compared() -> None:
     assert "no comparison was recorded" in only(study(comparisons=[])).finding
 
 
-def test_native_cells_that_compute_in_less_are_no_base_and_are_named() -> None:
+def test_native_cells_of_reduced_precision_are_not_a_basis_and_are_named() -> None:
     cells = [
         cell.model_copy(update={"precision": "bf16" if cell.framework in FRAMEWORKS else "fp32"}) for cell in BASE.cells
     ]

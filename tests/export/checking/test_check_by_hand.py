@@ -110,14 +110,14 @@ def test_less_than_fp32_is_judged_by_its_own_policy(tmp_path: Path) -> None:
         ({"outputs": ("logits", TensorProto.FLOAT, ["batch", "classes"])}, "The output"),
     ],
 )
-def test_another_signature_is_refused_and_told(
+def test_another_signature_is_refused_and_described(
     changes: dict[str, tuple[str, int, list[object]]], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ExportFailedError, match=words):
         check_structure(saved(model(**changes), tmp_path), SPEC, "NCHW")  # type: ignore[arg-type]
 
 
-def test_what_was_agreed_is_told_in_the_file_s_own_layout(tmp_path: Path) -> None:
+def test_the_agreed_signature_is_described_in_the_files_own_layout(tmp_path: Path) -> None:
     with pytest.raises(ExportFailedError, match=r"expected one input 'image', float32, \[batch, 12, 12, 3\]"):
         check_structure(saved(model(), tmp_path), SPEC, "NHWC")
     with pytest.raises(ExportFailedError, match=r"expected one input 'image', float32, \[batch, 3, 12, 12\]"):

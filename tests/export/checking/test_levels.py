@@ -99,6 +99,6 @@ def test_where_no_level_agrees_others_are_asked(others: dict[str, Outcome], stat
     assert words in done.reason
 
 
-def test_what_runs_at_no_level_is_no_matter_of_numbers() -> None:
+def test_a_file_that_runs_at_no_level_has_no_wrong_numbers() -> None:
     with pytest.raises(ExportFailedError, match="does not load in ONNX Runtime at level disable_all"):
         levels(refused=tuple(LEVELS))

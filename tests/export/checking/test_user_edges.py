@@ -72,7 +72,7 @@ def test_where_the_model_itself_overflows_nothing_is_asked() -> None:
     assert not len(edges_of(lambda x: x * np.float32(np.nan)))
 
 
-def test_what_is_rounding_in_fp32_is_left_out() -> None:
+def test_outputs_that_are_rounding_error_in_fp32_are_left_out() -> None:
     edges = edges_of(lambda x: (x + 1e8) - 1e8 + 1e-3)
     assert not edges.records["x"].any()  # of zeros it is not a rounding
 

@@ -42,7 +42,7 @@ def records() -> np.ndarray:
     return found
 
 
-def test_what_is_open_is_one_larger_and_every_level_is_held_against_the_first(tmp_path: Path) -> None:
+def test_open_sizes_are_one_larger_and_every_level_is_compared_with_the_first(tmp_path: Path) -> None:
     doubled = saved(tmp_path / "doubled.onnx", helper.make_node("Mul", ["x", "two"], ["y"]))
     second = second_shape(doubled, MODEL, records())
     assert (second.sizes, second.feeds["x"].shape) == ("steps=7", (2, 7))

@@ -63,7 +63,7 @@ def test_a_runtime_that_ignores_an_input_is_wrong_and_not_of_fewer_bits(tmp_path
     )
 
 
-def test_an_operator_that_is_not_there_is_no_wrong_number(tmp_path: Path) -> None:
+def test_a_missing_operator_is_not_a_wrong_number(tmp_path: Path) -> None:
     lacked = saved(tmp_path / "lacked.onnx", [helper.make_node("GlobalLpPool", ["x"], ["y"])])
     with pytest.raises(ExportFailedError, match="lacks an operator that it needs, so its numbers are not judged"):
         session_at(lacked, level_names()[0], "it")

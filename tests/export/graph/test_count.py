@@ -71,7 +71,7 @@ def test_each_operator_moves_what_it_touches_and_views_move_nothing() -> None:
     assert [layer.operator for layer in found.layers] == ["MatMul"]
 
 
-def test_what_is_made_of_constants_alone_costs_nothing_and_is_a_weight() -> None:
+def test_values_made_only_of_constants_cost_nothing_and_are_weights() -> None:
     nodes = [make.make_node("Transpose", ["w"], ["t"]), make.make_node("MatMul", ["x", "t"], ["y"])]
     found = counted(graph(nodes, (5,), w=ones(3, 5)))
     assert (found.flops, found.weight_bytes, found.traffic_bytes) == (30, 60, 4 * (5 + 15 + 3))
@@ -139,7 +139,7 @@ def test_a_shape_that_does_not_follow_is_refused_in_words() -> None:
         counted(reshape)
 
 
-def test_a_file_that_is_no_model_leaves_a_reason_for_every_batch(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_gives_a_reason_for_every_batch(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"nothing of the kind")
     export = Export(
         architecture="bloodnet", size=28, exporter="tf2onnx", status="ok", weights="", opset_asked=18, seconds=0

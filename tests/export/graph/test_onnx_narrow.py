@@ -46,7 +46,7 @@ IF = helper.make_node("If", ["c"], ["y"], then_branch=INSIDE, else_branch=INSIDE
         (made(node("Exp", "x", "y"), takes=TensorProto.DOUBLE, gives=TensorProto.DOUBLE, weights=FULL), ""),
     ],
 )
-def test_what_is_rounded_to_a_narrow_type_is_computed_in_it(model: ModelProto, named: str) -> None:
+def test_values_rounded_to_a_narrow_type_are_computed_in_it(model: ModelProto, named: str) -> None:
     assert narrow_arithmetic(model) == named
 
 

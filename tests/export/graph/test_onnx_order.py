@@ -26,7 +26,7 @@ def test_any_order_becomes_the_one_that_can_be_computed(order: list[int]) -> Non
     assert [node.name for node in graph.node] == [str(one) for one in range(6)]
 
 
-def test_what_is_in_order_and_what_goes_in_circles_stays(tmp_path: Path) -> None:
+def test_ordered_and_cyclic_graphs_are_left_alone(tmp_path: Path) -> None:
     graph = chain([0, 1, 2])
     graph.node[0].input[0] = "v3"
     before = graph.SerializeToString()

@@ -54,7 +54,7 @@ def asked(path: Path, folder: Path) -> ProbeRequest:
 
 
 @pytest.mark.parametrize("operator", NODES)
-def test_a_file_that_draws_random_numbers_is_told_so_with_its_node(operator: str, tmp_path: Path) -> None:
+def test_a_file_that_draws_random_numbers_is_reported_with_its_node(operator: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "random.onnx", NODES[operator])
     named = f"{operator} 'noise'" + (" in training mode" if operator == "Dropout" else "")
     assert random_operators(onnx.load(path)) == named

@@ -54,7 +54,7 @@ def test_what_a_tool_leaves_open_is_open_and_each_is_one_of_its_own(shape: list[
         (helper.make_tensor_type_proto(TensorProto.BOOL, [1]), ""),
     ],
 )
-def test_outputs_that_are_no_numbers_are_told_in_words_with_the_option_that_leaves_them_out(
+def test_outputs_that_are_not_numbers_are_named_with_the_option_to_leave_them_out(
     kind: onnx.TypeProto, words: str
 ) -> None:
     value = onnx.ValueInfoProto(name="probabilities", type=kind)
@@ -102,7 +102,7 @@ def test_an_output_that_is_left_out_goes_with_what_only_it_needs() -> None:
     ("names", "words"),
     [(["wher"], "does not name an output of it.*Did you mean 'where'"), (["y", "where"], "is left")],
 )
-def test_leaving_out_what_is_not_there_or_everything_is_refused(names: list[str], words: str) -> None:
+def test_leaving_out_a_missing_output_or_all_outputs_is_refused(names: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         without_outputs(two_outputs(), names, "it")
 

@@ -52,7 +52,7 @@ def test_an_int8_file_has_the_parameters_of_the_one_it_was_made_of(plain: Path, 
     assert inspect(plain).parameters == inspect(tmp_path / "int8.onnx").parameters == LEARNED
 
 
-def test_scales_of_integers_are_no_parameters_and_those_of_a_norm_are(tmp_path: Path) -> None:
+def test_scales_of_a_norm_are_parameters_and_those_of_integers_are_not(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("BatchNormalization", ["x", "norm_scale", "b3", "b3", "v3"], ["normal"]),
         helper.make_node("DynamicQuantizeLinear", ["normal"], ["small", "s", "z"]),

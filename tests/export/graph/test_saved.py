@@ -18,7 +18,7 @@ def answer(path: Path) -> np.ndarray:
     return np.asarray(session.run(None, {"image": np.ones((2, WIDTH), np.float32)})[0])
 
 
-def test_what_one_file_cannot_hold_lies_beside_it_and_is_finished_like_any_file(
+def test_weights_too_large_for_one_file_are_stored_beside_it_and_finished_like_any_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save_classifier(tmp_path / "model.onnx")

@@ -53,7 +53,7 @@ def mixing(path: Path) -> Path:
     return saved(path, mean, node("Sub", ["x", "m"], ["y"]), rows=np.array([0]))
 
 
-def test_one_that_quantises_each_call_is_told_so_with_what_to_do(tmp_path: Path) -> None:
+def test_a_candidate_that_quantises_each_call_is_reported_with_a_remedy(tmp_path: Path) -> None:
     said = told_of_company(exact(tmp_path / "a.onnx"), quantised(tmp_path / "b.onnx"), FEEDS, drawn=True)
     assert "quantises each call with its own scale (DynamicQuantizeLinear)" in said
     assert "between calls of 8 rows and of one" in said
@@ -73,7 +73,7 @@ def test_inputs_of_which_fp32_makes_rounding_tell_nothing(*, drawn: bool, cure: 
     assert cure in said
 
 
-def test_what_is_wrong_is_not_excused(tmp_path: Path) -> None:
+def test_wrong_numbers_are_not_excused(tmp_path: Path) -> None:
     files = [exact(tmp_path / "a.onnx"), mixing(tmp_path / "b.onnx")]
     assert told_of_company(files[0], files[1], FEEDS, drawn=True) == ""
     assert told_of_company(files[1], files[0], FEEDS, drawn=True) == "", "its rows depend on each other in float64 too"

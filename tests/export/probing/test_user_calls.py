@@ -103,13 +103,13 @@ def refusal(function: Callable[[Array], Array], double: Callable[[Array], Array]
     return str(refusal_of_rows(model(), FIRST, CalledModel(loaded(), loaded), records(), apart, drawn=True))
 
 
-def test_a_scale_for_each_call_is_told_from_rows_that_depend() -> None:
+def test_a_scale_for_each_call_is_distinguished_from_dependent_rows() -> None:
     found = refusal(per_call, names="Linear")
     assert "quantises each call with its own scale (Linear)" in found
     assert "--dimension rows=1" in found
 
 
-def test_rounding_is_told_from_rows_that_depend_by_float64() -> None:
+def test_float64_distinguishes_rounding_from_dependent_rows() -> None:
     def small(x: np.ndarray) -> np.ndarray:
         return x + (0.01 * len(x) if x.dtype == np.float32 else 0)
 

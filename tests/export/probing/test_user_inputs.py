@@ -70,7 +70,7 @@ def test_arrays_say_how_large_open_dimensions_are() -> None:
         ([one("x", "n", 4)], [], {"x": np.zeros((0, 4), np.float32)}, "does not fit the model"),
     ],
 )
-def test_what_is_missing_or_contradicts_is_named(
+def test_missing_and_contradictory_inputs_are_named(
     found: list[Declared], given: list[Declared], arrays: dict[str, np.ndarray], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
@@ -108,7 +108,7 @@ DRAWN = [
 SAID = {"ids": (5.0, 900.0), "share": (0.25, 0.75), "rate": (16000.0, 16000.0)}
 
 
-def test_what_a_user_says_of_an_input_bounds_what_is_drawn_and_its_edges() -> None:
+def test_a_users_range_bounds_the_drawn_inputs_and_the_edges() -> None:
     said = said_ranges(DRAWN, SAID)
     records = records_of(form_of(DRAWN), {}, 1, said)
     assert (records["ids"].min(), records["ids"].max()) == (5, 900)

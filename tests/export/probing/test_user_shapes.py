@@ -33,7 +33,7 @@ def test_a_scalar_beside_a_batch_keeps_it_open_and_is_shared() -> None:
     assert len(set(records["features"][:, 0].tolist())) == len(records)
 
 
-def test_what_is_shared_is_given_once() -> None:
+def test_shared_inputs_are_given_once() -> None:
     arrays = {"features": np.arange(6, dtype=np.float32).reshape(3, 2), "table": np.ones((4, 4), np.float32)}
     form = form_of(declared_inputs([one("features", "n", 2), one("table", 4, 4)], [], {}, arrays))
     records = records_of(form, arrays, most_batch=1)
@@ -62,7 +62,7 @@ def test_given_inputs_settle_every_shape_also_first_dimensions_that_differ() -> 
     assert form.whole
 
 
-def test_a_batch_that_stands_at_another_place_too_is_no_batch_of_rows() -> None:
+def test_a_batch_that_appears_in_another_dimension_too_is_not_a_batch_of_rows() -> None:
     with pytest.raises(InputError, match=r"dimension 0 of input 'x', dimension 1 of input 'state' are.*--dimension n="):
         shapes(one("x", "n", 4), one("state", 1, "n", 8))
     assert shapes(one("x", "n", 4), one("state", 1, "n", 8), dimensions={"n": 2}) == [(2, 4), (1, 2, 8)]
@@ -97,6 +97,6 @@ def test_an_optional_input_goes_in_where_it_is_named_only() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["string", "object", "bfloat16", "complex64", "resource"])
-def test_inputs_that_are_no_numbers_are_refused_in_one_line(dtype: str) -> None:
+def test_inputs_that_are_not_numbers_are_refused_in_one_line(dtype: str) -> None:
     with pytest.raises(InputError, match=f"Input 'words' cannot be made: .*found {dtype}.*takes numbers"):
         shapes(one("words", "n", dtype=dtype))

@@ -55,7 +55,7 @@ def test_a_model_that_draws_random_numbers_is_random() -> None:
     assert "depend" not in found
 
 
-def test_a_model_that_begins_anew_when_loaded_afresh_keeps_a_state(tmp_path: Path) -> None:
+def test_a_model_that_starts_again_when_reloaded_keeps_a_state(tmp_path: Path) -> None:
     path = tmp_path / "counted_model.py"
     path.write_text(COUNTED)
 
@@ -84,7 +84,7 @@ def test_operators_that_the_file_has_are_named() -> None:
     assert "Export it again in evaluation mode" in found
 
 
-def test_what_is_seldom_random_is_found_by_asking_often() -> None:
+def test_rare_randomness_is_found_by_repeated_calls() -> None:
     answers = iter([0.0, 0.0, 0.0, 0.0, 0.0, 1.0, *range(100)])
     one = steady(lambda inputs: {"y": inputs[0] + next(answers)})
     one.check(INPUTS, one.native(INPUTS))
@@ -102,7 +102,7 @@ def test_what_is_seldom_random_is_found_by_asking_often() -> None:
         (np.array([np.nan, 1.0]), "other values are finite"),
     ],
 )
-def test_sums_in_another_order_are_no_difference(second: np.ndarray, words: str) -> None:
+def test_sums_in_another_order_are_not_a_difference(second: np.ndarray, words: str) -> None:
     found = difference({"y": np.array([1e6, 1.0])}, {"y": second})
     assert words in found
     assert bool(found) == bool(words)

@@ -164,6 +164,6 @@ def test_accuracy_is_that_of_the_worst_output() -> None:
     assert control.likeness(two(0.5), calls)[0] == pytest.approx(0.5)
 
 
-def test_errors_are_relative_to_what_is_right() -> None:
+def test_errors_are_relative_to_the_right_values() -> None:
     zeros, ones = np.zeros(2, np.float32), np.ones(2, np.float32)
     assert on_nncf.relative_errors([zeros, ones, zeros, ones * 9], [zeros, zeros, ones, ones]) == [0, 1, 1, 1]

@@ -130,7 +130,7 @@ def test_an_evaluator_that_is_wrong_is_outvoted_by_kernels_for_double(monkeypatc
     np.testing.assert_allclose(found.outputs["y"], run_double(model, feeds, "it")["y"], rtol=1e-12)
 
 
-def test_an_evaluator_alone_against_two_runtimes_is_no_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_evaluator_against_two_runtimes_is_not_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     """LRN has no kernel for double. The fault is onnx's own, restored here."""
     pytest.importorskip("openvino")
     monkeypatch.setattr("assay.export.reference.on_onnx_evaluator.OPERATORS", [])

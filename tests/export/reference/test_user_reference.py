@@ -45,7 +45,7 @@ def test_what_comes_from_an_export_has_to_agree_in_every_column() -> None:
 
 
 @pytest.mark.parametrize("special", [-np.inf, np.nan])
-def test_infinity_and_nan_may_stand_in_a_reference_where_the_model_gives_them(special: float) -> None:
+def test_infinity_and_nan_are_allowed_in_a_reference_where_the_model_gives_them(special: float) -> None:
     one, exact, native = outputs()
     exact[2, 3] = native[2, 3] = special
     check_reference(one, exact, native)
@@ -54,7 +54,7 @@ def test_infinity_and_nan_may_stand_in_a_reference_where_the_model_gives_them(sp
         check_reference(one, exact, native)
 
 
-def test_nothing_and_another_shape_are_no_reference() -> None:
+def test_an_empty_output_or_another_shape_is_not_a_reference() -> None:
     one, exact, native = outputs()
     with pytest.raises(InputError, match="zero everywhere"):
         check_reference(one, np.zeros_like(exact), native)
@@ -72,7 +72,7 @@ def test_whole_numbers_are_the_models_own() -> None:
     np.testing.assert_array_equal(found[:, 2:], exact[:, 2:])
 
 
-def test_an_output_in_fp32_beside_whole_numbers_is_no_float64() -> None:
+def test_an_fp32_output_beside_whole_numbers_is_not_float64() -> None:
     """The rows of both are float64, whatever the output was computed in."""
     one = model(IDS, NEAR)
     records = np.zeros(RECORDS, [("boxes", "float32", (4,))])

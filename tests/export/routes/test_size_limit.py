@@ -50,7 +50,7 @@ def test_a_graph_is_refused_for_its_weights_before_it_is_converted() -> None:
         _check_size([weight(560_000, 1000, size=4)])
 
 
-def test_of_a_traceback_the_error_alone_is_told() -> None:
+def test_only_the_error_of_a_traceback_is_reported() -> None:
     text = (
         "Converting\nTraceback (most recent call last):\n"
         '  File "/usr/lib/python3/site-packages/tensorflow/python/framework/tensor_util.py", line 712, in make\n'

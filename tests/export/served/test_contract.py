@@ -104,6 +104,6 @@ def test_a_file_with_another_contract_is_refused(tmp_path: Path) -> None:
     ("probabilities", "label"),
     [([[0.5, 0.4]], [0]), ([[np.nan, 1]], [1]), ([[1.5, -0.5]], [0]), ([[0.2, 0.8]], [0])],
 )
-def test_answers_that_are_no_probabilities_are_refused(probabilities: list[list[float]], label: list[int]) -> None:
+def test_answers_that_are_not_probabilities_are_refused(probabilities: list[list[float]], label: list[int]) -> None:
     with pytest.raises(ExportFailedError):
         check_answers(np.array(probabilities, np.float32), np.array(label))

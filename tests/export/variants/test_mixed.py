@@ -97,7 +97,7 @@ def test_looking_again_measures_nothing(made: Export, mixed: MixedJob, place: Wo
 
 
 @pytest.mark.slow
-def test_nothing_is_searched_where_nobody_asks_or_none_was_made(
+def test_nothing_is_searched_without_a_request_or_an_int8_file(
     made: Export, mixed: MixedJob, place: Workspace, tmp_path: Path
 ) -> None:
     assert export_mixed(replace(mixed, minutes=0), silent) is None

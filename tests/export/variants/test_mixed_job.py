@@ -94,7 +94,7 @@ def test_onnx_runtime_makes_no_layer_int8_that_was_left(
         check_computes_in(file, "int8", ["layer1"])
 
 
-def test_a_search_that_was_stopped_goes_on(made: Export, request_: MixedRequest) -> None:
+def test_a_search_that_was_stopped_continues(made: Export, request_: MixedRequest) -> None:
     """All measurements are read again, except for a line that was cut off."""
     notes = request_.notes / FILE
     notes.write_text(notes.read_text(encoding="utf-8") + '{"tried": {"left": ["lay', encoding="utf-8")
@@ -128,7 +128,7 @@ def test_where_nothing_can_be_found_that_is_said_with_the_best(tmp_path: Path) -
     assert "no set of layers in fp32 makes int8 pass; the best one found leaves 1 of 2 layers in fp32" in found.reason
 
 
-def test_nodes_without_names_are_told_apart(tmp_path: Path) -> None:
+def test_nodes_without_names_are_distinguished(tmp_path: Path) -> None:
     write_layers(tmp_path / "it.onnx", 3, ())
     model = onnx.load(tmp_path / "it.onnx")
     for node, name in zip(model.graph.node, ["", "same", "same", "", "same_"], strict=True):

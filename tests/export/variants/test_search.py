@@ -31,7 +31,7 @@ def searched(passes: Callable[[Collection[str]], bool], errors: dict[str, float]
 
 
 @given(st.sets(st.sampled_from(LAYERS), min_size=1, max_size=6), st.permutations(LAYERS))
-def test_what_is_found_are_the_bad_layers_whatever_their_rank(bad: set[str], order: list[str]) -> None:
+def test_the_bad_layers_are_found_whatever_their_rank(bad: set[str], order: list[str]) -> None:
     found = searched(lambda left: bad <= set(left), {one: float(place) for place, one in enumerate(order)})
     if order[0] in bad:  # all but the least sensitive is the most that leaves anything in integers
         assert found.ended == "nothing"

@@ -110,7 +110,7 @@ def test_a_user_s_file_is_made_in_int8_and_follows_it(takes: str, rows: str | in
 
 
 @pytest.mark.parametrize("bias", ["none", "one", "matrix"])
-def test_a_bias_that_is_no_row_is_quantised_too(bias: str, tmp_path: Path) -> None:
+def test_a_bias_that_is_not_a_row_is_quantised_too(bias: str, tmp_path: Path) -> None:
     """jax2onnx writes a single zero that is multiplied by zero."""
     write(tmp_path / "pair.onnx", "batch", bias=bias)
     made = work(asked(tmp_path))
@@ -137,7 +137,7 @@ def test_a_file_that_is_quantised_already_is_not_made_int8_again(tmp_path: Path)
         work(again)
 
 
-def test_an_int8_file_that_is_computed_in_fp32_is_none(tmp_path: Path) -> None:
+def test_an_int8_file_that_is_computed_in_fp32_is_not_int8(tmp_path: Path) -> None:
     write_without_products(tmp_path / "pair.onnx")
     request = asked(tmp_path, out=WIDTH)
     with pytest.raises(ExportFailedError, match="computes the int8 graph in fp32"):

@@ -58,14 +58,14 @@ def test_tf32_is_what_a_gpu_makes_of_fp32_where_it_may() -> None:
     assert with_tf32(counts, allowed=True, device="cpu") == counts
 
 
-def test_each_tensor_is_told_of_where_they_differ() -> None:
+def test_each_tensor_is_listed_where_they_differ() -> None:
     assert of_each([("torch.float32", "cpu"), ("float32", "/device:CPU:0")]) == {}
     assert of_each([("torch.float16", "cuda:0"), ("torch.float32", "cuda:0"), ("torch.int64", "cpu")]) == {
         "outputs": "output 0: fp16 on cuda, output 1: fp32 on cuda, output 2: torch.int64 on cpu"
     }
 
 
-def test_what_is_not_as_asked_is_said_and_what_was_not_asked_or_seen_is_not() -> None:
+def test_a_difference_from_the_request_is_reported_and_an_unrequested_or_unseen_one_is_not() -> None:
     assert not_as_asked("cuda", "fp32", "cpu", "tf32") == [
         "ran on cpu: cuda was requested", "computed in tf32: fp32 was requested"
     ]  # fmt: skip

@@ -34,7 +34,7 @@ def test_a_session_that_is_bound_to_a_gpu_and_runs_on_the_cpu_alone_names_its_no
     assert told_of({"CPUExecutionProvider": ON_CUDA}, "cuda")[NODES_ON_CPU] == "Conv /conv1/Conv, Gemm"
 
 
-def test_of_many_the_first_are_named_and_the_rest_counted() -> None:
+def test_the_first_of_many_are_named_and_the_rest_counted() -> None:
     many = [("Cast", f"n{number}") for number in range(20)]
     assert told_of({"CPUExecutionProvider": many}, "cuda")[NODES_ON_CPU].endswith("Cast n7 and 12 more")
 

@@ -74,7 +74,7 @@ def test_kernels_that_the_profiler_does_not_see_are_counted_too() -> None:
         ("fp16", "", {"architecture": "arm64"}, "no fp16 arithmetic"),
     ],
 )
-def test_arithmetic_that_is_emulated_is_told_from_that_of_the_processor(
+def test_emulated_arithmetic_is_distinguished_from_the_processors_own(
     precision: str, kernel: str, capabilities: dict[str, object], reason: str
 ) -> None:
     """The kernels are those of this oneDNN under `ONEDNN_MAX_CPU_ISA`."""

@@ -20,7 +20,7 @@ def test_what_passes_nan_on_loses_nothing() -> None:
     assert lost_by({"ReLU": lambda images: np.maximum(images, 0)}) == {}
 
 
-def test_a_single_and_every_nan_are_told_apart() -> None:
+def test_a_single_nan_and_all_nan_are_distinguished() -> None:
     lost = lost_by({"pool": pooled, "relu": lambda images: np.fmax(images, np.float32(0))})
     assert lost == {"pool": "a single NaN", "relu": "NaN everywhere"}
 

@@ -114,13 +114,13 @@ INTERVALS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 20)), max_size
 
 
 @given(INTERVALS)
-def test_the_union_is_what_is_covered(intervals: list[tuple[int, int]]) -> None:
+def test_the_union_is_the_covered_time(intervals: list[tuple[int, int]]) -> None:
     operators = [Operator("x", "x", start, start + length) for start, length in intervals]
     covered = {moment for start, length in intervals for moment in range(start, start + length)}
     assert union_ns(operators) == len(covered)
 
 
-def test_own_time_leaves_out_what_is_nested() -> None:
+def test_own_time_excludes_nested_events() -> None:
     spans = [(0, 100), (10, 40), (20, 30), (60, 70), (100, 110)]
     operators = [Operator(str(start), "x", start, end, "thread") for start, end in spans]
     assert own_times_ns(operators) == [60, 20, 10, 10, 10]

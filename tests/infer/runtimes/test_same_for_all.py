@@ -102,7 +102,7 @@ def test_on_the_cpu_no_framework_is_shown_a_gpu() -> None:
     assert same_for_all.told("cpu") == {}
 
 
-def test_what_a_process_was_told_is_read_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processs_settings_are_read_where_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(same_for_all, "run_on", list)
     for name in same_for_all.environment_for("cuda", {}):
         monkeypatch.delenv(name, raising=False)
@@ -125,7 +125,7 @@ def in_its_own_process(code: str, *words: str) -> str:
 
 
 @pytest.mark.slow
-def test_pytorch_says_that_it_was_told() -> None:
+def test_pytorch_reports_its_settings() -> None:
     code = "import torch; print(told('cuda')['torch.backends.cudnn.benchmark']); tell_torch_of_gpu()\n"
     code += "print(told('cuda')['torch.backends.cudnn.benchmark'], torch.backends.cudnn.allow_tf32)\n"
     code += "let_torch_round(); print(torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)"
@@ -146,7 +146,7 @@ def test_the_others_say_that_they_may_round(code: str) -> None:
     assert in_its_own_process(code) in {"tensorfloat32", "True"}
 
 
-def test_onnx_runtime_s_provider_rounds_where_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnx_runtimes_provider_rounds_if_it_is_set_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """A provider is only listed. Its libraries are loaded first, because their packages are not where it looks."""
     loaded: list[str] = []
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
@@ -166,7 +166,7 @@ def test_onnx_runtime_s_provider_rounds_where_it_is_told_to(monkeypatch: pytest.
     ],
     ids=["jax", "tf"],
 )
-def test_xla_says_that_it_was_told(call: str, tmp_path: Path) -> None:
+def test_xla_reports_its_settings(call: str, tmp_path: Path) -> None:
     """It writes the options that it compiled with, and ends a process that gives it an unknown flag. Any level except
     its own, 4, is shown.
     """

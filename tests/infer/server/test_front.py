@@ -64,7 +64,7 @@ def refused(check: Callable[[], object]) -> bool:
     return False
 
 
-def test_a_request_is_written_anew_with_its_numbers_as_bytes() -> None:
+def test_a_request_is_rewritten_with_its_numbers_as_bytes() -> None:
     flat = [number % 256 for number in range(RECORD_BYTES)]
     as_json = {"inputs": [{**GOOD["inputs"][0], "data": flat}]}
     del as_json["inputs"][0]["parameters"]

@@ -190,7 +190,7 @@ def test_a_small_column_is_not_excused_by_a_large_one() -> None:
     assert found.reason.startswith("column 3 of 4 differs by 0.1")
 
 
-def test_an_output_that_is_nan_throughout_is_no_evidence() -> None:
+def test_an_output_that_is_nan_throughout_is_not_evidence() -> None:
     broken = np.full((RECORDS, 4), np.nan)
     found = Judge(model(BOXES), broken, {"torch": broken}).compare("ort.cpu", broken, np.arange(RECORDS))
     assert not found.passed
@@ -206,7 +206,7 @@ def tolerances(one: Judge) -> list[float]:
 
 
 @pytest.mark.parametrize(("boxes", "scores", "worst"), [(0.4, 0.6, 1), (0.6, 0.4, 0), (0.4, 1.1, 1), (1.1, 0.4, 0)])
-def test_the_output_that_is_worst_off_is_told(boxes: float, scores: float, worst: int) -> None:
+def test_the_worst_output_is_named(boxes: float, scores: float, worst: int) -> None:
     """The share of its own tolerance by which it is off; a failing output comes before all that pass."""
     one, _ = judge()
     allowed = tolerances(one)
@@ -241,7 +241,7 @@ def test_a_record_of_zeros_may_be_off_by_exactly_the_tolerance() -> None:
     assert (broken.max_absolute, broken.max_relative, broken.passed) == (NOT_COMPARED, NOT_COMPARED, False)
 
 
-def test_how_far_whole_numbers_are_off_is_told_relative_to_the_largest_one() -> None:
+def test_the_error_of_whole_numbers_is_relative_to_the_largest_one() -> None:
     right = np.array([[10, -40, 0, 5]])
     one = Judge(model(IDS), right, {"tf": right})
     found = one.compare("x", right + np.array([[0, 0, 8, 0]]), np.arange(1))

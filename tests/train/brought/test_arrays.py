@@ -71,7 +71,7 @@ def test_a_whole_call_is_one_row() -> None:
     assert rows_of(model((IMAGE,), (IMAGE, FLAG), whole=True), [np.ones((2, 3)), np.array(1.0)]).shape == (1, 7)
 
 
-def test_outputs_that_are_no_rows_are_refused() -> None:
+def test_outputs_that_are_not_rows_are_refused() -> None:
     with pytest.raises(InputError, match="an unexpected number of outputs"):
         rows_of(model((IMAGE,)), [])
     with pytest.raises(InputError, match="do not have one row for each input"):

@@ -81,5 +81,5 @@ def test_inputs_that_go_in_as_they_come_are_passed_as_they_are() -> None:
     assert not binding_of(parameters_of(encoder), ["ids", "kinds"], "").is_plain
 
 
-def test_arguments_that_are_given_otherwise_are_no_inputs() -> None:
+def test_arguments_that_are_already_given_are_not_inputs() -> None:
     assert described(parameters_of(encoder, without=["mask"]) or []) == "ids, kinds (optional)"

@@ -70,5 +70,5 @@ def test_bits_are_not_read_in_float64() -> None:
         (lambda x: x.nothing, ""),  # what cannot be traced shows nothing
     ],
 )
-def test_what_is_rounded_to_less_than_fp32_is_seen(function: Callable[[Any], Any], named: str) -> None:
+def test_rounding_below_fp32_is_recognised(function: Callable[[Any], Any], named: str) -> None:
     assert narrow_arithmetic(function, [X]) == named

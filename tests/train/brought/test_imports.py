@@ -75,7 +75,7 @@ def test_an_import_by_function_is_the_users_too(tmp_path: Path) -> None:
     assert built(given(tmp_path, model=text, assay="W = 1"), "build") == [1]
 
 
-def test_what_lies_deeper_in_ours_is_ours(tmp_path: Path) -> None:
+def test_sub_modules_of_ours_are_ours(tmp_path: Path) -> None:
     text = "def build():\n    import assay.errors\n    return assay.errors.AssayError"
     assert built(given(tmp_path, model=text, assay="W = 1"), "build") is AssayError
 

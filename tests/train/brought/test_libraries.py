@@ -27,7 +27,7 @@ def loaded(*declared: Declared, usual: tuple[Declared, ...] = (IDS, MASK)) -> Lo
     return LoadedModel(declared, lambda names, without: pytest.fail("nobody calls it"), made=MadeModel(object(), usual))
 
 
-def test_what_is_usual_in_a_library_is_replaced_by_what_the_user_says() -> None:
+def test_a_users_options_replace_a_librarys_defaults() -> None:
     own = Declared(name="ids", dtype="int64", shape=(1, 7))
     assert loaded().usual((), {}) == (IDS, MASK)
     assert loaded().usual((own,), {}) == ()

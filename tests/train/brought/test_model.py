@@ -13,7 +13,7 @@ from assay.train.brought.sources import locate
 HERE = Path(__file__)
 
 
-def test_every_kind_of_file_is_told_by_its_ending(tmp_path: Path) -> None:
+def test_every_kind_of_file_is_recognised_by_its_ending(tmp_path: Path) -> None:
     of_torch, of_keras = (".pt", ".pth", ".ts", ".jit", ".pt2", ".PT"), (".keras", ".h5", ".hdf5")
     kinds = {".onnx": "onnx", **dict.fromkeys(of_torch, "torch"), **dict.fromkeys(of_keras, "tf")}
     for ending, kind in kinds.items():
@@ -53,7 +53,7 @@ def test_a_library_makes_its_models_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["", "hf:"])
-def test_a_folder_of_hugging_face_is_told_by_its_configuration(scheme: str, tmp_path: Path) -> None:
+def test_a_hugging_face_folder_is_recognised_by_its_configuration(scheme: str, tmp_path: Path) -> None:
     (tmp_path / "model-3.2").mkdir()
     (tmp_path / "model-3.2" / "config.json").touch()
     found = locate(f"{scheme}{tmp_path / 'model-3.2'}")
@@ -76,13 +76,13 @@ def test_a_folder_of_hugging_face_is_told_by_its_configuration(scheme: str, tmp_
         (f"{HERE}:build", "mxnet", "Unknown framework"),
     ],
 )
-def test_what_is_no_model_is_refused_in_words(text: str, framework: str, words: str) -> None:
+def test_something_that_is_not_a_model_is_refused_with_words(text: str, framework: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         locate(text, framework)
 
 
 @pytest.mark.parametrize(("name", "found"), [("model", "no ending"), ("model.pkl", "the ending '.pkl'")])
-def test_an_unknown_ending_lists_what_is_known(name: str, found: str, tmp_path: Path) -> None:
+def test_an_unknown_ending_lists_the_known_ones(name: str, found: str, tmp_path: Path) -> None:
     (tmp_path / name).touch()
     with pytest.raises(InputError, match=r"\.onnx file.*FILE\.py:FUNCTION") as caught:
         locate(str(tmp_path / name))
@@ -98,7 +98,7 @@ def test_shapes_are_read_with_their_types_and_open_dimensions() -> None:
 
 
 @pytest.mark.parametrize("text", ["image", "=1,2", "image=1,-2", "image=0", "image=word:1,2", "image=1,,2"])
-def test_a_shape_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_shape_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--shape cannot be read"):
         read_shapes([text])
 
@@ -119,7 +119,7 @@ def test_ranges_and_values_are_read_with_their_inputs() -> None:
         (["sr=1:2"], ["sr=1"]),
     ],
 )
-def test_a_range_that_is_none_is_refused(ranges: list[str], values: list[str]) -> None:
+def test_an_invalid_range_is_refused(ranges: list[str], values: list[str]) -> None:
     with pytest.raises(InputError, match=r"--(range|value) cannot be read"):
         read_ranges(ranges, values)
 

@@ -32,7 +32,7 @@ def automatic() -> object:
         (lambda: torch.jit.script(torch.nn.Linear(4, 4).half())(X.half()), "fp16"),
     ],
 )
-def test_what_is_rounded_to_less_than_fp32_is_seen(call: Callable[[], object], named: str) -> None:
+def test_rounding_below_fp32_is_recognised(call: Callable[[], object], named: str) -> None:
     with narrow_arithmetic() as seen:
         call()
     assert seen.narrowest == named

@@ -74,7 +74,7 @@ def test_a_container_of_the_framework_is_opened_by_it() -> None:
     assert named_outputs({"x": Registered()}, is_array, opener=opened) == {"x.0": ONE, "x.1": TWO}
 
 
-def test_what_is_no_array_is_refused_by_its_name_and_may_be_left_out() -> None:
+def test_an_output_that_is_not_an_array_is_refused_by_name_and_may_be_left_out() -> None:
     named = named_outputs({"logits": ONE, "cache": Registered()}, is_array)
     with pytest.raises(InputError, match=r"'cache' of m\.py:f is not a tensor.*found Registered.*--without cache"):
         kept_outputs(named, is_array, [], "m.py:f")
@@ -88,7 +88,7 @@ def test_what_is_no_array_is_refused_by_its_name_and_may_be_left_out() -> None:
         (["logits", "cache"], "not give any outputs"),
     ],
 )
-def test_leaving_out_what_is_not_there_or_everything_is_refused(without: list[str], words: str) -> None:
+def test_leaving_out_a_missing_output_or_all_outputs_is_refused(without: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         kept_outputs({"logits": ONE, "cache": TWO}, is_array, without, "it")
 

@@ -98,7 +98,7 @@ def test_the_hash_follows_the_file_and_its_helpers(tmp_path: Path) -> None:
     assert source_hash(path) != before
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_something_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"mine.py does not give a model.*found int"):
         kind_of(5, tmp_path / "mine.py")
 

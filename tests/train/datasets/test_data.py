@@ -87,7 +87,7 @@ def test_what_determines_the_images_determines_the_key(tmp_path: Path) -> None:
     assert len({store_dataset(request).key for request in requests}) == 4
 
 
-def test_progress_is_told_and_reaches_its_total(tmp_path: Path) -> None:
+def test_progress_is_reported_and_reaches_its_total(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     load_dataset(DataRequest("synthetic", 12, limit=16, cache=tmp_path), lambda *progress: told.append(progress))
     assert told
@@ -173,6 +173,6 @@ def test_an_unknown_name_is_reported_with_the_nearest(tmp_path: Path) -> None:
         load_dataset(DataRequest("sinthetic", 28, cache=tmp_path))
 
 
-def test_open_dataset_refuses_what_is_not_a_stored_data_set(tmp_path: Path) -> None:
+def test_open_dataset_refuses_a_folder_that_is_not_a_stored_data_set(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="nothing"):
         open_dataset(tmp_path / "nothing")

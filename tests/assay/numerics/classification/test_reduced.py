@@ -67,7 +67,7 @@ def test_268_images_without_a_change_show_that_no_more_than_one_percent_is_lost(
     )
 
 
-def test_accuracy_that_is_lost_on_enough_images_is_told_without_that_excuse() -> None:
+def test_accuracy_lost_on_enough_images_is_reported_without_that_excuse() -> None:
     reason = reason_against_reduced(one_image(accuracy=compare_accuracy(1000, 900, 20, 0)))
     assert reason.startswith("up to 2.")
     assert reason.endswith("of the accuracy may have been lost on 1000 images, 1% is allowed")

@@ -74,7 +74,7 @@ def test_no_difference_seen_is_bounded_as_a_share_is(images: int) -> None:
 
 
 @given(st.integers(1, 500), st.data())
-def test_the_bound_lies_above_the_estimate_and_below_one(images: int, data: st.DataObject) -> None:
+def test_the_bound_is_above_the_estimate_and_below_one(images: int, data: st.DataObject) -> None:
     lost = data.draw(st.integers(0, images))
     gained = data.draw(st.integers(0, images - lost))
     bound = most_accuracy_lost(images, lost, gained)

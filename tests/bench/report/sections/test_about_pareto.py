@@ -48,7 +48,7 @@ def test_an_accuracy_on_a_sample_is_not_set_beside_those_of_the_whole_split() ->
     assert LABEL not in on_front(Evidence(with_cell(precision="int8"), audit=sample_audit(wrong=False)))
 
 
-def test_what_is_invalid_or_did_not_pass_its_audit_is_on_no_front() -> None:
+def test_invalid_and_failed_cells_are_on_no_front() -> None:
     assert LABEL not in on_front(Evidence(with_cell(invalid=["the machine was disturbed"])))
     audit = sample_audit(wrong=False)
     (model,) = audit.models

@@ -96,7 +96,7 @@ def test_an_attributed_cell_has_all_four_parts(evidence: Evidence) -> None:
     )
 
 
-def test_nothing_to_show_is_no_section() -> None:
+def test_nothing_to_show_gives_no_section() -> None:
     bare = Evidence(sample_results(sizes=(28,), batches=(1,), architectures=("bloodnet",)))
     assert roofline(bare) is None
     assert factors(bare) is None

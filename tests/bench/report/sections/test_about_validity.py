@@ -23,7 +23,7 @@ def test_what_gives_the_processor_away_by_design_is_said_once() -> None:
     assert text.endswith("and uses 0.60 of each of its cores.")
 
 
-def test_a_rule_that_cannot_fire_is_said_and_is_no_zero() -> None:
+def test_a_rule_that_cannot_fire_is_reported_and_not_a_zero() -> None:
     results = sample_results((64,), (1,), ("bloodnet",))
     timed = [cell for cell in results.cells if cell.host is not None]
     changed = {

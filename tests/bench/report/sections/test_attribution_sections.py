@@ -81,7 +81,7 @@ def test_disagreement_and_crossover_are_said(evidence: Evidence) -> None:
     assert [value.text for value in crossings.rows[0]][-2:] == ["above 64", "\N{EN DASH}"]
 
 
-def test_layers_stand_beside_each_other(evidence: Evidence) -> None:
+def test_layers_are_shown_side_by_side(evidence: Evidence) -> None:
     section = operators(evidence)
     assert section is not None
     for table in section.blocks:

@@ -22,7 +22,7 @@ def with_making(results: Results, seconds: float) -> Results:
     return results.model_copy(update={"cells": cells})
 
 
-def test_what_was_made_beforehand_stands_beside_the_cold_start() -> None:
+def test_files_made_beforehand_are_shown_with_the_cold_start() -> None:
     results = with_making(sample_results(), 41.25)
     section = cold_start(Evidence(results))
     assert section is not None

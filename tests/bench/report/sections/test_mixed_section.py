@@ -70,7 +70,7 @@ def test_names_of_layers_are_text_on_the_page() -> None:
 @pytest.mark.parametrize(
     ("ended", "words"), [("time", "The time ran out before a passing set"), ("nothing", "No set makes")]
 )
-def test_where_nothing_was_found_the_best_is_told(ended: str, words: str) -> None:
+def test_where_nothing_was_found_the_best_is_given(ended: str, words: str) -> None:
     search = SEARCH.model_copy(update={"found": STEPS[1], "ended": ended})
     said = search_in_words("resnet18", search)
     assert words in said

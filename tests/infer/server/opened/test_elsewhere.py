@@ -48,7 +48,7 @@ def test_arrays_come_out_as_they_went_in(arrays: dict[str, np.ndarray]) -> None:
 INPUTS, OUTPUTS = {"images": "uint8"}, {"probabilities": "float32", "label": "int64"}
 
 
-def test_half_a_message_is_none() -> None:
+def test_half_a_message_is_not_a_message() -> None:
     stream = io.BytesIO()
     send(stream, {}, {"a": np.arange(9)})
     with pytest.raises(EOFError):
@@ -64,7 +64,7 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_model_answers_from_there_and_goes_on_after_a_question_that_it_refuses(
+def test_a_model_answers_from_there_and_continues_after_a_refused_request(
     version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(COMMAND, json.dumps(CHILD))
