@@ -23,7 +23,7 @@ KNOWN_TO_OLDER = ("name", "features", "hypervisor")
 
 
 class Fingerprint(Record):
-    """A machine's processor and the hypervisor between it and programs. What the system does not show is empty.
+    """A machine's processor and the hypervisor between it and programs. A fact that the system does not show is empty.
 
     Attributes:
         name: the processor's name for itself, which a cloud may mask.

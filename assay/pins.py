@@ -1,7 +1,7 @@
 """Pinned lists of packages in pip's format: exact versions, with the hashes of the files that may be installed.
 
-A list says no more than that. Options, addresses, folders and ranges are refused, and the installer is given a list
-written anew from the one read here, so that both read the same.
+A list says no more than that. Options, addresses, folders and ranges are refused, and the installer is given a new list
+made from the one read here, so that both read the same.
 """
 
 from __future__ import annotations

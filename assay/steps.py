@@ -1,4 +1,5 @@
-"""Steps of a job and their time limits: the job reports them to whoever waits for it, and is given up after that time.
+"""Steps of a job and their time limits: the job reports them to the process that waits for it, and is given up after
+that time.
 
 A model that never returns cannot be asked to stop, so the other side enforces the limit and kills the process. The
 limit fits the step: that of a call depends on the calls before it, and that of the first on the size of the file.

@@ -1,7 +1,7 @@
 """Text that others wrote, made safe for readers: one function for each place where a name may be shown.
 
-A model's names, a result's reasons and a file's name are data. Whoever writes them into a page, a table, a terminal or
-a request passes them through here, or through the format's own writer (JSON, protobuf, XML, HTML), never through an
+A model's names, a result's reasons and a file's name are data. Code that writes them into a page, a table, a terminal
+or a request passes them through here, or through the format's own writer (JSON, protobuf, XML, HTML), never through an
 f-string alone.
 """
 

@@ -68,7 +68,7 @@ def requirements_hash(requirements: Path, *, hashed: bool = True) -> str:
 def ensure(name: str, requirements: Path, progress: Progress, *, hashed: bool = True) -> Path:
     """Return the Python of a tool environment, which is made first if it does not exist.
 
-    If two processes ask at once, it is made once; an environment left incomplete by an interruption is made anew. Only
+    If two processes ask at once, it is made once; an environment left incomplete by an interruption is made again. Only
     wheels are installed, and only those whose hashes the list has: a source archive would run its own code.
 
     Args:

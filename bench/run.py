@@ -74,7 +74,7 @@ class Run(Course):
     def data(self, size: int) -> tuple[Artifact, Dataset]:
         """The study's images at one size, stored and opened.
 
-        They are held against their hashes once, for which all of them are read; several may ask at the same time.
+        They are checked against their hashes once, for which all of them are read; several may ask at the same time.
         """
         with self._opening[size]:
             if size not in self._data:

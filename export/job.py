@@ -171,7 +171,7 @@ def _completed(request: RouteRequest, outcome: ExportOutcome) -> tuple[str, ...]
     """Finish a route's file; a file that was given stays as it is.
 
     Returns:
-        What was done or could not be done about its operator set, in words.
+        A sentence on the change of its operator set, or on why there was none.
 
     Raises:
         ExportFailedError: the route wrote something that is not an ONNX file, or another model's.

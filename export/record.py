@@ -39,7 +39,7 @@ def recorded(record: Export, folder: Path, seconds: float, made_by: Mapping[str,
     """Return the record of a file that was made and not yet checked. Its inspection is written beside it.
 
     Args:
-        record: the record of what was asked for.
+        record: the record of the request.
         folder: folder of the file, which is named `MODEL_FILE`.
         seconds: time that making it took.
         made_by: versions, layout and transforms.

@@ -104,7 +104,7 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
         limit_seconds: for the export with its checks, not for making a tool environment; in proportion to what the
             model took where it is None.
         host: the host that runs the jobs.
-        host_of: where a framework computes references, if that is told apart.
+        host_of: where a framework computes references, if not everywhere alike.
 
     Raises:
         InputError: the exporter is unknown, or weights or images cannot be used.

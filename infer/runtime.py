@@ -140,7 +140,7 @@ class Ends:
 
 
 def ends_of(model: ModelFiles, layout: str = "NHWC") -> Ends:
-    """Return the ends of one of our own models, images in and logits out, or of a user's.
+    """Return the ends of one of our own models, images in and logits out, or of a user's model.
 
     Args:
         layout: layout of the input images, "NHWC" or "NCHW".

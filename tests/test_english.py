@@ -8,6 +8,7 @@ import json
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ WRONG_IN_MESSAGES = re.compile(
 
 WRONG_IN_PROSE = re.compile(
     rf"{WRONG_IN_MESSAGES.pattern}|"
-    r"\bstands? in\b(?! (?:turn|line|a queue))|\bit says so\b|\bby a reading\b|\banew\b|\bin the place of\b|"
+    r"\bstands? in\b(?! (?:turn|line|a queue))|\bit says so\b|\bby a reading\b|\banew\b(?!:)|\bin the place of\b|"
     r"\b(?:knows?|says?) nothing of\b|\bis (?:to be )?had\b|\b(?:is|are) heard of\b|\bgone over to\b|"
     r"\b(?:which|and that) is said\b|\bhas not[.,;:]|"
     r"\bof (?:an?|the) \w+'s(?=[.,;:)]| (?:and|or|with|is|are)\b)|"
@@ -48,10 +49,16 @@ PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md")
 LATER = {"bring-your-own-model.md"}
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Parse a file once for all tests here."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def written(path: Path) -> Iterator[tuple[int, str]]:
     """Iterate over docstrings, messages and comments of a file, each with its line."""
     text = path.read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value.strip()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -61,7 +68,7 @@ def written(path: Path) -> Iterator[tuple[int, str]]:
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
     """Iterate over the docstrings of a file, those of attributes included, each with its line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         for one in getattr(node, "body", []) if not isinstance(node, ast.Lambda | ast.IfExp) else []:
             if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str):
                 yield one.lineno, one.value.value
@@ -70,7 +77,7 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 def messages(path: Path) -> Iterator[tuple[int, str]]:
     """Iterate over the texts of a file that a user may read, which are its literals but for docstrings."""
     told = {text for _, text in docstrings(path)}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in told:
             yield node.lineno, node.value
 
@@ -95,12 +102,12 @@ def prose() -> Iterator[tuple[str, str]]:
     for path in [*sorted((ROOT / "studies").glob("*.toml")), ROOT / "action.yml"]:
         for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             yield f"{path.relative_to(ROOT)}:{line}", text.partition("# ")[2] or text.partition("description: ")[2]
-    for path in sorted((ROOT / "tests").rglob("*.py")):
+    for path in [*modules(), *sorted((ROOT / "tests").rglob("*.py"))]:
         for line, text in docstrings(path):
             yield f"{path.relative_to(ROOT)}:{line}", " ".join(text.split())
 
 
-def test_pages_and_docstrings_of_tests_have_no_foreign_turns() -> None:
+def test_pages_and_docstrings_have_no_foreign_turns() -> None:
     found = [f"{place} {wrong[0]}" for place, text in prose() if (wrong := WRONG_IN_PROSE.search(text))]
     assert found == []
 

@@ -105,7 +105,7 @@ def _wait_for(child: int) -> int:
 
 
 def _count(child: int, before: int) -> None:
-    """End a process that starts too many others. Once a second, one number of the kernel's is read."""
+    """End a process that starts too many others. It reads one number from the kernel once a second."""
     while True:
         time.sleep(1)
         if running() > before + MOST_PROCESSES and len(below(os.getpid())) > MOST_PROCESSES:

@@ -12,7 +12,7 @@ from assay.registry import PLAIN_TASK, TASK_OF_ARCHITECTURES
 
 
 def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 2 has one name for a runtime, whoever brought the model that it runs."""
+    """Version 2 has one name for a runtime, for a study's and a user's models alike."""
     return {name: with_names_of_today(value) for name, value in record.items()} | {"schema_version": 2}
 
 

@@ -43,7 +43,7 @@ def read_bytes(path: Path, at_most: int = MOST_BYTES) -> bytes:
 
 
 def check_plain(path: Path) -> None:
-    """Refuse a pipe or device, which may never begin or never end; a missing file is left to whoever opens it.
+    """Refuse a pipe or device, which may never begin or never end; a missing file is left to the code that opens it.
 
     Raises:
         ArtifactError: it is one.

@@ -53,7 +53,7 @@ def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 4 records the kind of its results, and has one name for a runtime, whoever brought the model."""
+    """Version 4 records the kind of its results, and has one name for a runtime for all models."""
     settings = record.get("settings")
     kind = "model" if isinstance(settings, dict) and "fingerprint" in settings else "study"
     newer = {name: with_names_of_today(value) for name, value in record.items()}

@@ -101,7 +101,7 @@ def identity_in(environment: Mapping[str, JsonValue]) -> MachineIdentity:
 
 def short_names(kinds: Iterable[MachineKind]) -> dict[str, str]:
     """By key, what each kind is called beside the others: its instance type, else its processor, cores and memory; and
-    where that is not enough to tell them apart the beginning of its key too.
+    where that is not unique, the beginning of its key too.
     """
     by_key = {kind.key: kind for kind in kinds}
     names = {key: kind.instance_type or kind.words for key, kind in by_key.items()}

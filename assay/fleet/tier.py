@@ -5,7 +5,7 @@ artifact is there when its manifest is, which is written last and by the first w
 same artifact at once go on with one and the same content, which a training, say, would not give twice. Everything is
 verified when it is read; what is damaged is taken away and made again.
 
-Whoever can write to the place decides what all machines run: weights, ONNX files and compiled programs. It has to be
+Anyone who can write to the place decides what all machines run: weights, ONNX files and compiled programs. It has to be
 writable by those alone whom all of them trust (docs/explanation/security.md).
 """
 
@@ -49,7 +49,7 @@ class SharedTier:
         """Put an artifact there, unless it is.
 
         Returns:
-            The manifest that stands for it from now on: its own, or that of whoever was first.
+            The manifest that stands for it from now on: its own, or that of the first machine.
 
         Raises:
             DiskError: the place cannot be written.
@@ -82,7 +82,9 @@ class SharedTier:
         return found
 
     def _take_away(self, manifest: Manifest, sha256: str) -> None:
-        """An artifact of which a file is damaged or lacks, and that file: whoever needs it next makes it again."""
+        """An artifact of which a file is damaged or lacks, and that file: the next machine that needs it makes it
+        again.
+        """
         self.shelf.remove(_place(manifest.kind, manifest.key))
         self.shelf.remove(_object(sha256))
 

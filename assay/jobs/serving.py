@@ -33,8 +33,8 @@ class Channel:
 def open_channel() -> Channel:
     """Take over standard output for answers, and end with the parent.
 
-    What is printed afterwards, by Python or by native code, goes to standard error, and TensorFlow prints what is wrong
-    alone.
+    Anything printed afterwards, by Python or by native code, goes to standard error, and TensorFlow prints what is
+    wrong alone.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     end_with_parent()

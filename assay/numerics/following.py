@@ -33,7 +33,7 @@ def is_reduced(precision: str, arithmetic: str) -> bool:
     """Return whether a run computes in less than its model does, so that it is judged by how well it follows.
 
     Args:
-        precision: the precision that the run was asked for, "" where nobody asked.
+        precision: the precision requested of the run, "" for none.
         arithmetic: the precision that the model computes in.
     """
     return is_less_exact(precision, arithmetic) and is_less_exact(precision, "fp32")

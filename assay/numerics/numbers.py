@@ -191,7 +191,7 @@ def delivered_precision(bits: float, native_bits: float, stored: int = 53) -> st
     A model loses some of the bits that it computes with; a correct fp32 run shows how many, and at most one of them is
     credited. The nearest format is taken as the one computed in. A result that was computed more exactly and rounded at
     the end gives itself away by the bits that it is stored in. TF32 and fp16 have the same significand and cannot be
-    told apart by their errors.
+    distinguished by their errors.
 
     Args:
         bits: effective bits of the result.

@@ -28,7 +28,7 @@ SCHEMA_VERSION: Literal[4] = 4
 
 
 class Ran(Record):
-    """The device and precision that a subject computed in, as a call showed them, besides those it was asked for.
+    """The device and precision that a subject computed in, as a call showed them, besides those requested.
 
     Attributes:
         asked_device, asked_precision: those requested of it, or "".

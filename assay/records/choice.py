@@ -103,7 +103,7 @@ class TierBest(Record):
         precision: precision that it computes in.
         times: how many times as much as the answer it costs, in terms of the objective; None where the spread is
             unknown.
-        tied: whether the two cannot be told apart.
+        tied: whether the two do not differ significantly.
         cell: full name of the cell.
     """
 

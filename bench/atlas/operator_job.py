@@ -1,7 +1,7 @@
 """One operator judged, each sample by each route, in a process that may die.
 
-The process is kept for the next operators, so that a framework is imported once. Every beginning is told, so that
-whoever waits knows what was going on when the process ended.
+The process is kept for the next operators, so that a framework is imported once. Every beginning is reported, so that
+the waiting process knows what was going on when the process ended.
 """
 
 from __future__ import annotations

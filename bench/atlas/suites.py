@@ -1,7 +1,7 @@
 """The test suites that operators come from; each is one entry here and one file that reads it.
 
-Its file has `operators(dtype) -> list[str]` and `samples(operator, dtype, most) -> Iterator[Sample]`. What a suite has
-is read when the atlas runs, and nothing of it is copied.
+Its file has `operators(dtype) -> list[str]` and `samples(operator, dtype, most) -> Iterator[Sample]`. The content of a
+suite is read when the atlas runs, and nothing of it is copied.
 """
 
 from __future__ import annotations

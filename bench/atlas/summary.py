@@ -25,7 +25,7 @@ WORST_FIRST: tuple[Verdict, ...] = (
     "native is off",
     "not comparable",
 )
-"""Which verdict stands for several: one that says nothing of a route only where there is no other."""
+"""Which verdict stands for several: an uninformative one only if there is no other."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def judged_in(runtime: str, asked: str, computed: str, arithmetic: str) -> str:
 
 def judged_by_output(outputs: Sequence[AuditedOutput], runs: Iterable[RunOfOutputs]) -> ComparedOutputs:
     """Compare every output of every run, by the output's tolerance; a run in less than the model's precision has to
-    follow. What a subject deviates in is on record before a run of it that does not.
+    follow. A subject's deviating run is recorded before one that does not deviate.
     """
     every = list(runs)
     ran = {one.ran.subject: one.ran for one in sorted(every, key=lambda one: bool(one.ran.otherwise))}

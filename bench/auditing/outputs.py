@@ -64,7 +64,7 @@ class AuditedOutput:
         return self.name.removesuffix(AT_THE_EDGES)
 
     def measured(self, found: Array) -> Measured | str:
-        """Measure a run's rows, which are the first of the reference's, or return why they cannot be compared."""
+        """Measure a run's rows, which are the first rows of the reference, or return why they cannot be compared."""
         reference = self.reference[: len(found)]
         if found.shape != reference.shape:
             return f"outputs of shape {found.shape}, which does not match the reference's {reference.shape}"

@@ -1,4 +1,4 @@
-"""The record of an audit, and of each model in it, whoever's model it is and however it was judged."""
+"""The record of an audit, and of each model in it, of a study or a user, however it was judged."""
 
 from __future__ import annotations
 

@@ -267,9 +267,7 @@ def _held_against(ran: Ran) -> Ran:
 
 
 def answering(comparison: Comparison, ran: Ran) -> Comparison:
-    """Return the comparison, failed if the subject ran on another device or in another arithmetic than was asked
-    for.
-    """
+    """Return the comparison, failed if the subject ran on another device or in another arithmetic than requested."""
     if not ran.otherwise:
         return comparison
     reason = "; ".join([*ran.otherwise, *filter(None, [comparison.reason])])

@@ -125,7 +125,7 @@ def _heading(work: Work, brought: Brought) -> Heading:
 def check_wanted(wanted: Wanted, host: Host) -> None:
     """
     Raises:
-        InputError: more threads than cores, a runtime that runs no model of a user's, or nothing to calibrate with.
+        InputError: more threads than cores, a runtime that does not run users' models, or nothing to calibrate with.
         NotInstalledError: a runtime that was named needs a package that is missing.
     """
     if INT8 in wanted.reduced and wanted.inputs is None:
@@ -257,7 +257,7 @@ def _in_terms_of_options(cell: Cell) -> Cell:
 
 
 def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
-    """Return what was asked for and the description of the model, without the paths of this machine."""
+    """Return the request and the description of the model, without the paths of this machine."""
     model = brought.model
     return {
         "command": wanted.command,

@@ -1,6 +1,6 @@
 """The throughput of a whole machine with one cell, measured with several instances at the same time. Pure functions.
 Nothing is multiplied: two processes share the memory and the last cache of their machine, and give less than twice as
-much as one. If several numbers of instances cannot be told apart, the fewest are taken.
+much as one. If several numbers of instances do not differ significantly, the fewest are taken.
 """
 
 from __future__ import annotations

@@ -207,7 +207,7 @@ def _front(choice: Choice) -> list[str]:
 
 
 def _all_losers(choice: Choice) -> list[str]:
-    """Show every cell that was asked for and is not the answer, starting with those that are wrong."""
+    """Show every requested cell that is not the answer, starting with those that are wrong."""
     # Cells that were not asked for are in the record with the rest; here they would bury the others.
     asked = {cell: reason for cell, reason in choice.losers.items() if cell not in choice.not_asked_for}
     lines = ["Not chosen:"] if asked else []

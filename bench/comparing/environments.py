@@ -135,6 +135,6 @@ def _telling(versions: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]
 
 
 def _key(sides: dict[str, Environment]) -> str:
-    """Return a key for the results of two environments: other packages or interpreters are measured anew."""
+    """Return a key for the results of two environments: other packages or interpreters are measured again."""
     told = {variant: [str(side.python), side.versions] for variant, side in sides.items()}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Two sides that were measured in turns: cells that both have, told apart by their variant, and their ratios."""
+"""Two sides that were measured in turns: cells that both have, distinguished by their variant, and their ratios."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BASE, NEW = "base", "new"
 def pairs_in_turns(cells: Sequence[Cell], measured: Measurements) -> list[CellPair]:
     """Cells of base and new that differ in nothing else, with the ratio of their calls in the same blocks.
 
-    What else the machine did is held against the ratio, and not against either side: `assay.bench.judging.paired`.
+    Other load on the machine counts against the ratio, and not against either side: `assay.bench.judging.paired`.
     """
     timed = measured.by_cell
     named = {cell.name: cell for cell in cells}

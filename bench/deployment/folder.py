@@ -1,5 +1,5 @@
 """The writing of a deployment folder: it is built beside the old one, checked, and put in its place in one step.
-Whatever stops the work, a full disk or a kill, the old folder is still there and whole.
+If a full disk or a kill stops the work, the old folder is still there and whole.
 """
 
 from __future__ import annotations

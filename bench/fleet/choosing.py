@@ -3,7 +3,7 @@
 A cell qualifies on a kind where it does on every run that has it: a limit that one machine misses is missed. Its value
 is that of `assay.bench.fleet.levels` over the kind's machines. Where every run has one answer that is it, so that what
 is tied on each is settled by simplicity as `assay.bench.choosing` does it; else it is the cell of the best value. Kinds
-were never timed together: two are told apart where their intervals leave no doubt.
+were never timed together: two differ only where their intervals leave no doubt.
 """
 
 from __future__ import annotations

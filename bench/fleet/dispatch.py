@@ -1,8 +1,8 @@
 """Which machine does what next, and what becomes of that which fails: pure bookkeeping, without a clock or a process.
 
 A group is timed on one machine, which has nothing else to do meanwhile. Training and exporting an architecture is
-ordinary work, for any machine that times nothing. What a machine does not finish is begun anew on another one. Every
-event costs a time that does not grow with the number of machines or groups.
+ordinary work, for any machine that times nothing. Work that a machine does not finish is started again on another one.
+Every event costs a time that does not grow with the number of machines or groups.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class Dispatch:
         """Give up what no machine that is there may do any more, where nothing is under way: an only try stands.
 
         Returns:
-            What still waits for a machine.
+            The work that still waits for a machine.
         """
         left: list[Work] = list(self._preparing) if not self._there else []
         for waiting in self._waiting.values():

@@ -5,10 +5,10 @@ machines needs nothing but what each machine gave (Kalibera & Jones 2013, "Rigor
 section 4: repetition belongs where the variation is). Ratios are formed within a machine and their logarithms are
 averaged over machines: a machine that is slow at everything then counts for nothing.
 
-Three machines or more are a sample of their kind, and the interval is Student's over them. One or two say nothing of a
-third: what is said then is said of these machines, each with the interval of its own processes, and the interval of
-both reaches over both. A verdict on fewer than three is one that each of them gives (an intersection-union test, Berger
-1982, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24). Pure functions.
+Three machines or more are a sample of their kind, and the interval is Student's over them. One or two prove nothing
+about a third: what is said then is said of these machines, each with the interval of its own processes, and the
+interval of both reaches over both. A verdict on fewer than three is one that each of them gives (an intersection-union
+test, Berger 1982, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24). Pure functions.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class OfAStudy(Record):
 
     Attributes:
         study: the study, its data set resolved.
-        images: its images, where they are files of the conductor's.
+        images: its images, where they are files of the conductor.
         groups: names of the groups that are prepared or timed.
         course: name of the conductor's course on each machine, for the folder of its work there.
         store: the shared store that the machines reach by themselves, "" where files are sent.
@@ -62,7 +62,7 @@ class ToPrepare(OfAStudy):
     """A request for weights and exports.
 
     Attributes:
-        shelf: folder that takes what is made, where there is no store.
+        shelf: folder that takes what is made, without a store.
     """
 
     shelf: Written | None
@@ -82,8 +82,8 @@ class ToTimeGroup(OfAStudy):
     """A request for the times of groups.
 
     Attributes:
-        shelf: folder of what was prepared, where there is no store.
-        again: whether what this machine has timed is timed anew.
+        shelf: folder of what was prepared, without a store.
+        again: whether what this machine has timed is timed again.
         out: folder that takes the results.
     """
 

@@ -18,7 +18,7 @@ NO_ANSWER = {"missing", "invalid"}
 def unanswered(results: Results) -> list[str]:
     """Return why no question is answered, and what to do about it; empty if some group has its answer.
 
-    Native and ONNX must have been compared; if only one side was asked for, a valid time of it is enough. Calls that
+    Native and ONNX must have been compared; if only one side was requested, a valid time of it is enough. Calls that
     are too short to be ranked are also an answer: they were timed, and no other run would rank them.
     """
     cells = [cell for cell in results.cells if cell.framework]

@@ -48,7 +48,7 @@ def _as_audited(results: Results, audit: Audit | None, timed: CellSamples | None
 
 
 def _as_it_is(results: Results) -> Results:
-    """With what gives the processor away by design judged by that, as it is today: older records held it against it.
+    """With runtimes that yield the processor by design judged as today: older records held it against it.
 
     It is shown as VALID then; who was compared with whom stays as it was.
     """

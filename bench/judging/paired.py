@@ -1,6 +1,6 @@
 """Whether the ratio of two cells that were timed in turns counts, whatever else the machine did. Pure functions.
 
-What takes the processor makes a cell's own times worth nothing (`assay.bench.judging.validity`), and a ratio only less
+Other load on the processor makes a cell's own times worthless (`assay.bench.judging.validity`), and a ratio only less
 sure: it falls on a block of both, in random order, so that it is noise that the interval over fresh processes holds, as
 in randomised blocks (Fisher 1935, "The design of experiments"; of machines that are shared: Abedi & Brecht 2017,
 "Conducting repeatable experiments in highly variable cloud computing environments", and Bulej, Horký, Tůma, Farquet &

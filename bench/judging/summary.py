@@ -141,7 +141,7 @@ def _with_making(cell: Cell, candidate: Candidate) -> Cell:
 
 
 def _allowed(cell: Cell) -> Cell:
-    """Return the cell with its nodes on the CPU on record as allowed, so that they are not held against it."""
+    """Return the cell with its nodes on the CPU on record as allowed, so that they do not count against it."""
     facts = dict(cell.provenance)
     if left := facts.pop(NODES_ON_CPU, ""):
         facts[f"{NODES_ON_CPU}, as the study allows"] = left

@@ -54,7 +54,7 @@ LEAST_BUSY = 0.75
 """The share of one thread below which a runtime on the CPU was waiting for something other than its work.
 
 A runtime whose entry says that it gives up the processor by design is subject to neither this limit nor that on
-switches: its waiting is part of every call, and is timed as such. What other processes took shows in the cells timed in
+switches: its waiting is part of every call, and is timed as such. Load by other processes shows in the cells timed in
 turns with it.
 """
 
@@ -234,7 +234,7 @@ def _too_many_threads(cell: Cell) -> list[str]:
 
 
 def _not_as_asked(cell: Cell) -> list[str]:
-    """Return deviations of device or arithmetic from what was asked for: such times answer another question."""
+    """Return deviations of device or arithmetic from the request: such times answer another question."""
     computed = cell.computed_in or cell.precision
     found = not_as_asked(cell.asked_device, cell.asked_precision, cell.device_kind, computed)
     if left := cell.provenance.get(NODES_ON_CPU):

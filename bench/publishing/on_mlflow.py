@@ -27,7 +27,7 @@ def publish(found: Publication, place: str, project: str) -> str:
         project: the experiment, which is made where there is none.
 
     Returns:
-        What finds it again.
+        The id that finds it again.
 
     Raises:
         FailedError: the store or server does not take it.

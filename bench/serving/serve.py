@@ -113,7 +113,7 @@ class Serving:
         tell({"event": "serving", "version": found.serving})
 
     def _revive(self, tell: Tell) -> None:
-        """Load the model anew when a process that runs it was killed; until then its requests get errors."""
+        """Load the model again when a process that runs it was killed; until then its requests get errors."""
         missing = self.current.instances - self.server.workers()
         if missing <= 0:
             return

@@ -1,4 +1,4 @@
-"""Groups timed together: runtimes on a model and on the files made from it, whoever's model it is."""
+"""Groups timed together: runtimes on a model and on the files made from it, for a study's and a user's models."""
 
 from __future__ import annotations
 

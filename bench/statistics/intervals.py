@@ -1,7 +1,7 @@
 """Intervals over fresh processes, and of combinations of two estimates: pure functions.
 
 Processes are the sample (see `assay.bench.statistics.stats`): differences between them are not visible inside one, so
-that one process has an estimate and no interval. Where two estimates know nothing of each other, the interval of their
+that one process has an estimate and no interval. Where two estimates are independent, the interval of their
 product or difference is put together from the distances of their own bounds, each side by itself (the method of
 variance estimates recovery; Zou & Donner 2008, "Construction of confidence limits about effect measures: a general
 approach", Statistics in Medicine 27). Where the number of processes of each is known, the sum of their variances has

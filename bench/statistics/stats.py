@@ -146,8 +146,8 @@ def ratio_estimate(numerator: Samples, denominator: Samples) -> Ratio | None:
     effect of the process, and its interval is exact for normal effects whatever the shares of the variance between and
     within processes (Searle, Casella & McCulloch 1992, "Variance components", chapter 3). Processes that were added
     count for the mean, and those planned for its error (`standard_error`). Two processes have one degree of freedom,
-    and an interval as wide as that; a single one says nothing of the spread, however its blocks vary. A cell against
-    itself is exactly one.
+    and an interval as wide as that; a single one shows nothing about the spread, however its blocks vary. A cell
+    against itself is exactly one.
     """
     logs = _block_logs(numerator, denominator)
     if not logs:

@@ -2,10 +2,10 @@
 
 The pixels of one image resemble each other, so that images are the sample, not pixels. Both measures are ratios
 of sums over images, and both have the bootstrap's interval over images (Efron 1979, "Bootstrap methods: another look at
-the jackknife"): images are drawn again with replacement, the sums are formed anew, and the percentiles are expanded as
+the jackknife"): images are drawn again with replacement, the sums are formed again, and the percentiles are expanded as
 is right for few images (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", The American Statistician 69,
 section 5.3). A measure that does not vary over images, as when every one is right throughout, has no spread to draw
-from: Wilson's interval for so many images of so many then stands in.
+from: Wilson's interval for this many images is then used instead.
 
 The mean is over the classes that are labelled or answered somewhere (Everingham and others 2010, "The PASCAL Visual
 Object Classes Challenge"), whose label for no class, 255, and negative labels are left out of both measures.

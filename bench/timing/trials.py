@@ -72,7 +72,7 @@ class Group:
         images: .npy file of float32 (count, H, W, C) images that calls take turns with.
         audited: number of them for which the first process leaves its outputs.
         refused: candidates that cannot be timed, since their runtime's format could not be made, and why.
-        nodes_on_cpu: whether, on a GPU, nodes that ONNX Runtime leaves on the CPU are not held against a cell.
+        nodes_on_cpu: whether, on a GPU, nodes that ONNX Runtime leaves on the CPU do not count against a cell.
     """
 
     name: str

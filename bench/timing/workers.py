@@ -101,7 +101,7 @@ class Candidate:
         return "" if self.model.user and self.model.precision == "fp32" else self.model.precision
 
     def asked_device(self, wanted: str) -> str:
-        """Return the device that was asked for, where the runtime runs on it, otherwise its own."""
+        """Return the requested device, where the runtime runs on it, otherwise its own."""
         return RUNTIMES[self.runtime].asked_device(wanted)
 
 

@@ -92,7 +92,7 @@ class Narrator:
         self._show(text, 0, None, "")
 
     def times(self, cells: list[Cell]) -> None:
-        """Show the times so far: on a terminal in the place of the previous ones, elsewhere once."""
+        """Show the times so far: on a terminal in place of the previous ones, elsewhere once."""
         table, first = times_table(cells), self._progress.table is None
         self._progress.table = table
         if first and not self.console.is_terminal:

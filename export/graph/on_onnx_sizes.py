@@ -29,8 +29,8 @@ REMEDY = "Export it again; `assay export` writes files that pass every check"
 def check_declared(model: ModelProto, path: Path) -> None:
     """
     Raises:
-        ArtifactError: a tensor is not as long as it declares or takes more memory than there is, an operator makes one
-            that does, or names another program; the message names it.
+        ArtifactError: a tensor is not as long as it declares or takes more than the available memory, an operator makes
+            one that does, or names another program; the message names it.
     """
     most = most_bytes(1)
     for graph in _graphs(model.graph, path):

@@ -1,8 +1,8 @@
-"""The node of a wrong file that is the cause, found by putting right values in the place of its results.
+"""The node of a wrong file that is the cause, found by replacing its results with right values.
 
 A node whose inputs are all among the values of a right computation, and whose result is not, is where the two part. It
 need not be the cause: an exporter may write one operator of the source as several, of which a later one is wrong. So
-the values of the source that the file lacks are put in the place of the results from there on, one after the other, and
+the values of the source that the file lacks replace the results from there on, one after the other, and
 the nodes that follow are computed again. The first node whose result can be mended in this way is named, with the nodes
 between, any of which may be the cause. Where mending an *input* of the first node succeeds, the file lacks a step of
 the source; where the node's own input succeeds in place of its result, the node is superfluous.
@@ -29,7 +29,7 @@ OTHER_ORDER = "the same numbers in another order"
 MOST_FOLLOWING = 16
 """The most nodes after a mended value that are computed again."""
 MOST_TRIED = 16
-"""The most values tried in the place of one result."""
+"""The most values tried in place of one result."""
 MOST_TURNED = 5
 """The most dimensions of a value that is tried with its dimensions in every order."""
 MOST_NODES = 40
@@ -88,8 +88,8 @@ def _explained(one: _Candidate, parting: Parting) -> Parting:
 
 
 def _out_of_order(one: _Candidate, parting: Parting) -> Parting | None:
-    """Return the node that made an input, if its numbers in another order turn the parting's result into one of the
-    source's.
+    """Return the node that made an input, if its numbers in another order turn the parting's result into a value of the
+    source.
     """
     node = parting.node
     maker = {name: other for other in one.wrong.nodes for name in other.output}
@@ -108,8 +108,8 @@ def _out_of_order(one: _Candidate, parting: Parting) -> Parting | None:
 
 
 def _lacking_before(one: _Candidate, parting: Parting) -> Parting | None:
-    """Return the parting, if another value of the source in place of an input turns its result into one of the
-    source's.
+    """Return the parting, if another value of the source in place of an input turns its result into a value of the
+    source.
     """
     node = parting.node
     for name in parting.localisation.inputs:
@@ -216,7 +216,7 @@ def _mended(one: _Candidate, parting: Parting) -> Parting | None:
 
 
 def _right_values(one: _Candidate, inputs: Iterable[str], result: Array) -> Iterator[tuple[str, Array]]:
-    """Iterate over values that may belong in the place of a result, with their names: of the same size, or made from
+    """Iterate over values that may belong in place of a result, with their names: of the same size, or made from
     these inputs.
     """
     for other in one.lacking(result):
@@ -314,7 +314,7 @@ class _Trial:
         return {name: np.asarray(value) for name, value in found.items() if name in self._made}
 
     def effect(self, name: str, value: Array, other: str) -> int:
-        """Return the effect of `other`, a value of the source, in the place of a result of the file."""
+        """Return the effect of `other`, a value of the source, in place of a result of the file."""
         one = self._one
         found = {**self.outputs({name: value}), name: value}
         wrong = [key for key in one.expected if key in found and key not in one.known]

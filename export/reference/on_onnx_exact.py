@@ -1,4 +1,4 @@
-"""The float64 reference of an ONNX file, by two evaluators that know nothing of each other.
+"""The float64 reference of an ONNX file, by two independent evaluators.
 
 One is onnx's reference evaluator. The other is ONNX Runtime's own kernels for double, without optimisations, where it
 has them for every operator of the file. If the two agree, or only one can run the file and agrees with it in fp32, that

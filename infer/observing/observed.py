@@ -1,4 +1,4 @@
-"""The device and precision that a session computed in, as a call of it shows: facts, not what was asked for.
+"""The device and precision that a session computed in, as a call of it shows: facts, not requests.
 
 Each framework has its own way to look (`on_*_observed.py`). The precision is that of the arithmetic that does a
 network's work, products of matrices and convolutions; in a model without any, it is that of the other operations.
@@ -71,7 +71,7 @@ def not_as_asked(asked_device: str, asked_precision: str, device: str, computed:
     """Return why the result answers another question than the one asked, in words.
 
     Args:
-        asked_device, asked_precision: "" where nothing was asked for; likewise `device` and `computed` if unknown.
+        asked_device, asked_precision: "" if not requested; likewise `device` and `computed` if unknown.
     """
     found = []
     if asked_device and device and device != asked_device:

@@ -33,9 +33,10 @@ def newest(folder: Path) -> Path:
 def read_xplane(path: Path) -> list[ProfiledCall]:
     """Read the calls in an xplane file.
 
-    What counts as an operator depends on who ran it. The first of these kinds that the file has is taken: thunks of XLA
-    (`hlo_op` is among their facts), kernels of a TensorFlow graph ("path:Kind" on the executor's threads), operators
-    that TensorFlow ran one by one. The frameworks' own bookkeeping ("PjitFunction", "EagerExecute") never is.
+    The kind of event that counts as an operator depends on the runtime. The first of these kinds that the file has is
+    taken: thunks of XLA (`hlo_op` is among their facts), kernels of a TensorFlow graph ("path:Kind" on the executor's
+    threads), operators that TensorFlow ran one by one. The frameworks' own bookkeeping ("PjitFunction", "EagerExecute")
+    never is.
 
     Raises:
         DataError: it is missing, cut off, or has no calls or no operators.

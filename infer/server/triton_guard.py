@@ -103,7 +103,7 @@ class Guarding:
         self._deadline = time.monotonic() + self._plan["stop_seconds"] / 2
 
     def _look_at_front(self) -> None:
-        """When the filter has ended, end the server too if a stop was asked for, and otherwise start a new filter."""
+        """When the filter has ended, end the server too if a stop was requested, and otherwise start a new filter."""
         if self._front.poll() is None or self._server.poll() is not None:
             return
         if not self._listeners:

@@ -29,7 +29,7 @@ def exchange(
     identifier: str,
     **options: object,
 ) -> Answer:
-    """Send one timed request, and check its answer against what was asked for.
+    """Send one timed request, and check its answer against the request.
 
     Raises:
         FailedError: the server refused it, did not answer, or answered something else.

@@ -40,7 +40,7 @@ class Judge:
     Attributes:
         reference: float64 outputs (records, `model.width`), or a wider type next to large whole numbers.
         natives: the outputs of correct runs in fp32, by a name for the tolerance's text.
-        exact: false where the reference is the model's own output in fp32, for want of float64: then nothing can be
+        exact: false where the reference is the model's own output in fp32, for lack of float64: then nothing can be
             derived from its error, and everything passes that is closer than the next coarser arithmetic.
         deciders: values that decide outputs that are indices, by name.
     """

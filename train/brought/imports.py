@@ -116,7 +116,7 @@ def _is_below(module: ModuleType, folders: Sequence[Path]) -> bool:
 
 @functools.cache
 def is_users(file: str, folders: tuple[str, ...]) -> bool:
-    """Return whether a module's file is one of the user's, and not part of an installation below the same folder."""
+    """Return whether a module's file is the user's, and is not part of an installation below the same folder."""
     place = Path(file)
     return (
         place.is_absolute()

@@ -1,1 +1,1 @@
-"""Commands for pipelines: two versions of a model held against each other, and findings told elsewhere."""
+"""Commands for pipelines: two versions of a model compared, and findings sent elsewhere."""

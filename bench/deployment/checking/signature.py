@@ -1,5 +1,5 @@
 """The author of a deployment, shown by a signature of its checksums with a plain key. Checksums show damage, but
-anybody who changes a file can write them anew. A signature cannot be made without the private key. It signs
+anybody who changes a file can rewrite them. A signature cannot be made without the private key. It signs
 checksums.sha256, in which every other file of the closed list appears exactly once, so it covers the whole folder in
 one state: when another version serves, the signature is another. docs/how-to/serving.md says how `openssl` verifies it.
 """
@@ -18,7 +18,7 @@ Sign = Callable[[Path], None]
 
 
 def is_signed(folder: Path) -> bool:
-    """Return whether a deployment has a signature, whoever made it."""
+    """Return whether a deployment has a signature, by any maker."""
     return (folder / SIGNATURE_FILE).is_file()
 
 

@@ -91,7 +91,7 @@ def _name_of(model: object) -> str:
 
 
 def _function(function: Callable[..., Any], stem: Path, framework: str) -> Location:
-    """Return a function's place in a file that every process runs anew: its own one, or a new one.
+    """Return a function's place in a file that every process runs again: its own one, or a new one.
 
     Raises:
         InputError: the folder cannot be written.

@@ -163,7 +163,7 @@ def _span(plot: Plot, field: str) -> tuple[float, float]:
 
 
 def _with_ends(plot: Plot, along: str, field: str) -> list[Row]:
-    """Return the rows, with the `end` where a name stands in the last row of each coloured line, so that no names
+    """Return the rows, with the `end` for the name in the last row of each coloured line, so that no names
     overlap.
     """
     last: dict[str, Row] = {}

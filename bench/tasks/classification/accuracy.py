@@ -6,9 +6,9 @@ an fp32 subject on the other images are known: its logits agreed with the refere
 has the reference's class wherever the reference's two best logits are further apart than both together can be off. The
 other images are counted one by one as right and as wrong, and widen the interval. Pure functions.
 
-Older audits did not keep those margins. Where they have a subject of reduced precision on the whole split, it stands
-in: its errors are many times as large, so that an image on the edge changes its class about every second time, and few
-changes mean few such images.
+Older audits did not keep those margins. Where they have a subject of reduced precision on the whole split, it is used
+instead: its errors are many times as large, so that an image on the edge changes its class about every second time, and
+few changes mean few such images.
 """
 
 from __future__ import annotations

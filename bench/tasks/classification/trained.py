@@ -60,7 +60,7 @@ def classes(evidence: Evidence) -> Section | None:
 
 
 def mean_over_seeds(values: Sequence[float]) -> Interval | None:
-    """Return the mean with Student's 95 % interval, or None for fewer than two seeds, which say nothing of spread."""
+    """Return the mean with Student's 95 % interval, or None for fewer than two seeds, which do not show the spread."""
     if len(values) < 2:
         return None
     mean = sum(values) / len(values)
@@ -209,7 +209,7 @@ def _confusion_panel(evidence: Evidence, training: Training, identifier: str) ->
 def _on_two_lines(names: Sequence[str]) -> list[str]:
     """Return names of classes short enough for a chart: without the words in brackets, on two lines.
 
-    Numbers stand in where that is not enough or not unique. The tooltip of a mark has the whole name.
+    Numbers are used where that is not enough or not unique. The tooltip of a mark has the whole name.
     """
     lines = [textwrap.wrap(name.partition("(")[0].strip() or name, CLASS_LETTERS) for name in names]
     short = ["\n".join(some) if len(some) <= 2 else f"class {place}" for place, some in enumerate(lines)]

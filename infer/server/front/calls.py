@@ -1,4 +1,4 @@
-"""The headers of gRPC calls: read from a client's blocks, written anew for the server."""
+"""The headers of gRPC calls: read from a client's blocks, rewritten for the server."""
 
 from __future__ import annotations
 

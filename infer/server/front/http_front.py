@@ -1,4 +1,4 @@
-"""The filter's HTTP: one whole request at a time, read by llhttp, checked, and written anew for the server."""
+"""The filter's HTTP: one whole request at a time, read by llhttp, checked, and rewritten for the server."""
 
 from __future__ import annotations
 

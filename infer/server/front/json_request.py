@@ -1,4 +1,4 @@
-"""A request over HTTP: read as JSON with or without bytes behind it, checked against the contract, and written anew."""
+"""A request over HTTP: read as JSON with or without bytes behind it, checked against the contract, and rewritten."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEPT_BYTES, MOST_KEPT = 1_024, 4_096
 
 
 class Canonical:
-    """Writes requests anew. Clients repeat the same text before their numbers, so its translation is kept."""
+    """Rewrites requests. Clients repeat the same text before their numbers, so its translation is kept."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract

@@ -17,7 +17,7 @@ LARGEST_BYTES = 2**40
 
 
 def checked_registration(body: bytes, contract: Contract) -> bytes:
-    """Return a request to register a region, written anew.
+    """Return a request to register a region, rewritten.
 
     Raises:
         RefusedError: the region is the server's own, belongs to another user, does not exist, or is smaller than

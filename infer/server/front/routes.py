@@ -16,7 +16,7 @@ from assay.infer.server.front.upstream import Reply
 SMALL_BYTES = 4_096
 MOST_REGIONS = 256
 EXTENSIONS = frozenset({"classification", "model_configuration", "binary_tensor_data", "parameters", "statistics"})
-"""The extensions that can be used, out of those that the server claims; shared memory only where it was asked for."""
+"""The extensions that can be used, out of those that the server claims; shared memory only if requested."""
 JSON, OCTETS = b"application/json", b"application/octet-stream"
 
 

@@ -116,7 +116,7 @@ def _calls(node: NodeDef) -> Iterator[str]:
 
 
 def _is_replaceable(function: FunctionDef) -> bool:
-    """Return whether TensorFlow's optimiser may put the function in the place of another."""
+    """Return whether TensorFlow's optimiser may replace another function with this one."""
     return any(name.startswith(("api_", "_implements", "implements")) for name in function.attr)
 
 

@@ -74,7 +74,7 @@ def _drift(seen: Steadiness, path: str) -> Value:
 
 
 def _given_away(cells: Sequence[Cell]) -> tuple[str, ...]:
-    """Name, once, the runtimes that give the processor away by design: waiting is part of their calls."""
+    """Name, once, the runtimes that yield the processor by design: waiting is part of their calls."""
     known = {runtime_name(cell): cell for cell in cells if cell.waits}
     return tuple(
         f"{name} {cell.waits}. That is its design and part of every call, so it does not make the cell "
