@@ -50,36 +50,40 @@ LATER = {"bring-your-own-model.md"}
 
 
 @cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    """Parse a file once for all tests here."""
-    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+def strings(path: Path) -> tuple[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]]:
+    """Return the docstrings of a file, those of attributes included, and all its literals, each with its line."""
+    documented, literals = [], []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            literals.append((node.lineno, node.value))
+        documented += [
+            (one.lineno, one.value.value)
+            for one in (getattr(node, "body", []) if not isinstance(node, ast.Lambda | ast.IfExp) else [])
+            if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
+        ]
+    return tuple(documented), tuple(literals)
 
 
 def written(path: Path) -> Iterator[tuple[int, str]]:
     """Iterate over docstrings, messages and comments of a file, each with its line."""
-    text = path.read_text(encoding="utf-8")
-    for node in nodes(path):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.lineno, node.value.strip()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+    for line, text in strings(path)[1]:
+        yield line, text.strip()
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string.lstrip("# ")
 
 
-def docstrings(path: Path) -> Iterator[tuple[int, str]]:
-    """Iterate over the docstrings of a file, those of attributes included, each with its line."""
-    for node in nodes(path):
-        for one in getattr(node, "body", []) if not isinstance(node, ast.Lambda | ast.IfExp) else []:
-            if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str):
-                yield one.lineno, one.value.value
+def docstrings(path: Path) -> tuple[tuple[int, str], ...]:
+    """Return the docstrings of a file, those of attributes included, each with its line."""
+    return strings(path)[0]
 
 
 def messages(path: Path) -> Iterator[tuple[int, str]]:
     """Iterate over the texts of a file that a user may read, which are its literals but for docstrings."""
     told = {text for _, text in docstrings(path)}
-    for node in nodes(path):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in told:
-            yield node.lineno, node.value
+    for line, text in strings(path)[1]:
+        if text not in told:
+            yield line, text
 
 
 def paragraphs(text: str) -> Iterator[tuple[int, str]]:
