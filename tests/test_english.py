@@ -52,7 +52,8 @@ LATER = {"bring-your-own-model.md"}
 @cache
 def strings(path: Path) -> tuple[tuple[tuple[int, str], ...], tuple[tuple[int, str], ...]]:
     """Return the docstrings of a file, those of attributes included, and all its literals, each with its line."""
-    documented, literals = [], []
+    documented: list[tuple[int, str]] = []
+    literals: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             literals.append((node.lineno, node.value))
