@@ -176,7 +176,7 @@ def test_wrong_cells_come_first_among_those_not_chosen() -> None:
     assert lines[lines.index("Not chosen:") + 1].startswith(f"  WRONG bloodnet/28/b1/t1/{INT8}: ")
 
 
-def test_an_older_record_of_what_gives_the_processor_away_is_judged_for_what_it_is() -> None:
+def test_an_older_record_of_a_runtime_that_yields_the_processor_is_judged_as_today() -> None:
     switched = (
         "involuntary context switches: 326 a second and 6.6% of the processor lost, at most 100 and 5% are tolerated"
     )

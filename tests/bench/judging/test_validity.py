@@ -39,7 +39,7 @@ def cell(**changes: Any) -> Cell:
     return quiet.model_copy(update=changes)
 
 
-def test_what_gives_the_processor_away_by_design_is_measured_for_what_it_is() -> None:
+def test_a_runtime_that_yields_the_processor_by_design_is_timed_as_it_is() -> None:
     switching = Steadiness(involuntary_switches_per_second=500.0)
     predict = cell(runtime="tf.predict", framework="tf", steadiness=switching, processor_use=0.55)
     assert reasons(predict) == []

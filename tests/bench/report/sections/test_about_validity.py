@@ -12,7 +12,7 @@ DRIFT = "drift: 9 blocks in 3 process(es) are too few to show one"
 KINDS = "2 of 10 processes are 8.0% slower than the rest"
 
 
-def test_what_gives_the_processor_away_by_design_is_said_once() -> None:
+def test_a_runtime_that_yields_the_processor_by_design_is_mentioned_once() -> None:
     results = sample_results((28, 64), (1,), ("bloodnet",))
     seen = [cell.model_copy(update={"steadiness": Steadiness(), "processor_use": 0.6}) for cell in results.cells]
     section = validity(Evidence(results.model_copy(update={"cells": seen})))
@@ -20,7 +20,7 @@ def test_what_gives_the_processor_away_by_design_is_said_once() -> None:
     (told,) = (block for block in section.blocks if isinstance(block, Paragraphs))
     (text,) = told.texts
     assert text.startswith("tf.predict reads every batch through a tf.data pipeline")
-    assert text.endswith("and uses 0.60 of each of its cores.")
+    assert text.endswith("and it uses 0.60 of each of its cores.")
 
 
 def test_a_rule_that_cannot_fire_is_reported_and_not_a_zero() -> None:
