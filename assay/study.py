@@ -126,8 +126,8 @@ class TrainSection(StudySection):
         progressive: start each size from the weights of the size before it, at half the peak learning rate.
         minutes: stop one training after this many minutes, at the end of an evaluation; 0 has no limit.
         parity_steps: steps over which training parity is measured; 0 leaves it out.
-        evaluated_images: greatest number of images evaluated of the validation and of the test split, where every
-            class has its share; 0 takes all. An evaluation of all of them takes longer than a training of a few steps.
+        evaluated_images: maximum number of images of the validation split, and of the test split, that are evaluated,
+            with classes in proportion; 0 takes all. Evaluating all takes longer than a training of a few steps.
     """
 
     frameworks: tuple[str, ...] = ("torch", "tf", "jax")
@@ -149,14 +149,14 @@ class ExportSection(StudySection):
 
     Attributes:
         exporters: the routes to ONNX.
-        opset: the operator set asked for; a route that cannot use it records the one it used.
+        opset: the requested operator set; a route that cannot use it records the one it used.
         precisions: "fp32" is the export itself; "int8" and "fp16" make a variant of it, timed and audited as
             "torch-dynamo+int8". One that onnxruntime would compute in fp32 is refused, and the record says why.
-        quantise: routes of whose files variants are made.
-        calibration_images: number of images of the validation split from which the ranges of an int8 variant are taken.
+        quantise: routes whose files get variants.
+        calibration_images: number of images of the validation split that determine the ranges of an int8 variant.
         calibration_percentile: percentage of a tensor's values on those images within its range; 100 takes all.
-        mixed_minutes: where an int8 file fails its policy, the longest that each search may take for the fewest layers
-            to leave in fp32 so that it passes ("torch-dynamo+int8-mixed"); 0 does not search.
+        mixed_minutes: if an int8 file fails its policy, the time limit of each search for the fewest layers to leave
+            in fp32 so that it passes ("torch-dynamo+int8-mixed"); 0 does not search.
     """
 
     exporters: tuple[str, ...] = tuple(EXPORTERS)
@@ -190,12 +190,12 @@ class BenchSection(StudySection):
         instances: numbers of processes of one runtime to run at the same time, such as [1, 2, 4], each with as many
             cores as it has threads, to measure the throughput of the whole machine. Numbers for which the machine has
             too few cores are left out.
-        instance_minutes: wall time that these may take in all, in addition to that of the timing.
+        instance_minutes: wall time for all of these, in addition to that of the timing.
         device: "cpu" or "cuda".
         nodes_on_cpu: on a GPU, whether nodes of an ONNX file may stay on the CPU, as ONNX Runtime leaves those that
             compute shapes; they are on record and do not make cells INVALID.
-        processes: least number of fresh processes for each cell; they are the sample from which intervals take the
-            spread, also where more are added. Five make intervals a third narrower than three.
+        processes: least number of fresh processes for each cell; intervals take the spread from this sample, even if
+            more are added. Five make intervals a third narrower than three.
         processes_of_slower: fresh processes for each cell that its first one shows to be out of the running, more than
             1.2 times as slow as the fastest of its side (native, ONNX) at every batch; as many as `processes` when not
             given. All but the first run after the contenders of all groups have theirs: with a small budget, that buys
@@ -208,7 +208,7 @@ class BenchSection(StudySection):
             another process (Kalibera & Jones 2013, section 7).
         budget_minutes: wall time that timing may take in all, including the start-up of the workers.
         call_limit_seconds: a single load or call that takes longer is given up.
-        attribute: say where the time goes, by each framework's profiler and by a skeleton of the model. It runs after
+        attribute: measure where the time goes, by each framework's profiler and a skeleton of the model. It runs after
             the timing and is not part of its budget.
     """
 
