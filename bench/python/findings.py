@@ -37,7 +37,7 @@ RATIO_SCHEMA = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuditFindings:
     """The result of an audit: whether numbers still agree with float64.
 
@@ -84,12 +84,15 @@ class AuditFindings:
     def __str__(self) -> str:
         return "\n".join([f"Verdict: {self.verdict}", *self.audit.reasons])
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} in {self.folder}: {self.verdict}, {len(self.comparisons)} comparisons>"
+
     def _repr_html_(self) -> str:
         worst = self.comparisons.sort("passed", "largest_error", descending=[False, True], nulls_last=True)
         return page_of(str(self).splitlines(), worst.drop("model"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelFindings:
     """The content of a folder of `assay run` or `assay model`.
 
@@ -153,6 +156,10 @@ class ModelFindings:
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
+
+    def __repr__(self) -> str:
+        state = "passed" if self.passed else f"refused: {self.refused[0]}"
+        return f"<{type(self).__name__} in {self.folder}: {len(self.results.cells)} cells, {state}>"
 
     def _repr_html_(self) -> str:
         columns = ["label", "batch", "threads", "precision", "status"]

@@ -91,7 +91,7 @@ def test_more_minutes_are_asked_for_where_too_few_processes_were_timed(results: 
     assert "quiet machine" in found
 
 
-FLOOR = "harness floor: 2.2% of the median, at most 1% is tolerated"
+FLOOR = "harness floor: 22.0% of the median, at most 10% is tolerated"
 
 
 def test_calls_that_are_too_short_to_rank_are_an_answer_that_says_so(results: Results) -> None:
@@ -100,7 +100,7 @@ def test_calls_that_are_too_short_to_rank_are_an_answer_that_says_so(results: Re
         assert unanswered(short) == []
         finding = verdicts(short)[0].finding
         assert finding.startswith("nothing is ranked, because calls are too short: the longest of them, with ")
-        assert "harness floor: 2.2%" in finding
+        assert "harness floor: 22.0%" in finding
         assert "valid measurement" not in finding
     (found,) = unanswered(changed(results, everything, compared=False, invalid=[FLOOR, STOLEN]))
     assert "quiet machine" in found

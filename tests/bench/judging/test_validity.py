@@ -67,7 +67,7 @@ def test_a_quiet_cell_is_valid() -> None:
             {"steadiness": Steadiness(involuntary_switches_per_second=500.0), "processor_use": 0.9},
             "involuntary context switches: 500 a second and 10.0% of the processor lost",
         ),
-        ({"steadiness": Steadiness(floor_share=0.03)}, "harness floor: 3.0%"),
+        ({"steadiness": Steadiness(floor_share=0.13)}, "harness floor: 13.0%"),
         ({"processor_use": 1.9}, "more than the 1 threads asked for"),
         ({"processor_use": 0.4}, "it was waiting"),
         ({"timed_agreement": WRONG}, "wrong outputs in timed calls: differs by 0.1"),
@@ -107,7 +107,7 @@ def test_each_reason_is_named_and_keeps_the_cell_out_of_the_ranking(changes: dic
         ),
         ({"steadiness": Steadiness(stolen_share=0.02)}, {"steadiness": Steadiness(stolen_share=0.0201)}),
         ({"steadiness": Steadiness(throttle_events=0)}, {"steadiness": Steadiness(throttle_events=1)}),
-        ({"steadiness": Steadiness(floor_share=0.01)}, {"steadiness": Steadiness(floor_share=0.0101)}),
+        ({"steadiness": Steadiness(floor_share=0.1)}, {"steadiness": Steadiness(floor_share=0.101)}),
         (
             {"steadiness": Steadiness(involuntary_switches_per_second=100), "processor_use": 0.9},
             {"steadiness": Steadiness(involuntary_switches_per_second=101), "processor_use": 0.9},
@@ -157,7 +157,7 @@ def test_the_rulers_own_zero_is_not_judged() -> None:
 def measured(names: list[str], switches: int) -> Measurements:
     """Three processes of four blocks of 50 ms for each cell; calls of 1 ms, and of 0.05 ms for the null runtime."""
     calls = [
-        (name, process, block, call, "host", int(NANOSECONDS_IN_MS * (0.05 if "null" in name else 1)), 0)
+        (name, process, block, call, "host", int(NANOSECONDS_IN_MS * (0.15 if "null" in name else 1)), 0)
         for name in names
         for process in range(3)
         for block in range(4)
@@ -179,13 +179,13 @@ def measured(names: list[str], switches: int) -> Measurements:
 
 def test_what_happened_is_read_from_bursts_and_samples() -> None:
     timed = cell(steadiness=None, processor_use=None, timed_agreement=None)
-    floor = cell(name="bloodnet/28/b1/t1/null", runtime="null", framework="", label="null", host=timing(0.05))
+    floor = cell(name="bloodnet/28/b1/t1/null", runtime="null", framework="", label="null", host=timing(0.15))
     skipped = cell(name="bloodnet/28/b1/t1/jax.jit", status="skipped", host=None)
     found = judged([timed, floor, skipped], measured([timed.name, floor.name], 20), {timed.name: AGREES})
     seen = found[0].steadiness
     assert seen is not None
     assert seen.involuntary_switches_per_second == pytest.approx(400)
-    assert seen.floor_share == pytest.approx(0.05)
+    assert seen.floor_share == pytest.approx(0.15)
     assert (seen.stolen_share, seen.throttle_events, seen.drift) == (0.0, None, 0.0)
     assert (seen.kinds, [rule.partition(":")[0] for rule in seen.not_testable]) == ("", ["two kinds of processes"])
     assert found[0].processor_use == pytest.approx(0.92)
@@ -212,7 +212,7 @@ def test_too_few_blocks_and_processes_are_named_with_what_they_cannot_show() -> 
 
 
 def test_a_cell_that_is_only_too_short_is_distinguished() -> None:
-    floor = reasons(cell(steadiness=Steadiness(floor_share=0.03)))
+    floor = reasons(cell(steadiness=Steadiness(floor_share=0.13)))
     short = cell(invalid=floor)
     assert is_too_short(short)
     assert not is_too_short(cell())

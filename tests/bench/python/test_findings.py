@@ -60,6 +60,13 @@ def test_a_page_shows_texts_and_obeys_none(folder: Path) -> None:
         assert "\u202e" not in page
 
 
+def test_findings_stand_in_one_line_of_an_interactive_session(folder: Path) -> None:
+    found = assay.read(folder)
+    assert repr(found).startswith(f"<ModelFindings in {folder}: {len(found.results.cells)} cells, ")
+    assert repr(found.audit).startswith(f"<AuditFindings in {folder}: ")
+    assert all(len(line) < 300 for one in (found, found.audit) for line in repr(one).splitlines())
+
+
 def test_a_folder_without_results_is_one_message(tmp_path: Path) -> None:
     for wrong in (tmp_path / "none", tmp_path):
         with pytest.raises(ArtifactError) as refused:

@@ -65,6 +65,19 @@ def test_slower_turns_the_ratio_round_with_its_interval() -> None:
     assert "is 2.0x (1.6-2.5) slower than the fastest native runtime, tf.function" in plain(found.finding)
 
 
+@pytest.mark.parametrize(
+    ("share", "without"),
+    [
+        (0.0, ""),
+        (0.01, ""),
+        (0.05, " (or 2.9x, without the 5% of the faster call that the harness itself takes)"),
+    ],
+)
+def test_the_ratio_of_short_calls_is_also_told_without_the_harness(share: float, without: str) -> None:
+    found = only(with_cells(compared((2.8, 2.7, 2.9), "faster"), ONNX, steadiness=Steadiness(floor_share=share)))
+    assert f"2.80x (2.70-2.90) faster than the fastest native runtime, tf.function{without}; " in plain(found.finding)
+
+
 def test_undecided_claims_nothing() -> None:
     found = only(compared((1.02, 0.97, 1.07), "undecided"))
     assert found.outcome == "undecided"
