@@ -4,7 +4,7 @@ EXTRAS ?= cpu,openvino,nncf,litert,torchao,serve,dev,docs
 STUDY ?= studies/quick.toml
 VENV := .venv
 BIN := $(VENV)/bin
-# pip has no overrides, without which onnxruntime writes over the files of onnxruntime-gpu.
+# Without overrides, which pip lacks, onnxruntime would overwrite the files of onnxruntime-gpu.
 GPU := --override overrides-gpu.txt --constraint constraints-gpu.txt
 
 .DEFAULT_GOAL := help
@@ -44,28 +44,28 @@ test-slow: install browser ## the tests that take minutes
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mlflow,wandb,notebook]'
 	$(BIN)/pytest -m slow --timeout 5400
 
-mutants: install ## change the code that decides in 400 places, and see whether a test notices: about an hour
+mutants: install ## change the code that makes decisions in 400 places, and see whether a test notices: about an hour
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mutants]'
 	$(BIN)/python -m tests.mutation.run
 
-docs: install ## write the documentation as a site, build/site
+docs: install ## build the documentation as a site, build/site
 	$(BIN)/python -m tools.site
 	$(BIN)/zensical build --strict --config-file mkdocs.yml
 
-notebook: install ## run the tutorial's notebook anew
+notebook: install ## run the tutorial's notebook again
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[notebook]'
 	$(BIN)/python -m tools.notebook
 
-readme: install ## run README's command on one's own model anew, and put what it says there: on a quiet machine
+readme: install ## run README's `assay model` command again and insert its output; needs a quiet machine
 	$(BIN)/python -m tools.readme
 
-picture: install browser ## take README's picture of the published report anew
+picture: install browser ## take README's picture of the published report again
 	$(BIN)/python -m tools.picture
 
-speed: install ## publish a finished and audited run of studies/speed.toml, and write the page on it: RUN=folder
+speed: install ## publish a finished and audited run of studies/speed.toml with its page: RUN=folder
 	$(BIN)/python -m tools.speed $(or $(RUN),artifacts/speed)
 
-sbom: install ## write the bill of materials of a release, dist/onnx-assay-VERSION.cdx.json
+sbom: install ## write a release's software bill of materials, dist/onnx-assay-VERSION.cdx.json
 	$(BIN)/python -m tools.sbom
 
 clean: ## remove the virtual environment and caches, not the artifacts
