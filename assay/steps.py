@@ -2,7 +2,8 @@
 that time.
 
 A model that never returns cannot be asked to stop, so the other side enforces the limit and kills the process. The
-limit fits the step: that of a call depends on the calls before it, and that of the first on the size of the file.
+limit fits the step: that of a call depends on the calls before it, and that of the first on the size of the file. It is
+for a machine that is free; `assay.jobs.patience` says what a loaded one has.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Step:
     Attributes:
         doing: description, such as "the first call of mlp.onnx"; "" where the job has given none.
         seconds: longest time allowed.
-        deadline: end of that time, on the clock of `time.monotonic`.
+        deadline: end of that time where the machine is free, on the clock of `time.monotonic`.
         apart: whether its job can do without it; see `step`.
     """
 
@@ -82,7 +83,8 @@ class Limit:
 
 
 _send: Callable[[Message], None] = lambda message: None  # noqa: E731  outside a job nobody waits
-_under_way: list[Step] = []
+_under_way: list[tuple[Step, float]] = []
+"""The steps that this process is in, and the processor time that it had used when each began."""
 _listeners: list[Callable[[Step], None]] = []
 
 
@@ -105,15 +107,15 @@ def step(doing: str, seconds: float, *, apart: bool = False) -> Iterator[None]:
     """
     if apart and doing in _lost():
         raise LostStepError(_lost()[doing])
-    _under_way.append(Step(doing, seconds, time.monotonic() + seconds, apart))
+    _under_way.append((Step(doing, seconds, time.monotonic() + seconds, apart), time.process_time()))
     _send({"step": doing, "seconds": seconds, "apart": apart})
     try:
         yield
     finally:
         _under_way.pop()
-        outer = _under_way[-1] if _under_way else Step("", 0.0, 0.0)
-        left = max(outer.deadline - time.monotonic(), 1.0) if outer.doing else 0.0
-        _send({"step": outer.doing, "seconds": left, "apart": outer.apart})
+        outer, used = _under_way[-1] if _under_way else (Step("", 0.0, 0.0), 0.0)
+        late = outer.deadline - time.monotonic(), outer.seconds - (time.process_time() - used)
+        _send({"step": outer.doing, "seconds": max(*late, 1.0) if outer.doing else 0.0, "apart": outer.apart})
 
 
 def _lost() -> dict[str, str]:
@@ -156,7 +158,7 @@ def step_told(message: Message, at_most: float) -> Step | None:
     """Return the step that a job's message reports, None for any other message.
 
     Args:
-        at_most: seconds left of the job's own limit, which no step exceeds.
+        at_most: the job's own limit, which no step exceeds.
     """
     doing, seconds = message.get("step"), message.get("seconds")
     if not isinstance(doing, str) or not isinstance(seconds, int | float) or not seconds >= 0:

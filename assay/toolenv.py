@@ -7,21 +7,19 @@ package index once.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from assay.boxed.platform import end_group, user_caches
+from assay.boxed.platform import user_caches
 from assay.errors import NotInstalledError, installed_by
 from assay.files.disk import disk_error_in
 from assay.files.locks import in_turn
-from assay.jobs.process import end_with_the_rest
+from assay.jobs.programs import run_program
+from assay.jobs.running import LateError
 from assay.pins import Pin, read_pins
 from assay.store import reporting_disk_errors, write_atomically
 
@@ -32,9 +30,8 @@ CACHE_VARIABLE = "ASSAY_CACHE"
 COMPLETE = "assay-complete.txt"
 LIST = "assay-packages.txt"
 UV_LINES_SHOWN = 6
-TURN_SECONDS = 0.2
 VENV_SECONDS, SYNC_SECONDS = 180.0, 1800.0
-"""Limits for uv, far longer than a slow machine and a slow network need; a uv that would wait for ever is stopped."""
+"""Limits for uv, far longer than a slow network needs; a uv that would wait for ever is stopped."""
 
 
 def cache_folder() -> Path:
@@ -145,39 +142,13 @@ def _make(folder: Path, pins: list[Pin]) -> None:
 
 def _run(command: list[str], limit_seconds: float) -> None:
     """Run uv, away from any project's settings, and turn its failure into an error a person can use."""
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        cwd=Path(command[0]).parent,
-        start_new_session=True,
-    ) as process:
-        try:
-            said = _said(process, time.monotonic() + limit_seconds)
-        except TimeoutError:
-            raise _failure(command, f"did not finish within {limit_seconds:.0f} s and was stopped", "") from None
-        finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):  # what it started has ended, too
-                end_group(process.pid)
-    if process.returncode != 0:
-        failure = _failure(command, f"ended with status {process.returncode}", said)
+    try:
+        done = run_program(command, limit_seconds, folder=Path(command[0]).parent)
+    except LateError as error:
+        raise _failure(command, error.what.partition(" ")[2], "") from None
+    if done.status != 0:
+        failure = _failure(command, f"ended with status {done.status}", done.errors)
         raise disk_error_in(failure) or failure
-
-
-def _said(process: subprocess.Popen[bytes], deadline: float) -> str:
-    """Iterate over its output until its end; stop where everything that goes on is being ended.
-
-    Raises:
-        TimeoutError: it has not ended until then.
-    """
-    while True:
-        end_with_the_rest()
-        try:
-            return process.communicate(timeout=TURN_SECONDS)[1].decode("utf-8", "replace")
-        except subprocess.TimeoutExpired:
-            if time.monotonic() > deadline:
-                raise TimeoutError from None
 
 
 def _failure(command: list[str], how: str, said: str) -> NotInstalledError:

@@ -11,6 +11,7 @@ from assay.boxed.boxing import Box
 from assay.errors import AssayError
 from assay.jobs.files import Files
 from assay.jobs.job import Message
+from assay.jobs.patience import Spent
 
 
 class Running(Protocol):
@@ -39,6 +40,9 @@ class Running(Protocol):
         """Return an error of the process with its cause, as far as the host knows it: a full disk, or a limit of its
         box.
         """
+
+    def spent(self) -> Spent:
+        """Return the processor time of the process and all that it started."""
 
     def freeze(self) -> None:
         """Stop the process where it is; it uses no processor until `thaw`."""

@@ -20,6 +20,7 @@ from typing import Unpack
 from assay.errors import AssayError
 from assay.jobs.host import How, Running, Starter, Through
 from assay.jobs.job import Message
+from assay.jobs.patience import Spent
 from assay.store import write_atomically
 
 Place = tuple[str, str, frozenset[tuple[str, str]]]
@@ -126,6 +127,9 @@ class _Lent:
 
     def explained(self, error: AssayError) -> AssayError:
         return self.idle.process.explained(error)
+
+    def spent(self) -> Spent:
+        return self.idle.process.spent()
 
     def freeze(self) -> None:
         self.idle.process.freeze()

@@ -20,6 +20,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -33,6 +34,7 @@ from assay.jobs.host import How
 from assay.jobs.job import Message, read_as
 from assay.jobs.killed import KilledError, killed
 from assay.jobs.logs import log_tail
+from assay.jobs.patience import Spent, spent_by
 from assay.records.base import Record
 from assay.start import START
 from assay.store import reporting_disk_errors
@@ -83,7 +85,7 @@ class Process:
                 remedy="On Windows, use WSL 2, which has everything needed; commands that only read results work here",
             )
         self.module, self.log, self.box = module, log, box
-        self._group, self._has_started = 0, threading.Event()
+        self._group, self._has_started, self._frozen = 0, threading.Event(), False
         self._over = threading.Event()
         self._mark = secrets.token_hex(16)
         with reporting_disk_errors(log):
@@ -161,13 +163,20 @@ class Process:
             return killed(error.doing, error.number, error.said, remedy=REMEDY)
         return type(error)(error.what, expected=error.expected, found=error.found, remedy=REMEDY)
 
+    def spent(self) -> Spent:
+        """Return the processor time of the process and all that it started."""
+        return replace(spent_by(self._popen.pid), frozen=self._frozen)
+
     def freeze(self) -> None:
         """Stop the process where it is; it uses no processor until `thaw`."""
         self._has_started.wait(START_SECONDS)
+        self._frozen = True
         self._to_group(platform.freeze)
 
     def thaw(self) -> None:
+        """Let it go on."""
         self._to_group(platform.thaw)
+        self._frozen = False
 
     def kill(self) -> None:
         """End the process and all that it started, at once."""

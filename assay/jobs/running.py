@@ -6,6 +6,7 @@ A job gets one request, may report events, and ends with one answer or one error
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from assay.jobs.files import mapped, written_by
 from assay.jobs.host import Running, Starter
 from assay.jobs.job import Answered, Asked, Hear, Job, Message
 from assay.jobs.killed import KilledError, killed
+from assay.jobs.patience import Patience
 from assay.jobs.process import HERE
 from assay.records.base import Record
 from assay.spec import CPU_ONLY
@@ -29,7 +31,7 @@ MOST_LOST = 6
 
 
 class LateError(WorkerError):
-    """A process took longer than it may."""
+    """A process took longer than it may, or hung; see `assay.jobs.patience`."""
 
 
 def run_job(
@@ -45,12 +47,14 @@ def run_job(
 ) -> Answered:
     """Run one job to its end and return its answer.
 
-    A step that the job reports (`assay.steps`) is given up when it takes longer than it may, and the job with it. Where
-    a fault in a step that it can do without ends its process, the job is restarted without that step.
+    A step that the job reports (`assay.steps`) is given up when it takes longer than it may, and the job with it; see
+    `assay.jobs.patience`. Where a fault in a step that it can do without ends its process, the job is restarted without
+    that step.
 
     Args:
         log: file that takes everything it prints.
-        limit_seconds: limit for the whole job, with a description of its work if it reports no steps.
+        limit_seconds: limit for the whole job on a machine that is free, with a description of its work if it reports
+            no steps.
         heard: listener to its events; see `assay.jobs.job.TellingJob.heard_by`.
         environment: variables to set in addition to the conductor's own.
         box: limits on the job, where it runs somebody else's code.
@@ -85,42 +89,52 @@ def _answered(
     try:
         message = _result(process, whole, job.silence_seconds, heard)
     except LateError as error:
-        raise WorkerError(error.what, remedy=limit.longer or None) from None
+        raise LateError(error.what, remedy=limit.longer or None) from None
     finally:
         hear(replace(whole, doing=""))
         _fetch(request, host)
     return _as_here(job.answered(message["result"]), host)
 
 
-def ask(
-    process: Running, command: Job[Asked, Answered], request: Asked, *, limit_seconds: float, host: Starter
-) -> Answered:
-    """Have a worker do one command.
+def tell_to(process: Running, command: Job[Asked, Answered], request: Asked, host: Starter) -> None:
+    """Tell a worker to do a command, without waiting for it.
 
     Args:
         host: the host that started it.
+    """
+    process.send(command.message(mapped(request, host.there)), SEND_SECONDS)
+
+
+def answer_to(
+    process: Running,
+    command: Job[Asked, Answered],
+    request: Asked,
+    host: Starter,
+    *,
+    limit_seconds: float,
+    clock_seconds: float = math.inf,
+    doing: str = "",
+) -> Answered:
+    """Return a worker's answer to an earlier command.
+
+    Args:
+        host: the host that started it.
+        limit_seconds, clock_seconds: see `assay.jobs.patience.Patience`.
+        doing: description of the command, for the error of one that takes too long.
 
     Raises:
         AssayError: the worker's own error.
         WorkerError: it crashed, or did not answer in time and was killed.
     """
-    tell_to(process, command, request, host)
-    return answer_to(process, command, request, host, limit_seconds)
-
-
-def tell_to(process: Running, command: Job[Asked, Answered], request: Asked, host: Starter) -> None:
-    """Tell a worker to do something without waiting for it; see `ask`."""
-    process.send(command.message(mapped(request, host.there)), SEND_SECONDS)
-
-
-def answer_to(
-    process: Running, command: Job[Asked, Answered], request: Asked, host: Starter, limit_seconds: float
-) -> Answered:
-    """Return a worker's answer to an earlier command; see `ask`."""
-    try:
-        message = process.receive(limit_seconds)
-    except TimeoutError:
-        raise late(process, limit_seconds) from None
+    patience = Patience(limit_seconds, process.spent, clock_seconds)
+    while True:
+        try:
+            message = process.receive(patience.due)
+        except TimeoutError:
+            if why := patience.over():
+                raise _given_up(process, doing, why) from None
+        else:
+            break
     if "error" in message:
         raise process.explained(error_from(message))
     _fetch(request, host)
@@ -149,35 +163,39 @@ def started(process: Running) -> Iterator[Running]:
     process.close()
 
 
-def late(process: Running, limit_seconds: float, step: Step | None = None) -> WorkerError:
+def _given_up(process: Running, doing: str, why: str) -> LateError:
     """Kill a process that took longer than it may, and return the error.
 
     Args:
-        step: the step that it reported last.
+        doing: the work that it was doing; "" where nobody said.
+        why: see `Patience.over`.
     """
     process.kill()
-    if step and step.doing:
-        return LateError(f"{step.doing} did not end within {step.seconds:.3g} s and was abandoned", remedy=LONGER)
-    return LateError(f"{process.module} did not answer within {limit_seconds:.0f} s and was killed", remedy=LONGER)
+    return LateError(f"{doing or process.module} {why}", remedy=LONGER)
 
 
 def _result(process: Running, whole: Step, silence_seconds: float, heard: Hear | None) -> Message:
-    """Return the message with the job's result, within the limits of the `whole` job and of its current step."""
-    step = whole
+    """Return the message with the job's result, within the limits of the `whole` job, of its current step, and of its
+    silence.
+    """
+    step, spent = whole, process.spent
+    job = now = Patience(whole.seconds, spent)
+    silence = Patience(silence_seconds, spent)
     while True:
-        left = min(whole.deadline, step.deadline) - time.monotonic()
-        if left <= 0:  # a process that reports without end is never silent
-            raise late(process, whole.seconds, step)
-        within = min(left, silence_seconds)
+        for patience in (job, now, silence):  # the job's too where it reports without end
+            if why := patience.over():
+                raise _given_up(process, step.doing, why)
         try:
-            message = process.receive(within)
+            message = process.receive(min(job.due, now.due, silence.due))
         except TimeoutError:
-            raise late(process, within, step) from None
+            continue
         except KilledError as error:
             doing = step.doing or error.doing
             raise killed(doing, error.number, error.said, apart=step.apart, remedy=error.remedy) from None
-        if told := step_told(message, whole.deadline - time.monotonic()):
+        silence = Patience(silence_seconds, spent)
+        if told := step_told(message, whole.seconds):
             step = told if told.doing else whole
+            now = Patience(step.seconds, spent) if told.doing else job
             hear(step)
         elif "error" in message:
             raise process.explained(error_from(message))

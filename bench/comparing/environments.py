@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +23,8 @@ from assay.bench.timing.trials import Group
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError, NotInstalledError
 from assay.files.mistakes import mistake_in
+from assay.jobs.programs import run_program
+from assay.jobs.running import LateError
 from assay.study import Study
 
 NEEDED = ("numpy", "pydantic", "safetensors")
@@ -109,11 +110,11 @@ def environment_of(named: Path, narrator: Narrator) -> Environment:
 
 def _versions(named: Path, python: Path) -> dict[str, str]:
     try:
-        answer = subprocess.run(
-            [str(python), "-I", "-c", ASK], capture_output=True, text=True, check=True, timeout=ASK_SECONDS
-        )
-        return {str(name): str(version) for name, version in json.loads(answer.stdout).items()}
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        answer = run_program([str(python), "-I", "-c", ASK], ASK_SECONDS)
+        if answer.status:
+            raise ValueError(f"exit status {answer.status}")
+        return {str(name): str(version) for name, version in json.loads(answer.out).items()}
+    except (OSError, ValueError, LateError) as error:
         raise InputError(f"--env {named} does not respond as a Python interpreter", found=mistake_in(error)) from error
 
 

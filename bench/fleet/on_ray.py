@@ -32,6 +32,7 @@ from assay.fleet.kind import identity_in, kind_in
 from assay.foreign import said_by
 from assay.jobs.host import How, Running
 from assay.jobs.job import Message
+from assay.jobs.patience import Spent
 from assay.store import MANIFEST, file_sha256
 
 OURS = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
@@ -120,6 +121,11 @@ class RayProcess:
     def explained(self, error: AssayError) -> AssayError:
         """See `assay.jobs.host.Running`."""
         found: AssayError = self._do("explained", error)
+        return found
+
+    def spent(self) -> Spent:
+        """See `assay.jobs.host.Running`."""
+        found: Spent = self._do("spent")
         return found
 
     def freeze(self) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
@@ -25,7 +24,8 @@ from assay.fleet.kind import IDENTITY, KIND, MachineKind
 from assay.infer.probe import FRAMEWORK, FrameworkRequest
 from assay.infer.server.ports import is_on_loopback
 from assay.jobs.host import Starter
-from assay.jobs.running import run_job
+from assay.jobs.programs import run_program
+from assay.jobs.running import LateError, run_job
 from assay.registry import RUNTIMES
 from assay.steps import Limit, load_seconds
 
@@ -37,6 +37,7 @@ TELLING_VARIABLES = (
 )  # fmt: skip
 FREQUENCY = "/sys/devices/system/cpu/cpu0/cpufreq"
 DRIVER = Path("/proc/driver/nvidia/gpus")
+LIST_SECONDS = 30.0
 NOT_SHOWN = "not shown"
 MOST_LOAD, MOST_STOLEN = 0.5, 0.01
 RECORDED_PACKAGES = (
@@ -225,16 +226,14 @@ def _advice_on_guests(facts: Mapping[str, JsonValue]) -> list[str]:
 def gpus() -> tuple[str, ...]:
     """Return the names of the NVIDIA GPUs, as nvidia-smi lists them or, where that is not installed, the driver."""
     program = shutil.which("nvidia-smi")
+    by_driver = tuple(map(_gpu_of_driver, sorted(DRIVER.glob("*/information"))))
     if not program:
-        return tuple(map(_gpu_of_driver, sorted(DRIVER.glob("*/information"))))
-    listing = subprocess.run(
-        [program, "--query-gpu=name,driver_version", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    return tuple(line.strip() for line in listing.stdout.splitlines()) if listing.returncode == 0 else ()
+        return by_driver
+    try:
+        listing = run_program([program, "--query-gpu=name,driver_version", "--format=csv,noheader"], LIST_SECONDS)
+    except (OSError, LateError):  # it waits for a driver that does not answer
+        return by_driver
+    return tuple(line.strip() for line in listing.out.splitlines()) if listing.status == 0 else ()
 
 
 def _gpu_of_driver(path: Path) -> str:

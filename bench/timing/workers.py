@@ -38,7 +38,7 @@ from assay.infer.runtime import ModelFiles
 from assay.jobs.host import Starter
 from assay.jobs.job import Answered, Asked, Job, Nothing
 from assay.jobs.killed import KilledError, killed
-from assay.jobs.running import answer_to, ask, tell_to
+from assay.jobs.running import answer_to, tell_to
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
@@ -146,7 +146,7 @@ class Worker:
     def end_import(self) -> None:
         """Wait until it has finished the import, and freeze it."""
         with self._saying(IMPORT.name):
-            answer_to(self._process, IMPORT, self._importing, self._host, self._until_ready())
+            self._answer(IMPORT, self._importing, self._limit_seconds, self._until_ready())
         self._process.freeze()
 
     def load(self, settings: Settings) -> SessionLoaded:
@@ -171,7 +171,7 @@ class Worker:
         """Wait until it has finished its calls."""
         limit = self._calling.seconds + self._limit_seconds
         with self._saying(TOGETHER.name):
-            return answer_to(self._process, TOGETHER, self._calling, self._host, limit)
+            return self._answer(TOGETHER, self._calling, limit)
 
     def write_logits(self, images: Path, count: int, batch: int, out: Path) -> None:
         self._ask(LOGITS, ToPredict(images=images, count=count, batch=batch, out=out))
@@ -208,18 +208,32 @@ class Worker:
             AssayError: the worker's own error.
             WorkerError: it crashed, or did not answer in time.
         """
-        limit = self._until_ready() if command.name in READYING else self._limit_seconds
+        limit, left = self._limit_seconds, self._until_ready() if command.name in READYING else math.inf
         if calls and math.isfinite(self._call_seconds):
             limit = min(limit, in_proportion(calls * self._call_seconds, SLOWER))
         with self._saying(command.name):
+            tell_to(self._process, command, asked, self._host)
             if calls:  # nobody is told anything while a call is timed
-                return ask(self._process, command, asked, limit_seconds=limit, host=self._host)
-            with waiting_for(self._does(command.name), limit):
-                return ask(self._process, command, asked, limit_seconds=limit, host=self._host)
+                return self._answer(command, asked, limit)
+            with waiting_for(self._does(command.name), min(limit, left)):
+                return self._answer(command, asked, limit, left)
+
+    def _answer(
+        self, command: Job[Asked, Answered], asked: Asked, limit: float, clock_seconds: float = math.inf
+    ) -> Answered:
+        return answer_to(
+            self._process,
+            command,
+            asked,
+            self._host,
+            limit_seconds=limit,
+            clock_seconds=clock_seconds,
+            doing=self._does(command.name),
+        )
 
     def _until_ready(self) -> float:
-        """Seconds that a command may take which only makes it ready."""
-        return min(self._limit_seconds, max(self._ready_by - time.monotonic(), LEAST_SECONDS))
+        """Seconds on the clock that a command may take which only makes it ready."""
+        return max(self._ready_by - time.monotonic(), LEAST_SECONDS)
 
     def _does(self, command: str) -> str:
         return f"{DOES[command]} {self.candidate.label}"

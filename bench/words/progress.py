@@ -24,6 +24,8 @@ SILENT_SECONDS = 15.0
 """Where there is no terminal, a step that takes longer than this is announced."""
 SILENT_AGAIN_SECONDS = 60.0
 """Interval of further announcements of the same work, by however many jobs it is done."""
+OVERDUE = "it has not yet had the processor time that it may use"
+"""The reason why a step is waited for after its limit, see `assay.jobs.patience`."""
 LOOKING_SECONDS = 0.5
 """Interval of looking whether something is to be announced."""
 
@@ -35,7 +37,8 @@ class TimeLeftColumn(TimeRemainingColumn):
         deadline: float = task.fields["deadline"]
         if not deadline:
             return super().render(task)
-        return Text(f"given up in {max(deadline - time.monotonic(), 0):.0f} s", style="progress.remaining")
+        left = deadline - time.monotonic()
+        return Text(f"given up in {left:.0f} s" if left > 0 else OVERDUE, style="progress.remaining")
 
 
 class _Shown(Progress):
@@ -144,7 +147,8 @@ class Narrator:
             lately = now - self._said.get(step.doing, -SILENT_AGAIN_SECONDS) < SILENT_AGAIN_SECONDS
             if now - since >= SILENT_SECONDS and not lately:
                 self._said[step.doing] = now
-                yield f"{step.doing} is still running; it is given up in {max(step.deadline - now, 0):.0f} s"
+                left = step.deadline - now
+                yield f"{step.doing} is still running; {f'it is given up in {left:.0f} s' if left > 0 else OVERDUE}"
 
     def trained(self, training: Training) -> None:
         accuracy = training.test.accuracy

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -20,6 +19,8 @@ from assay.export.localise.on_onnx_cause import causes
 from assay.export.localise.on_onnx_localize import Parting, Trace, read_feeds, source_of, trace, typed
 from assay.export.localise.source import Array
 from assay.files.named_arrays import save_named
+from assay.jobs.programs import run_program
+from assay.jobs.running import LateError
 from assay.records.localisation import Localisation
 from assay.steps import call_seconds, load_seconds, size_of, step
 
@@ -154,12 +155,9 @@ def shows(folder: Path) -> bool:
     limit = load_seconds(size_of(folder / MODEL)) + call_seconds()
     with step("Running the reproduction", 2 * limit):
         try:
-            done = subprocess.run(
-                [sys.executable, "-I", str(folder / SCRIPT)], capture_output=True, timeout=limit, check=False
-            )
-        except subprocess.TimeoutExpired:
+            return run_program([sys.executable, "-I", str(folder / SCRIPT)], limit).status == SHOWS
+        except LateError:
             return False
-    return done.returncode == SHOWS
 
 
 def nodes_before(wrong: Trace, node: NodeProto, depth: int) -> list[NodeProto]:

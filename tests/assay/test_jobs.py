@@ -117,7 +117,7 @@ class TestRunJob:
             run_job(SMALL, Deed(do="crash"), tmp_path / "log", limit_seconds=60)
 
     def test_a_hang_is_ended_at_the_limit(self, tmp_path: Path) -> None:
-        with pytest.raises(WorkerError, match="did not answer within"):
+        with pytest.raises(WorkerError, match=r"tests\.assay\.small_job used almost no processor time"):
             run_job(SMALL, Deed(do="hang"), tmp_path / "log", limit_seconds=1)
 
 
@@ -215,7 +215,7 @@ class TestAnswersThatAreNone:
         "deed", ["line without end", pytest.param("flood", marks=pytest.mark.slow), "hidden grandchild"]
     )
     def test_what_never_ends_is_killed_at_the_limit(self, deed: str, tmp_path: Path) -> None:
-        with pytest.raises(WorkerError, match="did not answer within"):
+        with pytest.raises(WorkerError, match=r"processor time.* and was abandoned"):
             asked(deed, tmp_path / "log", limit_seconds=3)
 
     def test_answers_that_are_closed_while_the_job_continues(

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class Relay:
                     self._done(lambda message=asked["message"]: process.send(message))
                 case "explain":
                     self.say(done=told_of(process.explained(error_from(asked["error"]))))
+                case "spent":
+                    self.say(done=asdict(process.spent()))
                 case "freeze" | "thaw" | "kill" | "close" as deed:
                     self._done(getattr(process, deed))
         process.kill()

@@ -25,6 +25,7 @@ from assay.errors import AssayError, WorkerError
 from assay.fingerprint import Fingerprint
 from assay.jobs.host import How
 from assay.jobs.job import Message
+from assay.jobs.patience import Spent
 from assay.jobs.running import error_from
 from assay.jobs.serving import told_of
 
@@ -77,6 +78,12 @@ class RelayedProcess:
         self._say(do="explain", error=told_of(error))
         told = self._done.get()
         return error if told is None else error_from(told)
+
+    def spent(self) -> Spent:
+        self._say(do="spent")
+        told = self._done.get()
+        assert told is not None
+        return Spent(**told)
 
     def freeze(self) -> None:
         self._deed("freeze")

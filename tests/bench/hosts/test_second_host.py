@@ -103,7 +103,7 @@ def test_a_job_does_and_fails_alike_on_every_host(
         run_job(SMALL, Deed(do="refuse"), log, limit_seconds=60, host=host)
     with pytest.raises(WorkerError, match="was ended by SIGSEGV"):
         run_job(SMALL, Deed(do="crash"), log, limit_seconds=60, host=host)
-    with pytest.raises(WorkerError, match=r"The second thing did not end within 0\.5 s"):
+    with pytest.raises(WorkerError, match=r"The second thing used almost no processor time"):
         run_job(SMALL, Deed(do="linger", seconds=0.5), log, limit_seconds=60, host=host)
     assert run_job(SMALL, Deed(do="print"), log, limit_seconds=60, host=host) == Outcome()
     assert "{this is not an answer}" in log.read_text()
