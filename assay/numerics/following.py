@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.numerics.precisions import is_less_exact
-from assay.numerics.ties import Decider
+from assay.numerics.ties import Alternatives, Deciding
 
 LARGEST_SHARE = 0.1
 FOLLOWING_POLICY = (
@@ -66,13 +66,16 @@ def reason_against_share(share: float) -> str:
     )
 
 
-def widened(decider: Decider | None) -> Decider | None:
-    """Return the values that decide an index with the tolerance of reduced precision: the index may differ where the
-    values that it chooses from are closer than that.
+def widened(decider: Deciding | None) -> Deciding | None:
+    """Return what decides a whole number with the tolerance of reduced precision: an index may differ where the values
+    that it chooses from are closer than that, and whatever is rounded at all may be off by as much.
     """
     if decider is None:
         return None
-    return replace(decider, tolerance=LARGEST_SHARE * deviation_of(decider.values.reshape(len(decider.values), -1)))
+    if isinstance(decider, Alternatives):
+        return replace(decider, values=decider.reduced)
+    deviation = deviation_of(decider.values.reshape(len(decider.values), -1))
+    return replace(decider, tolerance=LARGEST_SHARE * deviation, exact=None)
 
 
 def _rms(values: Float64) -> float:

@@ -1,7 +1,8 @@
-"""Tell whether an index differs because the values that decide it tie.
+"""Tell whether a whole number differs because the values that decide it tie.
 
-An index is a whole number and has no rounding error, but the values that it points to have one: where the largest two
-are closer than their tolerance, two correct runs may choose differently. No other difference of an index is excused.
+A whole number has no rounding error, but scores that decide it have one: where the largest two are closer than their
+tolerance, two correct runs may choose different indices, and a score that is as close to a threshold, or to where it is
+rounded up, may fall on either side. No other difference of a whole number is excused.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from assay.files.named_arrays import read_named
 
-VALUES, TOLERANCE = "values of ", "tolerance of "
+VALUES, TOLERANCE, EXACT = "values of ", "tolerance of ", "exact values of "
+MAY_BE, MAY_BE_REDUCED = "may be ", "may be, reduced: "
 
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
@@ -29,10 +31,17 @@ class Decider:
         values: float64 (records, outer, choices, inner): `choices` is the dimension chosen from, `outer` all dimensions
             before it, and `inner` all after it.
         tolerance: how far one of the values may be from float64.
+        exact: the choices, (records, outer, 1, inner), between values that no rounding moves, such as the zeros of a
+            ReLU and a threshold of zero: nothing is excused there. None where there are none.
     """
 
     values: Float64
     tolerance: float
+    exact: Mask | None = None
+
+    @property
+    def records(self) -> int:
+        return len(self.values)
 
     def excuses(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Mask:
         """Return where an index that differs from the expected one is as good.
@@ -48,7 +57,8 @@ class Decider:
         """
         known_places = np.arange(len(expected)) if places is None else places
         there = known_places < len(self.values)
-        values = self.values[np.where(there, known_places, 0)]
+        known_places = np.where(there, known_places, 0)
+        values = self.values[known_places]
         records, outer, choices, inner = values.shape
         shape = (records, outer, -1, inner)
         wanted, got = _indices(expected, choices).reshape(shape), _indices(found, choices).reshape(shape)
@@ -57,6 +67,8 @@ class Decider:
         ordered = np.sort(got, axis=2)
         distinct = ~(ordered[:, :, 1:] == ordered[:, :, :-1]).any(axis=2, keepdims=True)
         excused: Mask = known & (apart <= 2 * self.tolerance) & distinct
+        if self.exact is not None:
+            excused &= ~self.exact[known_places]
         return excused.reshape(expected.shape)
 
     def decides(self, indices: Array) -> bool:
@@ -74,6 +86,43 @@ class Decider:
         return any(bool((np.abs(chosen - one) <= 2 * self.tolerance).all()) for one in (largest, least))
 
 
+@dataclass(frozen=True)
+class Alternatives:
+    """The whole numbers that one output may have in correct runs, whose scores are rounded differently.
+
+    Attributes:
+        values: (records, numbers, alternatives); a number with fewer alternatives has one of them several times.
+        reduced: the same, where the run is in reduced precision.
+    """
+
+    values: Array
+    reduced: Array
+
+    @property
+    def records(self) -> int:
+        return len(self.values)
+
+    def excuses(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Mask:
+        """Return where a whole number that differs from the expected one is as good; see `Decider.excuses`."""
+        known_places = np.arange(len(expected)) if places is None else places
+        there = known_places < len(self.values)
+        values = self.values[np.where(there, known_places, 0)]
+        excused: Mask = there[:, None] & _among(expected, values) & _among(found, values)
+        return excused
+
+    def decides(self, numbers: Array) -> bool:
+        """Return whether every one of these numbers is among its alternatives."""
+        return bool(_among(numbers, self.values).all())
+
+
+Deciding = Decider | Alternatives
+
+
+def _among(numbers: Array, alternatives: Array) -> Mask:
+    found: Mask = (numbers[..., None] == alternatives).any(axis=-1)
+    return found
+
+
 def _indices(numbers: Array, choices: int) -> NDArray[np.int64]:
     """Return numbers as whole numbers, with -1 for those that are not an index."""
     exact = numbers.astype(np.longdouble)
@@ -85,10 +134,17 @@ def _chosen(values: Float64, indices: NDArray[np.int64]) -> Float64:
     return np.take_along_axis(values, np.maximum(indices, 0), axis=2)
 
 
-def read_deciders(path: Path) -> dict[str, Decider]:
+def read_deciders(path: Path) -> dict[str, Deciding]:
     """Read the deciders, by output, that `on_onnx_deciders.save_deciders` wrote; none where there is no such file."""
     if not path.is_file():
         return {}
     arrays = read_named(path)
-    outputs = [name.removeprefix(VALUES) for name in arrays if name.startswith(VALUES)]
-    return {name: Decider(arrays[VALUES + name], float(arrays[TOLERANCE + name])) for name in outputs}
+    found: dict[str, Deciding] = {}
+    for key, array in arrays.items():
+        if key.startswith(VALUES):
+            name = key.removeprefix(VALUES)
+            found[name] = Decider(array, float(arrays[TOLERANCE + name]), arrays.get(EXACT + name))
+        elif key.startswith(MAY_BE):
+            name = key.removeprefix(MAY_BE)
+            found[name] = Alternatives(array, arrays[MAY_BE_REDUCED + name])
+    return found

@@ -15,7 +15,7 @@ from assay.numerics.columns import Columns, columns_of, reason_against_columns
 from assay.numerics.following import LARGEST_SHARE, deviation_of, reason_against_share, share_of_error, widened
 from assay.numerics.numbers import Measured, measure
 from assay.numerics.rounding import Rounding, rounding_of
-from assay.numerics.ties import Decider
+from assay.numerics.ties import Deciding
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Mask, differences, settled
 from assay.records.audit import AuditedTolerance, Comparison
 
@@ -38,7 +38,7 @@ class AuditedOutput:
         shape: shape of one row.
         whole: whether it has only whole numbers or bools, in whatever type.
         exact: false where the reference is the model itself in fp32.
-        decider: the values that decide it, where it is an index.
+        decider: what decides it, where it has whole numbers that scores decide.
         arithmetic: precision of the reference, by whose rounding its runs are judged (`assay.numerics.rounding`).
         narrower: precision of a candidate that is less exact than the reference: "fp16", "bf16", or "".
         may_be_wider: whether the natives may have computed in more than `arithmetic`.
@@ -52,7 +52,7 @@ class AuditedOutput:
     shape: tuple[int, ...]
     whole: bool
     exact: bool = True
-    decider: Decider | None = None
+    decider: Deciding | None = None
     arithmetic: str = "fp32"
     narrower: str = ""
     may_be_wider: bool = False
@@ -87,7 +87,7 @@ class AuditedOutput:
     def _excused(self, reference: Array, found: Array) -> Mask | None:
         if self.decider is None:
             return None
-        records = (1, -1) if len(self.decider.values) == 1 else reference.shape
+        records = (1, -1) if self.decider.records == 1 else reference.shape
         return self.decider.excuses(reference.reshape(records), found.reshape(records)).reshape(reference.shape)
 
     @cached_property

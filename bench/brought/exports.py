@@ -28,7 +28,7 @@ from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.pace import SHARES, allowed, budget_of
 from assay.jobs.side_by_side import side_by_side
 from assay.numerics.agreement import CEILING
-from assay.numerics.ties import Decider, read_deciders
+from assay.numerics.ties import Deciding, read_deciders
 from assay.numerics.values import is_whole
 from assay.records.results import Export
 from assay.registry import EXPORTERS, GIVEN
@@ -40,7 +40,7 @@ DOING = {
     PROBE.name: "Inspecting the model",
     CHECK.name: "The check of the export",
     DOUBLE.name: "The export in float64",
-    DECIDERS.name: "The search for the values that decide indices",
+    DECIDERS.name: "The search for the scores that decide whole numbers",
 }
 """The description of each job, for use where it reports no step of its own."""
 DECIDERS_FILE = "deciders.npz"
@@ -86,8 +86,8 @@ class Brought:
         return load_array(self.folder / REFERENCE_FILE)
 
     @property
-    def deciders(self) -> dict[str, Decider]:
-        """The values that decide outputs that are indices, where they were looked for."""
+    def deciders(self) -> dict[str, Deciding]:
+        """What decides outputs of whole numbers, where it was looked for."""
         return read_deciders(self.folder / DECIDERS_FILE)
 
     @property
@@ -247,7 +247,7 @@ def _on_records(brought: Brought, file: Path, out: Path) -> DoubleRequest:
 
 
 def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -> bool:
-    """Look for the values that decide an output that is an index; return whether some file shows them for the first
+    """Look for the scores that decide an output of whole numbers; return whether some file shows them for the first
     time.
 
     This is only done where one differs, as it computes the file in float64 once more.
@@ -257,11 +257,11 @@ def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -
         return False
     for route, file in files.items():
         request = _on_records(brought, file, place)
-        work.narrator.tell(f"looking in the export by {route} for the values that decide its indices")
+        work.narrator.tell(f"looking in the export by {route} for the scores that decide its whole numbers")
         try:
             found = _job(work, DECIDERS, request, f"deciders-{route}", brought.folder).outputs
         except AssayError as error:
-            work.narrator.note(f"the export by {route} does not show which values decide its indices: {error}")
+            work.narrator.note(f"the export by {route} does not show which scores decide its whole numbers: {error}")
             continue
         if found:
             return True

@@ -16,8 +16,9 @@ from assay.bench.tasks.task import Answers, Task
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
 from assay.numerics.classification.reduced import LARGEST_FLIPPED_MARGIN
+from assay.numerics.following import widened
 from assay.numerics.judgement import Flips, Judgement, Quality, Scores
-from assay.numerics.ties import Decider
+from assay.numerics.ties import Alternatives, Decider, Deciding
 from assay.numerics.values import is_whole
 from assay.records.results import Cell, Results
 from assay.train.brought.model import Tensor
@@ -105,10 +106,13 @@ def _log_odds(some: Numbers) -> Numbers:
     return _log(some) - _log(1 - some)
 
 
-def _in_logits(decider: Decider) -> Decider:
+def _in_logits(decider: Deciding) -> Deciding | None:
     """Return the values that decide classes, as logits and with the margin of a sure decision. Probabilities are what
-    `scores_of` says, with a threshold that the model has in itself: the same number in every comparison.
+    `scores_of` says, with a threshold that the model has in itself: the same number in every comparison. Where only the
+    alternatives are known, their scores may be off by what reduced precision allows.
     """
+    if isinstance(decider, Alternatives):
+        return widened(decider)
     values, margin = decider.values, LARGEST_FLIPPED_MARGIN / 2
     between = bool(((values >= 0) & (values <= 1)).all())
     fixed = values[0, 0, np.ptp(values, axis=(0, 1, 3)) == 0, 0]

@@ -19,7 +19,7 @@ from assay.errors import FailedError, InputError
 from assay.numerics.classification.pictured import FlippedImage, WholeSplit
 from assay.numerics.judgement import Judgement
 from assay.numerics.served import Records, ServedTensor
-from assay.numerics.ties import Decider
+from assay.numerics.ties import Deciding
 from assay.records.audit import Comparison, ModelAudit
 from assay.records.base import Interval
 from assay.records.deployment import ServedTolerance
@@ -47,7 +47,7 @@ class Answers:
         against: description of `base`, in words.
         tolerance: tolerated distance from `base`; deciding values that are closer than that to each other tie.
         labels: true answers of each record, where they were given.
-        decider: output that decides this one where it is an index itself.
+        decider: what decides this output, where it has classes itself.
         threshold: number above which a record is of class 1, where the output has one number for a decision.
     """
 
@@ -57,7 +57,7 @@ class Answers:
     against: str
     tolerance: float
     labels: Array | None = None
-    decider: Decider | None = None
+    decider: Deciding | None = None
     threshold: float | None = None
 
 

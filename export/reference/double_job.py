@@ -1,6 +1,5 @@
 """An export of a user's model computed in float64, by onnx's reference evaluator, in a process of its own. "double"
-gives a reference where a framework has none of its own; "deciders" gives the values that decide outputs that are
-indices.
+gives a reference where a framework has none of its own; "deciders" gives what decides outputs of whole numbers.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class DoubleRequest(Record):
 
 
 class DecidedOutputs(Record):
-    """The names of the outputs that are indices and whose deciding values are known."""
+    """The names of the outputs of whole numbers of which is known what decides them."""
 
     outputs: list[str]
 
@@ -61,7 +60,7 @@ def double(request: DoubleRequest) -> Nothing:
 
 
 def deciders(request: DoubleRequest) -> DecidedOutputs:
-    """Find the values that decide the outputs that are indices, by an export that makes the model's own choices.
+    """Find what decides the outputs of whole numbers, by an export that gives the model's own.
 
     Raises:
         InputError: onnx's reference evaluator cannot run the file.
@@ -82,7 +81,7 @@ def deciders(request: DoubleRequest) -> DecidedOutputs:
     found = {
         name: joined([one[name] for one in calls]) for name in parts if calls and all(name in one for one in calls)
     }
-    sound = {name: one for name, one in found.items() if one.decides(native[: len(one.values), parts[name]])}
+    sound = {name: one for name, one in found.items() if one and one.decides(native[: one.records, parts[name]])}
     save_deciders(sound, request.out)
     return DecidedOutputs(outputs=list(sound))
 

@@ -1,6 +1,6 @@
 """How the outputs of a user's model are compared: each output by itself, with a tolerance derived for it. Differences
-of whole numbers and bools are counted (`assay.numerics.values`), indices are excused where the values that they choose
-from tie (`assay.numerics.ties`), and columns of a floating-point output are also judged on their own scale
+of whole numbers and bools are counted (`assay.numerics.values`), those that scores decide are excused where these tie
+(`assay.numerics.ties`), and columns of a floating-point output are also judged on their own scale
 (`assay.numerics.columns`).
 """
 
@@ -24,7 +24,7 @@ from assay.numerics.following import (
     widened,
 )
 from assay.numerics.rounding import rounding_of
-from assay.numerics.ties import Decider
+from assay.numerics.ties import Deciding
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Settled, differences, is_whole, settled
 from assay.records.results import Agreement
 from assay.train.brought.model import Tensor, UserModel
@@ -42,14 +42,14 @@ class Judge:
         natives: the outputs of correct runs in fp32, by a name for the tolerance's text.
         exact: false where the reference is the model's own output in fp32, for lack of float64: then nothing can be
             derived from its error, and everything passes that is closer than the next coarser arithmetic.
-        deciders: values that decide outputs that are indices, by name.
+        deciders: what decides outputs of whole numbers, by name.
     """
 
     model: UserModel
     reference: Rows
     natives: Mapping[str, Rows]
     exact: bool = True
-    deciders: Mapping[str, Decider] = field(default_factory=dict)
+    deciders: Mapping[str, Deciding] = field(default_factory=dict)
 
     def compare(self, subject: str, rows: Rows, places: Places, precision: str = "") -> Agreement:
         """Return the comparison of the output that is worst off; all must pass.
