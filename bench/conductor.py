@@ -13,11 +13,12 @@ from pydantic import JsonValue
 from assay.bench.machine.host import LOCAL, Host, with_frameworks
 from assay.bench.machine.machine import check_cores, probe_frameworks
 from assay.bench.run import Run
-from assay.bench.stages.attribute import attribute_stage
+from assay.bench.stages.attribute import Attributed, attribute_stage
+from assay.bench.stages.exports import export_all
 from assay.bench.stages.instances import instances_stage
 from assay.bench.stages.results import Heading, file_results
 from assay.bench.stages.roofline import roofline
-from assay.bench.stages.time import export_all, groups_of, names_of_groups, time_all
+from assay.bench.stages.time import groups_of, names_of_groups, time_all
 from assay.bench.stages.train import check_frameworks, choose_subjects, train_all
 from assay.bench.tasks.task import task_of_images
 from assay.bench.words.progress import Narrator
@@ -66,7 +67,12 @@ def run_study(
         measured, cells = time_all(run, subjects, timed, exports)
         instances = instances_stage(run, timed, cells)
         works, ceilings, bounds = roofline(run, exports, cells)
-        attributed = attribute_stage(run, timed, cells)
+        opset, call_seconds = study.export.opset, study.bench.call_limit_seconds
+        attributed = (
+            attribute_stage(run, timed, cells, opset=opset, call_seconds=call_seconds)
+            if study.bench.attribute
+            else Attributed()
+        )
         heading = Heading(
             kind="study",
             study=study.name,

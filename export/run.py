@@ -28,7 +28,7 @@ from assay.export.reference.reference import (
 )
 from assay.jobs.host import Starter
 from assay.jobs.job import Answered, Asked, Job
-from assay.jobs.pace import allowed, budget_of, pace_in
+from assay.jobs.pace import limit_of, pace_in
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.records.results import Export
@@ -43,8 +43,6 @@ Progress = Callable[[str, int, int], None]
 KIND, ONCE_OF_USERS = "onnx", "user-onnx"
 LOG_FILE = "export.log"
 WEIGHTS_FILE = "weights.safetensors"
-STEPS = {"export": ("export", "check"), "variant": ("variant",), "held": ("variant",), "mixed": ("variant", "mixed")}
-"""The kinds of work whose limits each job has; see `assay.jobs.pace`."""
 ENVIRONMENTS = Path(__file__).parent / "envs"
 
 
@@ -124,8 +122,7 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
 
     def start(job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *_: Path) -> Answered:
         pace = pace_in(computed(framework, "float32", _told_to_nobody).manifest.facts)  # it exists by now
-        seconds = limit_seconds or sum(allowed(work, pace, size_of(model.file)) for work in STEPS[job.name])
-        seconds += budget_of(request)
+        seconds = limit_seconds or limit_of(job.name, request, pace, size_of(model.file))
         return run_job(job, request, log, limit_seconds=Limit(seconds, doing), host=host)
 
     data = {"images": file_sha256_of_images(images), "task": task}

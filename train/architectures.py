@@ -33,8 +33,6 @@ SKELETON_SIZE = 8
 slide.
 """
 
-CONVENTIONS = ("shared", "torch", "keras", "flax")
-
 
 @dataclass(frozen=True)
 class Parameter:

@@ -26,7 +26,6 @@ LOCK_FILE = ".assay-lock"
 MOST_BYTES = 10_000
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 """The errors of a file system that has no locks."""
-NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager

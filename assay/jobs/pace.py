@@ -56,6 +56,8 @@ export runs two; a variant is calibrated, made, and checked; a search for layers
 so far, after thousands of calls on all records; one for the decision boundary takes hundreds of steps, forwards and
 back.
 """
+KINDS = {"export": ("export", "check"), "held": ("variant",), "mixed": ("variant", "mixed")}
+"""The kinds of work of a job that has several, or that has another name than its work."""
 LOADS_SLOWER = 25.0
 """An export takes at most this many times as long as importing and making the model."""
 
@@ -87,11 +89,16 @@ def allowed(work: str, pace: Sized | None, size: int = 0) -> float:
     return min(seconds + share.calls * pace.call_seconds, MOST_SECONDS) + large
 
 
-def budget_of(request: Record) -> float:
-    """Return the seconds that a job was given to use up, in addition to those of its work; 0 if it ends when it is
-    done.
+def limit_of(job: str, request: Record, pace: Sized | None, size: int = 0) -> float:
+    """Return how many seconds a job on a model may take in all: those of its kinds of work, and what it was given to
+    use up. A job of no kind has steps with limits of their own, and the most that these may add up to.
+
+    Args:
+        job: name of the job.
+        pace, size: see `allowed`.
     """
-    return float(getattr(request, "budget_seconds", 0.0))
+    works = [allowed(work, pace if work in SHARES else None, size) for work in KINDS.get(job, (job,))]
+    return sum(works) + float(getattr(request, "budget_seconds", 0.0))
 
 
 def pace_in(facts: Mapping[str, JsonValue]) -> Pace | None:

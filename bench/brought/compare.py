@@ -22,9 +22,9 @@ from assay.bench.brought.which_runtimes import left_out, timed_on
 from assay.bench.brought.work import Wanted, Work, folder_name
 from assay.bench.machine.host import LOCAL, Host, machine_facts
 from assay.bench.machine.machine import check_cores
-from assay.bench.stages.attribute import Attributed, AttributionSettings, attribute_all
+from assay.bench.stages.attribute import Attributed, attribute_stage
 from assay.bench.stages.groups import candidates_of, files_of_model, group_of, on_export, parted
-from assay.bench.stages.measure import INTERRUPTED, cells_without_file, measured_cells
+from assay.bench.stages.measure import cells_without_file, measured_cells
 from assay.bench.stages.results import Heading, file_results
 from assay.bench.timing.measurements import Measurements
 from assay.bench.timing.schedule import Budget
@@ -87,25 +87,13 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         missing = cells_without_file(group, exports, partial(on_export, timed_on(wanted, brought.model)))
         cells = [_in_terms_of_options(cell) for cell in timed + missing]
         cells = with_judgements(cells, judgements_of(what, brought, cells, measured.logits))
-        attributed = Attributed() if measured.interrupted else _attributed(work, group, cells)
+        limits = {"call_seconds": command_seconds(work), "seconds": ATTRIBUTION_SHARE * wanted.minutes * 60}
+        attribute = partial(attribute_stage, work, [group], cells, opset=wanted.opset, **limits)
+        attributed = Attributed() if measured.interrupted else attribute()
         results = file_results(work, _heading(work, brought), exports, measured, cells, attributed)
         with work.stage("audit", "Auditing the numbers"):
             write_audit(audit_user_model(work, brought, cells, measured.logits, exports), work.folder)
     return results
-
-
-def _attributed(work: Work, group: Group, cells: list[Cell]) -> Attributed:
-    """Attribute the time; return nothing if the user ends the wait for it."""
-    minutes = ATTRIBUTION_SHARE * work.wanted.minutes
-    place = AttributionSettings(
-        work.store("attribution"), work.wanted.opset, command_seconds(work), minutes * 60, host=work.host
-    )
-    with work.stage("attribution", "Attributing the time"):
-        try:
-            return attribute_all([group], cells, place, work.narrator.tell)
-        except KeyboardInterrupt:
-            work.narrator.note(INTERRUPTED)
-            return Attributed()
 
 
 def _heading(work: Work, brought: Brought) -> Heading:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.bench.brought.work import Work
+from assay.bench.stages.exports import variants_of
 from assay.errors import AssayError, DiskError, ExportFailedError, FailedError, InputError
 from assay.export.checking.records import Against
 from assay.export.job import CHECK, CheckExportRequest
@@ -19,20 +20,19 @@ from assay.export.probing.probe import LOCATION_FILE, NATIVE_FILE, PROBE, RECORD
 from assay.export.record import MODEL_FILE
 from assay.export.reference.double_job import DECIDERS, DOUBLE, DoubleRequest
 from assay.export.run import ExportJob, artifact_folder, export_model
-from assay.export.variants.mixed import ByTask, MixedJob, export_mixed
-from assay.export.variants.quantize import Int8Settings
-from assay.export.variants.variants import VariantJob, export_variant
+from assay.export.variants.mixed import ByTask, MixedJob
+from assay.export.variants.variants import VariantJob
 from assay.files.arrays import load_array, map_array
 from assay.files.disk import folder_beside, put_in_place
 from assay.jobs.job import Answered, Asked, Job
-from assay.jobs.pace import SHARES, allowed, budget_of
+from assay.jobs.pace import limit_of
 from assay.jobs.side_by_side import side_by_side
 from assay.numerics.agreement import CEILING
 from assay.numerics.ties import Deciding, read_deciders
 from assay.numerics.values import is_whole
 from assay.records.results import Export
 from assay.registry import EXPORTERS, GIVEN
-from assay.steps import MOST_SECONDS, Limit, size_of
+from assay.steps import Limit, size_of
 from assay.store import file_sha256, reporting_disk_errors, write_atomically
 from assay.train.brought.model import Tensor, UserModel
 
@@ -44,7 +44,6 @@ DOING = {
 }
 """The description of each job, for use where it reports no step of its own."""
 DECIDERS_FILE = "deciders.npz"
-CALIBRATION_SEED = 0
 CALIBRATION_PERCENTILE = 100.0
 """The percentile for calibration with the given records, which are few: nothing of their ranges is cut off."""
 NATIVE_NAMES = {
@@ -192,23 +191,18 @@ def _reduced(work: Work, brought: Brought, export: Export, by_task: ByTask | Non
         name: file_sha256(path) for name, path in dict(against).items() if isinstance(path, Path) and path.exists()
     }
     job = replace(_export_job(work, brought.model, export.exporter), data=dict(hashes), against=lambda _: against)
-    found = []
-    for precision in work.wanted.reduced:
-        variant = VariantJob(export, job, precision, records, CALIBRATION_SEED, Int8Settings(CALIBRATION_PERCENTILE))
-        made = export_variant(variant, work.narrator.bar)
-        search = MixedJob(variant, made, work.store("trials"), work.wanted.mixed_minutes, by_task=by_task)
-        mixed = export_mixed(search, work.narrator.bar)
-        for one in filter(None, (made, mixed)):
-            work.narrator.exported(one)
-            found.append(one)
-    return found
+
+    def search(variant: VariantJob, made: Export) -> MixedJob:
+        return MixedJob(variant, made, work.store("trials"), work.wanted.mixed_minutes, by_task=by_task)
+
+    return variants_of(work, export, job, work.wanted.reduced, records, CALIBRATION_PERCENTILE, search)
 
 
 def _export_job(work: Work, model: UserModel, route: str) -> ExportJob:
     def start(job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *answers: Path) -> Answered:
         work.narrator.tell(doing)
         try:
-            return work.ask(job, request, log, Limit(_limit(work, job.name) + budget_of(request), doing), *answers)
+            return work.ask(job, request, log, _limit(work, job, request, doing), *answers)
         except DiskError:
             raise  # the machine's failure, not this one's
         except InputError as error:  # an error that the user's own code reports costs its route
@@ -303,21 +297,15 @@ def _against(brought: Brought) -> Against:
     )
 
 
-def _limit(work: Work, do: str) -> float:
-    """Return the seconds that a job may take in all: in proportion to the model, or the most that its steps may add up
-    to.
-    """
-    asked = work.wanted.call_limit or 0.0
-    if do not in SHARES:
-        return max(MOST_SECONDS, 10 * asked)
-    return max(asked, allowed(do, work, size_of(work.wanted.location.path)))
-
-
 def _job(work: Work, job: Job[Asked, Answered], request: Asked, name: str, *answers: Path) -> Answered:
     """Run a job on a model that is not yet exported, or on its files.
 
     Args:
         answers: folders that the job writes.
     """
-    limit = Limit(_limit(work, job.name) + budget_of(request), DOING[job.name])
-    return work.ask(job, request, work.folder / "logs" / f"{name}.log", limit, *answers)
+    log = work.folder / "logs" / f"{name}.log"
+    return work.ask(job, request, log, _limit(work, job, request, DOING[job.name]), *answers)
+
+
+def _limit(work: Work, job: Job[Asked, Answered], request: Asked, doing: str) -> Limit:
+    return Limit(limit_of(job.name, request, work, size_of(work.wanted.location.path)), doing)

@@ -21,6 +21,8 @@ from assay.registry import PLAIN_TASK
 from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told
 from assay.train.brought.model import Declared, Location
 
+CALLS_OF_A_JOB = 10
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -94,23 +96,28 @@ class Work(Course):
     def trusted(self) -> bool:
         return self.wanted.trusted
 
+    @property
+    def _calls_seconds(self) -> float:
+        """The time of the calls of one job, as the user limits a call; 0 where they say nothing."""
+        return CALLS_OF_A_JOB * (self.wanted.call_limit or 0.0)
+
     def workshop(self, calibration: Callable[[], Path | None]) -> Workshop:
         """See `Course`; what a user's model may do, and how long, is what the user says."""
         return replace(
             super().workshop(calibration),
-            limit_seconds=max(MOST_SECONDS, 10 * (self.wanted.call_limit or 0.0)),
+            limit_seconds=max(MOST_SECONDS, self._calls_seconds),
             trusted=self.trusted,
             call_limit=self.wanted.call_limit,
             told=self.held.update,
         )
 
     def ask(self, job: Job[Asked, Answered], request: Asked, log: Path, limit: Limit, *answers: Path) -> Answered:
-        """Run a job, see `Course`; it is allowed at least the time that the user allows one call of the model."""
+        """Run a job, see `Course`; it is allowed at least ten times what the user allows one call of the model."""
         return run_job(
             job,
             request,
             log,
-            limit_seconds=Limit(max(limit.seconds, self.wanted.call_limit or 0.0), limit.doing, LONGER),
+            limit_seconds=Limit(max(limit.seconds, self._calls_seconds), limit.doing, LONGER),
             environment=limits_told(self.wanted.call_limit),
             box=Box(answers, self.trusted, told=self.held.update),
             host=shared(self.host, len(self.host.cores()), self.jobs),

@@ -161,7 +161,7 @@ def export(
         raise InputError(
             "assay export needs something to export", expected="a study file, or an ONNX file with --inspect"
         )
-    from assay.bench.stages.time import export_all
+    from assay.bench.stages.exports import export_all
     from assay.bench.stages.train import choose_subjects, train_all
     from assay.files.locks import working_in
 

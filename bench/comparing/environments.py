@@ -17,7 +17,8 @@ from assay.bench.conductor import check_machine
 from assay.bench.machine.host import LOCAL
 from assay.bench.machine.machine import RECORDED_PACKAGES
 from assay.bench.run import Run
-from assay.bench.stages.time import export_all, groups_of, time_groups
+from assay.bench.stages.exports import export_all
+from assay.bench.stages.time import groups_of, time_groups
 from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.timing.trials import Group
 from assay.bench.words.progress import Narrator

@@ -18,7 +18,7 @@ from assay.bench.conductor import run_study
 from assay.bench.judging.validity import to_time_again
 from assay.bench.machine.host import LOCAL
 from assay.bench.run import Run
-from assay.bench.stages.time import export_all
+from assay.bench.stages.exports import export_all
 from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.timing.unit_files import BURSTS_FILE, SAMPLES_FILE
 from assay.bench.words.progress import Narrator

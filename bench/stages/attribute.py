@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter
 
+from assay.bench.course import Course
 from assay.bench.explaining.estimate import (
     affine_fits,
     crossovers,
@@ -21,7 +22,7 @@ from assay.bench.explaining.estimate import (
 )
 from assay.bench.explaining.layers import aligned
 from assay.bench.machine.host import Host
-from assay.bench.run import Run
+from assay.bench.stages.measure import INTERRUPTED
 from assay.bench.stages.skeletons import skeleton_files
 from assay.bench.timing.trials import Group, Tell
 from assay.bench.timing.workers import Candidate
@@ -119,15 +120,23 @@ def attribute_all(groups: Sequence[Group], cells: Sequence[Cell], place: Attribu
     return Attributed(ordered, affine_fits(cells), crossovers(cells, ordered))
 
 
-def attribute_stage(run: Run, groups: Sequence[Group], cells: Sequence[Cell]) -> Attributed:
-    """Run the stage of a study, or do nothing where the study leaves it out."""
-    if not run.study.bench.attribute:
-        return Attributed()
-    place = AttributionSettings(
-        run.store("attribution"), run.study.export.opset, run.study.bench.call_limit_seconds, host=run.host
-    )
-    with run.stage("attribution", "Attributing the time"):
-        return attribute_all(groups, cells, place, run.narrator.tell)
+def attribute_stage(
+    course: Course,
+    groups: Sequence[Group],
+    cells: Sequence[Cell],
+    *,
+    opset: int,
+    call_seconds: float,
+    seconds: float = math.inf,
+) -> Attributed:
+    """Run the stage, see `AttributionSettings`; return nothing if the user ends the wait for it."""
+    place = AttributionSettings(course.store("attribution"), opset, call_seconds, seconds, host=course.host)
+    with course.stage("attribution", "Attributing the time"):
+        try:
+            return attribute_all(groups, cells, place, course.narrator.tell)
+        except KeyboardInterrupt:
+            course.narrator.note(INTERRUPTED)
+            return Attributed()
 
 
 def _tasks(groups: Sequence[Group]) -> list[AttributionTask]:

@@ -17,8 +17,8 @@ from assay.bench.auditing.record import OfImages, audit_of, audit_of_model, writ
 from assay.bench.auditing.runs import SPECIAL, AuditPlan, Outputs, run_subjects
 from assay.bench.auditing.special import operators_that_lose_nan
 from assay.bench.run import Run, TrainedModel
+from assay.bench.stages.exports import calibration_of, export_all, exports_of
 from assay.bench.stages.groups import files_of_model, made_of
-from assay.bench.stages.time import calibration_of, export_all, exports_of
 from assay.bench.stages.train import check_frameworks, choose_subjects, train_all
 from assay.bench.tasks.task import task, task_of_images
 from assay.bench.timing.workers import Candidate

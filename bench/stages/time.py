@@ -1,31 +1,24 @@
-"""The export, timing and audit stages: the same weights through every route and every runtime."""
+"""The timing stage: the same weights in every runtime, natively and from every route's file."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from assay.bench.auditing.cells import Compared, compared_cells
-from assay.bench.run import CALIBRATION_SEED, Run, TrainedModel
+from assay.bench.run import Run, TrainedModel
+from assay.bench.stages.exports import calibration_of, exports_of
 from assay.bench.stages.groups import candidates_of, files_of_model, group_of, on_export
 from assay.bench.stages.measure import cells_without_file, measured_cells
 from assay.bench.timing.measurements import Measurements
 from assay.bench.timing.schedule import Budget
 from assay.bench.timing.trials import Group
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact, references_here
-from assay.export.run import ExportJob, export_model, job_of_weights
-from assay.export.variants.mixed import MixedJob, export_mixed
-from assay.export.variants.quantize import Int8Settings
-from assay.export.variants.variants import VariantJob, export_variant
 from assay.files.arrays import load_array
-from assay.jobs.kept import Kept, keeping
-from assay.jobs.side_by_side import side_by_side
 from assay.numerics.agreement import JudgeOfImages
 from assay.numerics.reduced import rule_of
 from assay.records.results import Cell, Export
@@ -33,81 +26,6 @@ from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.spec import Settings
 from assay.store import Store
 from assay.study import Study
-
-
-def exports_of(subject: TrainedModel, exports: Iterable[Export]) -> list[Export]:
-    """Return those of one model."""
-    spec = subject.spec
-    return [one for one in exports if (one.architecture, one.size) == (spec.architecture, spec.size)]
-
-
-def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
-    """Export every subject by every route, side by side; a route that fails leaves its reason."""
-    with run.stage("export", "Exporting to ONNX"):
-        for subject in subjects:
-            _images_of(run, subject)  # made once, before several ask for them
-        host = run.sharing(len(subjects))
-        with keeping(host, run.folder / "logs") as kept:
-            each = side_by_side([partial(_exports_of, run, subject, kept) for subject in subjects], run.together)
-    return list(itertools.chain.from_iterable(each))
-
-
-def _exports_of(run: Run, subject: TrainedModel, kept: Kept) -> list[Export]:
-    """One subject by every route, one after the other: they share references."""
-    found = []
-    for exporter in run.study.export.exporters:
-        job = job_of_weights(
-            exporter=exporter,
-            weights=subject.weights,
-            images=run.images(subject.spec.size),
-            exports=run.store("onnx"),
-            references=run.store("references"),
-            host=kept.host,
-            host_of=kept.of,
-            opset=run.study.export.opset,
-            task=run.study.task,
-        )
-        export = export_model(job, run.narrator.bar)
-        made = [export, *_variants(run, subject, job, export)]
-        for one in made:
-            run.narrator.exported(one)
-        found += made
-    return found
-
-
-def _images_of(run: Run, subject: TrainedModel) -> None:
-    asked, size = run.study.export, subject.spec.size
-    run.images(size)
-    if set(asked.precisions) != {"fp32"}:
-        run.calibration_images(size, asked.calibration_images)
-
-
-def _variants(run: Run, subject: TrainedModel, job: ExportJob, export: Export) -> list[Export]:
-    """Return the variants of reduced precision that the study wants of one export."""
-    asked = run.study.export
-    if export.status != "ok" or job.exporter not in asked.quantise:
-        return []
-    wanted = [precision for precision in asked.precisions if precision != "fp32"]
-    if not wanted:
-        return []
-    spec = subject.spec
-    images = run.calibration_images(spec.size, asked.calibration_images)
-    settings = Int8Settings(run.study.calibration_percentile_at(spec.architecture, spec.size))
-    found = []
-    for precision in wanted:
-        variant = VariantJob(export, job, precision, images, CALIBRATION_SEED, settings)
-        made = export_variant(variant, run.narrator.bar)
-        found += [made, *_mixed(run, subject, variant, made)]
-    return found
-
-
-def _mixed(run: Run, subject: TrainedModel, variant: VariantJob, made: Export) -> list[Export]:
-    """Return the same variant with the layers in fp32 that may not be int8, where it fails without."""
-    artifact, dataset = run.data(subject.spec.size)
-    minutes = run.study.export.mixed_minutes
-    search = MixedJob(variant, made, run.store("trials"), minutes, artifact.folder, dataset.content_hash)
-    mixed = export_mixed(search, run.narrator.bar)
-    return [mixed] if mixed else []
 
 
 def time_all(
@@ -206,11 +124,6 @@ def _group(run: Run, subject: TrainedModel, exports: list[Export], threads: int)
         images=run.images(spec.size),
         nodes_on_cpu=run.study.bench.nodes_on_cpu,
     )
-
-
-def calibration_of(run: Run, subject: TrainedModel) -> Path:
-    """Return the images that int8 variants of its exports, and what its runtimes load, are calibrated on."""
-    return run.calibration_images(subject.spec.size, run.study.export.calibration_images)
 
 
 def _judge(run: Run, subject: TrainedModel) -> JudgeOfImages:

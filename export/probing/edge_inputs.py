@@ -36,7 +36,6 @@ class Tier:
 
 
 TIERS = (Tier(3.0, 2**7 - 1), Tier(30.0, 2**20 - 1), Tier(100.0, 2**31 - 1))
-FURTHEST = TIERS[-1]
 
 
 def draw_edges(

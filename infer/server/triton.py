@@ -147,10 +147,6 @@ class TritonServer:
             raise
         self.seconds_to_ready = time.monotonic() - began
 
-    @property
-    def guard_pid(self) -> int:
-        return self._guard.pid
-
     def running(self) -> bool:
         """Return whether the server's process is alive; `is_ready` says whether it answers."""
         return self._guard.poll() is None

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ import numpy as np
 import pytest
 
 from assay import steps
-from assay.bench.brought.exports import _limit
 from assay.bench.brought.work import Wanted, Work
 from assay.bench.words import progress
 from assay.bench.words.progress import SILENT_AGAIN_SECONDS, SILENT_SECONDS
 from assay.bench.words.terminal import Terminal
 from assay.errors import WorkerError
 from assay.export.probing.loading import _import_framework
-from assay.jobs.pace import SHARES, Pace, allowed, pace_in
+from assay.jobs.job import Nothing
+from assay.jobs.pace import KINDS, SHARES, Pace, allowed, limit_of, pace_in
 from assay.jobs.running import run_job
 from assay.steps import (
     CALL_SECONDS,
@@ -192,16 +193,16 @@ def test_a_call_is_measured_by_the_calls_before_it(told: list[dict[str, Any]], m
 def test_every_job_on_a_users_model_has_a_limit_in_proportion(tmp_path: Path) -> None:
     location = Location(path=tmp_path / "mlp.onnx", function="", kind="onnx", form="onnx")
     work = Work(Wanted(location), tmp_path, None)  # type: ignore[arg-type]
-    quick = {do: _limit(work, do) for do in SHARES}
-    assert max(quick.values()) <= 300
+    limits = {do: partial(limit_of, do, Nothing(), work) for do in SHARES}
+    quick = {do: limit() for do, limit in limits.items()}
+    assert max(quick.values()) <= SHARES["variant"].seconds + SHARES["mixed"].seconds
     work.load_seconds = 2.0
-    assert _limit(work, "export") == SHARES["export"].least < quick["export"]
+    assert limits["export"]() == SHARES["export"].least + SHARES["check"].seconds < quick["export"]
     work.load_seconds = 1000.0
-    assert _limit(work, "export") == quick["export"]
+    assert limits["export"]() == quick["export"]
     work.load_seconds, work.call_seconds = 0.0, 0.5
-    assert all(quick[do] < _limit(work, do) <= MOST_SECONDS for do in SHARES)
-    patient = Work(Wanted(location, call_limit=2000), tmp_path, None)  # type: ignore[arg-type]
-    assert all(_limit(patient, do) >= 2000 for do in (*SHARES, ""))
+    assert all(quick[do] < limit() <= len(KINDS.get(do, (do,))) * MOST_SECONDS for do, limit in limits.items())
+    assert limit_of("probe", Nothing(), work) == MOST_SECONDS, "what has steps of its own has the most"
 
 
 def test_what_was_not_measured_may_take_the_most_and_a_large_file_longer() -> None:

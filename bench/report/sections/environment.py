@@ -15,7 +15,6 @@ from assay.study import Study
 from assay.texts import printable
 
 TWO_COLUMNS = headings("What | Value")
-SHORT_HASH = 12
 
 
 def environment(evidence: Evidence) -> Section | None:

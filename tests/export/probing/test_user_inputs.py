@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from assay.errors import InputError
 from assay.export.pairs.pair_inputs import OnnxValue
 from assay.export.probing.drawn_ranges import first_taken, ranges_of
-from assay.export.probing.edge_inputs import FURTHEST, draw_edges, zeros
+from assay.export.probing.edge_inputs import TIERS, draw_edges, zeros
 from assay.export.probing.inputs import CALLS, ROWS, form_of, records_of, said_ranges
 from assay.export.probing.shapes import declared_inputs
 from assay.train.brought.model import Declared
@@ -119,7 +119,7 @@ def test_a_users_range_bounds_the_drawn_inputs_and_the_edges() -> None:
     assert records["free"].min() < 0.0
     values = [OnnxValue("ids", "int64", (9, 6)), OnnxValue("share", "float32", (9, 3)), OnnxValue("rate", "int32", ())]
     random = np.random.default_rng(0)
-    for edge in (draw_edges(values, said, FURTHEST, random, signed=True), zeros(values, said)):
+    for edge in (draw_edges(values, said, TIERS[-1], random, signed=True), zeros(values, said)):
         for name, (least, most) in SAID.items():
             assert least <= edge[name].min() <= edge[name].max() <= most
 

@@ -39,12 +39,8 @@ NODE_NAMES = {"name", "as_name"}
 PATH_NAMES = {
     "parameter_name", "buffer_name", "tensor_constant_name", "custom_obj_name", "user_input_name", "fqn", "class_fqn",
 }  # fmt: skip
-TREES = {
-    None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict", "collections.deque",
-    "collections.namedtuple",
-}  # fmt: skip
-"""Types in trees of inputs and outputs that import nothing; others are accepted if a library has registered them."""
 IMPORTING_TREES = {"collections.defaultdict"}
+"""Types in trees of inputs and outputs that import something."""
 
 FUNCTIONS = {
     "Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Pow", "Max", "Min", "Mod", "Abs", "Eq", "Ne", "Lt", "Le",
