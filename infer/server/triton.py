@@ -21,17 +21,20 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from assay import toolenv
+from assay.boxed.processes import below
 from assay.errors import FailedError, NotInstalledError, installed_by
 from assay.infer.server.front.contract import Contract
 from assay.infer.server.front.places import CONTRACT_FILE, GRPC, GRPC_PORT, HTTP, METRICS
 from assay.infer.server.opened.elsewhere import COMMAND
 from assay.infer.server.ports import LOOPBACK_HOSTS, WORK_PREFIX, Addresses, Ports, address_of, is_loopback
 from assay.jobs.logs import log_tail
+from assay.jobs.patience import Patience, spent_by
 from assay.jobs.process import NO_TELEMETRY
 from assay.records.deployment import Deployment
 from assay.steps import BYTES_A_SECOND, size_of, waiting_for
@@ -155,7 +158,7 @@ class TritonServer:
         """Count the living processes that run a model. The server does not restart one that was killed: it refuses that
         model's requests from then on, and still calls itself ready.
         """
-        return sum(_is_worker(pid) for pid in _descendants(self._guard.pid))
+        return sum(_is_worker(pid) for pid in below(self._guard.pid))
 
     def is_ready(self) -> bool:
         """Return whether the server says that it and its models are ready."""
@@ -192,25 +195,14 @@ class TritonServer:
         self.stop()
 
     def _wait_until_ready(self, limit_seconds: float) -> None:
-        with waiting_for("The start of the Triton server", limit_seconds) as step:
+        doing, patience = "The start of the Triton server", Patience(limit_seconds, partial(spent_by, self._guard.pid))
+        with waiting_for(doing, limit_seconds):
             while not self.is_ready():
                 if not self.running():
                     raise self.ended()
-                if time.monotonic() > step.deadline:
-                    raise FailedError(
-                        f"The Triton server was not ready within {limit_seconds:.0f} s",
-                        found=log_tail(self.log) or None,
-                    )
+                if why := patience.over():
+                    raise FailedError(f"{doing} {why}", found=log_tail(self.log) or None)
                 time.sleep(0.05)
-
-
-def _descendants(pid: int) -> list[int]:
-    """Return all processes below one."""
-    found = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for word in _read(children).split():
-            found += [int(word), *_descendants(int(word))]
-    return found
 
 
 def _is_worker(pid: int) -> bool:
