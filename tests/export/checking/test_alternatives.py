@@ -345,7 +345,7 @@ PROGRAMS: dict[str, tuple[list[NodeProto], Callable[[np.ndarray], np.ndarray]]] 
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     x=hnp.arrays(
         np.float32, (3, 4), elements=st.sampled_from([0, 1.5, 1.4999999, 1.5000001, 3, 6, 5.9999995, 2.2, 7.7])
@@ -357,11 +357,9 @@ def test_whatever_a_run_makes_of_scores_that_are_off_is_among_the_alternatives_a
     x: np.ndarray, off: np.ndarray, program: str
 ) -> None:
     nodes, compute = PROGRAMS[program]
-    found = deciders_of(file_of(nodes, INT64, {"two": np.float32(2)}), {"x": x}, rows=True, name="it").get("y")
+    x[0, 0] = 7.7  # what cancels to nothing in every record has no scale of its own
+    found = deciders_of(file_of(nodes, INT64, {"two": np.float32(2)}), {"x": x}, rows=True, name="it")["y"]
     exact = x.astype(np.float64) * np.float64(np.float32(ROUNDED))
-    if found is None:  # all scores are zero, so that nothing tells how far they may be off
-        assert not exact.any()
-        return
     rounding = float(np.spacing(np.float32(np.abs(exact).max())))
     moved = exact + np.where(exact == (x * np.float32(ROUNDED)).astype(np.float64), 0, off * rounding)
     assert found.decides(compute(moved))
