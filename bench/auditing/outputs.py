@@ -38,7 +38,7 @@ class AuditedOutput:
         shape: shape of one row.
         whole: whether it has only whole numbers or bools, in whatever type.
         exact: false where the reference is the model itself in fp32.
-        decider: what decides it, where it has whole numbers that scores decide.
+        decider: deciding values, where it has whole numbers that scores decide.
         arithmetic: precision of the reference, by whose rounding its runs are judged (`assay.numerics.rounding`).
         narrower: precision of a candidate that is less exact than the reference: "fp16", "bf16", or "".
         may_be_wider: whether the natives may have computed in more than `arithmetic`.

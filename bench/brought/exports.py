@@ -86,7 +86,7 @@ class Brought:
 
     @property
     def deciders(self) -> dict[str, Deciding]:
-        """What decides outputs of whole numbers, where it was looked for."""
+        """The values that decide outputs of whole numbers, where they were looked for."""
         return read_deciders(self.folder / DECIDERS_FILE)
 
     @property

@@ -47,7 +47,7 @@ class Answers:
         against: description of `base`, in words.
         tolerance: tolerated distance from `base`; deciding values that are closer than that to each other tie.
         labels: true answers of each record, where they were given.
-        decider: what decides this output, where it has classes itself.
+        decider: deciding values of this output, where it has classes itself.
         threshold: number above which a record is of class 1, where the output has one number for a decision.
     """
 

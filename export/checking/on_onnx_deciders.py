@@ -1,7 +1,7 @@
-"""What decides the whole numbers among the outputs of an ONNX file.
+"""The values that decide the whole numbers among the outputs of an ONNX file.
 
 Where an output is the index that an ArgMax, ArgMin or TopK gives, or the answer of a comparison, such as a score and
-its threshold, the values chosen from are what decides it: see `assay.numerics.ties.Decider`. Any other one that scores
+its threshold, these are the values chosen from: see `assay.numerics.ties.Decider`. Any other one that scores
 decide is followed from them, see `on_onnx_alternatives`. Scores are computed in float64, and in fp32 for their
 tolerance, both by onnx's reference evaluator.
 """

@@ -45,7 +45,7 @@ class Against(Record):
         native: the model's own outputs for them, in fp32.
         reference: the same in float64, at least for the first records.
         exact: whether the reference is float64, and not the model's own output.
-        deciders: what decides outputs of whole numbers, where it was looked for; the file need not exist.
+        deciders: deciding values of outputs of whole numbers, where they were looked for; the file need not exist.
         task: the task whose rule judges our models' logits in less than fp32; a user's outputs must follow their
             reference.
     """

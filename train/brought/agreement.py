@@ -42,7 +42,7 @@ class Judge:
         natives: the outputs of correct runs in fp32, by a name for the tolerance's text.
         exact: false where the reference is the model's own output in fp32, for lack of float64: then nothing can be
             derived from its error, and everything passes that is closer than the next coarser arithmetic.
-        deciders: what decides outputs of whole numbers, by name.
+        deciders: deciding values of outputs of whole numbers, by name.
     """
 
     model: UserModel
