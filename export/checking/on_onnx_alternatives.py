@@ -111,7 +111,7 @@ class Scores(NamedTuple):
     moves: NDArray[np.bool_]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Follower:
     """One call of a file whose outputs are followed.
 
