@@ -15,6 +15,7 @@ from pathlib import Path
 from assay.boxed.platform import end_group
 
 PROC = Path("/proc")
+LOCKS = PROC / "locks"
 SETTLING_SECONDS = 0.005
 ROUNDS = 400
 
@@ -53,6 +54,16 @@ def marked(mark: str) -> set[int]:
             if wanted in (PROC / str(pid) / "environ").read_bytes():
                 found.add(pid)
     return found - {os.getpid()}
+
+
+def waiting_for_a_lock() -> set[int]:
+    """Return the processes that wait for a file lock, as Linux lists them: "12: -> FLOCK  ADVISORY  WRITE 4711 ..."."""
+    try:
+        lines = LOCKS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return set()
+    words = [line.split() for line in lines]
+    return {int(one[5]) for one in words if len(one) > 5 and one[1] == "->" and one[5].isdecimal()}
 
 
 def end_below(root: int) -> None:

@@ -17,9 +17,10 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
+
+from assay.boxed.processes import waiting_for_a_lock
 
 SLOWER_CLOCK = 5.0
 """How many times its limit a process may take on the clock."""
@@ -31,7 +32,6 @@ LOOKS, LOOK_SECONDS, LEAST_LOOK_SECONDS = 4, 10.0, 0.05
 """Number of looks at the processor time within a limit, the longest time between two, and the shortest. The first is
 after a quarter of the limit, or 10 s: nothing is read of a process while something short is timed.
 """
-LOCKS = Path("/proc/locks")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _waits(tree: list[psutil.Process]) -> bool:
         with contextlib.suppress(psutil.Error):
             if one.status() in waiting or _hears_from_another_machine(one):
                 return True
-    return bool(_that_wait_for_a_lock() & {one.pid for one in tree})
+    return bool(waiting_for_a_lock() & {one.pid for one in tree})
 
 
 def _hears_from_another_machine(one: psutil.Process) -> bool:
@@ -82,16 +82,6 @@ def _hears_from_another_machine(one: psutil.Process) -> bool:
         and not ipaddress.ip_address(each.raddr.ip.partition("%")[0]).is_loopback
         for each in connections
     )
-
-
-def _that_wait_for_a_lock() -> set[int]:
-    """Return the processes that wait for a file lock, as Linux lists them: "12: -> FLOCK  ADVISORY  WRITE 4711 ..."."""
-    try:
-        lines = LOCKS.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return set()
-    words = [line.split() for line in lines]
-    return {int(one[5]) for one in words if len(one) > 5 and one[1] == "->" and one[5].isdecimal()}
 
 
 class Patience:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from assay.boxed import processes
 from assay.errors import WorkerError
 from assay.jobs import patience
 from assay.jobs.patience import SLOWER_CLOCK, Patience, Spent, spent_by
@@ -183,7 +184,7 @@ fcntl.flock(stream, fcntl.LOCK_EX)
 """
 
 
-@pytest.mark.skipif(not patience.LOCKS.exists(), reason="this system does not list its locks")
+@pytest.mark.skipif(not processes.LOCKS.exists(), reason="this system does not list its locks")
 def test_one_that_waits_for_a_lock_waits(tmp_path: Path) -> None:
     import fcntl  # noqa: PLC0415  not on every system
 
