@@ -106,6 +106,7 @@ ARGUED = {
     "bench/stages/audit.py": "fills the record with what the task gives",
     "bench/stages/groups.py": CALIBRATES,
     "bench/stages/exports.py": CALIBRATES,
+    "bench/stages/time.py": CALIBRATES,
     "bench/stages/train.py": "our architectures are trained to classify",
     "bench/words/progress.py": "our architectures are trained to classify",
 }
