@@ -214,7 +214,8 @@ class Follower:
         if not steps < MOST_ALTERNATIVES:
             return None
         between = np.arange(int(steps) + 1).reshape(-1, *[1] * least.ndim)
-        return np.minimum(least.astype(np.int64) + between, most.astype(np.int64)).astype(least.dtype)
+        found: Array = np.minimum(least.astype(np.int64) + between, most.astype(np.int64)).astype(least.dtype)
+        return found
 
     def _decided(self, node: NodeProto, run: Any, place: int) -> Array | None:
         """Return what an operator makes of scores that may each be off by their tolerance."""
@@ -274,11 +275,11 @@ class Follower:
         exact, single = self.exact.get(name), self.single.get(name)
         if exact is None or single is None or is_whole(exact.dtype) or exact.shape != single.shape:
             return None
-        wide = [one.astype(np.float64) for one in (exact, single)]
-        if not all(np.isfinite(one).all() for one in wide):
+        wide, rounded = exact.astype(np.float64), single.astype(np.float64)
+        if not (np.isfinite(wide).all() and np.isfinite(rounded).all()):
             return None
         computed = name in self._computed and (self.reduced or single.dtype == np.float64)
-        return Scores(*wide, np.full(exact.shape, fill_value=True) if computed else wide[0] != wide[1])
+        return Scores(wide, rounded, np.ones(wide.shape, bool) if computed else wide != rounded)
 
     def _tolerance(self, scores: Scores) -> float | None:
         if not self.reduced:
