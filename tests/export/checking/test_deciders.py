@@ -10,19 +10,26 @@ from assay.export.checking.on_onnx_deciders import deciders_of
 
 SCORES = np.array([[0.1, 0.5], [0.9, 0.4]], np.float32)
 THRESHOLD = 0.5
+NEARLY = np.array([[0, 1e-7], [0, 0]], np.float32)
+"""So that a third of what is at the threshold is rounded."""
 
 
 def deciding(operator: str, *, negated: bool = False, kind: int = TensorProto.FLOAT) -> ModelProto:
-    """A file that compares its input with a constant."""
+    """A file that compares a score, its input over three, with a constant."""
     nodes = [
-        helper.make_node(operator, ["x", "threshold"], ["decided"]),
+        helper.make_node("Div", ["x", "three"], ["score"]),
+        helper.make_node(operator, ["score", "threshold"], ["decided"]),
         helper.make_node("Not" if negated else "Identity", ["decided"], ["told"]),
         helper.make_node("Cast", ["told"], ["label"], to=TensorProto.INT64),
     ]
-    threshold = np.array(THRESHOLD).astype(helper.tensor_dtype_to_np_dtype(kind))
+    numbers = {"threshold": np.array(THRESHOLD), "three": np.array(3)}
+    typed = [
+        numpy_helper.from_array(one.astype(helper.tensor_dtype_to_np_dtype(kind)), name)
+        for name, one in numbers.items()
+    ]
     inputs = [helper.make_tensor_value_info("x", kind, ["batch", 2])]
     outputs = [helper.make_tensor_value_info("label", TensorProto.INT64, ["batch", 2])]
-    graph = helper.make_graph(nodes, "g", inputs, outputs, [numpy_helper.from_array(threshold, "threshold")])
+    graph = helper.make_graph(nodes, "g", inputs, outputs, typed)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 
 
@@ -32,7 +39,9 @@ def deciding(operator: str, *, negated: bool = False, kind: int = TensorProto.FL
     [("Greater", np.greater), ("GreaterOrEqual", np.greater_equal), ("Less", np.less), ("LessOrEqual", np.less_equal)],
 )
 def test_a_score_and_its_threshold_decide(operator: str, compared: np.ufunc, negated: bool) -> None:
-    found = deciders_of(deciding(operator, negated=negated), {"x": SCORES}, rows=True, name="it")["label"]
+    found = deciders_of(
+        deciding(operator, negated=negated), {"x": np.float32(3) * SCORES + NEARLY}, rows=True, name="it"
+    )["label"]
     assert found.values.shape == (2, 2, 2, 1)
     assert np.abs(found.values[..., 1, 0] - SCORES).max() < 1e-7
     assert (found.values[..., 0, 0] == THRESHOLD).all()
@@ -45,4 +54,7 @@ def test_a_score_and_its_threshold_decide(operator: str, compared: np.ufunc, neg
 
 def test_whole_numbers_that_are_compared_never_tie() -> None:
     model = deciding("Greater", kind=TensorProto.INT64)
-    assert deciders_of(model, {"x": SCORES.astype(np.int64)}, rows=True, name="it") == {}
+    found = deciders_of(model, {"x": SCORES.astype(np.int64)}, rows=True, name="it")["label"]
+    answer = np.zeros(SCORES.shape, np.int64)
+    assert found.decides(answer)
+    assert not found.excuses(answer, 1 - answer).any()
