@@ -5,8 +5,8 @@ and no longer on the processor: an import of TensorFlow took 32 s instead of 5. 
 when its limit has passed on the clock, and then for one of three reasons: it and all below it have used as much
 processor time; they have used almost none for nearly as long; or `SLOWER_CLOCK` times the limit has passed.
 
-What does not run on purpose does not hang: a process that its host has frozen, for which no time counts, one that
-somebody else has stopped, and one that waits for a file lock, the disk or another machine.
+A process does not hang if it does not run on purpose: its host has frozen it, and no time counts; somebody else has
+stopped it; or it waits for a file lock, the disk or another machine.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ def _given_up(process: Running, doing: str, why: str) -> LateError:
     """Kill a process that took longer than it may, and return the error.
 
     Args:
-        doing: the work that it was doing; "" where nobody said.
+        doing: the work that it was doing; "" where that is unknown.
         why: see `Patience.over`.
     """
     process.kill()
