@@ -40,7 +40,7 @@ class Spent:
 
     Attributes:
         seconds: processor time so far, over all cores; what has ended counts.
-        waits: whether it waits for something outside: a file lock, the disk, another machine, or the person who stopped it.
+        waits: whether it waits for something outside: a file lock, the disk, another machine, or its being continued.
         frozen: whether its host has frozen it.
     """
 
