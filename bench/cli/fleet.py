@@ -1,4 +1,4 @@
-"""The commands on many machines: `assay join`, and `assay run --fleet`."""
+"""The commands on many machines: `assay join`, `assay fleet list`, and `assay run --fleet`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,38 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assay.bench.cli.options import Json
-from assay.bench.words.terminal import complain, print_json, print_line
+from assay.bench.words.terminal import Terminal, complain, print_json, print_line, shown
 
 if TYPE_CHECKING:
     from assay.fleet.joined import Joined
     from assay.study import Study
 
-OnFleet = Annotated[
-    str | None,
-    typer.Option(
-        "--fleet", metavar="ADDRESS", help="Machines of a Ray cluster: auto or ray://HEAD:10001; local is this one."
-    ),
-]
+ADDRESS_HELP = "Machines of a Ray cluster: auto or ray://HEAD:10001"
+OnFleet = Annotated[str | None, typer.Option("--fleet", metavar="ADDRESS", help=f"{ADDRESS_HELP}; local is this one.")]
+fleet_app = typer.Typer(help="Show the machines of a Ray cluster.", no_args_is_help=True)
+
+
+@fleet_app.command("list", epilog="Example: assay fleet list --fleet ray://head:10001")
+def fleet_list(
+    address: Annotated[str, typer.Option("--fleet", metavar="ADDRESS", help=ADDRESS_HELP)] = "auto",
+    as_json: Json = False,
+) -> None:
+    """List a cluster's machines by kind, with the names that a study's [fleet] section may use."""
+    from rich.table import Table
+
+    from assay.bench.fleet.on_ray import RayFleet
+    from assay.bench.fleet.words import listed_machines
+
+    rows = listed_machines(RayFleet(address).machines())
+    if as_json:
+        print_json({"machines": list(map(dict, rows))})
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in rows[0] if rows else ():
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*map(shown, row.values()))
+    Terminal().print(table if rows else f"The fleet {address} has no machine that may run anything.")
 
 
 def join(

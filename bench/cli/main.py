@@ -17,7 +17,7 @@ from assay.bench.cli.choose import choose
 from assay.bench.cli.compare import compare
 from assay.bench.cli.data import data_app
 from assay.bench.cli.deploy import deploy
-from assay.bench.cli.fleet import OnFleet, join, run_there
+from assay.bench.cli.fleet import OnFleet, fleet_app, join, run_there
 from assay.bench.cli.listing import list_names
 from assay.bench.cli.options import (
     ARTIFACTS,
@@ -340,6 +340,7 @@ for panel, commands in PANELS.items():
     for command, example in commands:
         app.command(NAMES.get(command), rich_help_panel=panel, epilog=f"Example: {example}")(command)
 app.command("compare-model", hidden=True, epilog=f"Example: {PANELS['Your model'][0][1]}")(compare_model)
+app.add_typer(fleet_app, name="fleet", rich_help_panel="Study")
 app.add_typer(data_app, name="data", rich_help_panel="Instrument")
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from assay.bench.fleet.levels import LEAST_MACHINES
+from assay.bench.fleet.machines import LEAST_OF_A_KEY, Machine
 from assay.bench.fleet.races import fastest_on, where_the_winner_changes
 from assay.bench.words.numbers import SPACE, counted, interval, inverse, listed, pixels, ratio, significant
 from assay.fleet.choice import ChoiceOnKind, KindChoice
 from assay.fleet.joined import GroupOfCells, Joined, JoinedKind, KindCell, KindRace
+from assay.fleet.kind import short_names
 from assay.records.base import Interval
 from assay.records.races import OF_ALL
 
@@ -23,6 +27,24 @@ def spoken(joined: Joined) -> list[str]:
         *cheapest_in_words(joined),
         *(f"Ruler: {one}" for one in rulers_that_failed(joined)),
         *(f"Allowed: {one}" for one in joined.allowed),
+    ]
+
+
+def listed_machines(machines: Sequence[Machine]) -> list[dict[str, str]]:
+    """Return a row for each machine, those of a kind together: the names that a study may ask for it by, and whether
+    it gets work.
+    """
+    names = short_names(one.kind for one in machines if not one.refused)
+    return [
+        {
+            "machine": one.labels.get("name", one.name),
+            "key": one.key[:LEAST_OF_A_KEY],
+            "kind": "" if one.refused else one.labels.get("kind") or names[one.kind.key],
+            "kind_key": "" if one.refused else one.kind.key[:LEAST_OF_A_KEY],
+            "hardware": "" if one.refused else one.kind.words,
+            "state": f"gets no work: {one.refused}" if one.refused else "ready",
+        }
+        for one in sorted(machines, key=lambda one: (bool(one.refused), one.kind.key, one.name))
     ]
 
 

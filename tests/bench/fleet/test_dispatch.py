@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from assay.bench.fleet.conduct import conduct
 from assay.bench.fleet.dispatch import Assignment, Dispatch, EarlierTry, Ending, Preparation, Work
 from assay.bench.fleet.machines import Machine
+from assay.bench.fleet.words import listed_machines
 from assay.bench.words.progress import Narrator
 from assay.errors import DiskError, FailedError, InputError, WorkerError
-from assay.fleet.kind import MachineIdentity
+from assay.fleet.kind import MachineIdentity, kind_in
 from assay.fleet.section import FleetSection
 from assay.jobs.host import Starter
 from tests.bench.fleet.planted import kind
@@ -75,6 +76,29 @@ def test_names_take_those_machines_for_every_group() -> None:
     dispatch = Dispatch(GROUPS, FleetSection(machines=("node2", "mine")))
     found = timed(dispatch, prepared(dispatch, machine(1), machine(2), machine(3, name="mine")))
     assert found == Counter({(group, name): 1 for group in GROUPS for name in ("node2", "node3")})
+
+
+def test_a_thousand_machines_each_time_every_group_once() -> None:
+    there = [machine(number, f"kind{number % 10}") for number in range(1000)]
+    dispatch = Dispatch(GROUPS, FleetSection(machines=tuple(one.name for one in there)))
+    found = timed(dispatch, prepared(dispatch, *there))
+    assert found == Counter({(group, one.name): 1 for group in GROUPS for one in there})
+    assert dispatch.is_over
+
+
+def test_machines_are_listed_by_kind_with_the_names_that_a_study_may_use() -> None:
+    lost = Machine("place9", "node9", kind_in({}), MachineIdentity(), refused="it has Assay 0.0.9, and this machine 1")
+    rows = listed_machines([lost, machine(1, "large", name="lab-7"), machine(2), machine(3, kind="fast")])
+    assert [one["machine"] for one in rows][-1] == "node9"
+    by_name = {one["machine"]: one for one in rows}
+    assert by_name["node9"]["state"] == "gets no work: it has Assay 0.0.9, and this machine 1"
+    assert (by_name["lab-7"]["kind"], by_name["node3"]["kind"]) == ("large", "fast")
+    assert by_name["node2"]["kind_key"] == by_name["node3"]["kind_key"] == kind("small").key[:6]
+    for one in (machine(1, "large", name="lab-7"), machine(2)):
+        row = by_name[one.labels.get("name", one.name)]
+        assert one.is_called(row["machine"])
+        assert one.is_of(row["kind_key"])
+        assert one.is_of(row["kind"])
 
 
 def test_a_machine_does_one_thing_at_a_time_and_others_prepare_meanwhile() -> None:
