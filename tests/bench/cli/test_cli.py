@@ -47,6 +47,8 @@ COMMANDS = (
     "verify-server",
     "load",
     "atlas",
+    "fleet",
+    "fleet list",
     "data",
     "data build",
     "data show",
@@ -77,7 +79,7 @@ def test_help_is_the_golden_one(command: str) -> None:
 def test_every_help_has_an_example_that_names_its_command() -> None:
     for command in filter(None, COMMANDS):
         text = (GOLDEN / f"help-{command.replace(' ', '-')}.txt").read_text()
-        assert command == "data" or f"\n Example: assay {command}" in text
+        assert command in {"data", "fleet"} or f"\n Example: assay {command}" in text
 
 
 def test_commands_are_grouped_and_the_older_name_of_one_is_hidden() -> None:
