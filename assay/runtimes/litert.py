@@ -35,6 +35,8 @@ SERVED = ServedBy(
 )
 MAKERS = ("tensorflow",)
 """Packages that make its files."""
+OF_ANOTHER_FILE = ("tflite",)
+"""A user's own .tflite file is run as it is; nothing makes one in another precision of it."""
 entry = partial(RuntimeEntry, family=FAMILY, formats=("weights", "tf"), deploys=True, served_by=SERVED, needs=MAKERS)
 FP32 = entry(
     name="litert",
@@ -48,6 +50,7 @@ ENTRIES = (
     FP32,
     entry(
         name="litert.fp16",
+        not_for=OF_ANOTHER_FILE,
         target="assay.infer.runtimes.on_litert:load_half_weights",
         summary="LiteRT on the CPU, weights stored in fp16, computed in fp32",
         words="LiteRT with weights in fp16",
@@ -58,6 +61,7 @@ ENTRIES = (
     ),
     entry(
         name="litert.dynamic",
+        not_for=OF_ANOTHER_FILE,
         target="assay.infer.runtimes.on_litert:load_int8",
         summary="LiteRT on the CPU, dynamic-range int8: activation ranges are found in every call",
         words="LiteRT in dynamic-range int8",
@@ -68,6 +72,7 @@ ENTRIES = (
     ),
     entry(
         name="litert.int8",
+        not_for=OF_ANOTHER_FILE,
         target="assay.infer.runtimes.on_litert:load_int8",
         summary="LiteRT on the CPU, int8 throughout",
         words="LiteRT in int8",

@@ -48,7 +48,7 @@ def served_as_saved_model(maker: str, options: Mapping[str, str] = MappingProxyT
     )
 
 
-entry = partial(RuntimeEntry, family=FAMILY, formats=("weights", "tf"))
+entry = partial(RuntimeEntry, family=FAMILY, formats=("weights", "tf"), not_for=("tflite",))
 FUNCTION = entry(
     name="tf.function",
     target="assay.infer.runtimes.on_tf:load_function",

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from assay.errors import ArtifactError, missing
 from assay.files.texts import read_text
 from assay.registry import LIBRARIES
+from assay.runtimes.litert import FAMILY
 from assay.steps import load_seconds, size_of, step
 from assay.train.brought.libraries.made import made
 from assay.train.brought.loaders.loaded import LoadedModel
-from assay.train.brought.model import Kind, Location
+from assay.train.brought.model import Form, Kind, Location
 from assay.train.brought.source import kind_of
 from assay.train.brought.watched import watched
 
@@ -24,6 +25,8 @@ LOADERS: dict[Kind, tuple[str, str]] = {
     "jax": ("assay.train.brought.loaders.on_jax", "jax"),
     "onnx": ("assay.export.probing.on_onnx", ""),
 }
+LOADERS_OF_FORM: dict[Form, tuple[str, str]] = {"tflite": ("assay.train.brought.loaders.on_litert", FAMILY.extra)}
+"""Loaders of files that are not loaded by the framework that made them."""
 
 IMPORTED_TOGETHER = (("torch", "torchvision", "transformers"), ("tensorflow", "keras"), ("jax", "flax"))
 """Packages that a file may import, each group with the one that takes longest first."""
@@ -43,7 +46,7 @@ def load(location: Location) -> tuple[Location, LoadedModel]:
         with step(f"Running {location}", load_seconds(imported=imported)):
             kind = kind_of(made(location).model, location.path)
         location = location.model_copy(update={"kind": kind})
-    module, extra = LOADERS[kind]
+    module, extra = LOADERS_OF_FORM.get(location.form) or LOADERS[kind]
     try:
         loader: Callable[[Location], LoadedModel] = importlib.import_module(module).load
     except ModuleNotFoundError as error:

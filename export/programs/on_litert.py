@@ -8,6 +8,7 @@ kinds of int8: "dynamic range" finds the ranges of activations in every call, an
 from __future__ import annotations
 
 import re
+import shutil
 import warnings
 from collections.abc import Callable
 
@@ -20,16 +21,21 @@ from assay.export.routes.on_tf import forward_of
 from assay.export.routes.request import plain_names, versions_of
 from assay.foreign import said_by
 from assay.spec import LITERT_FILE
+from assay.train.brought.model import UserModel
 
 Change = Callable[[tf.lite.TFLiteConverter], None]
 
 
 def make_fp32(request: ProgramRequest) -> dict[str, str]:
-    """
+    """Convert a model, or take a user's own file as it is.
+
     Raises:
         AssayError: a user's file fails.
         ExportFailedError: the converter refuses the graph.
     """
+    if isinstance(request.model, UserModel) and request.model.location.form == "tflite":
+        shutil.copyfile(request.model.location.path, request.folder / LITERT_FILE)
+        return versions_of("ai-edge-litert")
     return _converted(request, lambda converter: None)
 
 

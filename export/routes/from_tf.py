@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from assay.export.routes.on_tf import forward_of
 from assay.export.routes.request import ExportOutcome, ExportRequest, versions_of
-from assay.export.routes.tf_graphs import write_function
+from assay.export.routes.tf_graphs import NEWEST_OPSET, write_function
+from assay.train.brought.model import UserModel
 
 
 def export(request: ExportRequest) -> ExportOutcome:
@@ -16,6 +17,8 @@ def export(request: ExportRequest) -> ExportOutcome:
         ArtifactError: the weights cannot be read or do not fit.
         AssayError: a user's file fails.
     """
+    if isinstance(request.model, UserModel) and request.model.location.form == "tflite":
+        return _from_litert(request, request.model)
     forward, keeps = forward_of(request.model)
 
     def named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -26,3 +29,27 @@ def export(request: ExportRequest) -> ExportOutcome:
     del keeps
     packages = versions_of("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx")
     return ExportOutcome("NHWC", transforms, packages)
+
+
+def _from_litert(request: ExportRequest, model: UserModel) -> ExportOutcome:
+    """Write a user's .tflite file: tf2onnx reads its operators one by one.
+
+    Raises:
+        ValueError: it has an operator that tf2onnx does not know.
+    """
+    import tf2onnx  # noqa: PLC0415
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  only this kind of file needs it
+
+    from assay.train.brought.named.on_litert import named_ends  # noqa: PLC0415
+
+    path = str(model.location.path)
+    inputs, outputs = named_ends(Interpreter(model_path=path))
+    kept = [one for name, one in outputs.items() if name not in model.without]
+    tf2onnx.convert.from_tflite(
+        path,
+        input_names=[str(inputs[one.name]["name"]) for one in model.inputs],
+        output_names=[str(one["name"]) for one in kept],
+        opset=min(request.opset, NEWEST_OPSET),
+        output_path=str(request.output),
+    )
+    return ExportOutcome("NHWC", (), versions_of("tensorflow", "tensorflow-cpu", "tf2onnx", "onnx", "ai-edge-litert"))

@@ -14,6 +14,7 @@ from assay.infer.observing.on_litert import computed_in, observe
 from assay.infer.runtime import ModelFiles, Records, ends_of, signature_of
 from assay.spec import LITERT_FILE, Settings
 from assay.train.brought.arrays import Array
+from assay.train.brought.named.on_litert import named_ends
 
 Arrays = Sequence[Array]
 DELEGATED = "DELEGATE"
@@ -28,9 +29,7 @@ class LiteRtSession:
         self.precision = precision
         self.facts: dict[str, str] = {}
         self._ends, self._content, self._interpreter = ends_of(model), content, interpreter
-        named = sorted(interpreter.get_input_details(), key=lambda one: str(one["name"]))
-        self._inputs = [int(one["index"]) for one in named]
-        self._outputs = [int(one["index"]) for one in interpreter.get_output_details()]
+        self._inputs, self._outputs = _places(model, interpreter)
         self._shapes: list[tuple[int, ...]] = []
 
     def prepare(self, records: Records) -> Arrays:
@@ -71,6 +70,23 @@ class LiteRtSession:
                 "LiteRT does not run this model with these inputs", expected=str(shapes), found=said_by(error)
             ) from error
         self._shapes = shapes
+
+
+def is_given(model: ModelFiles) -> bool:
+    """Return whether the file is a user's own, and not one that was made of the model."""
+    return model.user is not None and model.user.location.form == "tflite"
+
+
+def _places(model: ModelFiles, interpreter: Interpreter) -> tuple[list[int], list[int]]:
+    """Return the places of inputs and outputs among the tensors, in the model's order. Files of ours have inputs whose
+    names are in order; a user's own has the names that the model was found to have.
+    """
+    if is_given(model) and model.user is not None:
+        inputs, outputs = named_ends(interpreter)
+        kept = [one for name, one in outputs.items() if name not in model.user.without]
+        return [int(inputs[one.name]["index"]) for one in model.user.inputs], [int(one["index"]) for one in kept]
+    named = sorted(interpreter.get_input_details(), key=lambda one: str(one["name"]))
+    return [int(one["index"]) for one in named], [int(one["index"]) for one in interpreter.get_output_details()]
 
 
 def delegated(interpreter: Interpreter) -> str:
@@ -115,6 +131,8 @@ def _load(model: ModelFiles, settings: Settings, precision: str, is_right: Calla
     except (OSError, RuntimeError, ValueError) as error:
         raise ArtifactError(f"LiteRT cannot load {file.name}", found=said_by(error)) from error
     found = computed_in(content)
+    if is_given(model):
+        return LiteRtSession(model, interpreter, content, found or precision)
     if found and not is_right(found):
         raise ArtifactError(
             f"{file.name} does not compute in {precision}",

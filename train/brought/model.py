@@ -17,7 +17,7 @@ from assay.errors import InputError
 from assay.records.base import Record
 
 Kind = Literal["onnx", "torch", "tf", "jax"]
-Form = Literal["onnx", "script", "program", "saved-model", "keras", "function", "named"]
+Form = Literal["onnx", "script", "program", "saved-model", "keras", "tflite", "function", "named"]
 Dimension = int | str
 
 KINDS: tuple[Kind, ...] = ("onnx", "torch", "tf", "jax")

@@ -15,10 +15,11 @@ FILES: dict[str, tuple[Kind, Form]] = {
     **dict.fromkeys((".pt", ".pth", ".ts", ".jit"), ("torch", "script")),
     ".pt2": ("torch", "program"),
     **dict.fromkeys((".keras", ".h5", ".hdf5"), ("tf", "keras")),
+    ".tflite": ("tf", "tflite"),
 }
 WHAT_CAN_BE_GIVEN = (
     "a .onnx file, TorchScript (.pt, .pth, .ts, .jit), a torch.export .pt2, a SavedModel folder, a .keras or .h5 file, "
-    "a Hugging Face folder, FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION, "
+    "a .tflite file, a Hugging Face folder, FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION, "
     + ", ".join(f"{name}:NAME" for name in LIBRARIES)
 )
 SAVED_MODEL_FILE, HUGGING_FACE_FILE = "saved_model.pb", "config.json"
