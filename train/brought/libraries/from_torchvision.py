@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from assay.train.brought.libraries.made import MadeModel, images, with_weights
+from assay.train.brought.libraries.made import MadeModel, images, pictures, with_weights
 from assay.train.brought.model import Location
 
 BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
@@ -27,7 +28,12 @@ def make(location: Location) -> MadeModel:
     model, weights = with_weights(
         lambda: models.get_model(name, weights="DEFAULT"), lambda: models.get_model(name, weights=None)
     )
-    return images(model, _size(models.get_model_weights(name).DEFAULT.transforms()), weights)
+    prepare = models.get_model_weights(name).DEFAULT.transforms()
+
+    def read(folder: Path) -> dict[str, object]:
+        return {"image": torch.stack([prepare(one) for one in pictures(folder)]).numpy()}
+
+    return images(model, _size(prepare), weights, read=read)
 
 
 def import_torchvision() -> Any:

@@ -14,7 +14,7 @@ import torch
 from assay.errors import InputError, unknown_name
 from assay.files.arrays import most_bytes
 from assay.train.brought.libraries.from_torchvision import import_torchvision
-from assay.train.brought.libraries.made import RANDOM, MadeModel, with_weights
+from assay.train.brought.libraries.made import RANDOM, MadeModel, Read, lines, pictures, with_weights
 from assay.train.brought.model import Declared, Dimension, Location
 
 USUAL_TOKENS, USUAL_SAMPLES = 64, 16_000
@@ -51,7 +51,23 @@ def make(location: Location) -> MadeModel:
     for one in (config, model.config):
         one.use_cache = False  # a cache is no output of one call
     usual, sizes = _usual(model, config)
-    return MadeModel(model, usual, sizes, weights)
+    return MadeModel(model, usual, sizes, weights, _reader(transformers, model, place))
+
+
+def _reader(transformers: Any, model: Any, place: str) -> Read:
+    """Return what makes inputs of images or texts with the processor that lies beside the model."""
+
+    def read(path: Path) -> dict[str, Any]:
+        if path.is_dir():
+            process = transformers.AutoImageProcessor.from_pretrained(place, **OWN_CODE_ALONE)
+            found = process(images=pictures(path), return_tensors="np")
+        else:
+            process = transformers.AutoTokenizer.from_pretrained(place, **OWN_CODE_ALONE)
+            found = process(lines(path), padding=True, truncation=True, return_tensors="np")
+        taken = inspect.signature(model.forward).parameters
+        return {name: array for name, array in found.items() if name in taken}
+
+    return read
 
 
 def _import_vision() -> None:

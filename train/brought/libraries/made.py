@@ -5,12 +5,22 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from assay.errors import InputError
+from assay.files.texts import read_text
 from assay.foreign import said_by
 from assay.registry import LIBRARIES
 from assay.train.brought.model import Declared, Location
 from assay.train.brought.source import built, explained, seed_all
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+Read = Callable[[Path], Mapping[str, Any]]
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+TEXTS = (".txt",)
 RANDOM = "random, drawn with seed 0"
 
 
@@ -22,12 +32,15 @@ class MadeModel:
         usual: the inputs that its library's preprocessing makes, which the user may replace; empty where nobody knows.
         sizes: usual sizes of the open dimensions in `usual`, by name.
         weights: where its weights come from; "" where the user's own code or file says it.
+        read: turns a folder of images, or a file with one text a line, into inputs by name, with the library's own
+            processor; None where it has none.
     """
 
     model: object
     usual: tuple[Declared, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     weights: str = ""
+    read: Read | None = None
 
 
 def made(location: Location) -> MadeModel:
@@ -64,7 +77,34 @@ def with_weights(stored: Callable[[], object], random: Callable[[], object]) -> 
         return random(), f"{RANDOM}; its own are not on this machine ({said_by(error)[:120]})"
 
 
-def images(model: object, size: tuple[int, int], weights: str, channels: int = 3) -> MadeModel:
+def images(
+    model: object, size: tuple[int, int], weights: str, channels: int = 3, read: Read | None = None
+) -> MadeModel:
     """Return a PyTorch model of images, with its usual height and width, which --dimension may change."""
     usual = Declared(name="image", dtype="float32", shape=("batch", channels, "height", "width"))
-    return MadeModel(model, (usual,), dict(zip(("height", "width"), size, strict=True)), weights)
+    return MadeModel(model, (usual,), dict(zip(("height", "width"), size, strict=True)), weights, read)
+
+
+def pictures(folder: Path) -> list[Picture]:
+    """Open the images of a folder in RGB, in the order of their names.
+
+    Raises:
+        InputError: one cannot be opened.
+        NotInstalledError: Pillow is missing.
+    """
+    image = importlib.import_module("PIL.Image")
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in PICTURES:
+            continue
+        try:
+            with image.open(path) as opened:
+                found.append(opened.convert("RGB"))
+        except Exception as error:  # Pillow raises many things for a damaged file
+            raise InputError(f"Cannot open the image {path}", found=said_by(error)) from error
+    return found
+
+
+def lines(path: Path) -> list[str]:
+    """Return the texts of a file, one a line."""
+    return [one for one in read_text(path).splitlines() if one.strip()]
