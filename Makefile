@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 GPU := --override overrides-gpu.txt --constraint constraints-gpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow mutants lint browser docs notebook readme picture speed sbom clean
+.PHONY: help install study test test-slow test-zoo mutants lint browser docs notebook readme picture speed sbom clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -43,6 +43,9 @@ test: install browser lint ## linter, type checker and every test that is not sl
 test-slow: install browser ## the tests that take minutes
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mlflow,wandb,notebook]'
 	$(BIN)/pytest -m slow --timeout 5400
+
+test-zoo: install ## real models of other people: `pip install skl2onnx` and the extra zoo give it all of them
+	$(BIN)/pytest -m slow -rs tests/zoo
 
 mutants: install ## change the code that makes decisions in 400 places, and see whether a test notices: about an hour
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mutants]'

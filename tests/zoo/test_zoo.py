@@ -1,0 +1,27 @@
+"""Every model of the zoo gets the verdict that is right, or a sentence that says what to do, and never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.zoo.members import MEMBERS, Member
+from tests.zoo.visit import visit
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
+def test_a_model_of_the_zoo_gets_the_right_verdict(member: Member, tmp_path: Path) -> None:
+    found = visit(member, tmp_path)
+    assert "Traceback" not in found.said
+    for words in member.words:
+        assert words in found.said
+    assert ("does NOT agree" in found.said or "is wrong" in found.said) == (member.right == "differs"), found.said
+    if member.right == "agrees":
+        assert found.code == 0, found.said
+
+
+def test_members_have_names_of_their_own() -> None:
+    names = [one.name for one in MEMBERS]
+    assert len(set(names)) == len(names)
