@@ -1,14 +1,13 @@
 """The process's side: it receives requests as JSON lines on its standard input, and answers in JSON lines.
 
 Frameworks print what they like: the original standard output is kept apart for the answers, and everything else goes to
-the log.
+the log. Standard input is kept apart too, so that a user's code that reads it finds its end and no request of ours.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import IO
 
 from assay.boxed.platform import end_with_parent
@@ -19,10 +18,10 @@ from assay.steps import tell_steps_to
 
 
 class Channel:
-    """The stream for a process's answers."""
+    """The streams for a process's requests and answers."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+    def __init__(self, requests: IO[str], stream: IO[str]) -> None:
+        self.requests, self._stream = requests, stream
 
     def send(self, message: Message) -> None:
         """Send one message; the reader sees it at once."""
@@ -31,16 +30,19 @@ class Channel:
 
 
 def open_channel() -> Channel:
-    """Take over standard output for answers, and end with the parent.
+    """Take over standard input for requests and standard output for answers, and end with the parent.
 
     Anything printed afterwards, by Python or by native code, goes to standard error, and TensorFlow prints what is
     wrong alone.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     end_with_parent()
-    answers = os.dup(1)
+    requests, answers = os.dup(0), os.dup(1)
     os.dup2(2, 1)
-    return Channel(os.fdopen(answers, "w", encoding="utf-8"))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return Channel(os.fdopen(requests, encoding="utf-8"), os.fdopen(answers, "w", encoding="utf-8"))
 
 
 def serve_job(*jobs: Served) -> None:
@@ -50,14 +52,14 @@ def serve_job(*jobs: Served) -> None:
     """
     channel = open_channel()
     tell_steps_to(channel.send)
-    for line in sys.stdin:
+    for line in channel.requests:
         _answer(line, jobs, channel)
 
 
 def serve_commands(*commands: Served) -> None:
     """Answer one command after another until standard input ends."""
     channel = open_channel()
-    for line in sys.stdin:
+    for line in channel.requests:
         _answer(line, commands, channel)
 
 

@@ -15,6 +15,7 @@ import inspect
 import random
 import sys
 import traceback
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,9 +77,26 @@ def _is_builder(found: object) -> bool:
 
 
 def _imported(path: Path, module: str) -> ModuleType:
-    with explained(path, "while it is imported"):
+    with explained(path, "while it is imported"), _as_a_program(path):
         _seed(_frameworks_in(path))
         return import_file(path, module)
+
+
+@contextmanager
+def _as_a_program(path: Path) -> Iterator[None]:
+    """Let a file be imported as a program without arguments, and put back what it changes for all code in the process:
+    filters of warnings, and what numpy does about infinities.
+    """
+    arguments, numpy = sys.argv, sys.modules.get("numpy")
+    errors = numpy.geterr() if numpy else {}
+    sys.argv = [str(path)]
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        sys.argv = arguments
+        if numpy:
+            numpy.seterr(**errors)
 
 
 def _frameworks_in(path: Path) -> set[str]:
