@@ -11,6 +11,8 @@ EXACTNESS = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "int8", "int4")
 FULL = ("fp64", "fp32")
 NARROW = ("fp16", "bf16")
 """Floating-point formats narrower than fp32 that models compute in throughout."""
+QUANTISED = ("int8", "int4")
+"""Formats of whole numbers in which a quantised model computes, or has its weights."""
 BY_BITS = {
     "float64": "fp64", "double": "fp64", "f64": "fp64", "float32": "fp32", "float": "fp32", "f32": "fp32",
     "float16": "fp16", "half": "fp16", "f16": "fp16", "bfloat16": "bf16", "bf16": "bf16",
@@ -30,6 +32,10 @@ def precision_named(dtype: str) -> str:
 def is_floating(precision: str) -> bool:
     """Return whether a precision is a kind of floating-point number."""
     return bool(precision) and not precision.startswith("int")
+
+
+def is_quantised(precision: str) -> bool:
+    return precision in QUANTISED
 
 
 def narrowest(precisions: Iterable[str]) -> str:

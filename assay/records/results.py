@@ -311,6 +311,8 @@ class Results(Record):
         trainings: one for each trained model.
         parity: parity of the frameworks' training, one for each architecture and size.
         exports: one for each route, architecture and size.
+        cost: outputs of a user's model in reduced precision against those of its original, one for each, where it was
+            given.
         cells: everything that was timed, or was to be.
         comparisons: one for each group of cells that were timed together and have both sides.
         races: the fastest native cell against the fastest through ONNX, in each precision; empty in older records.
@@ -341,6 +343,7 @@ class Results(Record):
     trainings: list[Training]
     parity: list[Parity]
     exports: list[Export]
+    cost: list[Agreement] = Field(default_factory=list)
     cells: list[Cell]
     comparisons: list[SpeedComparison]
     races: list[Race] = Field(default_factory=list)

@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 from assay.bench.auditing.judge import judged, tolerance_for
 from assay.bench.auditing.runs import AuditCall
 from assay.numerics.columns import Columns, columns_of, reason_against_columns
-from assay.numerics.following import LARGEST_SHARE, deviation_of, reason_against_share, share_of_error, widened
+from assay.numerics.following import (
+    FOLLOWING_POLICY,
+    LARGEST_SHARE,
+    deviation_of,
+    reason_against_share,
+    share_of_error,
+    widened,
+)
 from assay.numerics.numbers import Measured, measure
+from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import Rounding, rounding_of
 from assay.numerics.ties import Deciding
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Mask, differences, settled
@@ -110,6 +118,9 @@ class AuditedOutput:
         value, derivation = 0.0, ""
         if self.whole:
             derivation = EQUALITY
+        elif known and is_quantised(self.narrower or self.arithmetic):
+            value = LARGEST_SHARE * deviation_of(settled(self.reference, self.reference).reference)
+            derivation = FOLLOWING_POLICY
         elif known and self.usual_scale is not None:
             scale = max(scale, self.usual_scale)
             value = self._rounding.ceiling * scale

@@ -90,7 +90,8 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         limits = {"call_seconds": command_seconds(work), "seconds": ATTRIBUTION_SHARE * wanted.minutes * 60}
         attribute = partial(attribute_stage, work, [group], cells, opset=wanted.opset, **limits)
         attributed = Attributed() if measured.interrupted else attribute()
-        results = file_results(work, _heading(work, brought), exports, measured, cells, attributed)
+        cost = {"cost": list(brought.cost)}
+        results = file_results(work, _heading(work, brought), exports, measured, cells, attributed, cost)
         with work.stage("audit", "Auditing the numbers"):
             write_audit(audit_user_model(work, brought, cells, measured.logits, exports), work.folder)
     return results
@@ -254,6 +255,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "inputs": [described(model, one) for one in model.inputs],
         "outputs": [described(model, one) for one in model.outputs],
         "left out": list(model.without),
+        **({"original": str(wanted.original)} if wanted.original else {}),
         **({"weights": model.weights} if model.weights else {}),
         "a call is": "the whole input of the model" if model.whole else "rows of a batch",
         "reference": brought.what,
@@ -307,6 +309,7 @@ def refusals_of_numbers(results: Results) -> list[str]:
         for one in wrong
     ]
     found += [f"{one.exporter} may not be used: {one.reason}" for one in refused_variants(results.exports)]
+    found += [f"{one.subject}: {one.reason}" for one in results.cost if not one.passed]
     alike: dict[str, list[str]] = {}
     mended = mended_variants(results.exports)
     for cell in results.cells:

@@ -19,9 +19,8 @@ from assay.bench.tasks.task import Answers, Array, Task, task
 from assay.bench.timing.trials import AUDITED_IMAGES
 from assay.errors import InputError
 from assay.files.arrays import load_array
-from assay.numerics.following import is_reduced
+from assay.numerics.following import is_counted, is_reduced
 from assay.numerics.judgement import Judgement
-from assay.numerics.values import is_whole
 from assay.records.results import Cell
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.model import Tensor
@@ -90,7 +89,7 @@ def audited_outputs(brought: Brought) -> list[AuditedOutput]:
             reference=reference[:, part],
             natives={brought.native_name: native[: len(reference), part]},
             shape=output.shape,
-            whole=is_whole(output.dtype),
+            whole=is_counted(output.dtype, brought.model.arithmetic),
             exact=brought.exact,
             decider=deciders.get(name),
             arithmetic=brought.model.arithmetic,

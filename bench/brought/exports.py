@@ -30,7 +30,7 @@ from assay.jobs.side_by_side import side_by_side
 from assay.numerics.agreement import CEILING
 from assay.numerics.ties import Deciding, read_deciders
 from assay.numerics.values import is_whole
-from assay.records.results import Export
+from assay.records.results import Agreement, Export
 from assay.registry import EXPORTERS, GIVEN
 from assay.steps import Limit, size_of
 from assay.store import file_sha256, reporting_disk_errors, write_atomically
@@ -63,6 +63,8 @@ class Brought:
         what: description of what computed the reference.
         exact: whether the reference is float64, and not the model's own output.
         drawn: whether the records are random numbers; `made` says how they were drawn and what they do not cover.
+        cost: the model's outputs against its original's, where one was given.
+        ran_by: the program that ran a file that its usual runtime has no kernels for; else "".
     """
 
     model: UserModel
@@ -71,10 +73,14 @@ class Brought:
     exact: bool
     drawn: bool
     made: str = ""
+    cost: tuple[Agreement, ...] = ()
+    ran_by: str = ""
 
     @property
     def native_name(self) -> str:
-        return NATIVE_NAMES[self.model.kind]
+        if self.ran_by:
+            return self.ran_by
+        return "LiteRT" if self.model.location.form == "tflite" else NATIVE_NAMES[self.model.kind]
 
     @property
     def native(self) -> NDArray[np.generic]:
@@ -114,6 +120,7 @@ def bring(work: Work) -> Brought:
             inputs=None if wanted.inputs is None else wanted.inputs.resolve(),
             batches=wanted.batches,
             without=wanted.without,
+            original=wanted.original,
             ranges=wanted.ranges,
             folder=new,
         )
@@ -129,7 +136,16 @@ def bring(work: Work) -> Brought:
     if not probed.reference:
         work.narrator.note(f"not itself in float64: {probed.reason}")
     drawn, exact = wanted.inputs is None, bool(probed.reference)
-    return Brought(model, folder, probed.reference, exact=exact, drawn=drawn, made=probed.made)
+    return Brought(
+        model,
+        folder,
+        probed.reference,
+        exact=exact,
+        drawn=drawn,
+        made=probed.made,
+        cost=tuple(probed.cost),
+        ran_by=probed.ran_by,
+    )
 
 
 def described(model: UserModel, tensor: Tensor) -> str:

@@ -30,6 +30,7 @@ class Wanted:
 
     Attributes:
         without: outputs to leave out.
+        original: the model in full precision that this one was made from; None where none was given.
         ranges: least and largest number to draw for an input, by name.
         runtimes: the runtimes to time, if they apply; empty for all that do.
         command: the command that repeats it.
@@ -48,6 +49,7 @@ class Wanted:
     dimensions: dict[str, int] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     inputs: Path | None = None
+    original: Location | None = None
     batches: tuple[int, ...] = (1,)
     threads: int = 1
     runtimes: tuple[str, ...] = ()

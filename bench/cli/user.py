@@ -54,6 +54,14 @@ def compare_model(
     value: DrawnValue = None,
     inputs: Inputs = None,
     without: Without = None,
+    original: Annotated[
+        str | None,
+        typer.Option(
+            "--original",
+            metavar="MODEL",
+            help="The model in fp32 that a quantised or narrower one was made of: says what that cost in accuracy.",
+        ),
+    ] = None,
     task: Annotated[
         str,
         typer.Option(
@@ -135,6 +143,7 @@ def compare_model(
         "--dimension": dimension,
         "--range": drawn_range,
         "--value": value,
+        "--original": [original] if original else [],
         "--inputs": [inputs.name] if inputs else [],
         "--task": [task] if task != PLAIN_TASK else [],
         "--labels": [labels.name] if labels else [],
@@ -154,6 +163,7 @@ def compare_model(
         dimensions=sizes_of(dimension or []),
         ranges=read_ranges(drawn_range or (), value or ()),
         inputs=inputs,
+        original=locate(original) if original else None,
         task=task,
         labels=labels,
         threshold=threshold,

@@ -34,6 +34,7 @@ def compare(
     shapes: Mapping[str, str] | None = None,
     dimensions: Mapping[str, int] | None = None,
     ranges: Mapping[str, tuple[float, float]] | None = None,
+    original: str | Path | None = None,
     batches: Sequence[int] = (1,),
     runtimes: Sequence[str] = (),
     precisions: Sequence[str] = (),
@@ -59,6 +60,7 @@ def compare(
         shapes: shapes of inputs that the model does not declare, {"image": "batch,3,224,224"}.
         dimensions: sizes of dimensions that it leaves open.
         ranges: the least and largest number to draw for an input, {"ids": (0, 30521)}.
+        original: the model in fp32 that a quantised or narrower one was made of: a file or FILE.py:FUNCTION.
         batches: numbers of rows in a call.
         precisions: precisions in which every correct file is made too, "int8" or "fp16".
         mixed_minutes: minutes of search for the layers that may not be int8, for each int8 file that fails; 0: none.
@@ -76,6 +78,7 @@ def compare(
     from assay.bench.report.study_report import report_of
     from assay.files.locks import working_in
     from assay.train.brought.model import read_shapes
+    from assay.train.brought.sources import locate
 
     with _working():
         live = located(model, inputs, Path(out) / LIVE, framework)
@@ -87,6 +90,7 @@ def compare(
             dimensions=dict(dimensions or {}),
             ranges=dict(ranges or {}),
             inputs=written_inputs(inputs, live.names, place),
+            original=None if original is None else locate(str(original)),
             batches=tuple(batches),
             threads=threads,
             runtimes=tuple(runtimes),

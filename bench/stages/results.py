@@ -61,7 +61,7 @@ def file_results(
     """Assemble results and write them into the course's folder, see `write_results`.
 
     Args:
-        further: fields of `Results` for studies alone.
+        further: fields of `Results` that only studies or only users' models have.
     """
     races = races_of(cells, measured.by_cell)
     found = Results(

@@ -46,8 +46,10 @@ def numbers_in_words(results: Results) -> list[str]:
         found.append(f"{_run(agreeing, exports)} {verb} with {reference}{_how_closely(agreeing)}.")
     found += [f"The route {one.exporter} gave no usable file: {one.reason.rstrip('.')}." for one in lacking]
     variants = [one for one in results.exports if one.precision != "fp32" and one.status == "ok"]
+    costs = [f"{one.subject}: {one.derivation}." for one in results.cost if one.passed]
     return [
         *found,
+        *(one[0].upper() + one[1:] for one in costs),
         *(f"{one.exporter} follows {reference}{layers_left(one)}: {_worst([one]).derivation}." for one in variants),
     ]
 

@@ -23,6 +23,7 @@ from assay.export.probing.drawn_ranges import Range
 from assay.export.probing.edge_inputs import TIERS, draw_edges, zeros
 from assay.files.arrays import load_array
 from assay.numerics.agreement import NOT_COMPARED
+from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import FP32, Rounding, rounding_of
 from assay.numerics.values import differences, is_whole, settled
 from assay.records.results import Agreement
@@ -225,6 +226,8 @@ def made_how(model: UserModel, ranges: Mapping[str, Range], edges: Edges | None)
         reached = TIERS[int(edges.tiers.max())]
         far = ", ".join(filter(None, (_far(one, ranges, reached.reach, reached.whole) for one in model.inputs)))
         said.append(f"{len(edges)} more records at the edges, with which exports are checked: {far or 'zeros'}.")
+    elif is_quantised(model.arithmetic):
+        said.append("No records at the edges: the ranges of a quantised model end before them.")
     else:
         said.append(
             f"No records at the edges: the model in {model.arithmetic} does not agree with float64 to "

@@ -19,7 +19,7 @@ from assay.export.probing.undecided import doubt_of, furthest_from, undecided
 from assay.export.record import Judged, judged_by
 from assay.export.reference.memory import FittingBatches
 from assay.files.arrays import load_array
-from assay.numerics.following import is_reduced
+from assay.numerics.following import is_variant
 from assay.numerics.guilt import Guilt
 from assay.numerics.judgement import TaskName
 from assay.numerics.ties import read_deciders
@@ -71,7 +71,7 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str,
     records, native, reference = (load_array(path) for path in (against.records, against.native, against.reference))
     deciders = read_deciders(against.deciders) if against.deciders else {}
     judge = Judge(model, reference, {model.kind: native[: len(reference)]}, against.exact, deciders)
-    reduced = is_reduced(precision, model.arithmetic)
+    reduced = is_variant(precision, model.arithmetic)
     records, edges = records[: len(reference)], None if reduced else read_edges(against.records.parent)
     calls, second = FittingBatches(_batches(model, len(reference))), second_shape(file, model, records)
     furthest: list[float] = []

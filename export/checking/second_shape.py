@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from assay.export.graph.inspect import one_line, read_model
 from assay.numerics.agreement import NOT_COMPARED
+from assay.numerics.following import deviation_of, is_counted, reason_against_share, share_of_error
+from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import FP32, Rounding, rounding_of
 from assay.numerics.values import differences, is_whole, settled
 from assay.records.results import Agreement
@@ -36,12 +38,14 @@ class SecondShape:
         sizes: the sizes in words, such as "steps=7"; "" where nothing is open.
         feeds: inputs by name.
         rounding: rounding of the model's precision.
+        follows: whether the model is quantised, so that its outputs have to follow (`assay.numerics.following`).
         right: outputs of the first level that ran it, by name.
     """
 
     sizes: str
     feeds: Mapping[str, Array]
     rounding: Rounding = FP32
+    follows: bool = False
     right: dict[str, Array] = field(default_factory=dict)
 
     def judged(self, session: onnxruntime.InferenceSession, subject: str) -> list[Agreement]:
@@ -69,10 +73,13 @@ class SecondShape:
             return NOT_COMPARED, f"output '{name}' of shape {found.shape}, expected {right.shape}"
         if not right.size:
             return 0.0, ""
-        if is_whole(right.dtype):
+        if is_whole(right.dtype) and (not self.follows or is_counted(right.dtype.name, "int8")):
             counted = differences(right, found)
             return counted.largest, f"output '{name}': {counted}" if counted.differing else ""
         both = settled(right, found)
+        if self.follows and not both.problem:
+            share = share_of_error(both.errors, deviation_of(both.reference))
+            return both.apart, reason_against_share(share) and f"output '{name}': {reason_against_share(share)}"
         largest, limit = both.apart, self.rounding.ceiling * both.scale
         if both.problem:
             return NOT_COMPARED, f"output '{name}': {both.problem}"
@@ -116,4 +123,4 @@ def second_shape(file: Path, model: UserModel, records: Records) -> SecondShape:
                 places = np.arange(sizes[size]) % array.shape[axis]
                 feeds[one.name] = np.take(feeds[one.name], places, axis)
     said = ", ".join(f"{name}={size}" for name, size in sizes.items())
-    return SecondShape(said, feeds, rounding_of(model.arithmetic))
+    return SecondShape(said, feeds, rounding_of(model.arithmetic), is_quantised(model.arithmetic))

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from assay.errors import InputError
 from assay.numerics.agreement import FLOOR_ULPS
+from assay.numerics.following import deviation_of, is_counted, reason_against_share, share_of_error
+from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import rounding_of
 from assay.numerics.values import differences, is_whole, settled
 from assay.train.brought.agreement import parts_of
@@ -76,6 +78,12 @@ def rows_apart(model: UserModel, rows: Array, again: Array) -> str:
     finite = np.abs(np.where(np.isfinite(wide := rows.astype(np.float64)), wide, 0)).max(initial=0.0)
     floor = FLOOR_ULPS * float(np.spacing(np.float32(finite)))
     for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_quantised(model.arithmetic) and not is_counted(output.dtype, model.arithmetic):
+            both = settled(rows[:, part], again[:, part])
+            share = share_of_error(both.errors, deviation_of(both.reference))
+            if reason := both.problem or reason_against_share(share):
+                return f"output '{name}': {reason}"
+            continue
         if is_whole(output.dtype):
             counted = differences(rows[:, part], again[:, part])
             if counted.differing > ROUNDED_OTHERWISE * counted.values:

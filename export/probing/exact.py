@@ -12,8 +12,16 @@ from assay.export.probing.calls import MOST_ROWS, computed
 from assay.export.probing.undecided import UnsoundError
 from assay.export.reference.memory import TooLargeError
 from assay.numerics.columns import columns_of, reason_against_columns
+from assay.numerics.following import (
+    FOLLOWING_POLICY,
+    deviation_of,
+    is_counted,
+    reason_against_share,
+    share_of_error,
+)
+from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import rounding_of
-from assay.numerics.values import is_whole, settled
+from assay.numerics.values import Settled, is_whole, settled
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records
 from assay.train.brought.loaders.loaded import Compute
@@ -71,9 +79,12 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
     if own.shape != exact.shape:
         raise InputError("Its outputs have a different shape", expected=str(own.shape), found=str(exact.shape))
     for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
-        if is_whole(output.dtype):
+        if is_counted(output.dtype, model.arithmetic):
             continue
         both = settled(exact[:, part], own[:, part])
+        if is_quantised(model.arithmetic):
+            _check_following(name, both)
+            continue
         scale, apart = both.scale, both.apart
         if both.problem or not apart <= ceiling * scale:
             unsound = UnsoundError(
@@ -92,6 +103,23 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
                 f"Its output '{name}' in float64 differs from the model's by more than rounding in {model.arithmetic}",
                 found=reason,
             )
+
+
+def _check_following(name: str, both: Settled) -> None:
+    """
+    Raises:
+        InputError: a quantised model's output in float64 is not followed by its own.
+    """
+    share = share_of_error(both.errors, deviation_of(both.reference)) if not both.problem else 0.0
+    if reason := both.problem or reason_against_share(share):
+        unsound = UnsoundError(
+            f"Its output '{name}' in float64, with the weights that it stores, is not what the model computes",
+            expected=FOLLOWING_POLICY,
+            found=reason,
+        )
+        largest = max(both.scale, float(np.abs(both.found).max(initial=0.0)))
+        unsound.relative = both.apart / largest if largest and not both.problem else 0.0
+        raise unsound
 
 
 def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Array:

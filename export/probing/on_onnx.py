@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
 
 from assay.errors import ArtifactError, InputError
+from assay.export.checking.lacking import lacks_operator
 from assay.export.graph.inspect import one_line, read_model
-from assay.export.graph.on_onnx_narrow import narrow_arithmetic
+from assay.export.graph.on_onnx_integers import arithmetic_of
 from assay.export.graph.on_onnx_random import fewest_places, per_call_operators, random_operators
 from assay.export.graph.on_onnx_signature import (
     dimensions_of,
@@ -21,8 +22,8 @@ from assay.export.graph.on_onnx_signature import (
     type_of,
     without_outputs,
 )
-from assay.export.reference.on_onnx_double import without_initialisers
-from assay.export.reference.on_onnx_exact import exact_of
+from assay.export.reference.on_onnx_double import evaluate, without_initialisers
+from assay.export.reference.on_onnx_exact import EVALUATOR, exact_of
 from assay.train.brought.loaders.loaded import Called, Compute, LoadedModel
 from assay.train.brought.model import Declared, Location
 
@@ -37,12 +38,20 @@ def load(location: Location) -> LoadedModel:
     """
     model = read_model(location.path)
     declared = tuple(_declared(value) for value in without_initialisers(model.graph))
+    evaluated: list[str] = []
 
     def called(names: Sequence[str], without: Sequence[str]) -> Called:
         kept = without_outputs(model, without, str(location))
         refuse_incomparable(kept.graph.output, str(location))
         outputs = [one.name for one in kept.graph.output]
-        return _native(location, declared, names, outputs), lambda: double(kept, location.name)
+        try:
+            native = _native(location, declared, names, outputs)
+        except ArtifactError as error:
+            if not lacks_operator(str(error)):
+                raise
+            native = _evaluated(kept, location, names)
+            evaluated.append(EVALUATOR)
+        return native, lambda: double(kept, location.name)
 
     return LoadedModel(
         declared,
@@ -50,7 +59,8 @@ def load(location: Location) -> LoadedModel:
         random=partial(random_operators, model),
         per_call=partial(per_call_operators, model),
         places=lambda names, inputs: fewest_places(model),
-        narrow=lambda names, inputs: narrow_arithmetic(model),
+        narrow=lambda names, inputs: arithmetic_of(model),
+        by=lambda: next(iter(evaluated), ""),
     )
 
 
@@ -82,6 +92,19 @@ def _native(location: Location, declared: Sequence[Declared], names: Sequence[st
                 else None,
             ) from error
         return dict(zip(outputs, map(np.asarray, found), strict=True))
+
+    return compute
+
+
+def _evaluated(model: ModelProto, location: Location, names: Sequence[str]) -> Compute:
+    """Return a file run by onnx's reference evaluator in its own types, for which ONNX Runtime has no kernels, such as
+    bf16 on a processor.
+    """
+    outputs = [one.name for one in model.graph.output]
+
+    def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        found = evaluate(model, dict(zip(names, inputs, strict=True)), location.name, outputs)
+        return {name: found[name] for name in outputs}
 
     return compute
 

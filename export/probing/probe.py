@@ -20,12 +20,13 @@ from pydantic import Field
 
 from assay.errors import AssayError, InputError
 from assay.export.checking.edges import Edges, made_how, sound_edges, tried_edges
-from assay.export.pairs.pair_inputs import read_arrays
 from assay.export.probing.calls import MOST_ROWS, company_matters, computed
 from assay.export.probing.drawn_ranges import Range, Taken, first_taken, ranges_of
 from assay.export.probing.exact import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
+from assay.export.probing.given import given_inputs
 from assay.export.probing.inputs import Form, form_of, records_of, said_ranges
 from assay.export.probing.loading import load
+from assay.export.probing.original import cost_against
 from assay.export.probing.outputs import refuse_incomparable, steady_sizes
 from assay.export.probing.shapes import declared_inputs
 from assay.export.probing.steadiness import SteadinessCheck
@@ -35,8 +36,10 @@ from assay.files.disk import disk_error_in
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
+from assay.numerics.precisions import is_quantised
 from assay.numerics.values import is_whole
 from assay.records.base import Record
+from assay.records.results import Agreement
 from assay.registry import LIBRARIES, installed_versions
 from assay.store import file_sha256
 from assay.train.brought.arrays import Records, inputs_of, repeated
@@ -72,9 +75,10 @@ class ProbeRequest(Record):
     Attributes:
         shapes: inputs given by --shape, in the model's order.
         dimensions: sizes of dynamic dimensions by name.
-        inputs: .npz file or folder of .npy files; None draws them.
+        inputs: file or folder of inputs (`assay.export.probing.given`); None draws them.
         batches: numbers of rows in the calls that will be timed.
         without: outputs to leave out.
+        original: the model in full precision that this one was made from; None where none was given.
         ranges: least and largest number to draw, by input, where the user says so; both are whole for whole numbers.
         folder: folder for `DESCRIPTION_FILE`, `RECORDS_FILE`, `NATIVE_FILE` and `REFERENCE_FILE` where there is a
             reference.
@@ -87,6 +91,7 @@ class ProbeRequest(Record):
     batches: tuple[int, ...]
     folder: Written
     without: tuple[str, ...] = ()
+    original: Location | None = None
     ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
@@ -96,6 +101,8 @@ class Probed(Record):
     Attributes:
         reference: the program that computed the float64 outputs, or "" where none did; `reason` says why.
         made: how the records were drawn and what they do not cover; "" where they were given.
+        cost: the model's outputs against its original's, one comparison for each; empty where none was given.
+        ran_by: the program that ran the file in its own precision, where its usual runtime has no kernels for it.
         call_seconds: time of the slowest call of the model in its own precision.
         load_seconds: time to import its framework and make or read the model.
     """
@@ -104,6 +111,8 @@ class Probed(Record):
     reference: str
     reason: str = ""
     made: str = ""
+    cost: list[Agreement] = Field(default_factory=list)
+    ran_by: str = ""
     call_seconds: float = 0.0
     load_seconds: float = 0.0
 
@@ -120,7 +129,7 @@ def probe(request: ProbeRequest) -> Probed:
     begun = time.monotonic()
     location, loaded = load(request.location)
     loading = time.monotonic() - begun
-    arrays = read_arrays(request.inputs) if request.inputs else {}
+    arrays = given_inputs(request.inputs, loaded, request.shapes) if request.inputs else {}
     sizes = {**(loaded.made.sizes if loaded.made and not arrays else {}), **request.dimensions}
     declared = declared_inputs(loaded.usual(request.shapes, arrays), request.shapes, sizes, arrays)
     arrays = {one.name: arrays[one.name] for one in declared} if arrays else {}
@@ -136,8 +145,10 @@ def probe(request: ProbeRequest) -> Probed:
     known = {"without": request.without, "weights": loaded.made.weights if loaded.made else ""}
     model, records, native = seen.model.model_copy(update=known), seen.records, seen.rows
     edges = (
-        None if arrays else tried_edges(model, records, seen.ranges, loaded.native, seen.at_once)
-    )  # float64 may change it
+        None
+        if arrays or is_quantised(model.arithmetic)  # at the edges the ranges of integers end
+        else tried_edges(model, records, seen.ranges, loaded.native, seen.at_once)  # float64 may change it
+    )
     chosen = records[: len(native) if location.kind != "onnx" else MOST_EVALUATED]
     np.save(request.folder / RECORDS_FILE, records)
     np.save(request.folder / NATIVE_FILE, native)
@@ -157,12 +168,16 @@ def probe(request: ProbeRequest) -> Probed:
     model = model.model_copy(update={"fingerprint": fingerprint.hexdigest()})
     _describe(model, request.folder / DESCRIPTION_FILE)
     made = "" if arrays else made_how(model, seen.ranges, edges)
+    seconds = slowest_call()
+    cost = cost_against(request.original, model, records, native) if request.original else []
     return Probed(
         model=model,
         reference=reference,
         reason=reason,
         made=made,
-        call_seconds=slowest_call(),
+        cost=cost,
+        ran_by=loaded.by(),
+        call_seconds=seconds,
         load_seconds=loading,
     )
 

@@ -20,6 +20,7 @@ from assay.export.graph.inspect import one_line
 from assay.export.reference.memory import TooLargeError, in_words
 from assay.export.reference.on_onnx_evaluator import evaluator_of, with_conditions
 from assay.export.reference.on_onnx_sparing import Watch, run_sparingly
+from assay.export.reference.on_onnx_written_out import written_out
 from assay.files.arrays import most_bytes
 
 Array = NDArray[np.generic]
@@ -106,8 +107,8 @@ def to_double(model: ModelProto) -> ModelProto:
         TooLargeError: memory cannot hold its weights as often as an evaluation needs them.
     """
     _check_weights(model)
-    wide = ModelProto()
-    wide.CopyFrom(model)
+    written, wide = written_out(model), ModelProto()
+    wide.CopyFrom(written)
     _widen_graph(wide.graph)
     for function in wide.functions:
         _widen_nodes(function.node)
@@ -116,6 +117,7 @@ def to_double(model: ModelProto) -> ModelProto:
 
 def _check_weights(model: ModelProto, at_most: int | None = None) -> None:
     numbers = sum(math.prod(one.dims) for one in model.graph.initializer if one.data_type in FLOATS)
+    numbers += sum(_packed_numbers(node) for node in model.graph.node)
     most = most_bytes(SHARE_FOR_WEIGHTS) if at_most is None else at_most
     if COPIES_OF_WEIGHTS * BYTES_OF_FLOAT64 * numbers > most:
         raise TooLargeError(
@@ -123,6 +125,12 @@ def _check_weights(model: ModelProto, at_most: int | None = None) -> None:
             expected=f"at most {in_words(most)}",
             found=in_words(COPIES_OF_WEIGHTS * BYTES_OF_FLOAT64 * numbers),
         )
+
+
+def _packed_numbers(node: NodeProto) -> int:
+    """Return how many weights MatMulNBits has, which lie packed in fewer bytes."""
+    sizes = {str(one.name): int(one.i) for one in node.attribute}
+    return sizes.get("K", 0) * sizes.get("N", 0)
 
 
 def widened(array: Array) -> Array:

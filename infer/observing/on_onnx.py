@@ -16,17 +16,13 @@ import onnx
 import onnx.inliner
 from onnx import TensorProto
 
+from assay.numerics.integers import INTEGER, PACKED, precision_of_packed
 from assay.numerics.precisions import is_floating, least_exact, precision_named
 
 ARITHMETIC = {
     "Conv", "ConvTranspose", "DeformConv", "Gemm", "MatMul", "Einsum", "LSTM", "GRU", "RNN", "Attention", "FusedConv",
     "FusedMatMul", "FusedGemm", "MultiHeadAttention", "GroupQueryAttention", "NhwcConv",
 }  # fmt: skip
-INTEGER = {
-    "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul",
-    "QGemm", "QAttention", "DynamicQuantizeLSTM", "QLinearAdd", "QLinearGlobalAveragePool",
-}  # fmt: skip
-PACKED = {"MatMulNBits": "int4", "MatMulBnb4": "int4", "QMoE": "int4"}
 CARRIES = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Slice", "Pad", "Relu", "Clip"}
 """Operators that pass a value on between a DequantizeLinear and the product that uses it."""
 
@@ -50,7 +46,8 @@ def counts_of(model: onnx.ModelProto) -> tuple[dict[str, int], dict[str, int]]:
             if node.op_type in INTEGER:
                 arithmetic["int8"] += 1
             elif node.op_type in PACKED:
-                arithmetic[PACKED[node.op_type]] += 1
+                bits = next((one.i for one in node.attribute if one.name == "bits"), None)
+                arithmetic[precision_of_packed(node.op_type, bits)] += 1
             elif node.op_type in ARITHMETIC:
                 arithmetic[_of_product(node, types, makers) or "fp32"] += 1
             elif found := least_exact(filter(is_floating, (types.get(name, "") for name in node.input))):

@@ -9,7 +9,8 @@ from pathlib import Path
 import onnxruntime as ort
 
 from assay.infer.observing.observed import NODES_ON_CPU, Observed, observed_of, of_each, with_tf32
-from assay.infer.observing.on_onnx import ARITHMETIC, INTEGER, counts_of_file
+from assay.infer.observing.on_onnx import ARITHMETIC, counts_of_file
+from assay.numerics.integers import INTEGER
 from assay.numerics.precisions import least_exact
 
 RECORD_PLACES = "session.record_ep_graph_assignment_info"

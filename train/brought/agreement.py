@@ -18,6 +18,7 @@ from assay.numerics.following import (
     FOLLOWING_POLICY,
     LARGEST_SHARE,
     deviation_of,
+    is_counted,
     is_reduced,
     reason_against_share,
     share_of_error,
@@ -57,8 +58,8 @@ class Judge:
         Args:
             rows: outputs (n, width) of any type.
             places: the records that they belong to, (n,); those without a reference are left out.
-            precision: precision asked for; in less than the model's, an output has to follow the reference
-                (`assay.numerics.following`).
+            precision: precision asked for; in less than the model's, or where the model is quantised, an output has to
+                follow the reference (`assay.numerics.following`).
         """
         known = np.flatnonzero(places < len(self.reference))
         rows, places = rows[known], places[known]
@@ -68,6 +69,14 @@ class Judge:
         if not found:
             return compare(subject, np.empty((0, 1)), np.empty((0, 1)), Tolerance(0.0, "none", "nothing to compare"))
         return max(found, key=_distress)
+
+    def following(self, subject: str, rows: Rows, places: Places) -> list[Agreement]:
+        """Return a comparison for each output, all of which have to follow the reference; see `compare`."""
+        parts = zip(self.model.outputs, parts_of(self.model), strict=True)
+        return [
+            self._following(f"output '{output.name}' {subject}", output, rows[:, part], places, part)
+            for output, (_, part) in parts
+        ]
 
     def _one(self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice) -> Agreement:
         label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
@@ -92,7 +101,7 @@ class Judge:
 
     def _following(self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice) -> Agreement:
         label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
-        if is_whole(output.dtype):
+        if is_counted(output.dtype, self.model.arithmetic):
             return self._counted(subject, output, rows, places, part, reduced=True)
         mine = settled(self.reference[places, part], rows)
         if mine.problem:

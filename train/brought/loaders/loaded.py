@@ -41,6 +41,7 @@ class LoadedModel:
         places: returns, for inputs of given names, the number of places of an index that is silently cut off at its
             limit; None where there is none.
         per_call: names the parts that choose a scale for each call from all of its rows: dynamic quantisation.
+        by: names what ran a file that its usual runtime has no kernels for; "" where that did.
         narrow: returns, for inputs of given names, the precision below fp32 that it computes in: "fp16", "bf16", or "".
             Values that are only stored in a precision do not count.
     """
@@ -54,6 +55,7 @@ class LoadedModel:
     per_call: Callable[[], str] = str
     places: Callable[[Sequence[str], Sequence[Array]], int | None] = lambda names, inputs: None
     narrow: Callable[[Sequence[str], Sequence[Array]], str] = lambda names, inputs: ""
+    by: Callable[[], str] = str
 
     def usual(self, given: Sequence[Declared], arrays: Collection[str]) -> tuple[Declared, ...]:
         """Return the inputs that the file declares, or else those that are usual for the library's model where the user

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from assay.errors import ArtifactError, AssayError, InputError
 from assay.foreign import said_by
 from assay.train.brought.binding import Binds
-from assay.train.brought.double.on_torch import float64_throughout
+from assay.train.brought.double.on_torch import float64_throughout, widen_weights
 from assay.train.brought.files.on_torch_archive import load_checked_program, load_checked_script
 from assay.train.brought.files.on_torch_program import binding_of_program, declared_of
 from assay.train.brought.libraries.made import MadeModel, made
@@ -132,6 +132,7 @@ def _compute(forward: Forward, location: Location) -> Compute:
 
 def _double(module: nn.Module, forward: Forward, location: Location) -> Compute:
     """Return the module with parameters, inputs and all results in float64."""
+    widen_weights(module)
     module.double()
     compute = _compute(forward, location)
 

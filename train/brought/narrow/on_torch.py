@@ -1,5 +1,5 @@
-"""The part of a PyTorch model that is computed in fp16 or bf16, by every operator of one call as the dispatcher passes
-it on.
+"""The part of a PyTorch model that is computed in fp16, bf16 or integers, by every operator of one call as the
+dispatcher passes it on.
 """
 
 from __future__ import annotations
@@ -23,11 +23,16 @@ MOVES = {
     "lift_fresh", "as_strided", "constant_pad_nd", "tril", "triu", "fill_", "new_zeros", "new_full", "scalar_tensor",
 }  # fmt: skip
 """Operators that round nothing."""
+INT8 = "int8"
+INTEGER = {"quantized", "onednn"}
+"""The namespaces of operators on quantised weights."""
+INTEGER_PRODUCTS = {"_int_mm", "quantized_lstm", "quantized_gru", "int_scaled_matmul", "_weight_int8pack_mm",
+    "_weight_int4pack_mm_for_cpu", "quantize_per_tensor", "quantize_per_channel"}  # fmt: skip
 CASTS = {"_to_copy", "to", "convert_element_type"}
 
 
 class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
-    """Remembers the precisions below fp32 to which an operator rounds."""
+    """Remembers the precisions below fp32 to which an operator rounds, and whether one computes in integers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +41,7 @@ class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
     @property
     def narrowest(self) -> str:
         """The least exact of these precisions, "" for none."""
-        return narrowest(self._found)
+        return INT8 if INT8 in self._found else narrowest(self._found)
 
     def __torch_dispatch__(
         self,
@@ -48,7 +53,9 @@ class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         del types
         result = func(*args, **(kwargs or {}))
         given = {name for one in _tensors(result) if (name := precision_named(str(one.dtype)))}
-        operator = func.name().partition("::")[2].partition(".")[0]
+        namespace, _, operator = func.name().partition(".")[0].partition("::")
+        if namespace in INTEGER or operator in INTEGER_PRODUCTS:
+            self._found.add(INT8)
         if operator in CASTS:  # a value that was as narrow before is not rounded again
             given -= {precision_named(str(one.dtype)) for one in _tensors((args, kwargs))}
         if operator not in MOVES:
