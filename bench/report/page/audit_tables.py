@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assay.bench.report.page.blocks import Table, Value, headings
+from assay.bench.report.page.blocks import Table, Value, headings, without_empty_columns
 from assay.bench.report.page.values import amount, tiny, whole
 from assay.bench.tasks.task import ColumnOfSubject, task_of
 from assay.bench.words.numbers import counted, scientific, significant
@@ -76,7 +76,7 @@ def subjects_table(model: ModelAudit, number: int = 0) -> Table:
     rows = tuple(_subject(model, name) for name in sorted(worst, key=lambda name: (name not in failed, -worst[name])))
     caption = "The worst of each subject, over all inputs, batch sizes and threads"
     columns = (*SUBJECTS, *(one.column for one in task_of(model).subject_columns()), *SUBJECTS_AFTER)
-    return Table(f"audit-subjects-{number}", caption, columns, rows)
+    return without_empty_columns(Table(f"audit-subjects-{number}", caption, columns, rows))
 
 
 def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from pydantic import JsonValue
@@ -88,6 +88,15 @@ class Table:
             "wide": number > WIDE_ABOVE,
         }
         return " ".join([self.layout, *(name for name, is_so in wanted.items() if is_so)])
+
+
+def without_empty_columns(table: Table) -> Table:
+    """Return the table without the columns in which no row has a text."""
+    if not table.rows:
+        return table
+    kept = [place for place, column in enumerate(zip(*table.rows, strict=True)) if any(one.text for one in column)]
+    columns = tuple(table.columns[place] for place in kept)
+    return replace(table, columns=columns, rows=tuple(tuple(row[place] for place in kept) for row in table.rows))
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,10 @@ def test_the_section_says_the_verdict_why_and_what_has_to_be_known(failed: Audit
     assert sorted(row[9].text for row in subjects.rows) == ["lost", "passed on", "passed on", "passed on"]
     shares = [row[2].number or 0 for row in subjects.rows[1:]]
     assert shares == sorted(shares, reverse=True)
+    plain = failed.models[0].model_copy(update={"propagation": [], "determinism": []})
+    unseen = {"Repeated, other batch, other threads", "NaN and infinity"}
+    headings = [column.heading for column in subjects.columns]
+    assert [one.heading for one in subjects_table(plain).columns] == [one for one in headings if one not in unseen]
 
 
 def test_a_finding_of_several_models_appears_once(failed: Audit) -> None:
