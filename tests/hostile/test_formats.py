@@ -407,11 +407,26 @@ def test_a_pickle_under_any_ending_is_not_a_model(tmp_path: Path) -> None:
         path.write_bytes(pickle.dumps(Touch(tmp_path / "marker")))
         with pytest.raises(ArtifactError, match="cannot be loaded"):
             check_keras_file(path)
-    for ending in ("pkl", "pickle", "joblib", "bin", "npz", "tflite", "mlmodel", "gguf", "pb"):
+    for ending in ("pkl", "pickle", "joblib", "bin", "npz", "mlmodel", "gguf", "pb"):
         path = tmp_path / f"model.{ending}"
         path.write_bytes(pickle.dumps(Touch(tmp_path / "marker")))
         with pytest.raises(InputError, match="not a model of a known kind"):
             locate(str(path))
+    assert not (tmp_path / "marker").exists()
+
+
+def test_a_file_that_is_not_litert_is_refused_by_its_interpreter(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    import pickle  # noqa: PLC0415
+
+    from assay.errors import ArtifactError  # noqa: PLC0415
+    from assay.train.brought.loaders.on_litert import load  # noqa: PLC0415
+    from assay.train.brought.sources import locate  # noqa: PLC0415
+
+    path = tmp_path / "model.tflite"
+    path.write_bytes(pickle.dumps(Touch(tmp_path / "marker")))
+    with pytest.raises(ArtifactError, match="cannot be loaded"):
+        load(locate(str(path)))
     assert not (tmp_path / "marker").exists()
 
 
