@@ -179,10 +179,11 @@ def exported(
     made = [one for one in records if one.exporter in files]
     checks = side_by_side([partial(_checked, parts, brought, one, files[one.exporter]) for one in made], parts.jobs)
     first = {one.exporter: one for one in checks}
+    decided = any(one.reason for one in checks) and look_for_deciders(work, brought, files)
     checked = []
     for record in records:
         done = first.get(record.exporter, record)
-        if record.exporter in files and done.reason and look_for_deciders(work, brought, files):
+        if decided and record.exporter in first and done.reason:
             done = _checked(work, brought, record, files[record.exporter])
         work.narrator.exported(done)
         checked.append(done)
