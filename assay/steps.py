@@ -122,6 +122,11 @@ def _lost() -> dict[str, str]:
     return dict(json.loads(os.environ.get(LOST_VARIABLE, "{}")))
 
 
+def lost_here(lost: dict[str, str]) -> None:
+    """Leave steps out in this process: those that ended another fork of the same work."""
+    os.environ |= lost_told(lost)
+
+
 def lost_told(lost: dict[str, str]) -> dict[str, str]:
     """Return the variable that tells a job which of its steps ended it before."""
     return {LOST_VARIABLE: json.dumps(lost)} if lost else {}

@@ -47,6 +47,7 @@ class RouteRequest(Record):
         key: key of the artifact that will be made from it.
         folder: an empty folder for the files.
         against: the data to compare the file with, if already known; without it the answer has no agreement.
+        examples: see `assay.export.routes.request.ExportRequest`.
     """
 
     model: BuiltModel | UserModel
@@ -55,6 +56,7 @@ class RouteRequest(Record):
     key: str
     folder: Written
     against: Against | None = None
+    examples: Path | None = None
 
     @property
     def file(self) -> Path:
@@ -141,7 +143,7 @@ def _exported(request: RouteRequest) -> tuple[ExportOutcome, float]:
     route: Callable[[ExportRequest], ExportOutcome] = EXPORTERS[request.exporter].load()
     begun = time.perf_counter()
     try:
-        outcome = route(ExportRequest(request.model, request.file, request.opset))
+        outcome = route(ExportRequest(request.model, request.file, request.opset, request.examples))
     except AssayError as error:
         raise beyond_the_limit(request.exporter, str(error)) or error from error.__cause__
     except Exception as error:

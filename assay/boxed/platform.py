@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import importlib
+import math
 import os
 import signal
 import sys
@@ -132,6 +133,42 @@ def end_group(group: int) -> None:
         PermissionError: one is somebody else's, or, on macOS, has ended and nobody has asked how.
     """
     os.killpg(group, signal.SIGKILL)
+
+
+def forked() -> int:
+    """Go on as two processes: returns 0 in the new one, and its number in this one; only where `why_no_jobs` has no
+    reason.
+    """
+    return os.fork()
+
+
+def status_of(child: int) -> int:
+    """Wait for the end of a process that `forked` began, and return its exit status, or minus the number of the signal
+    that ended it.
+    """
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def allow_memory(more: int) -> None:
+    """Let this process have so many more bytes of addresses than it has now; on Linux alone."""
+    try:
+        pages = int((PROC / "statm").read_text(encoding="ascii").split()[0])
+    except OSError:
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_below(pages * os.sysconf("SC_PAGE_SIZE") + more, most), most))
+
+
+def allow_processor(seconds: float) -> None:
+    """Let this process use so many more seconds of a processor, all its threads together; then SIGXCPU ends it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (_below(math.ceil(used.ru_utime + used.ru_stime + seconds), most), most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _below(asked: int, most: int) -> int:
+    return asked if most == resource.RLIM_INFINITY else min(asked, most)
 
 
 def end_with_parent() -> None:

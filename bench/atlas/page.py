@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assay.bench.atlas.record import DEFECTS, MEANINGS, Atlas, Finding, Verdict
-from assay.bench.atlas.suites import SUITES
+from assay.bench.atlas.suites.entries import SUITES
 from assay.bench.atlas.summary import Square, counted_by_route, squares
 from assay.bench.report.page.blocks import Column, Section, Table, Tone, Value
 from assay.bench.report.page.page import policy_for, script, styles, templates

@@ -35,9 +35,9 @@ MEANINGS: dict[Verdict, str] = {
     "not exported": "the route refuses the operator",
     "not run": "there is a file, and ONNX Runtime does not load it or does not run it",
     "crashed": "the process ended",
-    "given up": "it took longer than the limit",
+    "given up": "it took more than a minute of a processor, or 4 GB",
     "native is off": "the framework's own result is further from float64 than the rounding of its data type explains",
-    "not comparable": "the operator has no result that could be compared: it is random, or its outputs are no tensors",
+    "not comparable": "no result can be compared: it is random, or its outputs are complex, empty or NaN throughout",
     "not judged": "Assay itself failed, which is a fault to be mended",
 }
 """The meaning of each verdict, the best first."""
@@ -49,7 +49,7 @@ class Finding(Record):
     """One sample of an operator by one route.
 
     Attributes:
-        suite: name of the test suite, a key of `assay.bench.atlas.suites.SUITES`.
+        suite: name of the test suite, a key of `assay.bench.atlas.suites.entries.SUITES`.
         operator: the operator's name there.
         dtype: data type of its floating-point inputs.
         sample: position of the sample among those of the suite.
@@ -60,6 +60,7 @@ class Finding(Record):
         reason: why, in one line; "" where the file is right.
         apart: largest distance from float64 over the tolerance, 0 where there is none.
         nodes: nodes at which a wrong file goes wrong.
+        kernels: the framework's operators that computed in the sample, such as "aten::softplus".
     """
 
     suite: str
@@ -73,6 +74,7 @@ class Finding(Record):
     reason: str = ""
     apart: float = 0.0
     nodes: list[Localisation] = Field(default_factory=list)
+    kernels: tuple[str, ...] = ()
 
 
 class OperatorFindings(Record):

@@ -13,19 +13,21 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay import __version__
-from assay.bench.atlas.operator_job import JUDGE, LIST, Attempt, ListRequest, News, OperatorRequest, finding_on
-from assay.bench.atlas.record import DEFECTS, Atlas, Finding, OperatorFindings, Verdict
-from assay.bench.atlas.suites import SUITES
+from assay.bench.atlas.attempts import Attempt, News, OperatorRequest, finding_on
+from assay.bench.atlas.operator_job import JUDGE, LIST, ListRequest
+from assay.bench.atlas.record import DEFECTS, Atlas, Finding, OperatorFindings
+from assay.bench.atlas.suites.entries import SUITES
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.errors import DiskError, InputError, WorkerError
 from assay.jobs.host import Starter
 from assay.jobs.kept import keeping
-from assay.jobs.running import LateError, run_job
+from assay.jobs.running import run_job
+from assay.jobs.sharing import shared
 from assay.jobs.side_by_side import side_by_side
 from assay.registry import installed_versions
 from assay.steps import Limit
-from assay.store import TRY_AGAIN, Store
+from assay.store import TRY_AGAIN, Store, may_end_otherwise
 
 KIND, FOUND = "atlas-operator", "found.json"
 LIST_SECONDS, OPERATOR_SECONDS = 300.0, 3600.0
@@ -44,6 +46,7 @@ class Asked:
         operators: names to judge; empty for all.
         most: number of samples of an operator.
         limit: number of operators, the first by name; None for all.
+        anew: whether to judge what an earlier run has judged.
     """
 
     suite: str
@@ -52,6 +55,7 @@ class Asked:
     most: int = 3
     limit: int | None = None
     opset: int = OPSET
+    anew: bool = False
 
 
 def make_atlas(asked: Asked, folder: Path, narrator: Narrator, host: Host = LOCAL) -> Atlas:
@@ -64,19 +68,31 @@ def make_atlas(asked: Asked, folder: Path, narrator: Narrator, host: Host = LOCA
     suite = SUITES[asked.suite]
     versions = installed_versions(suite.packages)
     store = Store(folder / "operators")
-    together = len(host.cores())
+    cores = len(host.cores())
     with keeping(host, folder / "logs") as kept, narrator.showing():
-        workers = kept.of(asked.suite)
+        workers = shared(kept.of(asked.suite), cores, cores)
         names = _names(asked, workers, folder)
         narrator.note(f"{len(names)} operators of {suite.title}, {asked.dtype}, by {', '.join(suite.routes)}")
         every = [partial(_kept, asked, name, store, versions, workers, folder, narrator) for name in names]
-        judged = side_by_side(every, together)
+        judged = side_by_side(every, cores)
     return Atlas(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         assay_version=__version__,
         versions=versions,
         operators={asked.suite: len(names)},
         findings=[one for some in judged for one in some.findings],
+    )
+
+
+def together(atlases: Sequence[Atlas]) -> Atlas:
+    """Return the findings of several suites as one atlas."""
+    first = atlases[0]
+    return first.model_copy(
+        update={
+            "versions": {name: version for one in atlases for name, version in one.versions.items()},
+            "operators": {name: many for one in atlases for name, many in one.operators.items()},
+            "findings": [finding for one in atlases for finding in one.findings],
+        }
     )
 
 
@@ -122,7 +138,8 @@ def _kept(
         "versions": dict(versions),
         "assay": __version__,
     }
-    return store.kept(KIND, inputs, fill, name=name, made_by=versions).record(OperatorFindings, FOUND)
+    anew = asked.anew or may_end_otherwise
+    return store.kept(KIND, inputs, fill, name=name, made_by=versions, anew=anew).record(OperatorFindings, FOUND)
 
 
 def keep(found: OperatorFindings, place: Path) -> dict[str, JsonValue]:
@@ -132,46 +149,32 @@ def keep(found: OperatorFindings, place: Path) -> dict[str, JsonValue]:
 
 
 def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -> OperatorFindings:
-    """Run an operator's job; after one that ended its process, go on behind what it was doing.
-
-    Raises:
-        AssayError: the job ended before anything had begun.
-    """
+    """Run an operator's job, and keep the files of what it found. Where the job itself ends, that is a finding."""
     found: list[Finding] = []
-    done: list[str] = []
-    last: Attempt | None = None
+    last = Attempt(sample=0)
 
     def heard(told: News) -> None:
         nonlocal last
         last = told.begun or last
-        if told.finding and last:
+        if told.finding:
             found.append(told.finding)
-            done.append(last.key)
 
     with tempfile.TemporaryDirectory(prefix="assay-atlas-") as scratch:
-        while True:
-            request = OperatorRequest(
-                suite=asked.suite,
-                operator=name,
-                dtype=asked.dtype,
-                most=asked.most,
-                opset=asked.opset,
-                folder=Path(scratch),
-                done=tuple(done),
-            )
-            last, limit = None, Limit(OPERATOR_SECONDS, f"Judging {name}")
-            try:
-                run_job(JUDGE, request, log, limit_seconds=limit, heard=JUDGE.heard_by(heard), host=workers)
-            except DiskError:
-                raise
-            except WorkerError as error:
-                if last is None or last.key in done:
-                    raise
-                verdict: Verdict = "given up" if isinstance(error, LateError) else "crashed"
-                found.append(finding_on(request, last, verdict, str(error)))
-                done.append(last.key)
-            else:
-                break
+        request = OperatorRequest(
+            suite=asked.suite,
+            operator=name,
+            dtype=asked.dtype,
+            most=asked.most,
+            opset=asked.opset,
+            folder=Path(scratch),
+        )
+        limit = Limit(OPERATOR_SECONDS, f"Judging {name}")
+        try:
+            run_job(JUDGE, request, log, limit_seconds=limit, heard=JUDGE.heard_by(heard), host=workers)
+        except DiskError:
+            raise
+        except WorkerError as error:
+            found.append(finding_on(request, last, "not judged", str(error)))
         _keep_files(found, Path(scratch), place)
     return OperatorFindings(findings=found)
 
@@ -179,8 +182,8 @@ def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -
 def _keep_files(findings: Sequence[Finding], scratch: Path, place: Path) -> None:
     """Keep the model, inputs, file and repros of every finding that somebody may want to look at."""
     for one in findings:
-        if one.verdict in KEPT_WITH_FILES and one.route:
-            sample = f"{one.sample}-{one.numbers}"
+        sample = f"{one.sample}-{one.numbers}"
+        if one.verdict in KEPT_WITH_FILES and one.route and (scratch / sample / one.route).is_dir():
             shutil.copytree(scratch / sample / one.route, place / sample / one.route, dirs_exist_ok=True)
             for beside in (scratch / sample).glob("*.*"):
                 shutil.copy2(beside, place / sample)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars
 
 from assay.bench.atlas.record import Atlas, Finding, Verdict
-from assay.bench.atlas.suites import SUITES
+from assay.bench.atlas.suites.entries import SUITES
 
 WORST_FIRST: tuple[Verdict, ...] = (
     "crashed",
@@ -86,7 +86,8 @@ def table_of(atlas: Atlas) -> polars.DataFrame:
     """Return all findings as a table, with the first node of each that goes wrong."""
     rows = [
         {
-            **one.model_dump(exclude={"nodes"}),
+            **one.model_dump(exclude={"nodes", "kernels"}),
+            "kernels": " ".join(one.kernels),
             "node": one.nodes[0].node if one.nodes else "",
             "node_operator": one.nodes[0].operator if one.nodes else "",
         }

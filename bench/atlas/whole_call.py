@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.bench.atlas.suites import Suite
-from assay.errors import InputError
+from assay.bench.atlas.conditioning import moved_by_rounding
+from assay.bench.atlas.suites.suite import Suite
+from assay.errors import AssayError, InputError
 from assay.export.checking.records import Against
 from assay.export.probing.calls import computed
 from assay.export.probing.exact import check_reference, computed_exactly, with_own_whole_numbers
@@ -19,8 +20,9 @@ from assay.export.probing.loading import load
 from assay.export.probing.outputs import refuse_incomparable
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.numerics.values import is_whole
-from assay.train.brought.arrays import record_type
-from assay.train.brought.loaders.loaded import Compute
+from assay.train.brought.agreement import parts_of
+from assay.train.brought.arrays import Records, record_type
+from assay.train.brought.loaders.loaded import LoadedModel
 from assay.train.brought.model import Location, Tensor, UserModel
 
 Array = NDArray[np.generic]
@@ -28,10 +30,18 @@ Array = NDArray[np.generic]
 
 @dataclass(frozen=True)
 class WholeCall:
-    """A probed operator: the model, and the files that its exports are compared with."""
+    """A probed operator.
+
+    Attributes:
+        against: the files that its exports are compared with.
+        moved: how far a rounding of the inputs moves each result, (1, `model.width`).
+        kernels: the framework's operators that computed.
+    """
 
     model: UserModel
     against: Against
+    moved: NDArray[np.float64]
+    kernels: tuple[str, ...] = ()
 
 
 def probed(suite: Suite, path: Path, inputs: Mapping[str, Array]) -> WholeCall:
@@ -65,26 +75,52 @@ def probed(suite: Suite, path: Path, inputs: Mapping[str, Array]) -> WholeCall:
     native = computed(model, loaded.native, records)
     if not np.array_equal(native, computed(model, loaded.native, records), equal_nan=native.dtype.kind == "f"):
         raise InputError("Its results change from call to call: it is random")
-    exact = _reference(model, loaded.double, records, native)
+    loaded.narrow(list(inputs), list(inputs.values()))
+    kernels = loaded.kernels()
+    if drawing := loaded.drawing():
+        raise InputError(f"It draws random numbers: {', '.join(drawing)}")
+    exact, moved = _reference(model, loaded, records, native)
     files = {name: path.parent / name for name in (RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE)}
     for file, content in zip(files.values(), (records, native, exact), strict=True):
         np.save(file, content)
-    return WholeCall(
-        model, Against(records=files[RECORDS_FILE], native=files[NATIVE_FILE], reference=files[REFERENCE_FILE])
-    )
+    against = Against(records=files[RECORDS_FILE], native=files[NATIVE_FILE], reference=files[REFERENCE_FILE])
+    return WholeCall(model, against, moved, kernels)
 
 
-def _reference(model: UserModel, double: object, records: NDArray[np.void], native: Array) -> Array:
-    """Return the results in float64; whole numbers, and results that are all zero, are their own reference."""
+def _reference(
+    model: UserModel, loaded: LoadedModel, records: Records, native: Array
+) -> tuple[Array, NDArray[np.float64]]:
+    """Return the results in float64, and how far a rounding of the inputs moves them; whole numbers, and results that
+    are all zero, are their own reference.
+    """
     if all(is_whole(one.dtype) for one in model.outputs):
-        return native
-    assert callable(double)
-    compute: Compute = double()
-    exact = computed_exactly(model, compute, records)
+        return native, _moved(model, records, native, lambda some: computed(model, loaded.native, some))
+    double = loaded.double()
+
+    def compute(some: Records) -> Array:
+        return computed_exactly(model, double, some)
+
+    exact = compute(records)
+    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+        if not is_whole(output.dtype) and np.isnan(exact[:, part]).all():
+            raise InputError(f"Its result '{name}' is NaN throughout, so that it would agree with any that is broken")
+    moved = _moved(model, records, exact, compute)
     if not exact.any() and not native.any():
-        return exact
+        return exact, moved
     check_reference(model, exact, native)
-    return with_own_whole_numbers(model, exact, native)
+    return with_own_whole_numbers(model, exact, native), moved
+
+
+def _moved(
+    model: UserModel, records: Records, exact: Array, compute: Callable[[Records], Array]
+) -> NDArray[np.float64]:
+    """Return what `moved_by_rounding` does; nothing moves where a moved input is refused, such as 1 + 1e-7 for an
+    arccosine's domain.
+    """
+    try:
+        return moved_by_rounding(model, records, exact, compute)
+    except AssayError:
+        return np.zeros(exact.shape)
 
 
 def _tensor(name: str, value: Array) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.bench.atlas.lookup import entries_for, read_published, said_of
 from assay.bench.brought.work import Work
 from assay.bench.stages.exports import variants_of
 from assay.errors import AssayError, DiskError, ExportFailedError, FailedError, InputError
@@ -65,6 +66,7 @@ class Brought:
         drawn: whether the records are random numbers; `made` says how they were drawn and what they do not cover.
         cost: the model's outputs against its original's, where one was given.
         ran_by: the program that ran a file that its usual runtime has no kernels for; else "".
+        kernels: the operators of its framework that computed in a call, where the framework shows them.
     """
 
     model: UserModel
@@ -75,6 +77,7 @@ class Brought:
     made: str = ""
     cost: tuple[Agreement, ...] = ()
     ran_by: str = ""
+    kernels: tuple[str, ...] = ()
 
     @property
     def native_name(self) -> str:
@@ -145,6 +148,7 @@ def bring(work: Work) -> Brought:
         made=probed.made,
         cost=tuple(probed.cost),
         ran_by=probed.ran_by,
+        kernels=probed.kernels,
     )
 
 
@@ -172,6 +176,9 @@ def exported(
         else [one.name for one in EXPORTERS.values() if one.framework == kind and form not in one.not_for]
     )
     parts = work.side_by_side(len(routes))
+    atlas = read_published()
+    if said := said_of(entries_for(brought.kernels, routes, atlas), brought.kernels):
+        work.narrator.note(said)
     jobs = [_export_job(parts, brought.model, route) for route in routes]
     records = side_by_side([partial(export_model, job, work.narrator.bar) for job in jobs], parts.jobs)
     files = files_of(work, records)
@@ -179,13 +186,14 @@ def exported(
     made = [one for one in records if one.exporter in files]
     checks = side_by_side([partial(_checked, parts, brought, one, files[one.exporter]) for one in made], parts.jobs)
     first = {one.exporter: one for one in checks}
-    decided = any(one.reason for one in checks) and look_for_deciders(work, brought, files)
     checked = []
     for record in records:
         done = first.get(record.exporter, record)
-        if decided and record.exporter in first and done.reason:
+        if record.exporter in files and done.reason and look_for_deciders(work, brought, files):
             done = _checked(work, brought, record, files[record.exporter])
         work.narrator.exported(done)
+        if done.reason and (said := said_of(entries_for(brought.kernels, [done.exporter], atlas), brought.kernels)):
+            work.narrator.note(f"{done.exporter}: {said}")
         checked.append(done)
     if work.wanted.reduced:
         look_for_deciders(work, brought, files_of(work, checked))

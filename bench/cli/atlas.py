@@ -14,7 +14,14 @@ PAGE, TABLE, RECORD = "atlas.html", "atlas.parquet", "atlas.json"
 
 
 def atlas(
-    suite: Annotated[str, typer.Option("--suite", help="The test suite that operators come from: opinfo.")] = "opinfo",
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--suite",
+            metavar="NAME",
+            help="A test suite that operators come from: opinfo (the default), onnx; repeatable.",
+        ),
+    ] = None,
     operator: Annotated[
         list[str] | None,
         typer.Option("--operator", metavar="NAME", help="Judge this operator alone; can be repeated."),
@@ -24,28 +31,39 @@ def atlas(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Judge so many operators, the first by name.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Judge again what an earlier run has judged with the same versions.")
+    ] = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for the atlas.")] = ARTIFACTS / "atlas",
     as_json: Json = False,
 ) -> None:
     """Export single operators by every route, and say which files are right, wrong or refused."""
+    from assay.bench.atlas.lookup import PUBLISHED_FILE, published_of
     from assay.bench.atlas.page import render_atlas
-    from assay.bench.atlas.run import Asked, make_atlas
-    from assay.bench.atlas.suites import SUITES
+    from assay.bench.atlas.run import Asked, make_atlas, together
+    from assay.bench.atlas.suites.entries import SUITES
     from assay.bench.atlas.summary import table_of
     from assay.bench.atlas.words import spoken
     from assay.bench.words.progress import Narrator
-    from assay.errors import unknown_name
+    from assay.errors import InputError, unknown_name
     from assay.files.locks import working_in
     from assay.files.tables import write_table
     from assay.store import write_atomically
 
-    if suite not in SUITES:
-        raise unknown_name("suite of operators", suite, SUITES)
-    asked = Asked(suite, tuple(dict.fromkeys(operator or ())), dtype, samples, limit)
+    suites = tuple(dict.fromkeys(suite or ("opinfo",)))
+    for name in suites:
+        if name not in SUITES:
+            raise unknown_name("suite of operators", name, SUITES)
+    if operator and len(suites) > 1:
+        raise InputError("--operator names operators of one suite", expected="one --suite", found=", ".join(suites))
+    operators = tuple(dict.fromkeys(operator or ()))
     with working_in(out):
-        made = make_atlas(asked, out, Narrator())
+        made = together(
+            [make_atlas(Asked(name, operators, dtype, samples, limit, anew=again), out, Narrator()) for name in suites]
+        )
         write_atomically(out / RECORD, made.model_dump_json(indent=1).encode())
         write_table(out / TABLE, table_of(made))
+        write_atomically(out / PUBLISHED_FILE, published_of(made).model_dump_json(indent=1).encode())
         write_atomically(out / PAGE, render_atlas(made).encode())
     if as_json:
         print_json(made)

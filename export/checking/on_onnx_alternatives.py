@@ -41,7 +41,7 @@ MOVES = {
 """Operators each of whose numbers is one number of one input."""
 ONE_BY_ONE = {
     "And", "Or", "Xor", "Not", "Where", "Equal", "Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Min", "Max", "Clip",
-    "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitShift", "Gather", "GatherElements", "GatherND", "OneHot",
+    "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitShift", "Gather", "GatherElements", "OneHot",
     "ArrayFeatureExtractor", "LabelEncoder", *COMPARES, *ROUNDS,
 }  # fmt: skip
 """Operators each of whose numbers depends on one number of each input."""

@@ -25,8 +25,8 @@ MOST_ROWS = 32
 ALONE = 8
 """The number of rows that are also run one by one."""
 ROUNDED_OTHERWISE = 0.01
-"""The largest share of an output's whole numbers that may change with the other rows, and at least one number: those of
-values that nearly tie.
+"""The largest share of an output's whole numbers that may change with the other rows: those of values that nearly
+tie.
 """
 
 
@@ -86,7 +86,7 @@ def rows_apart(model: UserModel, rows: Array, again: Array) -> str:
             continue
         if is_whole(output.dtype):
             counted = differences(rows[:, part], again[:, part])
-            if counted.differing > max(ROUNDED_OTHERWISE * counted.values, 1):
+            if counted.differing > ROUNDED_OTHERWISE * counted.values:
                 return f"output '{name}': {counted}"
             continue
         both = settled(rows[:, part], again[:, part])

@@ -105,6 +105,7 @@ class Probed(Record):
         ran_by: the program that ran the file in its own precision, where its usual runtime has no kernels for it.
         call_seconds: time of the slowest call of the model in its own precision.
         load_seconds: time to import its framework and make or read the model.
+        kernels: the operators of its framework that computed in a call, where the framework shows them.
     """
 
     model: UserModel
@@ -115,6 +116,7 @@ class Probed(Record):
     ran_by: str = ""
     call_seconds: float = 0.0
     load_seconds: float = 0.0
+    kernels: tuple[str, ...] = ()
 
 
 PROBE = Job("assay.export.probing.probe", "probe", ProbeRequest, Probed)
@@ -179,6 +181,7 @@ def probe(request: ProbeRequest) -> Probed:
         ran_by=loaded.by(),
         call_seconds=seconds,
         load_seconds=loading,
+        kernels=loaded.kernels(),
     )
 
 

@@ -9,7 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from assay.export.routes.request import ExportOutcome, ExportRequest, versions_of
+from assay.files.arrays import load_array
+from assay.train.brought.arrays import inputs_of, repeated
 from assay.train.brought.loaders.on_torch import load_bound
+from assay.train.brought.model import UserModel
 from assay.train.brought.named.on_torch import traceable
 from assay.train.built import BuiltModel
 from assay.train.models import on_torch
@@ -33,6 +36,9 @@ def module_of(request: ExportRequest) -> nn.Module:
 
 def example_of(request: ExportRequest) -> tuple[Tensor, ...]:
     """Return inputs to trace with."""
+    if request.examples is not None and isinstance(model := request.model, UserModel):
+        records = repeated(load_array(request.examples), model.example_batch)
+        return tuple(torch.from_numpy(np.array(one)) for one in inputs_of(model, records))
     return tuple(torch.from_numpy(np.zeros(one.example, one.dtype)) for one in request.inputs(LAYOUT))
 
 

@@ -47,11 +47,14 @@ class ExportRequest:
     Attributes:
         output: the .onnx file to write, in a folder that exists.
         opset: the operator set wanted; a route that cannot use it uses the nearest one it can.
+        examples: .npy file of a user's records, the first of which a route that computes while it traces is to trace
+            with; zeros where there is none. Zeros are no example for a matrix that has to be inverted.
     """
 
     model: BuiltModel | UserModel
     output: Path
     opset: int
+    examples: Path | None = None
 
     def inputs(self, layout: str = "NHWC") -> tuple[Argument, ...]:
         """

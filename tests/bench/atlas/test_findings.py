@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.bench.atlas.operator_job import verdict_of
+from assay.bench.atlas.exported import is_near, verdict_of
 from assay.bench.atlas.page import render_atlas
 from assay.bench.atlas.record import DEFECTS, MEANINGS, Atlas, Finding, OperatorFindings, Verdict
 from assay.bench.atlas.run import FOUND, KIND, keep
-from assay.bench.atlas.suites import Sample, with_further_numbers
+from assay.bench.atlas.suites.suite import Sample, with_further_numbers
 from assay.bench.atlas.summary import WORST_FIRST, squares, table_of
 from assay.bench.atlas.words import spoken
 from assay.export.record import Judged
+from assay.records.results import Agreement
 from assay.store import Store, may_end_otherwise
 
 VERDICTS = st.sampled_from(WORST_FIRST)
@@ -115,12 +116,40 @@ def test_a_check_becomes_a_verdict(reason: str, is_right: bool, undecided: bool,
     assert verdict_of(judged) == verdict
 
 
+@pytest.mark.parametrize(
+    ("reasons", "near"),
+    [
+        (("column 9 of 12 differs by 4.14e-05, where 3.19e-05 is tolerated on its own scale of 30.5",), True),
+        (("differs by 4.14e-05, where 3.19e-05 is tolerated", "differs by 1, where 0.1 is tolerated"), False),
+        (("differs by 1, where 0.6 is tolerated", "11 of 20 outputs are not finite"), False),
+        ((), False),
+    ],
+)
+def test_less_than_twice_a_tolerance_is_near(reasons: tuple[str, ...], near: bool) -> None:
+    some = [
+        Agreement(
+            subject="",
+            images=1,
+            max_absolute=1.0,
+            max_relative=1.0,
+            tolerance=0.5,
+            derivation="",
+            largest_moved=0,
+            passed=False,
+            reason=reason,
+        )
+        for reason in reasons
+    ]
+    judged = Judged(agreement=some, reason="", file_is_right=False, undecided=False, wrong_in=[], right_in="")
+    assert is_near(judged) is near
+
+
 def test_the_first_sample_of_numbers_is_also_tried_far_from_one() -> None:
     whole = Sample(0, {"model.py": b""}, {"x0": np.array([1, 2])})
     one = Sample(1, {"model.py": b""}, {"x0": np.array([1, 2], np.float32), "x1": np.array([3])})
     two = Sample(2, {"model.py": b""}, {"x0": np.array([5], np.float32)})
     found = list(with_further_numbers(iter([whole, one, two])))
     assert [one.name for one in found] == ["0-given", "1-given", "1-tiny", "1-large", "2-given"]
-    np.testing.assert_allclose(found[2].inputs["x0"], [1e-6, 2e-6])
+    np.testing.assert_allclose(found[2].inputs["x0"].astype(np.float64), np.array([1e-6, 2e-6]))
     assert found[2].inputs["x0"].dtype == np.float32
     assert found[3].inputs["x1"].tolist() == [3]

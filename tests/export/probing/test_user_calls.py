@@ -89,19 +89,6 @@ def test_whole_numbers_count_and_a_few_that_nearly_tie_do_not() -> None:
     assert "numbers differ" in company_matters(one, ranked, records(), computed(one, ranked, records()))
 
 
-@pytest.mark.parametrize(("flips", "matters"), [(1, False), (2, True)])
-def test_one_number_may_tie_however_few_there_are(flips: int, matters: bool) -> None:
-    """Eight rows are called alone, of which one in a hundred would be none."""
-    one = model(width=1, dtype="int64")
-    tied = records()["x"][:flips, 0]
-
-    def called(inputs: Sequence[Array]) -> dict[str, Array]:
-        chosen = inputs[0].argmax(axis=1)
-        return {"y": chosen + (len(chosen) == 1) * np.isin(inputs[0][:, 0], tied)}
-
-    assert bool(company_matters(one, called, records(), computed(one, called, records()))) == matters
-
-
 def refusal(function: Callable[[Array], Array], double: Callable[[Array], Array] | None = None, names: str = "") -> str:
     def make_double() -> Compute:
         if double is None:

@@ -44,6 +44,8 @@ class LoadedModel:
         by: names what ran a file that its usual runtime has no kernels for; "" where that did.
         narrow: returns, for inputs of given names, the precision below fp32 that it computes in: "fp16", "bf16", or "".
             Values that are only stored in a precision do not count.
+        kernels: names the operators that computed when `narrow` looked, if the framework shows them.
+        drawing: names those among them that draw random numbers, whatever seed the model sets.
     """
 
     declared: tuple[Declared, ...]
@@ -56,6 +58,8 @@ class LoadedModel:
     places: Callable[[Sequence[str], Sequence[Array]], int | None] = lambda names, inputs: None
     narrow: Callable[[Sequence[str], Sequence[Array]], str] = lambda names, inputs: ""
     by: Callable[[], str] = str
+    kernels: Callable[[], tuple[str, ...]] = tuple
+    drawing: Callable[[], tuple[str, ...]] = tuple
 
     def usual(self, given: Sequence[Declared], arrays: Collection[str]) -> tuple[Declared, ...]:
         """Return the inputs that the file declares, or else those that are usual for the library's model where the user

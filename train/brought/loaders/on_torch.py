@@ -41,14 +41,25 @@ def load(location: Location) -> LoadedModel:
         return _compute(forward, location), lambda: _double(module, forward, location)
 
     declared = () if program is None else declared_of(program)
+    kernels, drawing = set[str](), set[str]()
 
     def narrow(names: Sequence[str], inputs: Sequence[Array]) -> str:
         compute, _ = called(names, ())
         with narrow_arithmetic() as seen:
             compute(inputs)
+        kernels.update(seen.kernels)
+        drawing.update(seen.drawing)
         return seen.narrowest
 
-    return LoadedModel(declared, called, made=found, per_call=lambda: _per_call(module), narrow=narrow)
+    return LoadedModel(
+        declared,
+        called,
+        made=found,
+        per_call=lambda: _per_call(module),
+        narrow=narrow,
+        kernels=lambda: tuple(sorted(kernels)),
+        drawing=lambda: tuple(sorted(drawing)),
+    )
 
 
 def load_bound(model: UserModel) -> tuple[nn.Module, Binds]:

@@ -20,6 +20,7 @@ MOVES = {
     "index", "index_select", "gather", "embedding", "cat", "stack", "split", "split_with_sizes", "chunk", "unbind",
     "clone", "detach", "alias", "copy_", "repeat", "flip", "roll", "where", "masked_fill", "masked_fill_", "full",
     "full_like", "zeros", "zeros_like", "ones", "ones_like", "empty", "empty_like", "empty_strided", "lift_fresh_copy",
+    "resolve_conj", "resolve_neg",
     "lift_fresh", "as_strided", "constant_pad_nd", "tril", "triu", "fill_", "new_zeros", "new_full", "scalar_tensor",
 }  # fmt: skip
 """Operators that round nothing."""
@@ -32,11 +33,19 @@ CASTS = {"_to_copy", "to", "convert_element_type"}
 
 
 class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
-    """Remembers the precisions below fp32 to which an operator rounds, and whether one computes in integers."""
+    """Remembers the precisions below fp32 to which an operator rounds, whether one computes in integers, and
+    all operators that compute.
+
+    Attributes:
+        kernels: names of the operators that reached a kernel and do more than move numbers, such as "aten::softplus".
+        drawing: those among them that draw random numbers.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._found: set[str] = set()
+        self.kernels: set[str] = set()
+        self.drawing: set[str] = set()
 
     @property
     def narrowest(self) -> str:
@@ -60,6 +69,10 @@ class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
             given -= {precision_named(str(one.dtype)) for one in _tensors((args, kwargs))}
         if operator not in MOVES:
             self._found |= given
+        if operator not in MOVES | CASTS:
+            self.kernels.add(func.name().partition(".")[0])
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            self.drawing.add(func.name().partition(".")[0])
         return result
 
 

@@ -1,13 +1,12 @@
-"""The test suites that operators come from; each is one entry here and one file that reads it.
+"""A test suite: its description, and what the file that reads it gives.
 
-Its file has `operators(dtype) -> list[str]` and `samples(operator, dtype, most) -> Iterator[Sample]`. The content of a
-suite is read when the atlas runs, and nothing of it is copied.
+The content of a suite is read when the atlas runs, and nothing of it is copied.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,18 +40,56 @@ class Sample:
         return f"{self.place}-{self.numbers}"
 
 
+@dataclass(frozen=True)
+class BackendCase:
+    """One ONNX file with inputs and the outputs that its suite expects.
+
+    Attributes:
+        place: its position among those of the operator.
+        name: its name in the suite.
+        model: the file.
+        inputs, outputs: arrays, lists of arrays, or None, in the order of the file.
+        relative, absolute: tolerances of the suite: |found - expected| <= absolute + relative * |expected|.
+        is_random: whether the file draws numbers.
+    """
+
+    place: int
+    name: str
+    model: bytes
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+    relative: float
+    absolute: float
+    is_random: bool = False
+
+
 class Reader(Protocol):
     """A file that reads a suite."""
+
+    def prepare(self) -> None:
+        """Import and use once what every operator needs, and start no thread: operators are judged in forks."""
 
     def operators(self, dtype: str) -> list[str]:
         """Return the names of all operators that take the data type."""
 
+
+class SampleReader(Reader, Protocol):
+    """A file that reads a suite of models."""
+
     def samples(self, operator: str, dtype: str, most: int) -> Iterator[Sample]:
-        """Return at most so many samples of an operator, spread over those of the suite.
+        """Return at most so many samples of an operator, spread over those of the suite, and none with an empty input
+        where there are others.
 
         Raises:
             InputError: the suite has no such operator.
         """
+
+
+class CaseReader(Reader, Protocol):
+    """A file that reads a suite of ONNX files."""
+
+    def cases(self, operator: str) -> Iterator[BackendCase]:
+        """Return all cases of an operator."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +101,9 @@ class Suite:
         module: the module that reads it.
         kind, form: kind and form of its models; see `assay.train.brought.model.Location`.
         function: name of the function that makes the model in its file; "" for a file that is the model.
-        routes: the exporters that take its models.
+        routes: the exporters that take its models; for a suite of ONNX files, the runtimes that run them.
         packages: packages whose versions matter.
+        extra: the extra of ours that it needs, "" for none.
     """
 
     title: str
@@ -75,32 +113,23 @@ class Suite:
     function: str
     routes: tuple[str, ...]
     packages: tuple[str, ...]
+    extra: str = ""
 
-    def reader(self) -> Reader:
+    @property
+    def has_files(self) -> bool:
+        """Whether it is a suite of ONNX files, whose reader is a `CaseReader`; others have a `SampleReader`."""
+        return self.kind == "onnx"
+
+    def reader(self) -> Any:
         """Return the module that reads it.
 
         Raises:
             NotInstalledError: a package that the suite needs is missing.
         """
         try:
-            module: Any = importlib.import_module(self.module)
+            return importlib.import_module(self.module)
         except ModuleNotFoundError as error:
-            raise missing(self.title, error, "atlas") from error
-        reader: Reader = module
-        return reader
-
-
-SUITES = {
-    "opinfo": Suite(
-        title="PyTorch's OpInfo",
-        module="assay.bench.atlas.on_torch_opinfo",
-        kind="torch",
-        form="function",
-        function="build",
-        routes=("torch-dynamo", "torch-script"),
-        packages=("torch", "onnxscript", "onnx", "onnxruntime"),
-    ),
-}
+            raise missing(self.title, error, self.extra) from error
 
 
 def written(sample: Sample, suite: Suite, folder: Path) -> Path:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import random
+import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +16,20 @@ import torch
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils import _pytree as pytree
 
-from assay.bench.atlas.suites import Sample
+from assay.bench.atlas.ready import frozen, imported
+from assay.bench.atlas.suites.suite import Sample
 from assay.errors import InputError
+from assay.runtimes import openvino
 
+LATER = (
+    "onnxruntime",
+    "onnxscript",
+    *openvino.FAMILY.packages,
+    "onnx.reference",
+    "onnx.version_converter",
+    "onnx.inliner",
+)
+"""Modules that the check of a file imports."""
 MOST_READ = 200
 """The samples of an operator that are looked at; some have thousands."""
 MODEL = '''"""{name}, sample {place} of PyTorch's OpInfo in {dtype}. It needs torch and expecttest, and nothing else."""
@@ -49,14 +64,28 @@ def build():
 '''
 
 
+@functools.cache
+def prepare() -> None:
+    """See `assay.bench.atlas.suites.suite.Reader`."""
+    imported(*LATER)
+    torch.set_num_threads(1)  # threads do not survive a fork, and another operator goes on beside this one
+    with tempfile.TemporaryDirectory(prefix="assay-atlas-") as folder:
+        for dynamo in (True, False):
+            with contextlib.redirect_stdout(sys.stderr):
+                torch.onnx.export(
+                    torch.nn.Tanh().eval(), (torch.zeros(2, 3),), f"{folder}/tanh.onnx", dynamo=dynamo, verbose=False
+                )
+    frozen()
+
+
 def operators(dtype: str) -> list[str]:
-    """See `assay.bench.atlas.suites.Reader`."""
+    """See `assay.bench.atlas.suites.suite.Reader`."""
     asked: torch.dtype = getattr(torch, dtype)
     return sorted({one.full_name for one in op_db if one.supports_dtype(asked, "cpu")})
 
 
 def samples(operator: str, dtype: str, most: int) -> Iterator[Sample]:
-    """See `assay.bench.atlas.suites.Reader`."""
+    """See `assay.bench.atlas.suites.suite.SampleReader`."""
     info = next((one for one in op_db if one.full_name == operator), None)
     if info is None:
         raise InputError("PyTorch's OpInfo has no such operator", found=operator)
@@ -66,6 +95,7 @@ def samples(operator: str, dtype: str, most: int) -> Iterator[Sample]:
         for place, one in enumerate(itertools.islice(info.sample_inputs("cpu", getattr(torch, dtype)), MOST_READ))
         if (tensors := _tensors(one))
     ]
+    found = [one for one in found if all(tensor.numel() for tensor in one[1])] or found
     chosen = sorted({round(at) for at in np.linspace(0, len(found) - 1, min(most, len(found)))}) if found else []
     for place, tensors in (found[one] for one in chosen):
         names = [f"x{number}" for number in range(len(tensors))]

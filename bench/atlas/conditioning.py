@@ -1,0 +1,87 @@
+"""The effect of a rounding of the inputs on an operator's results: no file is wrong for less than that.
+
+A result that is a small difference of large numbers, or lies beside a jump, changes by more than its own rounding when
+an input changes by one. The changes are found by computing in float64 on inputs that are moved by a rounding, up or
+down at random (stochastic arithmetic: Vignes, "A stochastic arithmetic for reliable scientific computation", 1993).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import ExportFailedError
+from assay.export.checking.check import level_names, session_at
+from assay.train.brought.arrays import Records, inputs_of, rows_of
+from assay.train.brought.model import UserModel
+
+Array = NDArray[np.generic]
+DRAWS = 12
+TIMES = 16.0
+"""How many such changes are tolerated: the factor of fp32's own rule, `assay.numerics.agreement`."""
+ULPS = 4.0
+"""And how many roundings of the result itself, for results that no change of an input moves."""
+
+
+def moved_by_rounding(
+    model: UserModel, records: Records, exact: Array, compute: Callable[[Records], Array]
+) -> NDArray[np.float64]:
+    """Return the largest change of each result, (1, `model.width`), by a rounding of the inputs; infinite where a
+    finite result stops being finite.
+
+    Args:
+        exact: the results in float64.
+        compute: computes results in float64.
+    """
+    found = np.zeros(exact.shape)
+    for seed in range(DRAWS):
+        moved = compute(_moved(model, records, np.random.default_rng(seed)))
+        if moved.shape != exact.shape:
+            return np.full(exact.shape, np.inf)
+        same = (moved == exact) | (np.isnan(moved) & np.isnan(exact))
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(np.where(same, 0.0, moved) - np.where(same, 0.0, exact)).astype(np.float64)
+        found = np.maximum(found, np.nan_to_num(apart, nan=np.inf))
+    return found
+
+
+def _moved(model: UserModel, records: Records, draw: np.random.Generator) -> Records:
+    found = records.copy()
+    for one in model.inputs:
+        values = records[one.name]
+        if values.dtype.kind == "f":
+            up, down = np.nextafter(values, values.dtype.type(np.inf)), np.nextafter(values, values.dtype.type(-np.inf))
+            found[one.name] = np.where(draw.random(values.shape) < 0.5, up, down)
+    return found
+
+
+def is_explained(model: UserModel, file: Path, records: Records, exact: Array, moved: NDArray[np.float64]) -> bool:
+    """Return whether a file is as close to float64, at every level, as a rounding of its inputs explains."""
+    tolerated = TIMES * moved + ULPS * np.spacing(np.abs(exact.astype(np.float32))).astype(np.float64)
+    names, feeds = (
+        [one.name for one in model.outputs],
+        dict(zip((one.name for one in model.inputs), inputs_of(model, records), strict=True)),
+    )
+    for level in level_names():
+        try:
+            outputs = session_at(file, level, file.name).run(names, feeds)
+            rows = rows_of(model, [np.asarray(one) for one in outputs])
+        except ExportFailedError:
+            return False
+        except Exception as error:  # noqa: BLE001  ONNX Runtime's exceptions have no common base
+            del error
+            return False
+        if rows.shape != exact.shape or not _within(rows, exact, tolerated):
+            return False
+    return True
+
+
+def _within(rows: Array, exact: Array, tolerated: NDArray[np.float64]) -> bool:
+    found, right = rows.astype(np.float64), exact.astype(np.float64)
+    same = (found == right) | (np.isnan(found) & np.isnan(right))
+    with np.errstate(invalid="ignore"):
+        near = np.abs(found - right) <= tolerated
+    return bool((same | near | np.isinf(tolerated)).all())
