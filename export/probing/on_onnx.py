@@ -29,6 +29,9 @@ from assay.train.brought.model import Declared, Location
 
 Array = NDArray[np.generic]
 
+TEXT_IN_WORDS = "text"
+NUMBERS_ALONE = "Give the part of the model that takes numbers: token ids instead of text, or columns that are encoded"
+
 
 def load(location: Location) -> LoadedModel:
     """
@@ -130,5 +133,6 @@ def _declared(value: ValueInfoProto) -> Declared:
             f"Input '{value.name}' cannot be made",
             expected="a tensor of numbers with a fixed rank",
             found=other or "a tensor of any rank",
+            remedy=NUMBERS_ALONE if other == TEXT_IN_WORDS else None,
         )
     return Declared(name=value.name, dtype=type_of(value), shape=shape)

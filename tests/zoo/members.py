@@ -47,8 +47,9 @@ LETTERS = ("--range", "bytes=0:256")
 MEMBERS = (
     Member("magika, type of a file", "{}/magika/models/standard_v3_3/model.onnx", "agrees", AGREES, LETTERS, MAGIKA),
     Member(
-        "rapidocr, detector of text", RAPID_MODELS + "ch_PP-OCRv4_det_infer.onnx", "agrees", AGREES,
-        ("--dimension", "x.2=96", "--dimension", "x.3=96"), RAPID,
+        "rapidocr, detector of text", RAPID_MODELS + "ch_PP-OCRv4_det_infer.onnx", "refused",
+        ("was not made for random numbers", "--inputs"),
+        ("--dimension", "p2o.DynamicDimension.1=96", "--dimension", "p2o.DynamicDimension.2=96"), RAPID,
     ),
     Member(
         "rapidocr, direction of text", RAPID_MODELS + "ch_ppocr_mobile_v2.0_cls_infer.onnx", "agrees", AGREES,
@@ -56,11 +57,12 @@ MEMBERS = (
     ),
     Member(
         "rapidocr, reader of text", RAPID_MODELS + "ch_PP-OCRv4_rec_infer.onnx", "agrees", AGREES,
-        ("--dimension", "x.3=96"), RAPID,
+        ("--dimension", "x.2=48", "--dimension", "p2o.DynamicDimension.1=96"), RAPID,
     ),
     Member(
         "silero-vad", "{}/silero_vad/data/silero_vad.onnx", "agrees", AGREES,
-        ("--value", "sr=16000", "--dimension", "batch=1", "--dimension", "sequence=576"), SILERO,
+        ("--value", "sr=16000", "--dimension", "batch=1", "--dimension", "input.1=576", "--dimension", "state.1=1"),
+        SILERO,
     ),
     Member("silero-vad, TorchScript", "{}/silero_vad/data/silero_vad.jit", "refused", ("state",),
            ("--shape", "x=1,512", "--shape", "sr=int64:", "--value", "sr=16000"), SILERO),

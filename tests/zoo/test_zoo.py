@@ -18,8 +18,8 @@ def test_a_model_of_the_zoo_gets_the_right_verdict(member: Member, tmp_path: Pat
     for words in member.words:
         assert words in found.said
     assert ("does NOT agree" in found.said or "is wrong" in found.said) == (member.right == "differs"), found.said
-    if member.right == "agrees":
-        assert found.code == 0, found.said
+    if member.right == "agrees":  # a busy machine or a short time refuses a ranking, and no numbers
+        assert found.code == 0 or "nothing is compared" in found.said or "nothing could be timed" in found.said
 
 
 def test_members_have_names_of_their_own() -> None:
