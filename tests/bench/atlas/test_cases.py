@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
-from assay.bench.atlas.on_onnx_case import difference
+from assay.bench.atlas.on_onnx_case import RUNNERS, difference
 from assay.bench.atlas.suites.suite import BackendCase
 
 ONE = np.array([1.0, np.inf, np.nan], np.float32)
@@ -45,3 +48,14 @@ def test_a_difference_is_said(expected: Any, found: Any, reason: str) -> None:
 
 def test_an_output_that_is_missing_is_said() -> None:
     assert difference(case(ONE, ONE), [ONE])[0] == "1 outputs, expected 2"
+
+
+@pytest.mark.parametrize("runtime", RUNNERS)
+def test_a_file_that_is_an_identity_is_given_its_input(runtime: str, tmp_path: Path) -> None:
+    """OpenVINO gives the input of such a file the name of its output, and computed on no input at all."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [3]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Sum", ["x"], ["y"])], "graph", ends[:1], ends[1:])
+    path, x = tmp_path / "model.onnx", np.array([3, 0, 2], np.float32)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    one = BackendCase(0, "test_sum_one_input", b"", (x,), (x,), relative=1e-3, absolute=1e-7)
+    assert RUNNERS[runtime](one, path, {"x": x})[0] == "right"
