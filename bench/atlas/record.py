@@ -31,7 +31,8 @@ MEANINGS: dict[Verdict, str] = {
     "wrong": "the file loads and runs, and its numbers are not the operator's",
     "wrong in the runtime": "the file is right, and ONNX Runtime computes it wrongly or does not run it at some level",
     "only unoptimised": "ONNX Runtime is right without optimisations alone",
-    "undecided": "the numbers differ, and no witness can say whether the file or the runtime is at fault",
+    "undecided": "the numbers differ by less than twice the tolerance or by what a rounding of the inputs explains, or "
+    "no witness can say whether the file or the runtime is at fault",
     "not exported": "the route refuses the operator",
     "not run": "there is a file, and ONNX Runtime does not load it or does not run it",
     "crashed": "the process ended",
