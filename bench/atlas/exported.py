@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shutil
 import traceback
@@ -176,7 +175,7 @@ def verdict_of(judged: Judged) -> Verdict:
 
 
 def _apart(judged: Judged) -> float:
-    """Return the largest distance over its tolerance, infinite where one cannot be measured."""
+    """Return the largest distance over its tolerance, `NOT_COMPARED` where one cannot be measured."""
     lost = any(not one.passed and one.max_absolute == NOT_COMPARED for one in judged.agreement)
     shares = (one.max_absolute / one.tolerance for one in judged.agreement if one.tolerance)
-    return math.inf if lost else max(shares, default=0.0)
+    return NOT_COMPARED if lost else max(shares, default=0.0)

@@ -111,7 +111,7 @@ def _more(count: int) -> str:
 
 def _told(one: Finding) -> dict[str, str]:
     numbers = "" if one.numbers == "given" else f", {one.numbers} numbers"
-    apart = f" ({significant(one.apart)} times the tolerance)" if one.apart else ""
+    apart = f" ({significant(one.apart)} times the tolerance)" if one.apart > 0 else ""
     node = f"; at node '{one.nodes[0].node}', {one.nodes[0].operator}" if one.nodes else ""
     return {
         "tone": TONES.get(one.verdict, "muted"),

@@ -59,7 +59,7 @@ class Finding(Record):
         route: the exporter; "" where the sample did not get as far as that.
         verdict: see `MEANINGS`.
         reason: why, in one line; "" where the file is right.
-        apart: largest distance from float64 over the tolerance, 0 where there is none.
+        apart: largest distance from float64 over the tolerance, 0 where there is none, -1 where it cannot be measured.
         nodes: nodes at which a wrong file goes wrong.
         kernels: the framework's operators that computed in the sample, such as "aten::softplus".
     """

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.bench.atlas.exported import is_near, verdict_of
+from assay.bench.atlas.exported import _apart, is_near, verdict_of
 from assay.bench.atlas.page import render_atlas
 from assay.bench.atlas.record import DEFECTS, MEANINGS, Atlas, Finding, OperatorFindings, Verdict
 from assay.bench.atlas.run import FOUND, KIND, keep
@@ -18,6 +18,7 @@ from assay.bench.atlas.suites.suite import Sample, with_further_numbers
 from assay.bench.atlas.summary import WORST_FIRST, squares, table_of
 from assay.bench.atlas.words import spoken
 from assay.export.record import Judged
+from assay.numerics.agreement import NOT_COMPARED
 from assay.records.results import Agreement
 from assay.store import Store, may_end_otherwise
 
@@ -114,6 +115,25 @@ def test_a_check_becomes_a_verdict(reason: str, is_right: bool, undecided: bool,
         agreement=[], reason=reason, file_is_right=is_right, undecided=undecided, wrong_in=[], right_in=right_in
     )
     assert verdict_of(judged) == verdict
+
+
+def test_a_distance_that_cannot_be_measured_is_read_again(tmp_path: Path) -> None:
+    """JSON has no infinity."""
+    lost = Agreement(
+        subject="",
+        images=1,
+        max_absolute=NOT_COMPARED,
+        max_relative=NOT_COMPARED,
+        tolerance=0.5,
+        derivation="",
+        largest_moved=0,
+        passed=False,
+        reason="11 of 20 outputs are not finite",
+    )
+    judged = Judged(agreement=[lost], reason="", file_is_right=False, undecided=False, wrong_in=[], right_in="")
+    found = OperatorFindings(findings=[finding("wrong").model_copy(update={"apart": _apart(judged)})])
+    keep(found, tmp_path)
+    assert OperatorFindings.model_validate_json((tmp_path / FOUND).read_text()) == found
 
 
 @pytest.mark.parametrize(
