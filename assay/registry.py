@@ -19,6 +19,7 @@ __all__ = [
     "FRAMEWORKS",
     "GIVEN",
     "LIBRARIES",
+    "METRICS",
     "PLAIN_TASK",
     "REFERENCES",
     "RUNTIMES",
@@ -174,6 +175,26 @@ LIBRARIES = Registry(
     ],
 )
 """Libraries that make a model by its name there: `hf:distilbert`, `timm:convnext_atto`."""
+
+METRICS = Registry(
+    "library of metrics",
+    [
+        Entry(
+            "sklearn",
+            "assay.bench.tasks.metrics.from_sklearn:make",
+            "scikit-learn's, such as f1_macro or accuracy_score",
+            packages=("sklearn",),
+        ),
+        Entry(
+            "torchmetrics",
+            "assay.bench.tasks.metrics.from_torchmetrics:make",
+            "torchmetrics', such as MulticlassF1Score",
+            "torch",
+            packages=("torchmetrics", "torch"),
+        ),
+    ],
+)
+"""Libraries that have a metric by its name: `--metric sklearn:f1_macro`."""
 
 GIVEN = "given"
 """The name that replaces an exporter's for an ONNX file that the user brings: it is inspected and checked like an

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from assay.bench.judging.judged import judged
-from assay.bench.tasks.task import task_of
+from assay.bench.tasks.measure import known_quality
 from assay.bench.words.numbers import inverse, ratio, significant
 from assay.bench.words.races import said
 from assay.errors import FailedError
@@ -71,7 +71,7 @@ def accuracy(cell: Cell, audit: Audit | None) -> tuple[str, str]:
     if model is None:
         return "not audited", ""
     try:
-        known = task_of(model).known_quality(model, [one for one in model.comparisons if one.subject == cell.label])
+        known = known_quality(model, [one for one in model.comparisons if one.subject == cell.label])
     except FailedError as error:
         return str(error), ""
     return f"{known.interval.value:.2%} ({known.interval.low:.2%} to {known.interval.high:.2%})", f"{known.images:,}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, FiniteFloat
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
-from assay.records.base import IntervalOfShare, Record
+from assay.records.base import Interval, Record, Share, check_interval_of_share
 from assay.registry import TASKS
 
 
@@ -41,19 +41,36 @@ class Flips(Record):
 
 
 class Quality(Record):
-    """The share of right decisions by one measure, against labels, with 95 % intervals over records.
+    """How right answers are by one measure, against labels, with 95 % intervals over records; higher is better.
 
     Attributes:
         name: name of the measure, such as "accuracy".
-        value: the measure of the answers; `base` is that of the answers they are compared with, on the same records.
+        value: the measure of the answers.
         base: the measure of the answers compared with, on the same records.
         method: how the intervals were made.
+        share: whether the measure is a share of decisions, from 0 to 1.
+        is_metric: whether it is a metric that the user gave, and not the task's own measure.
+        difference: `value` less `base`, on the same records; None in older records.
+        p_value: probability of a difference at least as large if there is none, two-sided; None in older records.
+        test: name of the test behind `p_value`.
     """
 
     name: str
-    value: IntervalOfShare
-    base: IntervalOfShare
+    value: Interval
+    base: Interval
     method: str
+    share: bool = True
+    is_metric: bool = False
+    difference: Interval | None = None
+    p_value: Share | None = None
+    test: str = ""
+
+    @model_validator(mode="after")
+    def _is_share(self) -> Self:
+        if self.share:
+            for one in (self.value, self.base):
+                check_interval_of_share(one)
+        return self
 
 
 class Judgement(Record):
@@ -61,7 +78,8 @@ class Judgement(Record):
 
     Attributes:
         task: by which they were judged.
-        output: name of the output whose numbers are the decisions, or decide.
+        output: name of the output whose numbers are the decisions, or decide; the first output where a metric alone
+            judges all of them.
         against: description of the decisions compared with.
         records: number of records judged.
         flips: decisions that are other ones.
@@ -86,3 +104,14 @@ class Judgement(Record):
     def quality(self, name: str) -> Quality | None:
         """Return the measure of this name, or None."""
         return next((one for one in self.qualities if one.name == name), None)
+
+    @classmethod
+    def without_decisions(cls, task: str, output: str, against: str, records: int) -> Self:
+        """Return the judgement of a task that decides nothing, for the measures of a metric."""
+        none = Flips(decisions=0, flipped=0, excused=0, records=0)
+        return cls(task=task, output=output, against=against, records=records, flips=none)
+
+    @property
+    def metric(self) -> Quality | None:
+        """The metric that the user gave, or None."""
+        return next((one for one in self.qualities if one.is_metric), None)

@@ -80,6 +80,7 @@ class AuditedTolerance(Record):
         value: largest error that passes.
         derivation: how it came about, in words.
         scale: largest |reference| on these inputs, which relative numbers are shares of.
+        own: the user's own tolerance, which stands beside the derived one; None without one.
     """
 
     inputs: str
@@ -90,6 +91,7 @@ class AuditedTolerance(Record):
     native_errors: dict[str, float]
     noise: float
     problem: str = ""
+    own: float | None = Field(default=None, ge=0)
 
 
 PROGRAM = "program@"

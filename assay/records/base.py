@@ -98,7 +98,8 @@ def _not_negative(value: float) -> float:
     return value
 
 
-def _interval_of_share(value: Interval) -> Interval:
+def check_interval_of_share(value: Interval) -> Interval:
+    """Return the interval if it lies between 0 and 1; raise ValueError if it does not."""
     if value.low < -ROUNDING or value.high > 1 + ROUNDING:
         raise ValueError(f"{value.low} to {value.high} extends below 0 or above 1")
     return value
@@ -122,6 +123,6 @@ def _check_time(value: Tail) -> None:
 
 Share = Annotated[float, AfterValidator(_share)]
 Duration = Annotated[float, AfterValidator(_not_negative)]
-IntervalOfShare = Annotated[Interval, AfterValidator(_interval_of_share)]
+IntervalOfShare = Annotated[Interval, AfterValidator(check_interval_of_share)]
 IntervalOfTime = Annotated[Interval, AfterValidator(_time)]
 TailOfTime = Annotated[Tail, AfterValidator(_tail_of_time)]

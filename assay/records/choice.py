@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 
 from assay.errors import ArtifactError
 from assay.files.mistakes import mistake_in
@@ -27,7 +27,8 @@ class Constraints(OfMeasure):
 
     Attributes:
         architecture, size, batch, threads: required conditions of the cell.
-        least_quality: a share, by the measure of the results' task; compared with the lower bound.
+        least_quality: the least value by the measure of the results; compared with the lower bound.
+        least: the least value of each measure named, likewise.
         most_p99_ms: largest p99 of one call at the host boundary; compared with the upper bound.
         most_memory_mib: highest resident memory of the process.
         precisions: allowed precisions: "fp32", "bf16", "fp16", "int8".
@@ -39,7 +40,8 @@ class Constraints(OfMeasure):
     size: int | None = None
     batch: int | None = None
     threads: int | None = None
-    least_quality: float | None = Field(default=None, ge=0, le=1)
+    least_quality: FiniteFloat | None = None
+    least: dict[str, FiniteFloat] = Field(default_factory=dict)
     most_p99_ms: float | None = Field(default=None, gt=0)
     most_memory_mib: float | None = Field(default=None, gt=0)
     precisions: list[str] = Field(default_factory=list)
@@ -60,6 +62,7 @@ class EligibleCell(OfMeasure):
         p99_ms: p99 of the calls; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are too few.
         calls: number of calls it was computed from.
         instances: number of simultaneous processes that the value, the p99 and the memory are for.
+        measures: values of all measures of a user's labelled records, by name.
         sets: images a second of each set of so many processes; empty where the cell was timed in only one.
         tied: whether its objective ties with the answer's.
         front: whether no other cell dominates it.
@@ -80,6 +83,7 @@ class EligibleCell(OfMeasure):
     quality_images: int = 0
     quality_inferred: bool = False
     quality_open: int = 0
+    measures: dict[str, Interval] = Field(default_factory=dict)
     p99_ms: float
     p99_at_most_ms: float | None = None
     calls: int = 0
@@ -124,6 +128,7 @@ class NearMiss(Record):
         by: how far it misses the limit, as a share of it.
         found: its value.
         limit: the limit.
+        share: whether a measure of quality is a share, shown in percent.
     """
 
     cell: str
@@ -132,6 +137,7 @@ class NearMiss(Record):
     found: float
     limit: float
     images: int = 0
+    share: bool = True
 
 
 class Choice(Record):
@@ -139,7 +145,8 @@ class Choice(Record):
 
     Attributes:
         machine: the machine of the times, as its fingerprint describes it; "" in older records.
-        measure: the task's name for its measure of quality; "" where it has none.
+        measure: name of the measure of quality, the user's metric or the task's own; "" where there is none.
+        share: whether that is a share, shown in percent.
         price_per_hour: price of the machine, for the objective "cost", in the user's currency.
         answer: the chosen cell, "" when none qualifies.
         because: why it was chosen and not a tied one, in words.
@@ -168,6 +175,7 @@ class Choice(Record):
     machine: str = ""
     objective: Objective
     measure: str = ONCE
+    share: bool = True
     price_per_hour: float | None
     constraints: Constraints
     answer: str
@@ -213,7 +221,8 @@ def in_words(miss: NearMiss) -> str:
     unit = {"p99": "ms", "memory": "MiB"}.get(miss.constraint)
     if unit is None:
         of = f" (of {miss.images:,} images)" if miss.images else ""
-        return f"{miss.constraint} is only known to be {miss.found:.2%}{of}, {miss.limit:.2%} is required"
+        found, limit = (f"{one:.2%}" if miss.share else f"{one:.4g}" for one in (miss.found, miss.limit))
+        return f"{miss.constraint} is only known to be {found}{of}, {limit} is required"
     return f"misses {miss.constraint} by {miss.by:.0%}: {miss.found:.4g} {unit}, at most {miss.limit:.4g}"
 
 

@@ -84,6 +84,7 @@ class Agreement(Record):
             means.
         passed: whether it agrees; `reason` says why not.
         reason: why it does not agree, or "".
+        own_tolerance: the user's own tolerance of the output, which stands beside the derived one; None without one.
     """
 
     subject: str
@@ -95,6 +96,7 @@ class Agreement(Record):
     largest_moved: int
     passed: bool
     reason: str = ""
+    own_tolerance: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="before")
     @classmethod

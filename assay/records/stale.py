@@ -78,10 +78,18 @@ def current_part(audit: Audit, stale: dict[str, Stale]) -> Audit:
 
 
 def is_of(one: Cell | Export, model: ModelAudit) -> bool:
-    """Return whether a cell or export is of that model: a study's models are also named by their size, a user's are
-    not.
+    """Return whether a cell or export is of that model: a study's models are also named by their size, a user's only
+    where they were compared at several, with the same files at all of them.
     """
-    return model.name in {one.architecture, f"{one.architecture}/{one.size}"}
+    names = {one.architecture, f"{one.architecture}/{one.size}"}
+    of_all_sizes = isinstance(one, Export) and not one.size and model.name.rpartition("/")[0] == one.architecture
+    return model.name in names or of_all_sizes
+
+
+def is_file_of(export: Export, cell: Cell) -> bool:
+    """Return whether a cell ran an export, or would have: a file whose sizes are open has none, and runs at all."""
+    named = (export.architecture, export.exporter) == (cell.architecture, cell.exporter)
+    return named and export.size in {0, cell.size}
 
 
 def _weights_differ(model: ModelAudit, timed: set[str]) -> str:

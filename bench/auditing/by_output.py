@@ -70,6 +70,7 @@ def _compared(output: AuditedOutput, run: RunOfOutputs) -> Comparison:
         found = output.followed(ran.subject, call, rows, precision)
     else:
         found = output.compared(ran.subject, call, rows)  # by its tolerance, whatever it computes in
+    found = output.beside_own(found)
     judgement = run.judgement if run.judgement and run.judgement.output == output.tensor else None
     changes: dict[str, object] = {"precision": ran.precision or found.precision, "judgement": judgement}
     if found.passed and judgement and judgement.reason:

@@ -26,6 +26,7 @@ from assay.numerics.rounding import Rounding, rounding_of
 from assay.numerics.ties import Deciding
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Mask, differences, settled
 from assay.records.audit import AuditedTolerance, Comparison
+from assay.train.brought.own import reason_by_own
 
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
@@ -52,6 +53,7 @@ class AuditedOutput:
         may_be_wider: whether the natives may have computed in more than `arithmetic`.
         usual_scale: at the edges of the model's input, the largest number of the same output elsewhere: an output that
             is small at an edge is judged on that scale. None elsewhere.
+        own: the user's own tolerance (`assay.train.brought.own`); None without one.
     """
 
     name: str
@@ -65,6 +67,7 @@ class AuditedOutput:
     narrower: str = ""
     may_be_wider: bool = False
     usual_scale: float | None = None
+    own: float | None = None
 
     @property
     def tensor(self) -> str:
@@ -134,9 +137,10 @@ class AuditedOutput:
             value = self._rounding.ceiling * scale
             derivation = f"{self._rounding.in_words}: the candidate computes in it, and the reference does not"
         else:
-            return tolerance_for(
+            made = tolerance_for(
                 self.name, "", self.measured_natives, 0.0, self.arithmetic, may_be_wider=self.may_be_wider
             )
+            return made.model_copy(update={"own": self.own})
         return AuditedTolerance(
             inputs=self.name,
             for_subject="candidate" if self.narrower else "",
@@ -145,6 +149,7 @@ class AuditedOutput:
             scale=scale,
             native_errors=errors,
             noise=0.0,
+            own=self.own,
         )
 
     @property
@@ -174,6 +179,14 @@ class AuditedOutput:
         reason = both.problem or reason_against_share(share_of_error(both.errors, deviation))
         changes = {"tolerance": LARGEST_SHARE * deviation, "passed": not reason, "reason": reason, "note": ""}
         return made.model_copy(update=changes)
+
+    def beside_own(self, found: Comparison) -> Comparison:
+        """Return a comparison after the user's own tolerance is asked, too."""
+        if found.measured is None or self.own is None:
+            return found
+        derived = f"{found.tolerance:.3g} was derived"
+        reason = reason_by_own(found.reason, found.measured.max_absolute, self.own, derived)
+        return found.model_copy(update={"passed": not reason, "reason": reason})
 
     @cached_property
     def _columns(self) -> list[Columns]:

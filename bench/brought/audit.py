@@ -15,39 +15,65 @@ from assay.bench.auditing.record import audit_of, audit_of_model
 from assay.bench.auditing.runs import ran_of_cell
 from assay.bench.brought.decided import audited_outputs
 from assay.bench.brought.exports import Brought
+from assay.bench.brought.sizes import exports_to_follow
 from assay.bench.brought.work import Work
 from assay.export.checking.edges import EDGES_FILE, EDGES_NATIVE_FILE
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE
 from assay.files.arrays import load_array
-from assay.records.audit import Audit, InputSet
+from assay.records.audit import Audit, InputSet, ModelAudit
 from assay.records.results import Cell, Export
 from assay.store import file_sha256
 from assay.train.brought.agreement import parts_of
+from assay.train.brought.own import own_tolerances
 
 
 def audit_user_model(
-    work: Work, brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path], exports: Sequence[Export]
+    work: Work,
+    brought: Brought | Sequence[Brought],
+    cells: Sequence[Cell],
+    outputs: Mapping[str, Path],
+    exports: Sequence[Export],
 ) -> Audit:
     """Make the record of an audit, with a tolerance for each output.
 
     Args:
+        brought: the model, at every size at which it was compared.
         outputs: .npy file of a cell's outputs for the records, by cell.
     """
+    sides = [brought] if isinstance(brought, Brought) else brought
+    records = [
+        _audited(
+            work,
+            one,
+            [cell for cell in cells if len(sides) == 1 or cell.size == one.model.image_size],
+            outputs,
+            exports,
+        )
+        for one in sides
+    ]
+    return audit_of(records, work.wanted.command, {}, host=work.host)
+
+
+def _audited(
+    work: Work, brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path], exports: Sequence[Export]
+) -> ModelAudit:
     model, known = brought.model, len(brought.reference)
-    judged = judged_by_output(audited_outputs(brought), _runs(brought, cells, outputs))
+    own = own_tolerances(work.wanted.tolerances, [one.name for one in model.outputs])
+    judged = judged_by_output(audited_outputs(brought, own), _runs(brought, cells, outputs))
+    followed = exports_to_follow(work.wanted, brought, exports)
     records = file_sha256(brought.folder / RECORDS_FILE)
     what = f"inputs {'drawn' if brought.drawn else 'given by the user'}" + (f". {brought.made}" if brought.made else "")
     programs = {cell.label: cell.program for cell in cells}
     identity = identity_of(work, {"model": model.fingerprint}, model.fingerprint, exports, programs)
-    record = audit_of_model(
-        model.location.name,
+    return audit_of_model(
+        f"{model.location.name}/{model.axis_size}" if model.axis_size else model.location.name,
         identity,
         [
             InputSet(name=one.name, sha256=records, images=known, sampled_from=brought.records, what=what)
             for one in model.outputs
         ],
         judged,
-        explained_by_files(work, _followable(work, brought), exports, judged.comparisons),
+        explained_by_files(work, _followable(work, brought), followed, judged.comparisons),
         task=work.wanted.task,
         reference=brought.what,
         left_out=model.without,
@@ -57,7 +83,6 @@ def audit_user_model(
             if one.agreement and one.status != "ok" and not one.is_refused_variant
         },
     )
-    return audit_of([record], work.wanted.command, {}, host=work.host)
 
 
 def _runs(brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path]) -> Iterator[RunOfOutputs]:

@@ -6,26 +6,27 @@ them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-
-from pydantic import JsonValue
+from types import MappingProxyType
 
 from assay.bench.auditing.cells import Compared, compared_cells
 from assay.bench.auditing.record import write_audit
 from assay.bench.brought.audit import audit_user_model
-from assay.bench.brought.decided import decided, judgements_of, with_judgements
-from assay.bench.brought.exports import Brought, bring, described, exported, files_of, look_for_deciders
+from assay.bench.brought.decided import check_metric, decided, judgements_of, with_judgements
+from assay.bench.brought.exports import Brought, bring, exported, files_of, look_for_deciders
+from assay.bench.brought.heading import INT8, heading_of
 from assay.bench.brought.mixed_job import tried_by
+from assay.bench.brought.sizes import at_sizes, check_sizes
 from assay.bench.brought.which_runtimes import left_out, timed_on
-from assay.bench.brought.work import Wanted, Work, folder_name
-from assay.bench.machine.host import LOCAL, Host, machine_facts
+from assay.bench.brought.work import Wanted, Work
+from assay.bench.machine.host import LOCAL, Host
 from assay.bench.machine.machine import check_cores
 from assay.bench.stages.attribute import Attributed, attribute_stage
 from assay.bench.stages.groups import candidates_of, files_of_model, group_of, on_export, parted
 from assay.bench.stages.measure import cells_without_file, measured_cells
-from assay.bench.stages.results import Heading, file_results
+from assay.bench.stages.results import file_results
 from assay.bench.timing.measurements import Measurements
 from assay.bench.timing.schedule import Budget
 from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, Group
@@ -33,15 +34,15 @@ from assay.bench.words.progress import Narrator
 from assay.errors import InputError, unknown_name
 from assay.export.probing.probe import RECORDS_FILE
 from assay.export.variants.mixed import MIXED_MINUTES, SUFFIX
-from assay.records.results import Cell, DataSummary, Export, Results
+from assay.records.results import Agreement, Cell, Export, Results
 from assay.registry import RUNTIMES
 from assay.runtimes.openvino import BF16
 from assay.runtimes.rulers import NULL
 from assay.spec import Settings
 from assay.steps import in_proportion
-from assay.store import file_sha256
 from assay.train.brought.agreement import Judge
 from assay.train.brought.model import KINDS, UserModel
+from assay.train.brought.own import own_tolerances
 
 COMMAND_SECONDS = 180.0
 """The limit of one command of a worker: to load a model, or to call it until its times are steady; compilers work in
@@ -50,14 +51,12 @@ the first call.
 ATTRIBUTION_SHARE = 0.25
 """The time for attribution, as a share of the minutes for timing; one process of each runtime is made in any case."""
 CALLS_TO_WARM = 100.0
-INT8 = "int8"
 SHARE = re.compile(r"0?\.\d+|0|1|[01]\.0*")
 REDUCED = (INT8, "fp16")
 """Precisions in which `assay.export.variants` makes a file."""
 MOST_MIXED_MINUTES = 24.0 * 60
 BLOCKS = 10
 """Blocks in one process, as in a study; see `assay.study.BenchSection`."""
-DRAWN = "Random inputs, drawn from the signature with seed 0: real inputs will differ from them."
 
 
 def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Host = LOCAL) -> Results:
@@ -72,43 +71,61 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
     with narrator.showing():
         with work.stage("model", f"Inspecting {wanted.location}"):
             brought = bring(work)
+            own = own_tolerances(wanted.tolerances, [one.name for one in brought.model.outputs])
             what = decided(wanted, brought)
         with work.stage("export", "Exporting to ONNX"):
             brought, exports = exported(work, brought, partial(tried_by, wanted, what))
-        group = group_of_model(work, brought.model, exports, what.records)
+            sides, exports = at_sizes(work, brought, exports)
+        check_metric(work, what, brought)
+        groups = [
+            group_of_model(work, one.model, exports, what.records, records=one.folder / RECORDS_FILE) for one in sides
+        ]
         budget = Budget(
             wanted.minutes * 60, wanted.processes, command_seconds(work), BLOCKS, wanted.interval_width, soon=True
         )
-        keys = {group.name: brought.model.fingerprint}
-        compare = partial(compared_in, work, brought, group, exports)
+        keys = {group.name: brought.model.fingerprint for group in groups}
+        compare = partial(_compared, work, list(zip(sides, groups, strict=True)), exports, own)
         measured, timed = measured_cells(
-            work, [group], budget, work.store("units"), keys, compare, again=wanted.again, show=narrator.times
+            work, groups, budget, work.store("units"), keys, compare, again=wanted.again, show=narrator.times
         )
-        missing = cells_without_file(group, exports, partial(on_export, timed_on(wanted, brought.model)))
+        missing = [
+            cell
+            for group in groups
+            for cell in cells_without_file(group, exports, partial(on_export, timed_on(wanted, brought.model)))
+        ]
         cells = [_in_terms_of_options(cell) for cell in timed + missing]
-        cells = with_judgements(cells, judgements_of(what, brought, cells, measured.logits))
+        for one in sides:
+            judged = judgements_of(work, decided(wanted, one), one, _cells_of(one, cells), measured.logits)
+            cells = with_judgements(cells, judged)
         limits = {"call_seconds": command_seconds(work), "seconds": ATTRIBUTION_SHARE * wanted.minutes * 60}
-        attribute = partial(attribute_stage, work, [group], cells, opset=wanted.opset, **limits)
+        attribute = partial(attribute_stage, work, groups, cells, opset=wanted.opset, **limits)
         attributed = Attributed() if measured.interrupted else attribute()
         cost = {"cost": list(brought.cost)}
-        results = file_results(work, _heading(work, brought), exports, measured, cells, attributed, cost)
+        results = file_results(work, heading_of(work, brought), exports, measured, cells, attributed, cost)
         with work.stage("audit", "Auditing the numbers"):
-            write_audit(audit_user_model(work, brought, cells, measured.logits, exports), work.folder)
+            write_audit(audit_user_model(work, sides, cells, measured.logits, exports), work.folder)
     return results
 
 
-def _heading(work: Work, brought: Brought) -> Heading:
-    wanted = work.wanted
-    box: dict[str, JsonValue] = {**work.held} or {"none": "--trust was given"}
-    return Heading(
-        kind="model",
-        study=folder_name(wanted.location),
-        task=wanted.task,
-        title=f"{wanted.location}, native and ONNX",
-        settings=_settings(wanted, brought),
-        data=_data(wanted, brought),
-        environment=machine_facts(work.host, _libraries(brought.model)) | {"box": box},
-    )
+def _compared(
+    work: Work,
+    sides: Sequence[tuple[Brought, Group]],
+    exports: Sequence[Export],
+    own: Mapping[str, float],
+    measured: Measurements,
+) -> Compared:
+    """Compare the outputs at every size."""
+    agreements: dict[str, Agreement] = {}
+    calls: dict[str, Agreement] = {}
+    for brought, group in sides:
+        found, timed = compared_in(work, brought, group, exports, measured, own)
+        agreements |= found
+        calls |= timed
+    return agreements, calls
+
+
+def _cells_of(brought: Brought, cells: Sequence[Cell]) -> list[Cell]:
+    return [cell for cell in cells if cell.size == brought.model.image_size]
 
 
 def check_wanted(wanted: Wanted, host: Host) -> None:
@@ -117,6 +134,7 @@ def check_wanted(wanted: Wanted, host: Host) -> None:
         InputError: more threads than cores, a runtime that does not run users' models, or nothing to calibrate with.
         NotInstalledError: a runtime that was named needs a package that is missing.
     """
+    check_sizes(wanted)
     if INT8 in wanted.reduced and wanted.inputs is None:
         raise InputError(
             "--precision int8 needs a calibration set, for which drawn inputs are not suitable",
@@ -177,23 +195,24 @@ def mixed_minutes_of(asked: float | None, reduced: Sequence[str]) -> float:
     return asked
 
 
-def _libraries(model: UserModel) -> list[str]:
-    """Return the libraries that a model and its exports may run in."""
-    return [family.library for family in RUNTIMES.families if family.framework in {model.kind, "onnx"}]
-
-
 def command_seconds(work: Work) -> float:
     """Return the time limit of one command of a worker: in proportion to the model's own calls."""
     return max(work.wanted.call_limit or 0.0, in_proportion(work.call_seconds, CALLS_TO_WARM, least=COMMAND_SECONDS))
 
 
-def group_of_model(work: Work, model: UserModel, exports: Sequence[Export], audited: int) -> Group:
-    """Return all runtimes on one model; those of ONNX on every file that passed its check."""
+def group_of_model(
+    work: Work, model: UserModel, exports: Sequence[Export], audited: int, *, records: Path | None = None
+) -> Group:
+    """Return all runtimes on one model; those of ONNX on every file that passed its check.
+
+    Args:
+        records: file of its records; that of the model at its first size if not given.
+    """
     wanted = work.wanted
     files = files_of_model(work, model, exports)
     for why in left_out(wanted, model, [one.exporter for one in exports]):
         work.narrator.note(why)
-    records = work.folder / "model" / RECORDS_FILE
+    records = records or work.folder / "model" / RECORDS_FILE
     return group_of(
         work,
         model,
@@ -224,13 +243,22 @@ def _batches(wanted: Wanted, model: UserModel) -> tuple[int, ...]:
 
 
 def compared_in(
-    work: Work, brought: Brought, group: Group, exports: Sequence[Export], measured: Measurements
+    work: Work,
+    brought: Brought,
+    group: Group,
+    exports: Sequence[Export],
+    measured: Measurements,
+    own: Mapping[str, float] = MappingProxyType({}),
 ) -> Compared:
-    """Compare the outputs; values that decide indices are looked for where outputs differ."""
+    """Compare the outputs; values that decide indices are looked for where outputs differ.
+
+    Args:
+        own: the user's own tolerances, by output.
+    """
 
     def compared() -> Compared:
         natives = {brought.native_name: brought.native}
-        judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders)
+        judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders, own)
         return compared_cells(group, measured, judge, brought.model.arithmetic)
 
     agreements, timed = compared()
@@ -243,47 +271,6 @@ def compared_in(
 
 def _in_terms_of_options(cell: Cell) -> Cell:
     return cell.model_copy(update={"reason": cell.reason.replace(BUDGET_SPENT, MINUTES_SPENT)})
-
-
-def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
-    """Return the request and the description of the model, without the paths of this machine."""
-    model = brought.model
-    return {
-        "command": wanted.command,
-        "model": str(wanted.location),
-        "framework": model.kind,
-        "inputs": [described(model, one) for one in model.inputs],
-        "outputs": [described(model, one) for one in model.outputs],
-        "left out": list(model.without),
-        **({"original": str(wanted.original)} if wanted.original else {}),
-        **({"weights": model.weights} if model.weights else {}),
-        "a call is": "the whole input of the model" if model.whole else "rows of a batch",
-        "reference": brought.what,
-        "labels": wanted.labels.name if wanted.labels else "",
-        **({} if wanted.threshold is None else {"threshold": wanted.threshold}),
-        "fingerprint": model.fingerprint,
-        "opset": wanted.opset,
-        "threads": wanted.threads,
-        "processes": wanted.processes,
-        "minutes": wanted.minutes,
-        "interval_width": wanted.interval_width,
-        "reduced to": list(wanted.reduced),
-        **({"mixed_minutes": wanted.mixed_minutes} if INT8 in wanted.reduced else {}),
-    }
-
-
-def _data(wanted: Wanted, brought: Brought) -> DataSummary:
-    given = wanted.inputs.name if wanted.inputs else ""
-    return DataSummary(
-        name=given or "drawn from the signature",
-        content_hash=file_sha256(brought.folder / RECORDS_FILE),
-        counts={"inputs": brought.records},
-        classes=[],
-        attribution="",
-        licence="",
-        notice="" if given else brought.made or DRAWN,
-        synthetic=False,
-    )
 
 
 def refused_variants(exports: Sequence[Export]) -> list[Export]:

@@ -107,34 +107,38 @@ class Brought:
         return len(map_array(self.folder / RECORDS_FILE))
 
 
-def bring(work: Work) -> Brought:
+def bring(work: Work, point: Mapping[str, int] | None = None) -> Brought:
     """Load, describe and run the model in a job.
+
+    Args:
+        point: sizes of the dimensions that vary, by name; the first that are wanted where it is None.
 
     Raises:
         AssayError: the model does not load or run.
     """
     wanted = work.wanted
-    folder = work.folder / "model"
+    folder = work.folder / ("model" if point is None else f"model-at-{'-'.join(map(str, point.values()))}")
     with reporting_disk_errors(folder), folder_beside(folder) as new:
         request = ProbeRequest(
             location=wanted.location,
             shapes=wanted.shapes,
-            dimensions=wanted.dimensions,
+            dimensions=wanted.dimensions | (wanted.points[0] if point is None else dict(point)),
             inputs=None if wanted.inputs is None else wanted.inputs.resolve(),
             batches=wanted.batches,
             without=wanted.without,
             original=wanted.original,
             ranges=wanted.ranges,
+            varied={name: (min(sizes), max(sizes)) for name, sizes in wanted.sizes.items()},
             folder=new,
         )
         probed = _job(work, PROBE, request, "probe", new)
         (new / LOCATION_FILE).write_text(str(wanted.location.path.resolve()), encoding="utf-8")
         put_in_place(new, folder)
-    work.call_seconds, work.load_seconds = probed.call_seconds, probed.load_seconds
+    work.call_seconds, work.load_seconds = max(work.call_seconds, probed.call_seconds), probed.load_seconds
     model = probed.model
     inputs, outputs = (", ".join(described(model, one) for one in some) for some in (model.inputs, model.outputs))
     work.narrator.note(f"{model.kind}: {inputs} -> {outputs}")
-    if model.weights:
+    if model.weights and point is None:
         work.narrator.note(f"weights: {model.weights}")
     if not probed.reference:
         work.narrator.note(f"not itself in float64: {probed.reason}")
@@ -182,24 +186,24 @@ def exported(
     jobs = [_export_job(parts, brought.model, route) for route in routes]
     records = side_by_side([partial(export_model, job, work.narrator.bar) for job in jobs], parts.jobs)
     files = files_of(work, records)
-    brought = _with_reference(work, brought, files)
+    brought = with_reference(work, brought, files)
     made = [one for one in records if one.exporter in files]
-    checks = side_by_side([partial(_checked, parts, brought, one, files[one.exporter]) for one in made], parts.jobs)
+    checks = side_by_side([partial(checked, parts, brought, one, files[one.exporter]) for one in made], parts.jobs)
     first = {one.exporter: one for one in checks}
-    checked = []
+    found = []
     for record in records:
         done = first.get(record.exporter, record)
         if record.exporter in files and done.reason and look_for_deciders(work, brought, files):
-            done = _checked(work, brought, record, files[record.exporter])
+            done = checked(work, brought, record, files[record.exporter])
         work.narrator.exported(done)
         if done.reason and (said := said_of(entries_for(brought.kernels, [done.exporter], atlas), brought.kernels)):
             work.narrator.note(f"{done.exporter}: {said}")
-        checked.append(done)
+        found.append(done)
     if work.wanted.reduced:
-        look_for_deciders(work, brought, files_of(work, checked))
+        look_for_deciders(work, brought, files_of(work, found))
     by_task = tried_by(brought)
-    checked += [one for record in checked if record.status == "ok" for one in _reduced(work, brought, record, by_task)]
-    return brought, checked
+    found += [one for record in found if record.status == "ok" for one in _reduced(work, brought, record, by_task)]
+    return brought, found
 
 
 def files_of(work: Work, exports: Iterable[Export]) -> dict[str, Path]:
@@ -236,7 +240,7 @@ def _export_job(work: Work, model: UserModel, route: str) -> ExportJob:
     return ExportJob(model, route, work.store("onnx"), start, work.wanted.opset)
 
 
-def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Brought:
+def with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Brought:
     """Return the model with outputs to compare with: its own in float64, an export's, or as a last resort its own in
     fp32.
     """
@@ -299,13 +303,18 @@ def _own_reference(brought: Brought) -> Brought:
     return replace(brought, what=what)
 
 
-def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export:
-    """Return the record with the agreement of the file; one that does not agree has failed."""
+def checked(work: Work, brought: Brought, record: Export, file: Path, at: str = "") -> Export:
+    """Return the record with the agreement of the file; one that does not agree has failed.
+
+    Args:
+        at: ", at 128 tokens" where the model is compared at several sizes, in words.
+    """
     held = dict(_against(brought))
-    request = CheckExportRequest(model=brought.model, exporter=record.exporter, file=file, **held)
-    work.narrator.tell(f"checking the export by {record.exporter}")
+    precision = record.precision if at else "fp32"  # a given file's own is no less than it asks for
+    request = CheckExportRequest(model=brought.model, exporter=record.exporter, file=file, precision=precision, **held)
+    work.narrator.tell(f"checking the export by {record.exporter}{at}")
     try:
-        judged = _job(work, CHECK, request, f"check-{record.exporter}")
+        judged = _job(work, CHECK, request, f"check-{record.exporter}{at.replace(' ', '-').replace(',', '')}")
     except FailedError as error:
         return record.model_copy(update={"status": "failed", "reason": str(error)})
     return judged.on(record)

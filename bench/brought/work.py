@@ -9,6 +9,7 @@ from pathlib import Path
 
 from assay.bench.course import MOST_TOGETHER, Course
 from assay.bench.machine.host import LOCAL, Host
+from assay.bench.tasks.metrics.metric import Metric
 from assay.bench.words.progress import Narrator
 from assay.boxed.boxing import Box
 from assay.export.programs.programs import Workshop
@@ -31,6 +32,9 @@ class Wanted:
     Attributes:
         without: outputs to leave out.
         original: the model in full precision that this one was made from; None where none was given.
+        tolerances: the user's own tolerances, by output (`assay.train.brought.own`).
+        sizes: sizes of the dimensions along which the model is compared, by name, all equally many and ascending: the
+            first of each belong together, and so on.
         ranges: least and largest number to draw for an input, by name.
         runtimes: the runtimes to time, if they apply; empty for all that do.
         command: the command that repeats it.
@@ -39,7 +43,8 @@ class Wanted:
         reduced: precisions in which every right file is also made, "int8" or "fp16".
         mixed_minutes: minutes to search each int8 file that fails for layers that may not be int8; 0 for no search.
         task: task by which answers are judged; see `assay.bench.tasks`.
-        labels: .npy file of the right answer for each input; None without labels.
+        labels: file of the right answer for each input; None without labels.
+        metric: metric of outputs and labels that the user gives; None without one.
         threshold: number above which an output with one number for each decision means class 1; None if not given.
         trusted: whether to run the model outside its box; see `assay.boxed.boxing.Box`.
     """
@@ -47,6 +52,7 @@ class Wanted:
     location: Location
     shapes: tuple[Declared, ...] = ()
     dimensions: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     inputs: Path | None = None
     original: Location | None = None
@@ -64,9 +70,17 @@ class Wanted:
     again: bool = False
     call_limit: float | None = None
     without: tuple[str, ...] = ()
+    tolerances: dict[str, float] = field(default_factory=dict)
     task: str = PLAIN_TASK
     labels: Path | None = None
+    metric: Metric | None = None
     threshold: float | None = None
+
+    @property
+    def points(self) -> list[dict[str, int]]:
+        """The sizes at which the model is compared, by dimension; one point without any where no dimension varies."""
+        each = zip(*self.sizes.values(), strict=True)
+        return [dict(zip(self.sizes, point, strict=True)) for point in each] if self.sizes else [{}]
 
 
 @dataclass

@@ -25,7 +25,7 @@ from assay.bench.deployment.subject import audited_comparisons
 from assay.bench.judging.judged import judged
 from assay.bench.judging.quality import quality_of_cell
 from assay.bench.statistics.tails import least_calls
-from assay.bench.tasks.task import is_labelled, task_of
+from assay.bench.tasks.measure import Measure, is_labelled, known_measures, measure_of
 from assay.errors import FailedError, InputError
 from assay.fingerprint import fingerprint_in
 from assay.records.audit import Audit
@@ -39,6 +39,8 @@ from assay.registry import RUNTIMES
 P99 = 0.99
 SECONDS_IN_AN_HOUR = 3600
 A_MILLION = 1e6
+METRIC = "metric"
+"""The name for the user's metric, whatever it is called."""
 
 
 def choose(
@@ -61,8 +63,10 @@ def choose(
         InputError: the objective is "cost" without a price, a constraint names something that does not exist, an
             accuracy is asked for without labels, or a price is given for a machine that the cells do not fill.
     """
-    labelled = is_labelled(results)
+    labelled, measure, measures = is_labelled(results), measure_of(results), known_measures(results)
+    constraints = _by_full_name(constraints, measures)
     _check_question(constraints, objective, price_per_hour, labelled=labelled)
+    _check_shares(constraints, measure, measures)
     losers = _not_asked_for(results.cells, constraints)
     not_asked_for = list(losers)
     assumed = assumed_of(results, not_asked_for, one_process=one_process) if objective == "cost" else ""
@@ -85,7 +89,7 @@ def choose(
             losers[cell.name] = str(error)
             continue
         excluded = _excluded(cell, found, constraints)
-        missed = _missed(found, constraints, task_of(results).quality)
+        missed = _missed(found, constraints, measure, measures)
         if excluded:
             losers[cell.name] = excluded
         elif missed:
@@ -104,7 +108,8 @@ def choose(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=fingerprint_in(results.environment).words,
         objective=objective,
-        measure=task_of(results).quality,
+        measure=measure.name,
+        share=measure.share,
         price_per_hour=price_per_hour,
         constraints=constraints,
         answer=answer.cell if answer else "",
@@ -122,6 +127,25 @@ def choose(
     )
 
 
+def _by_full_name(constraints: Constraints, measures: Mapping[str, Measure]) -> Constraints:
+    """Return the constraints with measures by their own names; "metric" stands for the user's.
+
+    Raises:
+        InputError: a measure is not known of these results.
+    """
+    metric = next((name for name, one in measures.items() if one.is_metric), METRIC)
+    least = {metric if name == METRIC else name: limit for name, limit in constraints.least.items()}
+    for name in least:
+        if name not in measures:
+            raise InputError(
+                f"--least {name} is not a measure of these results",
+                expected=f"one of {', '.join(measures)}" if measures else None,
+                found=None if measures else "no right answers",
+                remedy="Run `assay model` again with --labels and --metric" if name == METRIC or not measures else None,
+            )
+    return constraints.model_copy(update={"least": least})
+
+
 def _check_question(
     constraints: Constraints, objective: Objective, price_per_hour: float | None, *, labelled: bool
 ) -> None:
@@ -137,6 +161,15 @@ def _check_question(
     for name in constraints.precisions:
         if name not in PRECISIONS:
             raise InputError(f"Unknown precision '{name}'", expected=f"one of {', '.join(PRECISIONS)}")
+
+
+def _check_shares(constraints: Constraints, measure: Measure, measures: Mapping[str, Measure]) -> None:
+    limits = [(measure, constraints.least_quality), *((measures[name], one) for name, one in constraints.least.items())]
+    for one, limit in limits:
+        if limit is not None and one.share and not 0 <= limit <= 1:
+            raise InputError(
+                f"The least {one.name} is out of range", expected="from 0 to 1, as 0.98", found=f"{limit:g}"
+            )
 
 
 def _believed(
@@ -184,6 +217,7 @@ def _believed(
         quality_images=known.images if known else 0,
         quality_inferred=bool(known and known.inferred),
         quality_open=known.open if known else 0,
+        measures={one.name: one.value for one in cell.judgement.qualities} if cell.judgement else {},
         p99_ms=cell.host.p99_ms.value,
         p99_at_most_ms=cell.host.p99_ms.high if cell.host.samples >= least_calls(P99) else None,
         calls=cell.host.samples,
@@ -248,14 +282,27 @@ def _excluded(cell: Cell, found: EligibleCell, constraints: Constraints) -> str:
     return ""
 
 
-def _missed(found: EligibleCell, constraints: Constraints, measure: str) -> list[NearMiss]:
+def _missed(
+    found: EligibleCell, constraints: Constraints, measure: Measure, measures: Mapping[str, Measure]
+) -> list[NearMiss]:
     """Return the limits that a candidate does not meet."""
-    missed = []
-    if constraints.least_quality is not None and found.correct.low < constraints.least_quality:
-        limit = constraints.least_quality
-        by = (limit - found.correct.low) / limit
-        low, images = found.correct.low, found.quality_images
-        missed.append(NearMiss(cell=found.cell, constraint=measure, by=by, found=low, limit=limit, images=images))
+    asked = [(measure, found.correct, constraints.least_quality)]
+    asked += [
+        (measures[name], found.measures.get(name, found.correct), limit) for name, limit in constraints.least.items()
+    ]
+    missed = [
+        NearMiss(
+            cell=found.cell,
+            constraint=one.name,
+            by=(limit - value.low) / (abs(limit) or 1.0),
+            found=value.low,
+            limit=limit,
+            images=found.quality_images,
+            share=one.share,
+        )
+        for one, value, limit in asked
+        if limit is not None and value.low < limit
+    ]
     if constraints.most_memory_mib is not None and found.memory_mib is None:
         missed.append(NearMiss(cell=found.cell, constraint="memory", by=1, found=0, limit=constraints.most_memory_mib))
     if constraints.most_p99_ms is not None and found.p99_at_most_ms is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,15 @@ def choose(
             "--quality",
             help="The lowest accuracy, or other measure of the task, 0.98 for 98 %; compared with the "
             "interval's lower bound.",
+        ),
+    ] = None,
+    least: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--least",
+            metavar="MEASURE=VALUE",
+            help="The lowest value of a measure by name, such as metric=0.91 for the metric of `assay model --metric` "
+            "or accuracy=0.98; compared with the interval's lower bound; can be repeated.",
         ),
     ] = None,
     p99: Annotated[
@@ -89,6 +99,7 @@ def choose(
         batch=batch,
         threads=threads,
         least_quality=quality,
+        least=_least(least or []),
         most_p99_ms=p99,
         most_memory_mib=memory,
         precisions=precision or [],
@@ -182,8 +193,8 @@ def render(choice: Choice, *, everything: bool = False) -> str:
 
 def _answer(choice: Choice) -> list[str]:
     answer = next(one for one in choice.candidates if one.cell == choice.answer)
-    measure = choice.measure[:1].upper() + choice.measure[1:]
-    sure = f" {measure} is at least {answer.quality.low:.2%} with 95 % confidence." if answer.quality else ""
+    measure = choice.measure[:1].upper() + choice.measure[1:] if choice.share else choice.measure
+    sure = f" {measure} is at least {_of(choice, answer.quality.low)} with 95 % confidence." if answer.quality else ""
     return [
         f"{choice.answer}: {_numbers(choice, choice.answer)}",
         f"Because: {choice.because}.{sure}{_inferred(answer)}",
@@ -287,9 +298,14 @@ def _numbers(choice: Choice, cell: str) -> str:
         "cost": f"{one.value.value:.4g} for a million {rows} ({one.value.low:.4g} to {one.value.high:.4g})",
     }[choice.objective]
     memory = f", {one.memory_mib:.0f} MiB" if one.memory_mib is not None else ""
-    right = f", {choice.measure} {one.quality.value:.2%}" if one.quality else ""
+    right = f", {choice.measure} {_of(choice, one.quality.value)}" if one.quality else ""
     right += f" of {one.quality_images:,} images" if one.quality and one.quality_images else ""
     return f"{value}, {_p99(one)}{memory}, {one.precision}{right}"
+
+
+def _of(choice: Choice, value: float) -> str:
+    """Show a value of the choice's measure."""
+    return f"{value:.2%}" if choice.share else f"{value:.4g}"
 
 
 def _p99(one: EligibleCell) -> str:
@@ -297,6 +313,21 @@ def _p99(one: EligibleCell) -> str:
     if one.p99_at_most_ms is not None:
         return f"p99 {one.p99_ms:.4g} ms (at most {one.p99_at_most_ms:.4g})"
     return f"p99 {one.p99_ms:.4g} ms or more ({one.calls} calls)"
+
+
+def _least(texts: list[str]) -> dict[str, float]:
+    """Read the lowest values of measures from "MEASURE=VALUE"."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not name or not math.isfinite(number) or name in found:
+            raise InputError(f"--least cannot be read: '{text}'", expected="MEASURE=VALUE, each measure once")
+        found[name] = number
+    return found
 
 
 def _model(text: str | None) -> tuple[str | None, int | None]:

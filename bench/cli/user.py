@@ -10,13 +10,11 @@ from typing import Annotated
 import typer
 
 from assay.bench.cli.alone import alone_on_this_machine
-from assay.bench.cli.audit import sizes_of
 from assay.bench.cli.options import (
     ARTIFACTS,
     Again,
     Batch,
     CallLimit,
-    Dimension,
     DrawnRange,
     DrawnValue,
     Framework,
@@ -35,7 +33,8 @@ from assay.bench.cli.options import (
 )
 from assay.bench.cli.stopping import keeping_what_is_there
 from assay.bench.words.terminal import complain, print_json, print_line
-from assay.registry import PLAIN_TASK, TASKS
+from assay.errors import InputError
+from assay.registry import METRICS, PLAIN_TASK, TASKS
 
 
 def compare_model(
@@ -49,7 +48,15 @@ def compare_model(
         ),
     ],
     shape: Shape = None,
-    dimension: Dimension = None,
+    dimension: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dimension",
+            metavar="NAME=SIZE[,SIZE...]",
+            help="The size of a dynamic dimension, tokens=64, or ascending sizes to compare the model at, "
+            "tokens=16,64,256: exports keep it open and are checked at all of them.",
+        ),
+    ] = None,
     drawn_range: DrawnRange = None,
     value: DrawnValue = None,
     inputs: Inputs = None,
@@ -62,6 +69,15 @@ def compare_model(
             help="The model in fp32 that a quantised or narrower one was made of: says what that cost in accuracy.",
         ),
     ] = None,
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tolerance",
+            metavar="OUTPUT=NUMBER",
+            help="How far an output may be from float64 for your own use, logits=1e-3, or 1e-3 for all outputs; stands "
+            "beside the derived tolerance; can be repeated.",
+        ),
+    ] = None,
     task: Annotated[
         str,
         typer.Option(
@@ -72,7 +88,19 @@ def compare_model(
     labels: Annotated[
         Path | None,
         typer.Option(
-            "--labels", help="An .npy of the right answer to each of --inputs: a class, or a class for each pixel."
+            "--labels",
+            metavar="FILE",
+            help="The right answer to each of --inputs, in an .npy, .npz or .csv: a class, a class for each pixel, or "
+            "whatever --metric takes.",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric",
+            metavar="METRIC",
+            help="How right answers are, a number that is higher for better ones: FILE.py:FUNCTION of outputs and "
+            "labels, or " + ", ".join(f"{name}:NAME" for name in METRICS) + " as in sklearn:f1_macro.",
         ),
     ] = None,
     threshold: Annotated[
@@ -119,6 +147,7 @@ def compare_model(
     """Time a model of your own natively and through ONNX, and compare the numbers; exit 1 when they differ."""
     from assay.files.locks import working_in
     from assay.train.brought.model import read_ranges, read_shapes
+    from assay.train.brought.own import read_tolerances
     from assay.train.brought.sources import locate
 
     TASKS[task]  # an unknown one is reported before anything runs
@@ -126,17 +155,22 @@ def compare_model(
         refuse_idle("beside --inputs, which has the numbers", {"--range": drawn_range, "--value": value})
     say_trust(trust)
     location = locate(model, framework)  # before imports that take a second
+    if metric is not None and labels is None:
+        raise InputError("--metric needs the right answers", remedy="Give them with --labels FILE")
 
     from assay.bench.auditing.localise import located
     from assay.bench.brought.compare import compare_model, mixed_minutes_of, precisions_of, refusals_of_numbers
+    from assay.bench.brought.sizes import read_sizes
     from assay.bench.brought.work import Wanted, folder_name
     from assay.bench.judging.answers import unanswered
     from assay.bench.report.study_report import as_audited, report_of
+    from assay.bench.tasks.metrics.metric import read_metric
     from assay.bench.tasks.task import task_of
     from assay.bench.words.agreement import numbers_in_words
     from assay.bench.words.explanation import spoken
     from assay.bench.words.progress import Narrator
 
+    dimensions, sizes = read_sizes(dimension or ())
     reduced, width = precisions_of(precision or [])
     given: dict[str, Sequence[object] | None] = {
         "--shape": shape,
@@ -147,8 +181,10 @@ def compare_model(
         "--inputs": [inputs.name] if inputs else [],
         "--task": [task] if task != PLAIN_TASK else [],
         "--labels": [labels.name] if labels else [],
+        "--metric": [metric] if metric else [],
         "--threshold": [threshold] if threshold is not None else [],
         "--without": without,
+        "--tolerance": tolerance,
         "--runtime": runtime,
         "--precision": reduced,
         "--mixed-minutes": [mixed_minutes] if mixed_minutes is not None else [],
@@ -160,14 +196,17 @@ def compare_model(
     wanted = Wanted(
         location=location,
         shapes=read_shapes(shape or []),
-        dimensions=sizes_of(dimension or []),
+        dimensions=dimensions,
+        sizes=sizes,
         ranges=read_ranges(drawn_range or (), value or ()),
         inputs=inputs,
         original=locate(original) if original else None,
         task=task,
         labels=labels,
+        metric=read_metric(metric) if metric else None,
         threshold=threshold,
         without=tuple(dict.fromkeys(without or ())),
+        tolerances=read_tolerances(tolerance or ()),
         batches=tuple(batch or (1,)),
         threads=threads,
         runtimes=tuple(runtime or ()),

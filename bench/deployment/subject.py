@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.bench.words.names import in_words, points_of, sized
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, FailedError, InputError, nearest
 from assay.export.served import contract_job
@@ -25,7 +26,7 @@ from assay.records.audit import AUDIT_FILE, Audit, Comparison, ModelAudit, read_
 from assay.records.base import Interval
 from assay.records.deployment import INPUTS_FILE, ServedTolerance, Unit, served_runtime
 from assay.records.results import RESULTS_FILE, Cell, DataSummary, Export, Results, read_results
-from assay.records.stale import is_of
+from assay.records.stale import is_file_of, is_of
 from assay.registry import RUNTIMES
 from assay.store import file_sha256
 from assay.train.brought.model import UserModel
@@ -202,6 +203,14 @@ def servable_cell(results: Results, name: str) -> Cell:
         raise InputError(f"The study has no cell '{name}'", remedy=f"Did you mean '{near}'?" if near else None)
     if cell.status != "ok" or cell.host is None:
         raise FailedError(f"{name} was not measured", found=f"{cell.status}: {cell.reason}")
+    points = points_of(results)
+    if points and cell.size != next(iter(points[0].values())):
+        raise InputError(
+            f"{name} cannot be deployed: only the first size of a comparison is",
+            expected=in_words(points[0]),
+            found=sized(cell.size, results),
+            remedy="Compare the model at this size alone, then deploy it",
+        )
     if cell.invalid:
         raise FailedError(f"The measurement of {name} is INVALID", found="; ".join(cell.invalid))
     served = [entry.name for entry in RUNTIMES.values() if entry.served_by]
@@ -234,7 +243,7 @@ def export_of(results: Results, cell: Cell) -> Export:
         ArtifactError: there is no export for the cell, or it has other weights.
     """
     for export in results.exports:
-        if (export.architecture, export.size, export.exporter) == (cell.architecture, cell.size, cell.exporter):
+        if is_file_of(export, cell):
             if export.weights != cell.weights:
                 raise ArtifactError(
                     f"{cell.name} was measured with different weights from those in its export",

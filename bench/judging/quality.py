@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from assay.bench.deployment.subject import audited_comparisons
-from assay.bench.tasks.task import KnownQuality, task_of
+from assay.bench.tasks.measure import known_quality
+from assay.bench.tasks.task import KnownQuality
 from assay.records.audit import Audit
 from assay.records.results import Cell
 
@@ -14,4 +15,4 @@ def quality_of_cell(audit: Audit, cell: Cell) -> KnownQuality:
         FailedError: the cell was not audited, did not pass, or its audit lacks the measure.
     """
     model, comparisons = audited_comparisons(audit, cell)
-    return task_of(model).known_quality(model, comparisons)
+    return known_quality(model, comparisons)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from assay.bench.publishing.publication import Publication
+from assay.bench.words.names import verified
 from assay.bench.words.numbers import interval, significant
 from assay.errors import InputError, unknown_name
 from assay.records.base import Interval
@@ -122,6 +123,8 @@ def _body(found: Publication, cell: Cell) -> Iterator[str]:
         time = f"{interval(_median(one))}{' INVALID' if one.invalid else ''}"
         yield f"| {markdown_code(one.label)} | {one.batch} | {markdown(time)} | {agrees} |"
     yield ""
+    if said := verified(results):
+        yield f"{markdown(said)}\n"
     if audit:
         yield f"Audit against float64: {markdown(audit.verdict)}\n"
     machine = str(results.environment.get("processor", "an unknown machine"))

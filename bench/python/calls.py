@@ -32,7 +32,7 @@ def compare(
     inputs: object = None,
     *,
     shapes: Mapping[str, str] | None = None,
-    dimensions: Mapping[str, int] | None = None,
+    dimensions: Mapping[str, int | Sequence[int]] | None = None,
     ranges: Mapping[str, tuple[float, float]] | None = None,
     original: str | Path | None = None,
     batches: Sequence[int] = (1,),
@@ -43,7 +43,9 @@ def compare(
     minutes: float = 5.0,
     task: str = PLAIN_TASK,
     labels: object = None,
+    metric: str | None = None,
     threshold: float | None = None,
+    tolerances: Mapping[str, float] | float | None = None,
     without: Sequence[str] = (),
     framework: str = "",
     out: str | Path = FOLDER,
@@ -58,12 +60,16 @@ def compare(
             at the top of a file (PyTorch, TensorFlow, JAX), an `onnx.ModelProto`; see `docs/how-to/python.md`.
         inputs: arrays by the names of the model's inputs, one array, several in order, or a file; drawn where None.
         shapes: shapes of inputs that the model does not declare, {"image": "batch,3,224,224"}.
-        dimensions: sizes of dimensions that it leaves open.
+        dimensions: sizes of dimensions that it leaves open, {"tokens": 64}, or several at which to compare it,
+            {"tokens": (16, 64, 256)}.
         ranges: the least and largest number to draw for an input, {"ids": (0, 30521)}.
         original: the model in fp32 that a quantised or narrower one was made of: a file or FILE.py:FUNCTION.
         batches: numbers of rows in a call.
         precisions: precisions in which every correct file is made too, "int8" or "fp16".
         mixed_minutes: minutes of search for the layers that may not be int8, for each int8 file that fails; 0: none.
+        labels: the right answers to the inputs: an array, several by name, or a file.
+        metric: FILE.py:FUNCTION of outputs and labels, or a library's metric such as sklearn:f1_macro.
+        tolerances: your own tolerances, beside the derived ones: by output, {"logits": 1e-3}, or one for all.
         minutes: minutes that timing may take.
         out: the folder for results.
         trust: whether to run the model outside its box.
@@ -74,8 +80,10 @@ def compare(
     """
     from assay.alone import timing_alone
     from assay.bench.brought.compare import compare_model, mixed_minutes_of, precisions_of
+    from assay.bench.brought.sizes import read_sizes
     from assay.bench.brought.work import Wanted, folder_name
     from assay.bench.report.study_report import report_of
+    from assay.bench.tasks.metrics.metric import read_metric
     from assay.files.locks import working_in
     from assay.train.brought.model import read_shapes
     from assay.train.brought.sources import locate
@@ -84,10 +92,12 @@ def compare(
         live = located(model, inputs, Path(out) / LIVE, framework)
         place = Path(out) / LIVE / live.location.name
         reduced = precisions_of(precisions)[0]
+        one_size, sizes = read_sizes([f"{name}={_joined(size)}" for name, size in (dimensions or {}).items()])
         wanted = Wanted(
             location=live.location,
             shapes=read_shapes([f"{name}={shape}" for name, shape in (shapes or {}).items()]),
-            dimensions=dict(dimensions or {}),
+            dimensions=one_size,
+            sizes=sizes,
             ranges=dict(ranges or {}),
             inputs=written_inputs(inputs, live.names, place),
             original=None if original is None else locate(str(original)),
@@ -99,8 +109,10 @@ def compare(
             minutes=minutes,
             task=task,
             labels=written_labels(labels, place),
+            metric=read_metric(metric) if metric else None,
             threshold=threshold,
             without=tuple(without),
+            tolerances=_tolerances(tolerances),
             trusted=trust,
             again=again,
             command=_as_python(live),
@@ -233,6 +245,17 @@ def _working() -> Iterator[None]:
 
 def _narrator(*, quiet: bool) -> Narrator:
     return Narrator(Terminal(file=io.StringIO())) if quiet else Narrator()
+
+
+def _joined(size: int | Sequence[int]) -> str:
+    return str(size) if isinstance(size, int) else ",".join(map(str, size))
+
+
+def _tolerances(given: Mapping[str, float] | float | None) -> dict[str, float]:
+    from assay.train.brought.own import read_tolerances
+
+    each = given if isinstance(given, Mapping) else {} if given is None else {"": given}
+    return read_tolerances([f"{name}={value}" if name else str(value) for name, value in each.items()])
 
 
 def _as_python(live: LiveModel) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from assay.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]
-INPUTS_FILE, LABELS_FILE = "inputs.npz", "labels.npy"
+INPUTS_FILE, LABELS_FILE, SEVERAL_LABELS_FILE = "inputs.npz", "labels.npy", "labels.npz"
 
 
 def as_arrays(inputs: object, names: Sequence[str]) -> Arrays:
@@ -61,11 +61,16 @@ def written_inputs(inputs: object, names: Sequence[str], folder: Path) -> Path |
     if inputs is None or isinstance(inputs, str | Path):
         return None if inputs is None else Path(inputs)
     folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(folder / INPUTS_FILE, "w") as bundle:  # numpy.savez cannot write an input called `file`
-        for name, array in as_arrays(inputs, names).items():
+    save_arrays(folder / INPUTS_FILE, as_arrays(inputs, names))
+    return folder / INPUTS_FILE
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write a plain .npz: numpy.savez cannot write an array called `file`."""
+    with zipfile.ZipFile(path, "w") as bundle:
+        for name, array in arrays.items():
             with bundle.open(f"{name}.npy", "w") as stream:
                 np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
-    return folder / INPUTS_FILE
 
 
 def written_labels(labels: object, folder: Path) -> Path | None:
@@ -73,5 +78,9 @@ def written_labels(labels: object, folder: Path) -> Path | None:
     if labels is None or isinstance(labels, str | Path):
         return None if labels is None else Path(labels)
     folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(labels, Mapping):
+        named = {str(name): as_array(one, str(name)) for name, one in labels.items()}
+        save_arrays(folder / SEVERAL_LABELS_FILE, named)
+        return folder / SEVERAL_LABELS_FILE
     np.save(folder / LABELS_FILE, as_array(labels, "labels"))
     return folder / LABELS_FILE

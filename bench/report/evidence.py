@@ -16,6 +16,7 @@ from assay.records.base import Interval
 from assay.records.load import Load
 from assay.records.races import Race, SpeedComparison
 from assay.records.results import Agreement, Cell, Results
+from assay.records.stale import is_file_of
 from assay.records.trainings import Training
 
 SYNTHETIC_LABEL = "SYNTHETIC images"
@@ -140,8 +141,7 @@ def agreements_of_export(cell: Cell, results: Results) -> list[Agreement]:
     """Return every comparison with the reference of the file that the cell ran; none for a native cell, and none for a
     right file that only some optimisation level of ONNX Runtime gets wrong, which is the runtime's own fault.
     """
-    wanted = (cell.architecture, cell.size, cell.exporter)
-    exports = [e for e in results.exports if (e.architecture, e.size, e.exporter) == wanted and not e.file_is_right]
+    exports = [one for one in results.exports if is_file_of(one, cell) and not one.file_is_right]
     return [agreement for export in exports for agreement in export.agreement]
 
 

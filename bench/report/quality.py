@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assay.bench.judging.quality import quality_of_cell
 from assay.bench.report.evidence import Evidence, agreement_fails, training_of
-from assay.bench.tasks.task import task_of
+from assay.bench.tasks.measure import measure_of
 from assay.errors import FailedError
 from assay.records.base import Interval
 from assay.records.results import Cell
@@ -19,8 +19,8 @@ def qualities(evidence: Evidence) -> dict[str, Interval]:
 
 
 def _judged(evidence: Evidence, cell: Cell) -> Interval | None:
-    """Return the task's judgement of a user's model, against their labels; all cells are judged on the same records."""
-    found = cell.judgement.quality(task_of(evidence.results).quality) if cell.judgement else None
+    """Return the measure of a user's model, against their labels; all cells are judged on the same records."""
+    found = cell.judgement.quality(measure_of(evidence.results).name) if cell.judgement else None
     return found.value if found else None
 
 

@@ -6,12 +6,13 @@ another class each, see `assay.numerics.ties`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.bench.tasks.measure import difference_in_words, measured_by
 from assay.bench.tasks.task import Answers, Task
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
@@ -20,7 +21,7 @@ from assay.numerics.following import widened
 from assay.numerics.judgement import Flips, Judgement, Quality, Scores
 from assay.numerics.ties import Alternatives, Decider, Deciding
 from assay.numerics.values import is_whole
-from assay.records.results import Cell, Results
+from assay.records.results import Results
 from assay.train.brought.model import Tensor
 
 NONE = -1
@@ -255,23 +256,30 @@ def flips_in_words(flips: Flips, unit: str) -> str:
 
 
 def quality_in_words(quality: Quality) -> str:
-    """Return "accuracy 98.20 % (97.10 to 98.90), 98.30 % before"."""
-    one, base = quality.value, quality.base.value
-    return f"{quality.name} {one.value:.2%} ({one.low:.2%} to {one.high:.2%}), against {base:.2%}"
+    """Return "accuracy 98.20 % (97.10 to 98.90), against 98.30 %; difference ..."."""
+    one, measure = quality.value, measured_by(quality)
+    shown = f"{measure.short(one.value)} ({measure.short(one.low)} to {measure.short(one.high)})"
+    by = difference_in_words(quality)
+    return f"{quality.name} {shown}, against {measure.short(quality.base.value)}{f'; {by}' if by else ''}"
 
 
 def told_of_cells(results: Results, unit: str) -> list[str]:
     """Return a sentence for each group of equal judgements: who decides as the reference does, and how many are
     right.
     """
+    return told_alike(results, lambda found: _told(found, unit))
+
+
+def told_alike(results: Results, told: Callable[[Judgement], str]) -> list[str]:
+    """Return a sentence for each group of cells of whose judgements the same is told."""
     alike: dict[str, list[str]] = {}
     for cell in results.cells:
         if cell.judgement:
-            alike.setdefault(_told(cell, cell.judgement, unit), []).append(cell.label)
-    return [f"{', '.join(dict.fromkeys(labels))}: {said}." for said, labels in alike.items()]
+            alike.setdefault(told(cell.judgement), []).append(cell.label)
+    return [f"{', '.join(dict.fromkeys(labels))}: {said}." for said, labels in alike.items() if said]
 
 
-def _told(cell: Cell, found: Judgement, unit: str) -> str:
+def _told(found: Judgement, unit: str) -> str:
     flips = found.flips
     same = f"every {unit} of {counted(found.records, 'record')} has the class that it has in {found.against}"
     changed = f"{flips_in_words(flips, unit)} changed class against {found.against}"

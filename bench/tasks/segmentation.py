@@ -1,11 +1,9 @@
 """One class for each pixel: pixel accuracy and mean intersection over union against labels, flips counted per pixel.
 
 The pixels of one image resemble each other, so that images are the sample, not pixels. Both measures are ratios
-of sums over images, and both have the bootstrap's interval over images (Efron 1979, "Bootstrap methods: another look at
-the jackknife"): images are drawn again with replacement, the sums are formed again, and the percentiles are expanded as
-is right for few images (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", The American Statistician 69,
-section 5.3). A measure that does not vary over images, as when every one is right throughout, has no spread to draw
-from: Wilson's interval for this many images is then used instead.
+of sums over images, and both have the bootstrap's interval and a paired test over images
+(`assay.bench.statistics.resampling`). A measure that does not vary over images, as when every one is right throughout,
+has no spread to draw from: Wilson's interval for this many images is then used instead.
 
 The mean is over the classes that are labelled or answered somewhere (Everingham and others 2010, "The PASCAL Visual
 Object Classes Challenge"), whose label for no class, 255, and negative labels are left out of both measures.
@@ -13,7 +11,6 @@ Object Classes Challenge"), whose label for no class, 255, and negative labels a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.bench.report.page.blocks import Column, Value
+from assay.bench.statistics.resampling import RESAMPLES, SEED, exchanged_p_value, interval_over
 from assay.bench.tasks.decisions import (
     MOST_CLASSES,
     THRESHOLD,
@@ -36,10 +34,10 @@ from assay.bench.tasks.decisions import (
     the_only,
     told_of_cells,
 )
-from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Task
+from assay.bench.tasks.labels import NOBODYS
+from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Task, labelled_sections
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
-from assay.numerics.distributions import normal, student_quantile
 from assay.numerics.judgement import Judgement, Quality
 from assay.numerics.segmentation import MOST_LOST, MOST_SURE_PIXELS, PIXELS_POLICY
 from assay.records.audit import Comparison
@@ -54,17 +52,15 @@ if TYPE_CHECKING:
 
 UNIT = "pixel"
 PIXEL_ACCURACY, MEAN_IOU = "pixel accuracy", "mean IoU"
-NOBODYS = 255
-"""The label of pixels that belong to no class, in the data sets that have such a label."""
-RESAMPLES, SEED = 1000, 0
 METHOD = f"bootstrap over images, {RESAMPLES:,} draws, expanded percentiles (Hesterberg 2015)"
+TEST = f"approximate randomisation over images, {RESAMPLES:,} exchanges (Noreen 1989)"
 
 Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Sums:
-    """The sums whose ratios both measures are, for each image; all (images, classes).
+    """The sums whose ratios both measures are, for each image or each draw of images; all (images, classes).
 
     Attributes:
         right: pixels of a class that are answered with it.
@@ -75,8 +71,17 @@ class Sums:
     labelled: Counts
     answered: Counts
 
+    def drawn(self, weights: Counts) -> Sums:
+        """Return the sums over draws, from the count of each image, (draws, images)."""
+        return Sums(*(weights @ side for side in (self.right, self.labelled, self.answered)))
 
-Measure = Callable[[Sums, Counts], NDArray[np.float64]]
+    def exchanged(self, other: Sums, which: NDArray[np.bool_]) -> Sums:
+        """Return the sums over all images, where those in `which`, (draws, images), are the other side's."""
+        mine, theirs = self.drawn((~which).astype(np.int64)), other.drawn(which.astype(np.int64))
+        return Sums(mine.right + theirs.right, mine.labelled + theirs.labelled, mine.answered + theirs.answered)
+
+
+Measure = Callable[[Sums], NDArray[np.float64]]
 
 
 class Segmentation(Task):
@@ -151,9 +156,7 @@ class Segmentation(Task):
         return f"another number is the largest in {worst.largest_moved} of {counted(worst.images, 'record')}"
 
     def sections(self) -> Sequence[Callable[[Evidence], Section | None]]:
-        from assay.bench.report.sections.reasons.pareto import quality_against_latency  # noqa: PLC0415  it draws
-
-        return (quality_against_latency,)
+        return labelled_sections()
 
     def told(self, results: Results) -> list[str]:
         return told_of_cells(results, UNIT)
@@ -208,53 +211,61 @@ def sums_of(answered: Classes, labels: Classes, classes: int) -> Sums:
 
 
 def qualities_of(found: Sums, base: Sums) -> list[Quality]:
-    """Return both measures of both sides; images are drawn again alike for both."""
+    """Return both measures of both sides; images are drawn again, and exchanged, alike for both."""
     images = len(found.right)
     random = np.random.default_rng(SEED)
     draws = random.multinomial(images, np.full(images, 1 / images), RESAMPLES)
-    return [
-        Quality(
-            name=name,
-            value=interval_over_images(measure, found, draws),
-            base=interval_over_images(measure, base, draws),
-            method=METHOD,
-        )
-        for name, measure in ((PIXEL_ACCURACY, pixel_accuracy), (MEAN_IOU, mean_iou))
-    ]
+    which = random.random((RESAMPLES, images)) < 0.5
+    measures = ((PIXEL_ACCURACY, pixel_accuracy), (MEAN_IOU, mean_iou))
+    return [_quality_of(name, measure, found, base, draws, which) for name, measure in measures]
 
 
-def pixel_accuracy(sums: Sums, weights: Counts) -> NDArray[np.float64]:
-    """Return the share of the labelled pixels that are right, (draws,).
+def _quality_of(
+    name: str, measure: Measure, found: Sums, base: Sums, draws: Counts, which: NDArray[np.bool_]
+) -> Quality:
+    value, before = (interval_over_images(measure, side, draws) for side in (found, base))
+    by, images = value.value - before.value, draws.shape[1]
+    exchanged = measure(found.exchanged(base, which)) - measure(base.exchanged(found, which))
+    return Quality(
+        name=name,
+        value=value,
+        base=before,
+        method=METHOD,
+        difference=_with_spread(by, measure(found.drawn(draws)) - measure(base.drawn(draws)), images, -1.0),
+        p_value=exchanged_p_value(by, exchanged),
+        test=TEST,
+    )
 
-    Args:
-        weights: count of each image, (draws, images).
-    """
-    right, labelled = ((weights @ side).sum(axis=1) for side in (sums.right, sums.labelled))
-    found: NDArray[np.float64] = right / np.maximum(labelled, 1)
+
+def pixel_accuracy(sums: Sums) -> NDArray[np.float64]:
+    """Return the share of the labelled pixels that are right, (draws,)."""
+    found: NDArray[np.float64] = sums.right.sum(axis=1) / np.maximum(sums.labelled.sum(axis=1), 1)
     return found
 
 
-def mean_iou(sums: Sums, weights: Counts) -> NDArray[np.float64]:
-    """Return the mean intersection over union over the classes that occur, (draws,); `weights` as above."""
-    right, labelled, answered = (weights @ side for side in (sums.right, sums.labelled, sums.answered))
-    union = labelled + answered - right
-    shares = right / np.maximum(union, 1)
+def mean_iou(sums: Sums) -> NDArray[np.float64]:
+    """Return the mean intersection over union over the classes that occur, (draws,)."""
+    union = sums.labelled + sums.answered - sums.right
+    shares = sums.right / np.maximum(union, 1)
     found: NDArray[np.float64] = shares.sum(axis=1) / np.maximum((union > 0).sum(axis=1), 1)
     return found
 
 
 def interval_over_images(measure: Measure, sums: Sums, draws: Counts) -> Interval:
     """Return a measure with its 95 % interval; for one image anything between none and all."""
-    images = draws.shape[1]
-    value = float(measure(sums, np.ones((1, images), np.int64))[0])
+    value = float(measure(sums.drawn(np.ones((1, draws.shape[1]), np.int64)))[0])
+    return _with_spread(value, measure(sums.drawn(draws)), draws.shape[1], 0.0)
+
+
+def _with_spread(value: float, drawn: NDArray[np.float64], images: int, least: float) -> Interval:
+    """Return the interval of draws, between `least` and 1; Wilson's where nothing varies."""
     if images < 2:
-        return Interval(value=value, low=0.0, high=1.0)
-    tail = normal(-math.sqrt(images / (images - 1)) * student_quantile(images - 1, 0.975))
-    low, high = np.quantile(measure(sums, draws), [tail, 1 - tail])
-    if low == high:
-        slack = 1 - share(images, images).low
-        low, high = max(value - slack, 0.0), min(value + slack, 1.0)
-    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
+        return Interval(value=value, low=least, high=1.0)
+    found = interval_over(value, drawn, images)
+    if found.low < found.high:
+        return found
+    slack = 1 - share(images, images).low
+    return Interval(value=value, low=max(value - slack, least), high=min(value + slack, 1.0))
 
 
 def _judged(comparisons: Sequence[Comparison]) -> Judgement | None:

@@ -159,7 +159,9 @@ class Task:
         if labels is not None:
             raise InputError(
                 f"--labels says what is right, and the task '{self.name}' has no right or wrong answers",
-                remedy="Name the task: " + " or ".join(f"--task {name}" for name in TASKS if task(name).quality),
+                remedy="Name the task, "
+                + " or ".join(f"--task {name}" for name in TASKS if task(name).quality)
+                + ", or a metric, --metric FILE.py:FUNCTION",
             )
         return None
 
@@ -221,11 +223,7 @@ class Task:
         Raises:
             FailedError: the audit does not have it.
         """
-        for one in comparisons:
-            found = one.judgement.quality(self.quality) if one.judgement else None
-            if one.judgement and found:
-                return KnownQuality(found.value, one.judgement.records)
-        raise FailedError(f"the audit has no {self.quality or 'measure of how right answers are'} of it")
+        return known_by(self.quality, comparisons)
 
     # Serving one of our architectures, whose export gets pixels put before it and decisions after it.
 
@@ -288,6 +286,14 @@ class Task:
         return None
 
 
+def labelled_sections() -> Sequence[Callable[[Evidence], Section | None]]:
+    """Return the sections of a report on right answers; each is left out where none are known."""
+    from assay.bench.report.sections.models.scores import scores  # noqa: PLC0415  they draw
+    from assay.bench.report.sections.reasons.pareto import quality_against_latency  # noqa: PLC0415
+
+    return scores, quality_against_latency
+
+
 def task(name: str) -> Task:
     """
     Raises:
@@ -316,8 +322,14 @@ def task_of(record: Results | ModelAudit) -> Task:
     return task(record.task)
 
 
-def is_labelled(results: Results) -> bool:
-    """Check whether right answers are known: always for a study's images, for a user's records where given."""
-    if not task_of(results).quality:
-        return False
-    return results.kind == "study" or any(cell.judgement and cell.judgement.qualities for cell in results.cells)
+def known_by(measure: str, comparisons: Sequence[Comparison]) -> KnownQuality:
+    """Return a measure of a subject that passed, from all its comparisons in an audit.
+
+    Raises:
+        FailedError: the audit does not have it.
+    """
+    for one in comparisons:
+        found = one.judgement.quality(measure) if one.judgement else None
+        if one.judgement and found:
+            return KnownQuality(found.value, one.judgement.records)
+    raise FailedError(f"the audit has no {measure or 'measure of how right answers are'} of it")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from assay.bench.words.names import verified
 from assay.bench.words.numbers import listed, scientific
 from assay.records.results import Agreement, Export, Results
 from assay.registry import GIVEN
@@ -50,8 +51,27 @@ def numbers_in_words(results: Results) -> list[str]:
     return [
         *found,
         *(one[0].upper() + one[1:] for one in costs),
+        *_by_own_tolerances(results),
+        *filter(None, [verified(results)]),
         *(f"{one.exporter} follows {reference}{layers_left(one)}: {_worst([one]).derivation}." for one in variants),
     ]
+
+
+def _by_own_tolerances(results: Results) -> list[str]:
+    """Say which runtimes keep the user's own tolerances, and what was derived beside them."""
+    judged = [(cell.label, cell.agreement) for cell in results.cells if cell.agreement]
+    known = [(label, one, one.own_tolerance) for label, one in judged if one.own_tolerance is not None]
+    if not known:
+        return []
+    beyond = list(dict.fromkeys(label for label, one, own in known if not 0 <= one.max_absolute <= own))
+    _, worst, own = max(known, key=lambda row: row[1].max_absolute / (row[2] or 1e-300))
+    said = (
+        f"the worst is {scientific(worst.max_absolute)}, where {scientific(own)} is your own tolerance and "
+        f"{scientific(worst.tolerance)} the derived one"
+    )
+    if beyond:
+        return [f"Your own tolerance is exceeded by {listed(beyond)}: {said}."]
+    return [f"Your own tolerance is kept by every runtime: {said}."]
 
 
 def layers_left(export: Export) -> str:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from assay.bench.report.evidence import group_of
+from assay.bench.words.names import runtime_in_words
 from assay.bench.words.no_verdict import said_once_of_invalid
 from assay.bench.words.numbers import DASH, SPACE, inverse, listed, significant
-from assay.bench.words.runtimes import runtime_in_words
 from assay.bench.words.verdict import Verdict, verdicts
 from assay.records.attribution import Attribution, ProfiledEstimate, SkeletonEstimate
 from assay.records.base import Interval

@@ -15,12 +15,12 @@ from assay.bench.report.evidence import (
     is_timed,
     median_of,
 )
+from assay.bench.words.names import runtime_in_words
 from assay.bench.words.numbers import (
     counted,
     interval,
     listed,
 )
-from assay.bench.words.runtimes import runtime_in_words
 from assay.records.results import Cell, Results
 from assay.registry import FRAMEWORKS
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from assay.bench.report.evidence import CellGroup
+from assay.bench.words.names import runtime_in_words
 from assay.bench.words.numbers import SPACE, counted, interval, ratio, scaled
-from assay.bench.words.runtimes import runtime_in_words
 from assay.records.attribution import PrecisionFactors
 from assay.records.base import Interval
 from assay.records.results import Results

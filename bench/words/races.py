@@ -10,8 +10,8 @@ from typing import Literal
 from assay.bench.judging.races import computed_in
 from assay.bench.report.evidence import CellGroup, agreement_fails, group_of, is_timed, median_of
 from assay.bench.tasks.task import task_of
+from assay.bench.words.names import runtime_in_words
 from assay.bench.words.numbers import counted, in_processes, interval, inverse, listed, ratio
-from assay.bench.words.runtimes import runtime_in_words
 from assay.records.base import ONCE
 from assay.records.races import OF_ALL, Race
 from assay.records.results import Cell, Results

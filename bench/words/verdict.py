@@ -20,6 +20,7 @@ from assay.bench.report.evidence import (
 from assay.bench.statistics.modes import missed
 from assay.bench.statistics.stats import LEAST_PROCESSES
 from assay.bench.tasks.task import task_of
+from assay.bench.words.names import runtime_in_words, sized
 from assay.bench.words.no_verdict import invalid_everywhere, why_nothing_compared
 from assay.bench.words.numbers import (
     TIMES,
@@ -28,14 +29,12 @@ from assay.bench.words.numbers import (
     in_processes,
     inverse,
     listed,
-    pixels,
     ratio,
     scientific,
     significant,
 )
 from assay.bench.words.precisions import precisions_in_words
 from assay.bench.words.races import Outcome, Said, beside, counts_in_words, tiers_in_words
-from assay.bench.words.runtimes import runtime_in_words
 from assay.numerics.precisions import FULL
 from assay.records.base import Interval
 from assay.records.races import SpeedComparison
@@ -128,7 +127,7 @@ def _faster_part(results: Results, wins: int, groups: int) -> str:
 
 
 def _verdict(group: CellGroup, comparison: SpeedComparison | None, results: Results, threads_vary: bool) -> Verdict:
-    place = f"At {pixels(group.size)} and batch {group.batch}" if group.size else f"At batch {group.batch}"
+    place = f"At {sized(group.size, results)} and batch {group.batch}" if group.size else f"At batch {group.batch}"
     if threads_vary:
         place += f" with {counted(group.threads, 'thread')}"
     if comparison is None:

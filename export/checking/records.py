@@ -164,5 +164,12 @@ def _rows(session: onnxruntime.InferenceSession, model: UserModel, records: Reco
                 outputs = session.run([one.name for one in model.outputs], feeds)
         except Exception as error:  # its exceptions have no common base
             raise ExportFailedError(f"{subject} does not run", found=one_line(error)) from error
-        found.append(rows_of(model, [np.asarray(one) for one in outputs])[: len(part)])
+        rows = rows_of(model, [np.asarray(one) for one in outputs])[: len(part)]
+        if rows.shape[1:] != (model.width,):
+            raise ExportFailedError(
+                f"{subject} gives outputs of another size than the model",
+                expected=", ".join(f"{one.name} {list(model.shape_of(one, batch))}" for one in model.outputs),
+                found=", ".join(str(list(np.shape(one))) for one in outputs),
+            )
+        found.append(rows)
     return np.concatenate(found)

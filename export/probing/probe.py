@@ -28,7 +28,7 @@ from assay.export.probing.inputs import Form, form_of, records_of, said_ranges
 from assay.export.probing.loading import load
 from assay.export.probing.original import cost_against
 from assay.export.probing.outputs import refuse_incomparable, steady_sizes
-from assay.export.probing.shapes import declared_inputs
+from assay.export.probing.shapes import declared_inputs, open_places
 from assay.export.probing.steadiness import SteadinessCheck
 from assay.export.probing.undecided import CalledModel, UnsoundError, keep_doubt, refusal_of_rows, refusal_of_shapes
 from assay.export.reference.memory import Appetite, in_float64
@@ -44,7 +44,7 @@ from assay.registry import LIBRARIES, installed_versions
 from assay.store import file_sha256
 from assay.train.brought.arrays import Records, inputs_of, repeated
 from assay.train.brought.loaders.loaded import Compute, LoadedModel
-from assay.train.brought.model import Declared, Kind, Location, Tensor, UserModel
+from assay.train.brought.model import Declared, Kind, Location, OpenSize, Tensor, UserModel
 from assay.train.brought.source import source_hash
 from assay.train.brought.watched import slowest_call
 
@@ -80,6 +80,7 @@ class ProbeRequest(Record):
         without: outputs to leave out.
         original: the model in full precision that this one was made from; None where none was given.
         ranges: least and largest number to draw, by input, where the user says so; both are whole for whole numbers.
+        varied: least and largest size of the dimensions whose sizes vary, by name; `dimensions` has one of each.
         folder: folder for `DESCRIPTION_FILE`, `RECORDS_FILE`, `NATIVE_FILE` and `REFERENCE_FILE` where there is a
             reference.
     """
@@ -93,6 +94,7 @@ class ProbeRequest(Record):
     without: tuple[str, ...] = ()
     original: Location | None = None
     ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    varied: dict[str, tuple[int, int]] = Field(default_factory=dict)
 
 
 class Probed(Record):
@@ -133,7 +135,9 @@ def probe(request: ProbeRequest) -> Probed:
     loading = time.monotonic() - begun
     arrays = given_inputs(request.inputs, loaded, request.shapes) if request.inputs else {}
     sizes = {**(loaded.made.sizes if loaded.made and not arrays else {}), **request.dimensions}
-    declared = declared_inputs(loaded.usual(request.shapes, arrays), request.shapes, sizes, arrays)
+    usual = loaded.usual(request.shapes, arrays)
+    declared = declared_inputs(usual, request.shapes, sizes, arrays)
+    given = arrays
     arrays = {one.name: arrays[one.name] for one in declared} if arrays else {}
     names = [one.name for one in declared]
 
@@ -146,6 +150,8 @@ def probe(request: ProbeRequest) -> Probed:
     seen = _run(location, declared, arrays, request.batches, again)
     known = {"without": request.without, "weights": loaded.made.weights if loaded.made else ""}
     model, records, native = seen.model.model_copy(update=known), seen.records, seen.rows
+    places = open_places(usual, request.shapes, given, list(request.varied), model) if request.varied else {}
+    model = model.model_copy(update={"inputs": _with_open_sizes(model.inputs, places, request.varied)})
     edges = (
         None
         if arrays or is_quantised(model.arithmetic)  # at the edges the ranges of integers end
@@ -183,6 +189,18 @@ def probe(request: ProbeRequest) -> Probed:
         load_seconds=loading,
         kernels=loaded.kernels(),
     )
+
+
+def _with_open_sizes(
+    inputs: Sequence[Tensor], places: Mapping[str, Mapping[int, str]], varied: Mapping[str, tuple[int, int]]
+) -> tuple[Tensor, ...]:
+    """Return the inputs with the dimensions that exports have to leave open."""
+
+    def opened(one: Tensor) -> tuple[OpenSize, ...]:
+        named = places.get(one.name, {}).items()
+        return tuple(OpenSize(axis=at, name=name, least=varied[name][0], most=varied[name][1]) for at, name in named)
+
+    return tuple(one.model_copy(update={"open": opened(one)}) for one in inputs)
 
 
 def _is_whole_throughout(model: UserModel) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.train.brought.model import Declared, unnamed
+from assay.train.brought.model import Declared, UserModel, unnamed
 
 Array = NDArray[np.generic]
 Missing = tuple[str, int, str]
@@ -49,6 +49,41 @@ def declared_inputs(
     resolved = tuple(_resolved(one, known, dimensions, batch) for one in declared)
     _refuse_open(resolved, batch)
     return resolved
+
+
+def open_places(
+    found: Sequence[Declared],
+    given: Sequence[Declared],
+    arrays: Mapping[str, Array],
+    names: Sequence[str],
+    model: UserModel,
+) -> dict[str, dict[int, str]]:
+    """Return the places in one record of dimensions of these names, with the name of each, by input.
+
+    Args:
+        found, given, arrays: as for `declared_inputs`.
+
+    Raises:
+        InputError: no input has a dimension of one of the names, or only the batch has it.
+    """
+    places: dict[str, dict[int, str]] = {}
+    declared = {one.name: one.shape for one in _wanted(found, given, arrays)}
+    for tensor in model.inputs:
+        shape = declared[tensor.name]
+        before = len(shape) - len(tensor.shape)  # the batch
+        named = ((axis - before, str(name)) for axis, name in enumerate(shape) if name in names and axis >= before)
+        places[tensor.name] = dict(named)
+    known = {size for shape in declared.values() for size in shape if isinstance(size, str)} - {BATCH}
+    for name in names:
+        if not any(name in each.values() for each in places.values()):
+            raise InputError(
+                f"--dimension {name} has several sizes, and no input leaves a dimension of this name open",
+                expected=", ".join(sorted(known)) or None,
+                found=None if known else "only the batch",
+                remedy=f"Name it in the shape of its input, --shape NAME=TYPE:batch,{name}; several batch sizes are "
+                "--batch 1 --batch 8",
+            )
+    return places
 
 
 def _wanted(found: Sequence[Declared], given: Sequence[Declared], arrays: Mapping[str, Array]) -> tuple[Declared, ...]:

@@ -41,7 +41,8 @@ def export(request: ExportRequest) -> ExportOutcome:
         answer = folder / "answer.json"
         message = {
             "model": _described(request.model),
-            "inputs": [(one.name, one.dtype, one.shape) for one in request.inputs()],
+            "inputs": [(one.name, one.dtype, one.without_words) for one in request.inputs()],
+            "shapes": [[size or "batch" for size in one.shape] for one in request.inputs()],
             "outputs": request.outputs,
             "output": str(request.output.resolve()),
             "opset": request.opset,

@@ -24,7 +24,7 @@ def export(request: ExportRequest) -> ExportOutcome:
     def named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(zip(request.outputs, forward(*tensors), strict=True))
 
-    inputs = [(one.name, one.dtype, one.shape) for one in request.inputs()]
+    inputs = [(one.name, one.dtype, one.without_words) for one in request.inputs()]
     transforms = write_function(named, inputs, request.output, request.opset)
     del keeps
     packages = versions_of("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx")

@@ -54,11 +54,23 @@ def _is_large(traced: nn.Module | torch.export.ExportedProgram) -> bool:
 
 
 def _dynamic_shapes(request: ExportRequest, traced: object) -> tuple[object, ...] | None:
-    """Return each input's open dimensions, with one entry for each argument of the traced object; None where the batch
-    is fixed.
+    """Return each input's open dimensions, with one entry for each argument of the traced object; None where all are
+    fixed.
     """
-    batch = {0: torch.export.Dim("batch")}
-    shapes = tuple(batch if None in one.shape else None for one in request.inputs(LAYOUT))
+    inputs = request.inputs(LAYOUT)
+    named = {
+        word: torch.export.Dim(word, min=ends[0], max=ends[1]) for one in inputs for word, ends in one.limits.items()
+    }
+    batch = torch.export.Dim("batch")
+    shapes = tuple(
+        {
+            axis: batch if size is None else named[size]
+            for axis, size in enumerate(one.shape)
+            if not isinstance(size, int)
+        }
+        or None
+        for one in inputs
+    )
     if not any(shapes):
         return None
     return (shapes,) if isinstance(traced, ByPosition) else shapes  # its only argument is *inputs

@@ -26,7 +26,12 @@ def export(request: ExportRequest) -> ExportOutcome:
         AssayError: a user's file fails.
     """
     inputs = request.inputs(LAYOUT)
-    batched = [one.name for one in inputs if None in one.shape]
+    axes = {
+        one.name: {axis: size or "batch" for axis, size in enumerate(one.shape) if not isinstance(size, int)}
+        for one in inputs
+        if one.is_open
+    }
+    batched = any(None in one.shape for one in inputs)
     torch.onnx.export(
         module_of(request),
         example_of(request),
@@ -35,7 +40,7 @@ def export(request: ExportRequest) -> ExportOutcome:
         opset_version=min(request.opset, NEWEST_OPSET),
         input_names=[one.name for one in inputs],
         output_names=request.outputs,
-        dynamic_axes={name: {0: "batch"} for name in (*batched, *request.outputs)} if batched else None,
+        dynamic_axes=axes | {name: {0: "batch"} for name in request.outputs if batched} if axes else None,
     )
     return outcome(*(_fold(request.output) if isinstance(request.model, BuiltModel) else ()))
 

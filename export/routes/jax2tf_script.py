@@ -31,7 +31,8 @@ def main() -> None:
     model = request["model"]
     forward = _of_weights(model) if "spec" in model else _of_file(model)
     inputs = [(name, dtype, tuple(shape)) for name, dtype, shape in request["inputs"]]
-    transforms = convert(forward, inputs, request["outputs"], Path(request["output"]), request["opset"])
+    shapes = [f"({', '.join(map(str, shape))})" for shape in request["shapes"]]
+    transforms = convert(forward, inputs, shapes, request["outputs"], Path(request["output"]), request["opset"])
     answer = {"transforms": transforms, "versions": {name: metadata.version(name) for name in PACKAGES}}
     Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
 
@@ -55,6 +56,7 @@ def _of_file(model: Mapping[str, Any]) -> Forward:
 def convert(
     forward: Forward,
     inputs: Sequence[tuple[str, str, tuple[int | None, ...]]],
+    shapes: Sequence[str],
     names: Sequence[str],
     output: Path,
     opset: int,
@@ -65,14 +67,14 @@ def convert(
     write PreventGradient, which ONNX has no name for.
 
     Args:
-        inputs: name, type and shape of each; None is a batch of any size.
+        inputs: name, type and shape of each; None is a dimension of any size.
+        shapes: shape of each as jax2tf reads it, "(batch, tokens, 8)"; a word is a dimension of any size.
         names: names of the outputs.
     """
     from jax.experimental import jax2tf  # noqa: PLC0415  only there in the tool environment
 
-    shapes = [f"({', '.join('batch' if size is None else str(size) for size in shape)})" for _, _, shape in inputs]
     converted = jax2tf.convert(
-        forward, polymorphic_shapes=shapes, with_gradient=True, native_serialization=False, enable_xla=False
+        forward, polymorphic_shapes=list(shapes), with_gradient=True, native_serialization=False, enable_xla=False
     )
     return write_function(lambda *tensors: dict(zip(names, converted(*tensors), strict=True)), inputs, output, opset)
 

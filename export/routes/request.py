@@ -7,8 +7,8 @@ to all and come after.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -30,14 +30,26 @@ class Argument:
 
     Attributes:
         name: the route's name for it; the file gets the model's own names afterwards, which may be any text.
-        shape: its shape, where None is a batch of any size.
+        shape: its shape, where None is a batch of any size, and a word another dimension of any size.
         example: a shape to trace with.
+        limits: least and largest size of the dimensions that are words, by word.
     """
 
     name: str
     dtype: str
-    shape: tuple[int | None, ...]
+    shape: tuple[int | str | None, ...]
     example: tuple[int, ...]
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def without_words(self) -> tuple[int | None, ...]:
+        """Its shape, where None is a dimension of any size."""
+        return tuple(None if isinstance(size, str) else size for size in self.shape)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any dimension may have any size."""
+        return any(not isinstance(size, int) for size in self.shape)
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,13 @@ class ExportRequest:
         moved = layout == "NCHW" and isinstance(model, BuiltModel)
         tensors = [_channels_first(one) if moved else one for one in model.inputs]
         return tuple(
-            Argument(name, one.dtype, model.open_shape_of(one), model.shape_of(one, model.example_batch))
+            Argument(
+                name,
+                one.dtype,
+                _opened(model.open_shape_of(one), one),
+                model.shape_of(one, model.example_batch),
+                {size.symbol: (size.least, size.most) for size in one.open},
+            )
             for name, one in zip(plain_names("input", len(tensors)), tensors, strict=True)
         )
 
@@ -105,6 +123,14 @@ def versions_of(*distributions: str) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _opened(shape: tuple[int | None, ...], one: Tensor) -> tuple[int | str | None, ...]:
+    """Return a shape with words for the dimensions that are left open beside the batch."""
+    found: list[int | str | None] = list(shape)
+    for size in one.open:
+        found[size.axis + len(shape) - len(one.shape)] = size.symbol
+    return tuple(found)
 
 
 def _channels_first(image: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from assay.numerics.ties import Deciding
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Settled, differences, is_whole, settled
 from assay.records.results import Agreement
 from assay.train.brought.model import Tensor, UserModel
+from assay.train.brought.own import reason_by_own
 
 Rows = NDArray[np.generic]
 Places = NDArray[np.integer]
@@ -44,6 +45,7 @@ class Judge:
         exact: false where the reference is the model's own output in fp32, for lack of float64: then nothing can be
             derived from its error, and everything passes that is closer than the next coarser arithmetic.
         deciders: deciding values of outputs of whole numbers, by name.
+        own: the user's own tolerances, by output (`assay.train.brought.own`).
     """
 
     model: UserModel
@@ -51,6 +53,7 @@ class Judge:
     natives: Mapping[str, Rows]
     exact: bool = True
     deciders: Mapping[str, Deciding] = field(default_factory=dict)
+    own: Mapping[str, float] = field(default_factory=dict)
 
     def compare(self, subject: str, rows: Rows, places: Places, precision: str = "") -> Agreement:
         """Return the comparison of the output that is worst off; all must pass.
@@ -65,7 +68,11 @@ class Judge:
         rows, places = rows[known], places[known]
         parts = zip(self.model.outputs, parts_of(self.model), strict=True)
         one = self._following if is_reduced(precision, self.model.arithmetic) else self._one
-        found = [one(subject, output, rows[:, part], places, part) for output, (_, part) in parts if len(known)]
+        found = [
+            self._beside(output, one(subject, output, rows[:, part], places, part))
+            for output, (_, part) in parts
+            if len(known)
+        ]
         if not found:
             return compare(subject, np.empty((0, 1)), np.empty((0, 1)), Tolerance(0.0, "none", "nothing to compare"))
         return max(found, key=_distress)
@@ -77,6 +84,16 @@ class Judge:
             self._following(f"output '{output.name}' {subject}", output, rows[:, part], places, part)
             for output, (_, part) in parts
         ]
+
+    def _beside(self, output: Tensor, found: Agreement) -> Agreement:
+        """Return the comparison, beside the user's own tolerance of the output."""
+        own = self.own.get(output.name)
+        if own is None:
+            return found
+        derived = f"{found.tolerance:.3g} was derived"
+        reason = reason_by_own(found.reason, found.max_absolute, own, derived)
+        label = f"output '{output.name}': " if reason and not found.reason and len(self.model.outputs) > 1 else ""
+        return found.model_copy(update={"own_tolerance": own, "passed": not reason, "reason": label + reason})
 
     def _one(self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice) -> Agreement:
         label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
@@ -189,7 +206,8 @@ def parts_of(model: UserModel) -> Iterator[tuple[str, slice]]:
 
 
 def _distress(one: Agreement) -> tuple[bool, float]:
-    share = one.max_absolute / one.tolerance if one.tolerance > 0 else float(one.max_absolute != 0)
+    tolerated = one.tolerance if one.own_tolerance is None else min(one.tolerance, one.own_tolerance)
+    share = one.max_absolute / tolerated if tolerated > 0 else float(one.max_absolute != 0)
     return (not one.passed, share)
 
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import math
+import operator
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+
+from pydantic import Field
 
 from assay.errors import InputError
 from assay.records.base import Record
@@ -82,10 +86,32 @@ def unnamed(name: str, place: int) -> str:
     return f"{name}.{place}"
 
 
+class OpenSize(Record):
+    """A dimension of an input that an export has to leave open, since the model is compared at several sizes of it.
+
+    Attributes:
+        axis: its place in the shape of one record.
+        name: its name; dimensions of one name have one size.
+        least, most: sizes between which it is compared.
+    """
+
+    axis: int
+    name: str
+    least: int
+    most: int
+
+    @property
+    def symbol(self) -> str:
+        """Its name as every exporter takes one."""
+        plain = re.sub(r"\W", "_", self.name, flags=re.ASCII)
+        return plain if plain.isidentifier() else f"size_{plain}"
+
+
 class Tensor(Record):
     """One input or output, with the shape of one record: without the batch where records are rows.
 
     Attributes:
+        open: dimensions that an export leaves open beside the batch.
         shared: whether it is an input without a batch where the others have one, such as a threshold, so that it is the
             same for all records of a call.
     """
@@ -94,6 +120,7 @@ class Tensor(Record):
     dtype: str
     shape: tuple[int, ...]
     shared: bool = False
+    open: tuple[OpenSize, ...] = Field(default=(), exclude_if=operator.not_)
 
     @property
     def size(self) -> int:
@@ -113,6 +140,7 @@ class UserModel(Record):
         without: names of outputs that the user leaves out: they are not computed, compared or exported.
         arithmetic: the least exact floating point that a call of it computes in; a model in "fp16" or "bf16" is judged
             by their rounding, all others by fp32's (`assay.numerics.rounding`).
+        axis_size: the size at which it is timed, of the dimension along which it is compared; 0 where there is none.
         weights: where a library's model has its weights from; "" where the user's own file says it.
         fingerprint: hash of its files, of the source that was run, and of its results: it changes with the model.
     """
@@ -126,6 +154,7 @@ class UserModel(Record):
     without: tuple[str, ...] = ()
     arithmetic: str = "fp32"
     weights: str = ""
+    axis_size: int = Field(default=0, exclude_if=operator.not_)
     fingerprint: str = ""
 
     @property
@@ -140,7 +169,11 @@ class UserModel(Record):
 
     @property
     def image_size(self) -> int:
-        """Height of the square image that is the only input; 0 for other inputs."""
+        """The size by which results name it: that of the dimension along which it is compared, or the height of the
+        square image that is the only input; 0 for other inputs, and for a model whose sizes are open.
+        """
+        if self.axis_size or any(one.open for one in self.inputs):
+            return self.axis_size
         shape = self.inputs[0].shape[-3:] if len(self.inputs) == 1 else ()
         if len(self.inputs[0].shape) != (4 if self.whole else 3) or len(shape) != 3:
             return 0

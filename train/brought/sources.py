@@ -52,6 +52,18 @@ def locate(text: str, framework: str = "") -> Location:
     return _folder(path) if path.is_dir() else _file(path)
 
 
+def locate_function(text: str) -> Location | None:
+    """Find a function by "FILE.py:FUNCTION" or "PACKAGE.MODULE:FUNCTION"; None where the text is neither.
+
+    Raises:
+        InputError: there is no such file or module.
+    """
+    before, _, name = text.rpartition(":")
+    if before.endswith(".py"):
+        return _function(Path(before), name, "")
+    return _function(_file_of(before), name, "", before) if _is_dotted(before) and name.isidentifier() else None
+
+
 def _file(path: Path) -> Location:
     if path.suffix.lower() not in FILES:
         raise InputError(

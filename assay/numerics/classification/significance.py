@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from assay.numerics.distributions import binomial, crossing, normal_quantile, softmax
-from assay.records.base import Record, Share
+from assay.records.base import Interval, Record, Share
 
 BINS = 15
 
@@ -95,6 +95,22 @@ def mcnemar(lost: int, gained: int) -> float:
     """
     discordant = lost + gained
     return min(1.0, 2 * binomial(min(lost, gained), discordant, 0.5)) if discordant else 1.0
+
+
+def accuracy_difference(images: int, lost: int, gained: int, confidence: float = 0.95) -> Interval:
+    """Return the accuracy of a candidate less that of a reference on the same images, with its two-sided interval.
+
+    Its ends are where Tango's score (1998, see `most_accuracy_lost`) rejects, which holds where few images or none
+    differ. Without images nothing is known: from -1 to 1.
+    """
+    if not images:
+        return Interval(value=0.0, low=-1.0, high=1.0)
+    level = 1 - (1 - confidence) / 2
+    return Interval(
+        value=(gained - lost) / images,
+        low=-most_accuracy_lost(images, lost, gained, level),
+        high=most_accuracy_lost(images, gained, lost, level),
+    )
 
 
 def most_accuracy_lost(images: int, lost: int, gained: int, confidence: float = 0.95) -> float:

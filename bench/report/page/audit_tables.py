@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assay.bench.report.page.blocks import Table, Value, headings, without_empty_columns
+from assay.bench.report.page.blocks import Column, Table, Value, headings, without_empty_columns
 from assay.bench.report.page.values import amount, tiny, whole
 from assay.bench.tasks.task import ColumnOfSubject, task_of
 from assay.bench.words.numbers import counted, scientific, significant
@@ -15,6 +15,7 @@ SUBJECTS = headings("Subject | Outcome | # Share of the tolerance | # Effective 
 SUBJECTS_AFTER = headings("Repeated, other batch, other threads | NaN and infinity")
 MODELS = headings("Model | # Comparisons | Failed | # Largest share of the tolerance in fp32 | By")
 TOLERANCES = headings("Inputs | For | # Tolerated | # Largest output | Derivation")
+OWN = Column("Your own tolerance", numeric=True)
 COMPARISONS = headings(
     "Subject | Inputs | # Images | # Batch | # Threads | # Largest error | # Relative | # ulps | # Bits | "
     "# Least cosine"
@@ -128,18 +129,21 @@ def _propagation(model: ModelAudit, subject: str) -> Value:
 
 
 def tolerances_table(model: ModelAudit, number: int) -> Table:
+    has_own = any(one.own is not None for one in model.tolerances)
     rows = tuple(
         (
             Value(one.inputs),
             Value(one.for_subject or "all others"),
             tiny(one.value),
+            *((Value("") if one.own is None else tiny(one.own),) if has_own else ()),
             amount(one.scale),
             Value(one.problem or one.derivation),
         )
         for one in model.tolerances
     )
+    columns = (*TOLERANCES[:3], *((OWN,) if has_own else ()), *TOLERANCES[3:])
     caption = "Tolerances, and how they were derived"
-    return Table(f"audit-tolerances-{number}", caption, TOLERANCES, rows, summary="How the tolerances were derived")
+    return Table(f"audit-tolerances-{number}", caption, columns, rows, summary="How the tolerances were derived")
 
 
 def comparisons_table(model: ModelAudit, number: int) -> Table:

@@ -11,10 +11,12 @@ from assay.bench.report.page.audit_sections import of_whom
 from assay.bench.report.page.blocks import Bar, Fact, FactList, Recommendation, Section, Tone
 from assay.bench.report.quality import qualities
 from assay.bench.report.sections.times.speed import what_is_told
+from assay.bench.tasks.measure import measure_of
 from assay.bench.tasks.task import task_of
 from assay.bench.words.agreement import numbers_in_words
+from assay.bench.words.names import verified
 from assay.bench.words.no_verdict import said_once_of_invalid
-from assay.bench.words.numbers import SPACE, counted, interval, listed, percent, pixels, ratio, significant
+from assay.bench.words.numbers import SPACE, counted, interval, listed, pixels, ratio, significant
 from assay.bench.words.selfcheck import VERDICTS, measured
 from assay.bench.words.verdict import headline
 from assay.fingerprint import fingerprint_in
@@ -45,7 +47,15 @@ def _sentence(evidence: Evidence, found: list[Case], case: Case, cell: Cell) -> 
     several = len({(one.group.architecture, one.group.size) for one in found}) > 1
     which = f"{case.group.architecture} at {pixels(case.group.size)} in " if several else ""
     quality = qualities(evidence).get(cell.name)
-    right = f", {task_of(evidence.results).quality} {100 * quality.value:.1f}{SPACE}%" if quality else ""
+    measure = measure_of(evidence.results)
+    value = (
+        ""
+        if quality is None
+        else f"{100 * quality.value:.1f}{SPACE}%"
+        if measure.share
+        else measure.short(quality.value)
+    )
+    right = f", {measure.name} {value}" if quality else ""
     time = f"{significant(median_of(cell).value, 2)}{SPACE}ms"
     return f"Run {which}{called(cell)}: {time}{_gain_in_short(case, cell)}{right}."
 
@@ -71,7 +81,8 @@ def _rests_on(evidence: Evidence, case: Case, cell: Cell) -> str:
     if gain is not None and native is not None and native.name != cell.name:
         parts.append(f"{ratio(gain)} over {called(native)}, which takes {interval(median_of(native), f'{SPACE}ms')}")
     if quality := qualities(evidence).get(cell.name):
-        parts.append(f"{task_of(evidence.results).quality} {percent(quality)}")
+        measure = measure_of(evidence.results)
+        parts.append(f"{measure.name} {measure.words(quality)}")
     alike = not_told_from(cell, case, evidence)
     tied = f" The samples do not distinguish it from {listed([called(one) for one in alike])}." if alike else ""
     return f"{'; '.join(parts)}.{tied}"
@@ -99,7 +110,8 @@ def _bars(case: Case, cell: Cell) -> tuple[Bar, ...]:
 def _facts(evidence: Evidence, found: list[Case], chosen: tuple[Case, Cell] | None) -> list[Fact]:
     several = [Fact("All cases", headline(evidence.results))] if len(found) > 1 and chosen else []
     exact = [_exact(*chosen)] if chosen else []
-    return [*exact, _numbers(evidence, chosen), *several, _machine(evidence), _ruler(evidence), _sure(evidence)]
+    sizes = [Fact("Sizes", verified(evidence.results))]
+    return [*exact, _numbers(evidence, chosen), *sizes, *several, _machine(evidence), _ruler(evidence), _sure(evidence)]
 
 
 def _exact(case: Case, cell: Cell) -> Fact:

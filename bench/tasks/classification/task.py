@@ -30,13 +30,22 @@ from assay.bench.tasks.decisions import (
     the_only,
     told_of_cells,
 )
-from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, KnownQuality, ServedAnswers, Shape, Task
+from assay.bench.tasks.task import (
+    Answers,
+    Array,
+    ColumnOfSubject,
+    KnownQuality,
+    ServedAnswers,
+    Shape,
+    Task,
+    labelled_sections,
+)
 from assay.bench.words.numbers import count, counted, scientific, significant
 from assay.errors import InputError
 from assay.export.served.contract import LABEL, PROBABILITIES
 from assay.numerics.classification.measured import MeasuredClasses
 from assay.numerics.classification.pictured import FlippedImage, WholeSplit, whole_split
-from assay.numerics.classification.significance import Accuracy
+from assay.numerics.classification.significance import Accuracy, accuracy_difference, mcnemar
 from assay.numerics.judgement import Judgement, Quality
 from assay.numerics.served import ServedTensor
 from assay.records.audit import Comparison, ModelAudit
@@ -57,6 +66,7 @@ if TYPE_CHECKING:
 UNIT = "record"
 ACCURACY = "accuracy"
 WILSON = "Wilson's score interval (1927), record by record"
+MCNEMAR = "McNemar's exact test (1947), record by record"
 
 
 class Classification(Task):
@@ -88,9 +98,21 @@ class Classification(Task):
         qualities = []
         if answers.labels is not None:
             right = answers.labels[: len(answers.found)].astype(np.int64)
-            hits = [int((side[:, 0] == right).sum()) for side in (decisions.found, decisions.base)]
-            value, base = (share(one, len(right)) for one in hits)
-            qualities.append(Quality(name=ACCURACY, value=value, base=base, method=WILSON))
+            hits, before = (side[:, 0] == right for side in (decisions.found, decisions.base))
+            lost, gained = int((before & ~hits).sum()), int((hits & ~before).sum())
+            value, base = (share(int(one.sum()), len(right)) for one in (hits, before))
+            difference, p_value = accuracy_difference(len(right), lost, gained), mcnemar(lost, gained)
+            qualities.append(
+                Quality(
+                    name=ACCURACY,
+                    value=value,
+                    base=base,
+                    method=WILSON,
+                    difference=difference,
+                    p_value=p_value,
+                    test=MCNEMAR,
+                )
+            )
         return Judgement(
             task=self.name,
             output=answers.output.name,
@@ -176,9 +198,7 @@ class Classification(Task):
         return told_of_cells(results, UNIT)
 
     def sections(self) -> Sequence[Callable[[Evidence], Section | None]]:
-        from assay.bench.report.sections.reasons.pareto import quality_against_latency  # noqa: PLC0415  it draws
-
-        return (quality_against_latency,)
+        return labelled_sections()
 
     def details(self) -> Sequence[Callable[[Evidence], Section | None]]:
         from assay.bench.tasks.classification.learning import curves, parity  # noqa: PLC0415  they draw

@@ -13,13 +13,15 @@ from pydantic import JsonValue
 
 from assay.bench.auditing.by_output import judged_in
 from assay.bench.brought.audit import audit_user_model
-from assay.bench.brought.decided import decided, judgements_of, with_judgements
+from assay.bench.brought.decided import check_metric, decided, judgements_of, with_judgements
 from assay.bench.brought.exports import Brought
 from assay.bench.brought.work import Wanted, Work
 from assay.bench.judging.quality import quality_of_cell
 from assay.bench.report.page.audit_page import render_audit
 from assay.bench.tasks.decisions import sure_flips
-from assay.bench.tasks.task import Answers, is_labelled, task
+from assay.bench.tasks.measure import is_labelled, measure_of
+from assay.bench.tasks.metrics.metric import read_metric
+from assay.bench.tasks.task import Answers, task
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
@@ -56,6 +58,10 @@ def wanted(folder: Path, name: str, labels: np.ndarray | None) -> Wanted:
         return replace(WANTED, task=name)
     np.save(folder / "labels.npy", labels)
     return replace(WANTED, task=name, labels=folder / "labels.npy")
+
+
+def work_of(asked: Wanted, folder: Path) -> Work:
+    return Work(asked, folder, Narrator())
 
 
 def a_cell() -> Cell:
@@ -111,7 +117,7 @@ def test_pixels_are_judged_and_shown(known: int, against: str, tmp_path: Path) -
     np.save(tmp_path / "cell.npy", found.reshape(RECORDS, -1))
     cell = a_cell()
     outputs = {cell.name: tmp_path / "cell.npy"}
-    (cell,) = with_judgements([cell], judgements_of(what, model, [cell], outputs))
+    (cell,) = with_judgements([cell], judgements_of(work_of(asked, tmp_path), what, model, [cell], outputs))
     judgement = cell.judgement
     assert judgement is not None
     assert (judgement.flips.flipped, judgement.flips.records, judgement.against) == (2, 1, against)
@@ -136,7 +142,9 @@ def test_the_accuracy_of_a_user_s_classifier_may_be_asked_for(tmp_path: Path) ->
     np.save(tmp_path / "cell.npy", found)
     cell = a_cell()
     outputs = {cell.name: tmp_path / "cell.npy"}
-    (cell,) = with_judgements([cell], judgements_of(decided(asked, model), model, [cell], outputs))
+    (cell,) = with_judgements(
+        [cell], judgements_of(work_of(asked, tmp_path), decided(asked, model), model, [cell], outputs)
+    )
     assert is_labelled(brought_results(cell, "classification"))
     assert not is_labelled(brought_results(cell.model_copy(update={"judgement": None}), "classification"))
     audit = audit_user_model(Work(asked, tmp_path, Narrator()), model, [cell], outputs, [])
@@ -167,7 +175,9 @@ def test_int8_may_change_uncertain_decisions(
     agreement = sample_results().exports[0].agreement[0].model_copy(update={"passed": True, "reason": ""})
     cell = a_cell().model_copy(update={"asked_precision": "int8", "agreement": agreement})
     outputs = {cell.name: tmp_path / "cell.npy"}
-    (judged,) = with_judgements([cell], judgements_of(decided(asked, model), model, [cell], outputs))
+    (judged,) = with_judgements(
+        [cell], judgements_of(work_of(asked, tmp_path), decided(asked, model), model, [cell], outputs)
+    )
     assert judged.agreement is not None
     assert judged.agreement.passed is not refused
     assert ("decisions change that the PyTorch model in float64 is sure of" in judged.agreement.reason) is refused
@@ -230,8 +240,71 @@ def test_a_class_is_sure_by_the_values_that_decide_it_in_the_model_itself(values
 def test_a_plain_model_has_no_decisions(tmp_path: Path) -> None:
     model = brought(tmp_path, (CLASSES,), np.eye(CLASSES)[LABELS[:, 0, 0]])
     what = decided(WANTED, model)
-    assert judgements_of(what, model, [a_cell()], {}) == {}
+    assert judgements_of(work_of(WANTED, tmp_path), what, model, [a_cell()], {}) == {}
     assert what.output is None
+
+
+METRIC = """
+import numpy
+
+def hits(outputs, labels):
+    return float(numpy.mean(outputs.argmax(axis=1) == labels))
+
+def broken(outputs, labels):
+    return {answer}
+"""
+
+
+@pytest.mark.parametrize("name", ["numerical", "classification"])
+def test_a_metric_of_the_user_s_own_judges_every_runtime(name: str, tmp_path: Path) -> None:
+    labels = LABELS[:, 0, 0]
+    exact = np.eye(CLASSES)[labels] + 0.01
+    (tmp_path / "score.py").write_text(METRIC.format(answer="1.0"))
+    metric = read_metric(f"{tmp_path / 'score.py'}:hits")
+    model, asked = brought(tmp_path, (CLASSES,), exact), replace(wanted(tmp_path, name, labels), metric=metric)
+    found = exact.astype(np.float32)
+    found[:3] = np.roll(found[:3], 1, axis=1)
+    np.save(tmp_path / "cell.npy", found)
+    cell, work = a_cell(), work_of(asked, tmp_path)
+    outputs, what = {cell.name: tmp_path / "cell.npy"}, decided(asked, model)
+    (cell,) = with_judgements([cell], judgements_of(work, what, model, [cell], outputs))
+    assert cell.judgement is not None
+    quality = cell.judgement.metric
+    assert quality is not None
+    assert (quality.name, quality.value.value, quality.base.value) == ("hits", (RECORDS - 3) / RECORDS, 1.0)
+    assert quality.difference is not None
+    assert quality.difference.value == pytest.approx(-3 / RECORDS)
+    assert quality.p_value == pytest.approx(0.25, abs=0.05)  # two of the eight ways to exchange three records
+    results = brought_results(cell, name)
+    assert measure_of(results).name == "hits"
+    assert "hits 0.9250 (" in " ".join(task(name).told(results))
+    audit = audit_user_model(work, model, [cell], outputs, [])
+    (one,) = audit.models[0].comparisons
+    passed = one.model_copy(update={"passed": True, "reason": ""})
+    audit = audit.model_copy(update={"models": [audit.models[0].model_copy(update={"comparisons": [passed]})]})
+    assert quality_of_cell(audit, cell).interval == quality.value
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("float('nan')", r"score.py:broken gives no number \(score.py, line 7\).*finite number, found nan"),
+        ("outputs", r"gives no number \(score.py, line 7\).*one number.*array of shape \(40, 3\)"),
+        ("None", "gives no number.*NoneType"),
+        ("labels[99]", r"fails in broken\(outputs, labels\).*IndexError.*\(score.py, line 8\)"),
+        ("__import__('sys').exit(3)", "fails in broken.*SystemExit"),
+    ],
+)
+def test_a_metric_that_gives_no_number_is_told_with_file_and_line_before_anything_is_timed(
+    answer: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "score.py").write_text(METRIC.format(answer=answer))
+    labels = LABELS[:, 0, 0]
+    asked = wanted(tmp_path, "numerical", labels)
+    asked = replace(asked, metric=read_metric(f"{tmp_path / 'score.py'}:broken"))
+    model = brought(tmp_path, (CLASSES,), np.eye(CLASSES)[labels])
+    with pytest.raises(InputError, match=f"(?s){said}"):
+        check_metric(work_of(asked, tmp_path), decided(asked, model), model)
 
 
 def test_labels_belong_to_inputs_that_were_given(tmp_path: Path) -> None:

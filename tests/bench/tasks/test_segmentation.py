@@ -74,10 +74,10 @@ def test_pixel_accuracy_and_mean_iou_by_hand() -> None:
     labels = np.array([[0, 0, 1, 1], [1, 1, 255, -1]])
     answered = np.array([[0, 1, 1, 1], [1, 0, 2, 2]])
     sums = sums_of(answered, labels, 3)
-    all_images = np.ones((1, 2), int)
-    assert pixel_accuracy(sums, all_images)[0] == 4 / 6
+    all_images = sums.drawn(np.ones((1, 2), int))
+    assert pixel_accuracy(all_images)[0] == 4 / 6
     # Class 0: 1 of 3; class 1: 3 of 5; class 2 is answered only where nothing is labelled, and left out.
-    assert mean_iou(sums, all_images)[0] == pytest.approx((1 / 3 + 3 / 5) / 2)
+    assert mean_iou(all_images)[0] == pytest.approx((1 / 3 + 3 / 5) / 2)
 
 
 def test_pixels_without_a_label_are_counted_and_left_out() -> None:
@@ -102,6 +102,21 @@ def test_intervals_are_over_images_and_hold_what_they_promise() -> None:
         found = interval_over_images(pixel_accuracy, sums, draws)
         covered += found.low <= truth <= found.high
     assert 88 <= covered <= 100
+
+
+def test_the_difference_is_paired_with_the_reference_image_by_image() -> None:
+    """Eight images lose the same pixel of four: exchanged by coins, all go one way in two of 256 cases."""
+    labels = np.tile([0, 0, 1, 1], (8, 1))
+    worse = labels.copy()
+    worse[:, 0] = 1
+    (one, _) = qualities_of(sums_of(worse, labels, 2), sums_of(labels, labels, 2))
+    assert one.difference is not None
+    assert (one.value.value, one.base.value, one.difference.value) == (0.75, 1.0, -0.25)
+    assert one.p_value == pytest.approx(2 / 256, abs=0.006)
+    (same, _) = qualities_of(sums_of(labels, labels, 2), sums_of(labels, labels, 2))
+    assert same.p_value == 1.0
+    assert same.difference is not None
+    assert same.difference.low < 0 < same.difference.high
 
 
 def test_few_images_promise_little() -> None:

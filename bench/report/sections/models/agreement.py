@@ -16,11 +16,12 @@ from assay.bench.words.numbers import count, counted, pixels, scientific
 from assay.records.results import Agreement, Results
 from assay.runtimes.ort import CPU
 
+TOLERATED = "Tolerated"
 CHANGED = "changed"
 """Placeholder for the task's own word."""
 COLUMNS = (
     *headings(
-        "Subject | Architecture | # Image size, px | # Batch | Agrees | # Largest error | # Tolerated | "
+        f"Subject | Architecture | # Image size, px | # Batch | Agrees | # Largest error | # {TOLERATED} | "
         "# Relative error"
     ),
     Column(CHANGED, numeric=True),
@@ -87,7 +88,7 @@ def _subjects(evidence: Evidence) -> Iterator[AgreementRow]:
             series = series_of(cell.label, cell.framework)
             path = f"/cells/{index}/agreement"
             changed = (cell.agreement.largest_moved, cell.agreement.images, f"{path}/largest_moved")
-            if cell.judgement:
+            if cell.judgement and cell.judgement.flips.decisions:
                 flips = cell.judgement.flips
                 changed = (flips.flipped, flips.decisions, f"/cells/{index}/judgement/flips/flipped")
             yield AgreementRow(cell.agreement, cell.architecture, cell.size, cell.batch, series, path, *changed)
@@ -158,16 +159,20 @@ def _row(subject: AgreementRow, least_shown: float, moved: str) -> Row:
 
 def _table(subjects: list[AgreementRow], results: Results) -> Table:
     failed_first = sorted(subjects, key=lambda subject: subject.agreement.passed)
-    rows = tuple(_table_row(subject) for subject in failed_first)
+    has_own = any(subject.agreement.own_tolerance is not None for subject in subjects)
+    rows = tuple(_table_row(subject, has_own=has_own) for subject in failed_first)
     caption = "Every comparison with the float64 reference, those that failed first"
     heading = task_of(results).changed_heading
     named = [replace(one, heading=heading) if one.heading == CHANGED else one for one in COLUMNS]
+    place = next(index for index, one in enumerate(named) if one.heading == TOLERATED) + 1
+    named[place:place] = [Column("Your own tolerance", numeric=True)] if has_own else []
     columns = worded_columns(named, results)
     return Table("agreements", caption, columns, rows, summary=f"All {counted(len(rows), 'comparison')}")
 
 
-def _table_row(subject: AgreementRow) -> tuple[Value, ...]:
+def _table_row(subject: AgreementRow, *, has_own: bool) -> tuple[Value, ...]:
     found, path = subject.agreement, subject.path
+    own = found.own_tolerance
     return (
         Value(found.subject),
         Value(subject.architecture),
@@ -176,6 +181,7 @@ def _table_row(subject: AgreementRow) -> tuple[Value, ...]:
         Value("yes", tone="good") if found.passed else Value("NO", tone="bad"),
         _error(found.max_absolute, f"{path}/max_absolute"),
         tiny(found.tolerance, f"{path}/tolerance"),
+        *((Value("") if own is None else tiny(own, f"{path}/own_tolerance"),) if has_own else ()),
         _error(found.max_relative, f"{path}/max_relative"),
         Value("" if subject.changed is None else count(subject.changed), subject.changed, subject.path_of_changed),
         whole(found.images, f"{path}/images"),

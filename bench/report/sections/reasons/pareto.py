@@ -21,8 +21,8 @@ from assay.bench.report.evidence import (
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value, headings
 from assay.bench.report.page.values import estimate, whole
 from assay.bench.report.quality import qualities
-from assay.bench.tasks.task import task_of
-from assay.bench.words.numbers import counted, interval, percent, pixels, points
+from assay.bench.tasks.measure import Measure, measure_of
+from assay.bench.words.numbers import counted, interval, pixels
 from assay.records.base import Interval
 from assay.records.results import Cell
 
@@ -43,13 +43,14 @@ def quality_against_latency(evidence: Evidence) -> Section | None:
         rows += [_table_row(evidence, cell, known[cell.name]) for cell in _front(cells, known)]
     lead = (
         f"No cell is both faster and better than one on the front. Cells whose outputs do not agree, that did not pass "
-        f"their audit, or whose {words.measure} is not known on the same {words.inputs} are left out."
+        f"their audit, or whose {words.measure.name} is not known on the same {words.inputs} are left out."
     )
     figure = Figure("pareto", words.caption, tuple(panels), legend_of(usable))
     columns = (*(COLUMNS if words.has_architectures else COLUMNS[:1] + COLUMNS[3:]), Column(words.axis, numeric=True))
     caption = f"The Pareto front{' of all models' if words.has_architectures else ''}, from the fastest on"
     table = Table("pareto-front", caption, columns, tuple(rows))
-    return Section("pareto", f"{_capital(words.measure)} against latency", lead, (figure, table))
+    name = words.measure.name if words.measure.is_metric else _capital(words.measure.name)
+    return Section("pareto", f"{name} against latency", lead, (figure, table))
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ class _Words:
     """Words of the section.
 
     Attributes:
-        measure: measure of the task.
+        measure: the measure.
         axis: name of the measure on a chart's axis and in a table's column.
         inputs: name of the inputs that it was measured on.
         has_architectures: whether the cells are of several models and sizes.
     """
 
-    measure: str
+    measure: Measure
     axis: str
     inputs: str
     caption: str
@@ -71,16 +72,17 @@ class _Words:
 
 
 def _words_of(evidence: Evidence) -> _Words:
-    measure = task_of(evidence.results).quality
+    measure = measure_of(evidence.results)
+    name = measure.name if measure.is_metric else _capital(measure.name)
     if evidence.results.kind == "study":
         caption = (
-            f"{_capital(measure)} on the whole test split against median latency. Cells that compute in fp32 and agree "
+            f"{name} on the whole test split against median latency. Cells that compute in fp32 and agree "
             "have the answers of the weights; cells that compute in less have their own, from the audit. Rings: each "
             "model's front."
         )
-        return _Words(measure, f"Test {measure}, %", "images", caption, has_architectures=True)
-    caption = f"{_capital(measure)} on the labelled records against median latency. Rings mark the Pareto front."
-    return _Words(measure, f"{_capital(measure)}, %", "records", caption, has_architectures=False)
+        return _Words(measure, f"Test {measure.name}, %", "images", caption, has_architectures=True)
+    caption = f"{name} on the labelled records against median latency. Rings mark the Pareto front."
+    return _Words(measure, measure.axis, "records", caption, has_architectures=False)
 
 
 def _capital(text: str) -> str:
@@ -118,7 +120,7 @@ def _panel(
         series=legend_of(cells),
     )
     ends = " to ".join(dict.fromkeys(_in_words(cell, known[cell.name], words) for cell in (front[0], front[-1])))
-    description = f"{plot.title}: {words.measure} against median latency. The Pareto front runs from {ends}."
+    description = f"{plot.title}: {words.measure.name} against median latency. The Pareto front runs from {ends}."
     x = Scale("latency", "median latency, ms", log=True)
     return Panel(identifier, scatter_with_front(plot, x, Scale("quality")), description)
 
@@ -129,18 +131,18 @@ def _row(cell: Cell, quality: Interval, words: _Words, on_front: bool) -> Row:
         "label": cell.label,
         "family": series_of(cell.label, cell.framework).family,
         "latency": median_of(cell).value,
-        "quality": quality.value * 100,
+        "quality": quality.value * words.measure.factor,
         "front": on_front,
         "notes": notes(
             ("", _named(cell, words)),
             ("median", interval(median_of(cell), " ms")),
-            (words.measure, percent(quality)),
+            (words.measure.name, words.measure.words(quality)),
         ),
     }
 
 
 def _table_row(evidence: Evidence, cell: Cell, quality: Interval) -> tuple[Value, ...]:
-    index = evidence.place_of(cell)
+    index, measure = evidence.place_of(cell), measure_of(evidence.results)
     of_model = (Value(cell.architecture), whole(cell.size, f"/cells/{index}/size"))
     return (
         Value(cell.label),
@@ -148,7 +150,7 @@ def _table_row(evidence: Evidence, cell: Cell, quality: Interval) -> tuple[Value
         whole(cell.batch, f"/cells/{index}/batch"),
         whole(cell.threads, f"/cells/{index}/threads"),
         estimate(median_of(cell), f"/cells/{index}/host/median_ms"),
-        Value(points(quality), quality.value * 100),
+        Value(measure.points(quality), quality.value * measure.factor),
     )
 
 
@@ -157,6 +159,6 @@ def _named(cell: Cell, words: _Words) -> str:
 
 
 def _in_words(cell: Cell, quality: Interval, words: _Words) -> str:
-    numbers = f"{interval(median_of(cell), ' ms')}, {percent(quality)}"
+    numbers = f"{interval(median_of(cell), ' ms')}, {words.measure.words(quality)}"
     of_model = f"{cell.architecture} at {pixels(cell.size)} in " if words.has_architectures else ""
     return f"{of_model}{cell.label} ({numbers})"

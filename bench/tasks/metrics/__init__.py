@@ -1,0 +1,1 @@
+"""Metrics that a user gives: a function of outputs and labels, of their own or of a library, by name."""
