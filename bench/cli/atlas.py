@@ -34,7 +34,7 @@ def atlas(
     again: Annotated[
         bool, typer.Option("--again", help="Judge again what an earlier run has judged with the same versions.")
     ] = False,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the atlas.")] = ARTIFACTS / "atlas",
+    out: Annotated[Path, typer.Option("--out", help="Folder for the atlas.")] = ARTIFACTS / "atlas-run",
     as_json: Json = False,
 ) -> None:
     """Export single operators by every route, and say which files are right, wrong or refused."""
