@@ -46,7 +46,6 @@ WRONG_IN_PROSE = re.compile(
 )
 """The same for pages, comments of study files and docstrings of tests, and sentences whose subject is a clause."""
 PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md")
-LATER = {"bring-your-own-model.md"}
 
 
 @cache
@@ -97,7 +96,7 @@ def paragraphs(text: str) -> Iterator[tuple[int, str]]:
 
 def prose() -> Iterator[tuple[str, str]]:
     """Iterate over the texts that people read beside the program's own, each with its place."""
-    for path in (path for pattern in PROSE for path in sorted(ROOT.glob(pattern)) if path.name not in LATER):
+    for path in (path for pattern in PROSE for path in sorted(ROOT.glob(pattern))):
         for line, text in paragraphs(path.read_text(encoding="utf-8")):
             yield f"{path.relative_to(ROOT)}:{line}", text
     for path in sorted((ROOT / "docs").rglob("*.ipynb")):
