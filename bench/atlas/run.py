@@ -29,7 +29,7 @@ from assay.registry import installed_versions
 from assay.steps import Limit
 from assay.store import TRY_AGAIN, Store, may_end_otherwise
 
-KIND, FOUND = "atlas-operator", "found.json"
+KIND, OPERATORS, FOUND = "atlas-operator", "operators", "found.json"
 LIST_SECONDS, OPERATOR_SECONDS = 300.0, 3600.0
 OPSET = 18
 KEPT_WITH_FILES = (*DEFECTS, "undecided", "not judged")
@@ -67,7 +67,7 @@ def make_atlas(asked: Asked, folder: Path, narrator: Narrator, host: Host = LOCA
     """
     suite = SUITES[asked.suite]
     versions = installed_versions(suite.packages)
-    store = Store(folder / "operators")
+    store = Store(folder / OPERATORS)
     cores = len(host.cores())
     with keeping(host, folder / "logs") as kept, narrator.showing():
         workers = shared(kept.of(asked.suite), cores, cores)

@@ -38,6 +38,7 @@ def atlas(
     as_json: Json = False,
 ) -> None:
     """Export single operators by every route, and say which files are right, wrong or refused."""
+    from assay.bench.atlas.defects.write import FOLDER, write_defects
     from assay.bench.atlas.lookup import PUBLISHED_FILE, published_of
     from assay.bench.atlas.page import render_atlas
     from assay.bench.atlas.run import Asked, make_atlas, together
@@ -65,9 +66,12 @@ def atlas(
         write_table(out / TABLE, table_of(made))
         write_atomically(out / PUBLISHED_FILE, published_of(made).model_dump_json(indent=1).encode())
         write_atomically(out / PAGE, render_atlas(made).encode())
+        unshown = write_defects(made, out)
     if as_json:
         print_json(made)
         return
     for line in spoken(made):
         print_line(line)
-    print_line(f"Atlas: {out / PAGE}")
+    for one in unshown:
+        print_line(f"  No program shows {one.operator} by {one.route} to be {one.verdict}: look at its samples again.")
+    print_line(f"Atlas: {out / PAGE}; programs that show what is wrong, and drafted reports: {out / FOLDER}")

@@ -149,15 +149,22 @@ def with_repros(model: ModelProto, wrong: Trace, found: list[Parting], folder: P
 
 
 def shows(folder: Path) -> bool:
-    """Run the script of a repro and return whether it says that the defect is there; one that does not end shows
-    nothing.
+    """Run the script of a repro and return whether it says that the defect is there."""
+    return bool(printed_by(folder))
+
+
+def printed_by(folder: Path) -> str:
+    """Return what the script of a repro prints where it says that the defect is there, else ""; one that does not end
+    shows nothing.
     """
     limit = load_seconds(size_of(folder / MODEL)) + call_seconds()
     with step("Running the reproduction", 2 * limit):
         try:
-            return run_program([sys.executable, "-I", str(folder / SCRIPT)], limit).status == SHOWS
+            done = run_program([sys.executable, "-I", str(folder / SCRIPT)], limit)
         except LateError:
-            return False
+            return ""
+    failed = "Traceback" in done.errors
+    return done.out.strip() if done.status == SHOWS and not failed else ""
 
 
 def nodes_before(wrong: Trace, node: NodeProto, depth: int) -> list[NodeProto]:
@@ -181,17 +188,34 @@ def _write(model: ModelProto, wrong: Trace, parting: Parting, nodes: list[NodePr
         small.graph.value_info.extend(
             one for one in model.graph.value_info if one.name in made - {parting.node.output[0]}
         )
-    onnx.save(small, folder / MODEL)
-    save_named(folder / "inputs.npz", feeds)
-    np.save(folder / "expected.npy", np.asarray(parting.expected))
+    onnx.save(without_traces(small), folder / MODEL)
     found = parting.localisation
-    about = {
-        "node": found.node,
-        "operator": found.operator,
-        "expected": " or ".join(found.reference_nodes) or "the model that it was made from",
-        "inputs": list(feeds),
-    }
-    (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="ascii")
+    expected = " or ".join(found.reference_nodes) or "the model that it was made from"
+    about = {"node": found.node, "operator": found.operator, "expected": expected}
+    write_program(folder, about, feeds, np.asarray(parting.expected))
+
+
+def without_traces(model: ModelProto) -> ModelProto:
+    """Return a model without its notes, in which exporters keep paths of the machine that they ran on."""
+    kept = ModelProto()
+    kept.CopyFrom(model)
+    graph = kept.graph
+    noted = (kept, graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output)
+    for one in (*noted, *kept.functions, *(node for function in kept.functions for node in function.node)):
+        one.ClearField("metadata_props")
+        one.ClearField("doc_string")
+    return kept
+
+
+def write_program(folder: Path, about: Mapping[str, str], feeds: Mapping[str, Array], expected: Array) -> None:
+    """Write the files beside a repro's model: inputs.npz, expected.npy, repro.json and run.py.
+
+    Args:
+        about: name and operator of the node, and where its expected values come from.
+    """
+    save_named(folder / "inputs.npz", dict(feeds))
+    np.save(folder / "expected.npy", expected)
+    (folder / ABOUT).write_text(json.dumps({**about, "inputs": list(feeds)}, indent=1), encoding="ascii")
     (folder / SCRIPT).write_text(script(), encoding="utf-8")
 
 
