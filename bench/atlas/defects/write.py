@@ -17,7 +17,7 @@ from assay.store import write_atomically
 
 FOLDER, REPORT, OPERATOR = "defects", "report.md", "model.py"
 NOT_RUN = "model.onnx does not run"
-"""What the program prints where ONNX Runtime refuses its file."""
+"""The line that a program prints where ONNX Runtime refuses its file."""
 
 
 def write_defects(atlas: Atlas, folder: Path) -> list[Square]:
