@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -127,3 +128,20 @@ def load_lines(load: Load) -> list[str]:
 def test_the_load_is_the_published_one() -> None:
     told = " ".join(PAGE.split())
     assert [line for line in load_lines(read_load(ROOT / "artifacts/reference/load.json")) if line not in told] == []
+
+
+def test_counts_of_the_atlas_are_those_of_its_summary() -> None:
+    folder = ROOT / "artifacts" / "atlas"
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    counts, judged = summary["counts"], summary["operators"]["opinfo"]
+    dynamo, script = (counts[f"opinfo {route}"] for route in ("torch-dynamo", "torch-script"))
+    readme = " ".join(README.split())
+    told = f"{judged} PyTorch operators has {dynamo['wrong']} that `torch.onnx.export` exports silently wrong"
+    assert told in readme
+    assert f"with `dynamo=True`, and {script['wrong']} with `dynamo=False`" in readme
+    page = (ROOT / "docs" / "how-to" / "atlas.md").read_text(encoding="utf-8")
+    for route, row in (("torch-dynamo", dynamo), ("torch-script", script)):
+        assert f"| {route} | {judged} | {row['right']} | {row['wrong']} | {row['wrong in the runtime']} |" in page
+    programs = list((folder / "defects").glob("*/run.py"))
+    assert f"each of the {len(programs)} pairs" in page
+    assert len(programs) == len(summary["confirmed"])
