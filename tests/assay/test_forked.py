@@ -15,6 +15,9 @@ from assay.jobs.job import Message, Send
 from assay.jobs.killed import KilledError
 from assay.steps import LostStepError, step
 
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+"""JAX, which another test of this process may have imported, warns of every fork; Assay forks only where it is not."""
+
 BOUNDS = Bounds(processor_seconds=60, memory_bytes=1 << 30, silent_seconds=60)
 
 

@@ -114,7 +114,7 @@ def test_an_exporter_that_hangs_is_killed(job: ExportJob, place: Workspace, bad:
     hasty = place.job("torch-script", limit_seconds=8)
     record = export_model(replace(hasty, exports=job.exports), silent)
     assert record.status == "failed"
-    assert "The export by torch-script did not end within" in record.reason
+    assert "The export by torch-script used almost no processor time" in record.reason
 
 
 def test_an_export_is_given_up_in_proportion_to_what_the_model_took(

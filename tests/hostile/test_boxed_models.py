@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from assay.bench.brought import exports
 from assay.bench.brought.exports import Brought, bring
 from assay.bench.brought.work import Wanted, Work
 from assay.bench.words.progress import Narrator
 from assay.boxed.processes import below, marked
 from assay.errors import AssayError
+from assay.jobs import pace
 from assay.train.brought.model import read_shapes
 from assay.train.brought.sources import locate
 
@@ -135,7 +135,7 @@ def test_code_of_every_framework_is_boxed_and_trust_lets_it_out(
 def test_what_it_takes_too_much_of_is_one_message(
     appetite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "MOST_SECONDS", 4.0 if appetite in {"time", "a child"} else 8.0)
+    monkeypatch.setattr(pace, "MOST_SECONDS", 4.0 if appetite in {"time", "a child"} else 8.0)
     (tmp_path / "greedy.py").write_text(f"{ANSWER}\ndef build():\n    {APPETITES[appetite]}\n")
     with pytest.raises(AssayError) as caught:
         brought(tmp_path, f"{tmp_path / 'greedy.py'}:build")

@@ -114,6 +114,7 @@ COMMANDS = {
     "atlas": "atlas.json, atlas.parquet, a page that escapes what exporters said (tests/bench/atlas/test_findings.py)",
     "doctor": "a table on the terminal",
     "list": "a table on the terminal: no name of anyone's but of runtimes that were looked at",
+    "fleet": "a table on the terminal, where names of machines are escaped",
     "data": "an .npz file",
 }
 """Every command with the files it writes; see the tests that send names through it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from assay.files.scratch import PREFIX
@@ -20,7 +21,10 @@ def test_a_process_has_its_own_inside_of_it(tmp_path: Path) -> None:
     process = Process("tests.assay.boxed_job", tmp_path / "log")
     try:
         (scratch,) = Path(tempfile.gettempdir()).glob("assay-job-*")
-        assert f"TMPDIR={scratch}" in Path(f"/proc/{process.pid}/environ").read_bytes().decode().split("\0")
+        variables = Path(f"/proc/{process.pid}/environ")
+        while not (told := variables.read_bytes()):  # it is between one program and the next
+            time.sleep(0.01)
+        assert f"TMPDIR={scratch}" in told.decode().split("\0")
     finally:
         process.kill()
     assert not scratch.exists()
