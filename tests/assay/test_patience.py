@@ -145,7 +145,7 @@ def program(*words: str) -> Iterator[subprocess.Popen[bytes]]:
             process.stdout.readline()
             yield process
         finally:
-            process.kill()
+            processes.end_tree(process.pid)  # what it started would spin on for ever
 
 
 BUSY_CHILD = """
