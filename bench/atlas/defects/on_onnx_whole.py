@@ -10,6 +10,7 @@ from onnx import ModelProto
 
 from assay.export.graph.inspect import read_model
 from assay.export.localise.on_onnx_repro import MODEL, without_traces, write_program
+from assay.files.arrays import load_array, load_arrays
 
 INPUTS, REFERENCE = "inputs.npz", "reference.npy"
 
@@ -32,9 +33,9 @@ def write_whole(sample: Path, route: str, operator: str, folder: Path) -> bool:
         return False
     folder.mkdir(parents=True)
     onnx.save(without_traces(model), folder / MODEL)
-    with np.load(sample / INPUTS, allow_pickle=False) as arrays:
-        feeds = {one.name: arrays[one.name] for one in model.graph.input}
-    expected = _shaped(np.load(reference, allow_pickle=False), model)
+    arrays = load_arrays(sample / INPUTS)
+    feeds = {one.name: arrays[one.name] for one in model.graph.input}
+    expected = _shaped(load_array(reference), model)
     told = {"node": model.graph.node[-1].name, "operator": "the whole file", "expected": operator}
     write_program(folder, told, feeds, expected)
     return True
