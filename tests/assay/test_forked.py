@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import time
@@ -19,6 +20,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 """JAX, which another test of this process may have imported, warns of every fork; Assay forks only where it is not."""
 
 BOUNDS = Bounds(processor_seconds=60, memory_bytes=1 << 30, silent_seconds=60)
+
+
+def fault() -> None:
+    """End this process by a fault, without the traceback that pytest would print of it."""
+    faulthandler.disable()
+    os.kill(os.getpid(), signal.SIGSEGV)
 
 
 def heard_from(work: Callable[[Send], None], bounds: Bounds = BOUNDS) -> list[Message]:
@@ -62,7 +69,7 @@ def test_a_crash_says_what_was_going_on_and_keeps_what_was_told_before() -> None
     def work(send: Send) -> None:
         send({"at": 1})
         with step("The second thing", 60):
-            os.kill(os.getpid(), signal.SIGSEGV)
+            fault()
 
     with pytest.raises(KilledError, match="The second thing was ended by SIGSEGV") as caught:
         in_a_fork(work, heard.append, BOUNDS)
@@ -74,7 +81,7 @@ def test_a_step_that_ends_it_and_can_be_done_without_is_left_out() -> None:
     def work(send: Send) -> None:
         try:
             with step("A witness", 60, apart=True):
-                os.kill(os.getpid(), signal.SIGSEGV)
+                fault()
         except LostStepError as error:
             send({"lost": str(error)})
 
