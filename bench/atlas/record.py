@@ -77,6 +77,11 @@ class Finding(Record):
     nodes: list[Localisation] = Field(default_factory=list)
     kernels: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """The name of its sample's folder among the operator's files."""
+        return f"{self.sample}-{self.numbers}"
+
 
 class OperatorFindings(Record):
     """All findings on one operator."""

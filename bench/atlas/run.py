@@ -182,8 +182,8 @@ def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -
 def _keep_files(findings: Sequence[Finding], scratch: Path, place: Path) -> None:
     """Keep the model, inputs, file and repros of every finding that somebody may want to look at."""
     for one in findings:
-        sample = f"{one.sample}-{one.numbers}"
-        if one.verdict in KEPT_WITH_FILES and one.route and (scratch / sample / one.route).is_dir():
-            shutil.copytree(scratch / sample / one.route, place / sample / one.route, dirs_exist_ok=True)
-            for beside in (scratch / sample).glob("*.*"):
-                shutil.copy2(beside, place / sample)
+        made, kept = scratch / one.place, place / one.place
+        if one.verdict in KEPT_WITH_FILES and one.route and (made / one.route).is_dir():
+            shutil.copytree(made / one.route, kept / one.route, dirs_exist_ok=True)
+            for beside in made.glob("*.*"):
+                shutil.copy2(beside, kept)

@@ -49,14 +49,19 @@ class Square:
 
 def squares(atlas: Atlas) -> list[Square]:
     """Return a square for each operator and route of its suite, by suite, operator and route."""
-    by_operator: dict[tuple[str, str], list[Finding]] = {}
-    for one in atlas.findings:
-        by_operator.setdefault((one.suite, one.operator), []).append(one)
     return [
         _square(suite, operator, route, [one for one in findings if one.route in ("", route)])
-        for (suite, operator), findings in sorted(by_operator.items())
+        for (suite, operator), findings in sorted(by_operator(atlas).items())
         for route in SUITES[suite].routes
     ]
+
+
+def by_operator(atlas: Atlas) -> dict[tuple[str, str], list[Finding]]:
+    """Return the findings of each operator, by suite and operator, in their order."""
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for one in atlas.findings:
+        found.setdefault((one.suite, one.operator), []).append(one)
+    return found
 
 
 def _square(suite: str, operator: str, route: str, findings: list[Finding]) -> Square:

@@ -11,7 +11,7 @@ from assay.bench.atlas.defects.on_onnx_whole import write_whole
 from assay.bench.atlas.record import DEFECTS, Atlas, Finding, OperatorFindings
 from assay.bench.atlas.run import FOUND, OPERATORS
 from assay.bench.atlas.suites.entries import SUITES
-from assay.bench.atlas.summary import Square, squares
+from assay.bench.atlas.summary import Square, by_operator, squares
 from assay.export.localise.on_onnx_repro import SCRIPT, printed_by
 from assay.store import write_atomically
 
@@ -42,13 +42,10 @@ def write_defects(atlas: Atlas, folder: Path) -> list[Square]:
 
 def _places(atlas: Atlas, folder: Path) -> dict[tuple[str, str], Path]:
     """Return by suite and operator the folder that keeps its files."""
-    by_operator: dict[tuple[str, str], list[Finding]] = {}
-    for one in atlas.findings:
-        by_operator.setdefault((one.suite, one.operator), []).append(one)
-    found = {}
+    judged, found = by_operator(atlas), {}
     for path in sorted((folder / OPERATORS).glob(f"*/{FOUND}")):
         mine = OperatorFindings.model_validate_json(path.read_bytes()).findings
-        if mine and by_operator.get(key := (mine[0].suite, mine[0].operator)) == mine:
+        if mine and judged.get(key := (mine[0].suite, mine[0].operator)) == mine:
             found[key] = path.parent
     return found
 
@@ -59,7 +56,7 @@ def _written(square: Square, atlas: Atlas, place: Path | None, folder: Path) -> 
     wrong = [one for one in square.findings if one.route == square.route and one.verdict in DEFECTS]
     for one in wrong if place else ():
         assert place is not None
-        sample = place / f"{one.sample}-{one.numbers}"
+        sample = place / one.place
         for _ in _tried(one, sample, to):
             printed = printed_by(to).replace(f"{to}/", "")
             if not printed or (NOT_RUN in printed and one.verdict == "wrong"):  # a wrong file does run
