@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 Kind = TypeVar("Kind", bound=BaseModel)
 Written = Annotated[Path, "written"]
@@ -41,7 +42,7 @@ def mapped(record: Kind, change: Change) -> Kind:
     path.
     """
     fields = type(record).model_fields
-    found = {name: _mapped(getattr(record, name), change, _is_written(fields[name].metadata)) for name in fields}
+    found = {name: _mapped(getattr(record, name), change, _is_written(fields[name])) for name in fields}
     return record.model_copy(update=found)
 
 
@@ -58,8 +59,10 @@ def written_by(record: BaseModel) -> Iterator[Path]:
     return iter(paths)
 
 
-def _is_written(metadata: list[Any]) -> bool:
-    return "written" in metadata
+def _is_written(field: FieldInfo) -> bool:
+    """Check whether a field is `Written`, or `Written | None`."""
+    below = [mark for kind in get_args(field.annotation) for mark in getattr(kind, "__metadata__", ())]
+    return "written" in [*field.metadata, *below]
 
 
 def _mapped(value: Any, change: Change, written: bool) -> Any:

@@ -28,6 +28,7 @@ class Asked(Record):
     named: dict[str, Path]
     inputs: Path | None
     folder: Written
+    may_be: Written | None
     text: str = "/not/a/path"
 
 
@@ -38,6 +39,7 @@ ASKED = Asked(
     named={"x": Path("/a/x")},
     inputs=None,
     folder=Path("/a/folder"),
+    may_be=Path("/a/may-be"),
 )
 
 
@@ -49,7 +51,7 @@ def test_every_path_of_a_request_is_changed_wherever_it_is_and_nothing_else() ->
         return Path("/b") / path.name
 
     found = mapped(ASKED, there)
-    assert told == {"weights": False, "inner": True, "1": False, "2": False, "x": False, "folder": True}
+    assert told == {"weights": False, "inner": True, "1": False, "2": False, "x": False, "folder": True, "may-be": True}
     assert found == Asked(
         wanted=Wanted(Path("/b/weights")),
         inner=Inner(out=Path("/b/inner")),
@@ -57,11 +59,12 @@ def test_every_path_of_a_request_is_changed_wherever_it_is_and_nothing_else() ->
         named={"x": Path("/b/x")},
         inputs=None,
         folder=Path("/b/folder"),
+        may_be=Path("/b/may-be"),
     )
 
 
 def test_written_files_are_fetched() -> None:
-    assert set(written_by(ASKED)) == {Path("/a/inner"), Path("/a/folder")}
+    assert set(written_by(ASKED)) == {Path("/a/inner"), Path("/a/folder"), Path("/a/may-be")}
 
 
 def test_every_job_is_done_by_the_module_that_it_names() -> None:
