@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from assay.boxed.platform import by_signal
 from assay.errors import WorkerError
@@ -21,6 +23,10 @@ FROM_OUTSIDE = by_signal(
     {
         "SIGKILL": "the system ends a process this way when memory runs out",
         "SIGTERM": "it was asked to end",
+    }
+)
+OVER_A_LIMIT = by_signal(
+    {
         "SIGXCPU": "it used more processor time than allowed",
         "SIGXFSZ": "it wrote a larger file than allowed",
     }
@@ -51,11 +57,40 @@ class KilledError(WorkerError):
         """Whether the code that ran there ended the process, and not somebody from outside."""
         return self.number in FAULTS
 
+    @property
+    def is_from_outside(self) -> bool:
+        """Whether somebody else ended it, a person or the system: this says nothing about the code that ran there."""
+        return self.number in FROM_OUTSIDE
+
+
+_NOTED: list[list[str]] = []
+
+
+@contextmanager
+def noting_ended() -> Iterator[list[str]]:
+    """Collect the errors of this process's own processes that somebody else ends inside the block, whatever becomes of
+    them: a cell that failed, an export without a file.
+    """
+    found: list[str] = []
+    _NOTED.append(found)
+    try:
+        yield found
+    finally:
+        _NOTED[:] = [other for other in _NOTED if other is not found]
+
+
+def noted(error: KilledError) -> KilledError:
+    """Return an error, which `noting_ended` collects."""
+    if error.is_from_outside:
+        for found in _NOTED:
+            found.append(str(error))
+    return error
+
 
 def killed(doing: str, number: int, said: str = "", *, apart: bool = False, remedy: str | None = None) -> KilledError:
     """Return the error of a process that was ended by a signal; `doing` is the subject of its sentence."""
     name = signal.Signals(number).name
-    meant = {**FAULTS, **FROM_OUTSIDE}.get(signal.Signals(number), "")
+    meant = {**FAULTS, **FROM_OUTSIDE, **OVER_A_LIMIT}.get(signal.Signals(number), "")
     usual = OF_A_FAULT if number in FAULTS else OF_MEMORY if number == signal.SIGKILL else None
     found = "; it said last: ".join(one for one in (meant, said) if one) or None
     error = KilledError(f"{doing} was ended by {name}", found=found, remedy=remedy or usual)

@@ -32,7 +32,7 @@ from assay.errors import AssayError, DiskError, InputError, WorkerError
 from assay.files.disk import instead_of
 from assay.jobs.host import How
 from assay.jobs.job import Message, read_as
-from assay.jobs.killed import KilledError, killed
+from assay.jobs.killed import KilledError, killed, noted
 from assay.jobs.logs import log_tail
 from assay.jobs.patience import Spent, spent_by
 from assay.records.base import Record
@@ -285,7 +285,7 @@ class Process:
             return WorkerError(f"{self.module} closed its output without ending and was killed")
         said = log_tail(self.log)
         if status < 0:
-            return self.explained(killed(self.module, -status, said))
+            return self.explained(noted(killed(self.module, -status, said)))
         return self.explained(WorkerError(f"{self.module} ended with status {status}", found=said or None))
 
 

@@ -206,10 +206,15 @@ def _result(process: Running, whole: Step, silence_seconds: float, heard: Hear |
 
 
 def error_from(message: Message) -> AssayError:
-    """Return the error a job reported, with the same exit code; an unknown code becomes a failure."""
+    """Return the error a job reported, with the same exit code; an unknown code becomes a failure.
+
+    An error of the disk, or of a process that the job had started itself, stays one.
+    """
     text = str(message["error"])[:ERROR_CHARACTERS]
     if message.get("disk"):
         return DiskError(text)
+    if message.get("worker"):
+        return WorkerError(text)
     kinds: dict[object, type[AssayError]] = {1: FailedError, 2: InputError, 3: NotInstalledError}
     code = message.get("exit_code")
     kind = kinds.get(code, FailedError) if isinstance(code, int) else FailedError

@@ -84,4 +84,5 @@ def told_of(error: Exception) -> Message | None:
     error = disk_error_in(error) or error
     if not isinstance(error, AssayError):
         return None
-    return {"error": str(error), "exit_code": error.exit_code, "disk": isinstance(error, DiskError)}
+    kinds = {"disk": isinstance(error, DiskError), "worker": isinstance(error, WorkerError)}
+    return {"error": str(error), "exit_code": error.exit_code, **kinds}

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars
 from pydantic import Field
@@ -28,6 +29,7 @@ from assay.bench.timing.workers import Candidate, Worker, sides_of
 from assay.errors import AssayError, DiskError
 from assay.files.disk import short_name
 from assay.infer.commands import SessionLoaded, SessionObserved
+from assay.jobs.killed import KilledError
 from assay.jobs.running import LateError
 from assay.records.base import Record
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
@@ -54,6 +56,7 @@ AUDITED_IMAGES = 32
 BUDGET_SPENT = "bench.budget_minutes was spent before it could be timed"
 MINUTES_SPENT = "--minutes were spent before it could be timed"
 """The same for a user who has no study file."""
+LATE: dict[str, Any] = {"skipped": True, "reason": BUDGET_SPENT}
 
 Row = tuple[str, int, int, int, str, int, int]
 BurstRow = tuple[str, int, int, int, int, int, int, float | None, int | None]
@@ -102,6 +105,7 @@ class CellFacts(Record):
     """Facts that one process of one cell gave besides its samples; `reason` says why there are none.
 
     Attributes:
+        ended_from_outside: whether there are none since somebody else ended the process.
         precision: precision that the runtime says it computes in.
         seen: observation of a call instead, in a cell's first process.
     """
@@ -110,6 +114,7 @@ class CellFacts(Record):
     process: int
     reason: str = ""
     skipped: bool = False
+    ended_from_outside: bool = False
     import_seconds: float = math.nan
     load_seconds: float = math.nan
     first_call_seconds: float = math.nan
@@ -202,7 +207,7 @@ class Unit:
         group = short_name(self.group.name.replace("/", "-"))
         for candidate in self.group.candidates:
             if time.monotonic() > self.limits.end or self._has_enough(BEGUN_BY, self._started):
-                self._skip(candidate.label, self.group.batches)
+                self._without(candidate.label, self.group.batches, **LATE)
                 continue
             tell(f"{self.group.name}: starting {candidate.label}")
             self._spend(candidate.label, STARTING, 0.0)
@@ -245,21 +250,17 @@ class Unit:
     def _ready_by(self, label: str) -> float:
         return min(self.limits.end, self.limits.ready if label in self.firsts else math.inf)
 
-    def _skip(self, label: str, batches: tuple[int, ...]) -> None:
-        self.facts += [
-            CellFacts(cell=self.group.cell_name(batch, label), process=self.process, skipped=True, reason=BUDGET_SPENT)
-            for batch in batches
-        ]
-
     def _end(self, label: str, batches: tuple[int, ...], error: AssayError) -> None:
         """Have no times of these cells: for the reason of a failure, or since the budget ended before it was ready."""
         if isinstance(error, LateError) and time.monotonic() >= self._ready_by(label):
-            self._skip(label, batches)
-            return
-        self.facts += [
-            CellFacts(cell=self.group.cell_name(batch, label), process=self.process, reason=str(error))
-            for batch in batches
-        ]
+            self._without(label, batches, **LATE)
+        else:
+            outside = isinstance(error, KilledError) and error.is_from_outside
+            self._without(label, batches, reason=str(error), ended_from_outside=outside)
+
+    def _without(self, label: str, batches: tuple[int, ...], **why: Any) -> None:
+        names = [self.group.cell_name(batch, label) for batch in batches]
+        self.facts += [CellFacts(cell=name, process=self.process, **why) for name in names]
 
     @contextmanager
     def _costing_its_own_cell(self, worker: Worker, batch: int, *, counted: bool = True) -> Iterator[None]:
@@ -320,7 +321,7 @@ class Unit:
         for worker, loaded in list(self._workers):
             name = self.group.cell_name(batch, worker.candidate.label)
             if time.monotonic() > self.limits.end or self._has_enough(WARM_BY, cells):
-                self._skip(worker.candidate.label, (batch,))
+                self._without(worker.candidate.label, (batch,), **LATE)
                 continue
             tell(f"{self.group.name}: batch {batch}, warming {worker.candidate.label}")
             with self._costing_its_own_cell(worker, batch):

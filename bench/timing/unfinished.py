@@ -2,6 +2,7 @@
 
 A unit is the work of many processes and is kept between runs of a study. One whose group holds an INVALID cell is
 marked when the cells are judged: its samples stay in the results that name them INVALID, and the next run replaces it.
+So it does a unit that lacks times since somebody else ended a process of it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from assay.records.results import Cell
-from assay.store import Artifact, write_atomically
+from assay.store import Artifact, may_end_otherwise, write_atomically
 
 AGAIN_FILE = "time-again.json"
 """File next to a unit's manifest, but not named in it, that says why the unit is timed again."""
@@ -18,7 +19,7 @@ AGAIN_FILE = "time-again.json"
 
 def is_marked(unit: Artifact) -> bool:
     """Check whether the unit is to be timed again."""
-    return (unit.folder / AGAIN_FILE).exists()
+    return may_end_otherwise(unit) or (unit.folder / AGAIN_FILE).exists()
 
 
 def mark(units: Iterable[Artifact], cells: Sequence[Cell]) -> int:

@@ -35,6 +35,7 @@ class UnitFacts(Record):
         seconds: seconds that it took.
         least_seconds: seconds without the blocks beyond the least number.
         spent: seconds of single candidates by label, and of each by batch, see `assay.bench.timing.trials.Unit`.
+        try_again: whether it lacks times since somebody else ended a process of it.
     """
 
     group: str
@@ -42,6 +43,7 @@ class UnitFacts(Record):
     seconds: float
     least_seconds: float
     spent: dict[str, dict[str, float]]
+    try_again: bool = False
 
 
 def fill_unit(unit: Unit, tell: Tell) -> dict[str, JsonValue]:
@@ -59,6 +61,7 @@ def fill_unit(unit: Unit, tell: Tell) -> dict[str, JsonValue]:
         seconds=time.monotonic() - begun,
         least_seconds=least,
         spent=spent,
+        try_again=any(fact.ended_from_outside for fact in unit.facts),
     ).model_dump(mode="json")
 
 

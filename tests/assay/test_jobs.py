@@ -36,9 +36,12 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("here")
 class TestRunJob:
     def test_a_request_that_the_job_does_not_know(self, tmp_path: Path) -> None:
-        """The request comes as to a job of another version of Assay in a separate environment."""
+        """The request comes as to a job of another version of Assay in a separate environment.
+
+        An error about a process is one on the conductor's side too, however many processes lie between.
+        """
         other = TellingJob(SMALL.module, "another", Deed, Outcome, At)
-        with pytest.raises(FailedError, match="job is unknown: expected deed"):
+        with pytest.raises(WorkerError, match="job is unknown: expected deed"):
             run_job(other, Deed(do="print"), tmp_path / "log", limit_seconds=60)
         newer = Job(SMALL.module, "deed", Margins, Outcome)
         with pytest.raises(FailedError, match="received a request that it cannot read"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars
+import psutil
 import pytest
 
 from assay.bench.judging.summary import cells_of
@@ -30,8 +33,9 @@ from assay.bench.timing.trials import (
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import WorkerError
-from assay.infer.commands import Burst, SessionLoaded, SessionObserved, Warmed
+from assay.infer.commands import MODULE, Burst, SessionLoaded, SessionObserved, Warmed
 from assay.infer.runtime import ModelFiles
+from assay.jobs.killed import noting_ended
 from assay.records.races import SpeedComparison
 from assay.records.results import SAMPLE_COLUMNS
 from assay.spec import ModelSpec, Settings
@@ -199,6 +203,35 @@ def test_invalid_cells_are_timed_again_and_all_of_them_on_request(group: Group, 
     assert not second.samples.equals(first.samples)
     assert timed().samples.equals(second.samples), "what was timed anew is kept, until it is judged"
     assert not timed(again=True).samples.equals(second.samples)
+
+
+def test_what_has_no_times_since_somebody_ended_its_process_is_timed_again(group: Group, tmp_path: Path) -> None:
+    ended: list[int] = []
+
+    def end_one(text: str) -> None:
+        if "block 2" not in text or ended:
+            return
+        workers = [one for one in psutil.Process().children(recursive=True) if one.cmdline()[-1:] == [MODULE]]
+        ended.append(next(one.pid for one in workers if "assay.boxed.box" not in one.cmdline()))
+        os.kill(ended[0], signal.SIGKILL)
+
+    budget = Budget(seconds=60, processes=1, call_seconds=60, blocks=4)
+    small = Group(group.name, group.candidates[:2], (1,), group.settings, group.images)
+    units = Store(tmp_path / "units")
+    with noting_ended() as noted:
+        first = measure([small], budget, units, end_one, LOCAL)
+    assert len(noted) == 1
+    assert noted[0].startswith(f"{MODULE} was ended by SIGKILL")
+    cells = cells_of([small], first.facts, first.samples, {}, {small.name: "key"})
+    assert sorted(cell.status for cell in cells) == ["failed", "ok"]
+    assert "was ended by SIGKILL" in next(cell.reason for cell in cells if cell.reason)
+    with noting_ended() as noted:
+        again = measure([small], budget, units, silent, LOCAL)
+    assert noted == []
+    cells = cells_of([small], again.facts, again.samples, {}, {small.name: "key"})
+    assert [cell.status for cell in cells] == ["ok", "ok"]
+    kept = measure([small], budget, units, silent, LOCAL)
+    assert kept.samples.equals(again.samples)
 
 
 @pytest.mark.slow
