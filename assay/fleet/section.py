@@ -30,11 +30,14 @@ class FleetSection(StudySection):
             node's name or the beginning of its identity, a kind by the label `kind`, its instance type or the beginning
             of its key, six characters or more.
         wait_minutes: longest wait for a machine where there is none.
+        selfcheck_minutes: longest self-check of a machine before it times for the first time since it was started; 0
+            for none. A machine that does not pass gets no timing.
     """
 
     address: Name = LOCAL
     machines: Literal["each kind"] | tuple[Name, ...] | dict[Name, Count] = EACH_KIND
     wait_minutes: float = Field(default=30, gt=0, le=7 * 24 * 60)
+    selfcheck_minutes: float = Field(default=5, ge=0, le=60)
 
     @field_validator("machines", mode="before")
     @classmethod

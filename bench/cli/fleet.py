@@ -82,7 +82,7 @@ def run_there(study: Study, out: Path, address: str, *, again: bool, store: str 
         store = str(Path(store).absolute())
     folder = out / study.name
     with working_in(folder):
-        fleet = RayFleet(address)
+        fleet = RayFleet(address, study.fleet.wait_minutes * 60)
         joined, failed = run_on_fleet(study, folder, out / "data", fleet, Narrator(), store=store or "", again=again)
         for work, why in failed.items():
             complain(f"assay: {work} is given up: {why}")
@@ -110,6 +110,9 @@ def _say(joined: Joined, folder: Path, *, as_json: bool) -> None:
         for line in spoken(joined):
             print_line(line)
         print_line(f"Report: {page}")
+    if not joined.cells:
+        complain("assay: nothing is compared, since only the instrument's own runtimes were timed")
+        raise typer.Exit(1)
     if all(cell.median_ms is None for cell in joined.cells):
         complain(f"assay: nothing is compared, since no time is valid on any machine: {joined.cells[0].reason}")
         raise typer.Exit(1)

@@ -6,11 +6,12 @@ kept on that machine.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import queue
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from pydantic import JsonValue
 
 from assay.bench.fleet.dispatch import Assignment, Dispatch, EarlierTry, Ending, Preparation, Work, architecture_of
 from assay.bench.fleet.join import join
-from assay.bench.fleet.machines import Fleet, Machine
+from assay.bench.fleet.machines import Fleet, LostError, Machine
 from assay.bench.fleet.on_machine import PREPARE, RESULT_FILES, TIME_GROUP, GroupTimed, ToPrepare, ToTimeGroup
 from assay.bench.fleet.runs import read_run
 from assay.bench.stages.time import names_of_groups
@@ -52,15 +53,14 @@ class KeptTimes(Record):
 
     Attributes:
         machine: key of its machine.
-        disturbed: see `GroupTimed`, of the last try.
+        disturbed, cut: see `GroupTimed`, of the last try.
         before: disturbance of the first try on another machine.
-        final: whether it is not tried elsewhere any more.
     """
 
     machine: str
     disturbed: str
+    cut: str = ""
     before: str = ""
-    final: bool
 
 
 Do = Callable[[Work, Machine], tuple[Ending, str]]
@@ -85,7 +85,7 @@ def conduct(
             while not dispatch.is_over:
                 now = time.monotonic()
                 if now - looked >= look_seconds:
-                    dispatch.sees(fleet.machines())
+                    dispatch.sees(_machines(fleet, narrator))
                     looked = now
                 for work, machine in dispatch.next():
                     narrator.tell(f"{work}: begun on {machine.name}, {dispatch.left} wait")
@@ -105,6 +105,15 @@ def conduct(
             fleet.close()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _machines(fleet: Fleet, narrator: Narrator) -> Sequence[Machine]:
+    """The machines that are there: none while the engine does not answer."""
+    try:
+        return fleet.machines()
+    except LostError as error:
+        narrator.note(str(error))
+        return ()
 
 
 def _done(do: Do, work: Work, machine: Machine, ends: Ends) -> None:
@@ -203,17 +212,20 @@ class FleetRun:
                 self._made[work.architecture] = found.made
                 return Ending.DONE, ""
             timed = self._time(work, machine, host)
-        return (Ending.DISTURBED, f"on {machine.name}: {timed.disturbed}") if timed.disturbed else (Ending.DONE, "")
+        told = ((Ending.UNFIT, timed.unfit), (Ending.CUT, timed.cut), (Ending.DISTURBED, timed.disturbed))
+        return next(((end, f"on {machine.name}: {why}") for end, why in told if why), (Ending.DONE, ""))
 
     def known(self, unit: Assignment) -> EarlierTry | None:
         """Return what an earlier run has of a unit."""
         found = None if self.again else self._found(unit)
-        if found is None:
-            return None
-        kept = facts_of(found, KeptTimes)
-        if not kept.final:
-            self._first_tries[unit] = kept.disturbed
-        return EarlierTry(kept.machine, "" if kept.final else kept.disturbed)
+        kept = facts_of(found, KeptTimes) if found else None
+        if kept and not kept.cut:
+            once_more = kept.disturbed and not kept.before
+            if once_more:
+                self._first_tries[unit] = kept.disturbed
+            return EarlierTry(kept.machine, Ending.DISTURBED if once_more else Ending.DONE)
+        begun = next((self.folder / "units").glob(f"{glob.escape(_begun(unit))}*"), None)
+        return EarlierTry(begun.name.removeprefix(_begun(unit)), None) if begun else None
 
     def results(self, units: list[Assignment]) -> list[Path]:
         """Return the folders of the units' results."""
@@ -221,7 +233,7 @@ class FleetRun:
 
     def _time(self, unit: Assignment, machine: Machine, host: Starter) -> GroupTimed:
         name = _name(unit)
-        out = self.folder / "units" / f".{name}-{machine.key[:8]}"
+        out = self.folder / "units" / f"{_begun(unit)}{machine.key}"
         request = ToTimeGroup(
             **self._asked((unit.group,)),
             shelf=None if self.store else self.folder / "shelf",
@@ -232,11 +244,12 @@ class FleetRun:
         limit = Limit(seconds, f"Timing {unit.group} on {machine.name}")
         log = self.folder / "logs" / f"{name}.log"
         shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
         timed = run_job(TIME_GROUP, request, log, limit_seconds=limit, host=host)
+        if timed.unfit:
+            return timed
         before = self._first_tries.get(unit, "")
-        kept = KeptTimes(
-            machine=machine.key, disturbed=timed.disturbed, before=before, final=bool(before) or not timed.disturbed
-        )
+        kept = KeptTimes(machine=machine.key, disturbed=timed.disturbed, cut=timed.cut, before=before)
         invalid = _invalid_in(self._found(unit)) if before and timed.disturbed else {}
 
         def fill(work: Path) -> dict[str, JsonValue]:
@@ -247,9 +260,10 @@ class FleetRun:
             return kept.model_dump(mode="json")
 
         self.units.kept(KIND, self._inputs(unit), fill, name=name, single=True, anew=True)
-        if timed.disturbed:
+        if timed.disturbed and not timed.cut:
             self._first_tries.setdefault(unit, timed.disturbed)
-        shutil.rmtree(out, ignore_errors=True)
+        for one in out.parent.glob(f"{glob.escape(_begun(unit))}*"):
+            shutil.rmtree(one, ignore_errors=True)
         return timed
 
     def _asked(self, groups: tuple[str, ...]) -> dict[str, object]:
@@ -315,6 +329,11 @@ def _with_images(study: Study, cache: Path, narrator: Narrator) -> tuple[Study, 
 
 def _name(unit: Assignment) -> str:
     return short_name(f"{unit.group}-{unit.slot}-{unit.copy + 1}".replace("/", "-").replace(" ", "-"))
+
+
+def _begun(unit: Assignment) -> str:
+    """The name of the folder for what comes back of a unit, before the key of the machine that works on it."""
+    return f".{_name(unit)}-on-"
 
 
 def _invalid_in(first: Artifact | None) -> dict[str, list[str]]:

@@ -54,7 +54,9 @@ class Ending(Enum):
 
     DONE = "done"
     DISTURBED = "timed, but something disturbed it"
+    CUT = "timed, but somebody ended a process of it"
     LOST = "the machine or the process went away"
+    UNFIT = "its machine may not time"
     REFUSED = "it cannot be done"
 
 
@@ -64,11 +66,11 @@ class EarlierTry:
 
     Attributes:
         machine: the machine's key.
-        disturbed: its disturbance, where it is to be tried elsewhere once; "" where it is finished.
+        end: how it ended; None where the earlier run ended before it.
     """
 
     machine: str
-    disturbed: str = ""
+    end: Ending | None
 
 
 @dataclass
@@ -97,7 +99,10 @@ class Dispatch:
     _busy: dict[str, Work] = field(default_factory=dict)
     _used: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     _losses: dict[Work, int] = field(default_factory=lambda: defaultdict(int))
-    _disturbed: dict[Assignment, str] = field(default_factory=dict)
+    _times: dict[Assignment, set[Ending]] = field(default_factory=lambda: defaultdict(set))
+    _begun: dict[Assignment, str] = field(default_factory=dict)
+    _unfit: dict[str, str] = field(default_factory=dict)
+    _had_unfit: dict[str, str] = field(default_factory=dict)
     _ready: set[str] = field(default_factory=set)
     _copies: dict[str, int] = field(default_factory=dict)
     _of_slot: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -127,25 +132,18 @@ class Dispatch:
         """Number of units that wait."""
         return sum(map(len, self._waiting.values()))
 
-    def sees(self, machines: Iterable[Machine]) -> list[Work]:
-        """Take note of the machines that are there now.
-
-        Returns:
-            The work of those that went away, which `ended` is to be told of when its end is known.
-        """
+    def sees(self, machines: Iterable[Machine]) -> None:
+        """Take note of the machines that are there now; `ended` is told of the work of those that went away."""
         now = {machine.place: machine for machine in machines if not machine.refused}
         gone = [place for place in self._there if place not in now]
         for place in gone:
             del self._there[place]
-            for slot, _ in self._slots[place]:
-                self._of_slot[slot].discard(place)
-                self._idle[slot].discard(place)
+            self._leave(place)
         for place, machine in now.items():
             if place not in self._there:
                 self._join(machine)
         self._free.extend(self._resting)
         self._resting.clear()
-        return [self._busy[place] for place in gone if place in self._busy]
 
     def next(self) -> Iterator[tuple[Work, Machine]]:
         """Iterate over work to begin now, each on its machine."""
@@ -163,6 +161,7 @@ class Dispatch:
             self._doing[work], self._busy[place] = machine, work
             if isinstance(work, Assignment):
                 self._used[work.slot, work.group].add(machine.key)
+                self._begun.pop(work, None)
             yield work, machine
 
     def ended(self, work: Work, end: Ending, why: str = "") -> bool:
@@ -174,38 +173,62 @@ class Dispatch:
         machine = self._doing.pop(work)
         self._busy.pop(machine.place, None)
         (self._resting if end is Ending.LOST else self._free).append(machine.place)
-        if end is Ending.LOST:
-            self._losses[work] += 1
-            if self._losses[work] <= MOST_LOSSES:
-                self._again(work)
-                return False
-        if end is Ending.DISTURBED and isinstance(work, Assignment) and work not in self._disturbed:
-            self._disturbed[work] = why
-            if self._elsewhere(work):
-                self._again(work)
-                return True
-        if end in (Ending.LOST, Ending.REFUSED) and not (isinstance(work, Assignment) and work in self._disturbed):
+        if isinstance(work, Assignment):
+            return self._timed(work, machine, end, why)
+        if end is Ending.LOST and self._may_be_lost_again(work):
+            self._preparing.appendleft(work)
+            self._wake("")
+        elif end is not Ending.DONE:
             self._give_up(work, why)
-            return False
-        if isinstance(work, Preparation):
+        else:
             self._ready.add(work.architecture)
             for slot in self._copies:
                 self._wait(slot, [group for group in self.groups if architecture_of(group) == work.architecture])
+        return end is Ending.DONE
+
+    def _timed(self, unit: Assignment, machine: Machine, end: Ending, why: str) -> bool:
+        """The same for a unit: what has times is shown with them when it is not timed any more."""
+        if end is Ending.UNFIT:
+            self._bar(machine, why)
+            self._again(unit)
+            return False
+        has_times = end in (Ending.DONE, Ending.DISTURBED, Ending.CUT)
+        first_disturbance = end is Ending.DISTURBED and end not in self._times[unit]
+        if has_times:
+            self._times[unit].add(end)
+        if end in (Ending.LOST, Ending.CUT) and self._may_be_lost_again(unit):
+            if not self._elsewhere(unit):  # its machine may come back, and is then as good as any
+                self._used[unit.slot, unit.group].clear()
+            self._again(unit)
+        elif first_disturbance and self._elsewhere(unit):
+            self._again(unit)
+        elif self._times[unit]:
+            self.finished[unit] = None
         else:
-            self.finished[work] = None
-        return end in (Ending.DONE, Ending.DISTURBED)
+            self._give_up(unit, why)
+        return has_times
+
+    def _may_be_lost_again(self, work: Work) -> bool:
+        self._losses[work] += 1
+        return self._losses[work] <= MOST_LOSSES
 
     def settle(self) -> list[Work]:
-        """Give up what no machine that is there may do any more, where nothing is under way: an only try stands.
+        """Give up what no machine that is there may do any more, where nothing is under way: an only try stands, and
+        what waits for a machine that turned out to be unfit has no times.
 
         Returns:
             The work that still waits for a machine.
         """
         left: list[Work] = list(self._preparing) if not self._there else []
-        for waiting in self._waiting.values():
-            for unit in [one for one in waiting if one in self._disturbed and not self._elsewhere(one)]:
+        for slot, waiting in self._waiting.items():
+            for unit in [one for one in waiting if not self._elsewhere(one)]:
+                if Ending.DISTURBED in self._times[unit]:
+                    self.finished[unit] = None
+                elif slot in self._had_unfit:
+                    self._give_up(unit, self._had_unfit[slot])
+                else:
+                    continue
                 waiting.remove(unit)
-                self.finished[unit] = None
             left += waiting
         return left
 
@@ -213,6 +236,8 @@ class Dispatch:
         self._there[machine.place] = machine
         self._free.append(machine.place)
         self._slots[machine.place] = list(machine.slots(self.asked))
+        if machine.key in self._unfit:
+            self._bar(machine, self._unfit[machine.key])
         for slot, number in self._slots[machine.place]:
             self._of_slot[slot].add(machine.place)
             if slot not in self._copies:
@@ -224,14 +249,16 @@ class Dispatch:
         units = [Assignment(group, slot, copy) for copy in range(self._copies[slot]) for group in groups]
         for unit in units:
             tried = self.known(unit)
-            if tried and not tried.disturbed:
-                self.finished[unit] = None
-            elif unit not in self.finished and unit not in self.failed:
-                self._waiting[slot].append(unit)
-            if tried:
+            if tried and tried.end:
                 self._used[slot, unit.group].add(tried.machine)
-            if tried and tried.disturbed:
-                self._disturbed[unit] = tried.disturbed
+                self._times[unit].add(tried.end)
+            if tried and tried.end is Ending.DONE:
+                self.finished[unit] = None
+            elif tried and tried.end is None:
+                self._begun[unit] = tried.machine
+                self._waiting[slot].appendleft(unit)
+            else:
+                self._waiting[slot].append(unit)
         self._wake(slot)
 
     def _wake(self, slot: str) -> None:
@@ -245,25 +272,38 @@ class Dispatch:
         for slot, _ in self._slots[machine.place]:
             waiting = self._waiting[slot]
             for place, unit in enumerate(waiting):
-                if machine.key not in self._used[slot, unit.group]:
+                if machine.key not in self._used[slot, unit.group] and not self._goes_on_elsewhere(unit, machine):
                     del waiting[place]
                     return unit
         return None
+
+    def _goes_on_elsewhere(self, unit: Assignment, machine: Machine) -> bool:
+        """Check whether another machine that is there has a part of it from an earlier run."""
+        begun = self._begun.get(unit, machine.key)
+        return begun != machine.key and any(self._there[place].key == begun for place in self._of_slot[unit.slot])
 
     def _elsewhere(self, unit: Assignment) -> bool:
         """Check whether another machine that is there may do it."""
         used = self._used[unit.slot, unit.group]
         return any(self._there[place].key not in used for place in self._of_slot[unit.slot])
 
-    def _again(self, work: Work) -> None:
-        if isinstance(work, Preparation):
-            self._preparing.appendleft(work)
-            self._wake("")
-            return
-        if not self._elsewhere(work):  # whoever lost it may come back, and is then as good as any
-            self._used[work.slot, work.group].clear()
-        self._waiting[work.slot].appendleft(work)
-        self._wake(work.slot)
+    def _again(self, unit: Assignment) -> None:
+        self._waiting[unit.slot].appendleft(unit)
+        self._wake(unit.slot)
+
+    def _bar(self, machine: Machine, why: str) -> None:
+        """Give a machine no timing any more; it may still prepare."""
+        self._unfit[machine.key] = why
+        self._had_unfit |= {slot: why for slot, _ in self._slots[machine.place]}
+        self._leave(machine.place)
+        self._slots[machine.place] = []
+
+    def _leave(self, place: str) -> None:
+        """Have a machine wait for no units any more; others may go on with what it had begun."""
+        for slot, _ in self._slots[place]:
+            self._of_slot[slot].discard(place)
+            self._idle[slot].discard(place)
+            self._wake(slot)
 
     def _give_up(self, work: Work, why: str) -> None:
         self.failed[work] = why

@@ -29,6 +29,7 @@ class Machine:
         name: its name for people.
         labels: its owner's words for it, by name.
         refused: why it gets no work, "" where it does.
+        checked: whether it passed its self-check since it was started; None where there was none.
     """
 
     place: str
@@ -37,6 +38,7 @@ class Machine:
     identity: MachineIdentity
     labels: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
+    checked: bool | None = None
 
     @property
     def key(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -17,20 +18,25 @@ from assay.alone import timing_alone
 from assay.bench.conductor import run_study
 from assay.bench.judging.validity import to_time_again
 from assay.bench.machine.host import LOCAL
+from assay.bench.machine.kept import kept_of_machine
 from assay.bench.run import Run
+from assay.bench.selfcheck.selfcheck import kept_selfcheck, run_selfcheck, store_selfcheck, stored_selfcheck
 from assay.bench.stages.exports import export_all
 from assay.bench.stages.train import choose_subjects, train_all
+from assay.bench.timing.trials import BUDGET_SPENT
 from assay.bench.timing.unit_files import BURSTS_FILE, SAMPLES_FILE
 from assay.bench.words.progress import Narrator
+from assay.bench.words.selfcheck import measured, required
 from assay.files.locks import in_turn, working_in
 from assay.fleet.kind import identity_in
 from assay.fleet.shelf import FolderShelf, shelf_at
 from assay.fleet.tier import SharedTier
 from assay.jobs.files import Written
 from assay.jobs.job import Job
+from assay.jobs.killed import noting_ended
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
-from assay.records.results import RESULTS_FILE, Results
+from assay.records.results import RESULTS_FILE, Cell
 from assay.store import SharingTier, file_sha256
 from assay.study import Study
 from assay.toolenv import cache_folder
@@ -96,12 +102,14 @@ class GroupTimed(Record):
     """The end of timing.
 
     Attributes:
-        machine: identity of the machine.
-        disturbed: reasons for which cells are INVALID that may be valid elsewhere, with their cells; "" without any.
+        disturbed: reasons for which cells may be valid elsewhere that are not here; "" without any.
+        cut: processes that somebody ended meanwhile, so that something may be missing; "" without any.
+        unfit: reason for which this machine may not time, so that nothing was timed; "" where it may.
     """
 
-    machine: str
-    disturbed: str
+    disturbed: str = ""
+    cut: str = ""
+    unfit: str = ""
 
 
 PREPARE = Job("assay.bench.fleet.on_machine", "prepare", ToPrepare, Ready, sees_gpu=True)
@@ -131,26 +139,59 @@ def time_group(asked: ToTimeGroup) -> GroupTimed:
     """Time groups while nothing else of Assay's times here, and leave their results."""
     folder = _folder(asked)
     with timing_alone(_say), in_turn(_turn(folder), _say), working_in(folder):
-        results = run_study(
-            _study(asked),
-            folder,
-            _data(),
-            Narrator(),
-            again=asked.again,
-            tier=_tier(asked, asked.shelf),
-            groups=asked.groups,
-        )
+        if unfit := why_unfit(asked.study.fleet.selfcheck_minutes, folder.parent):
+            return GroupTimed(unfit=unfit)
+        with noting_ended() as ended:
+            results = run_study(
+                _study(asked),
+                folder,
+                _data(),
+                Narrator(),
+                again=asked.again,
+                tier=_tier(asked, asked.shelf),
+                groups=asked.groups,
+            )
         asked.out.mkdir(parents=True, exist_ok=True)
         for name in RESULT_FILES:
             shutil.copyfile(folder / name, asked.out / name)
-    return GroupTimed(machine=identity_in(results.environment).machine, disturbed=disturbed_in(results))
+    return GroupTimed(disturbed=_told(disturbed_in(results.cells)), cut=_told(ended))
 
 
-def disturbed_in(results: Results) -> str:
-    """Return why cells are INVALID that another timing may make valid."""
-    cells = to_time_again(results.cells)
-    told = [f"{cell.label} at batch {cell.batch}: {cell.invalid[0]}" for cell in cells[:MOST_REASONS]]
-    return "; ".join(told) + (f"; and {len(cells) - MOST_REASONS} more" if len(cells) > MOST_REASONS else "")
+def disturbed_in(cells: Sequence[Cell]) -> list[str]:
+    """Return why another machine may give a group times that this one did not: INVALID cells, or no time at all since
+    its minutes were spent before anything was ready.
+    """
+    of_models = [one for one in cells if one.framework]
+    late = [one for one in of_models if one.status == "skipped" and one.reason.startswith(BUDGET_SPENT)]
+    told = [(one, one.invalid[0]) for one in to_time_again(cells)]
+    if all(one.status != "ok" for one in of_models):
+        told += [(one, one.reason) for one in late]
+    return [f"{one.label} at batch {one.batch}: {why}" for one, why in told]
+
+
+def why_unfit(minutes: float, folder: Path) -> str:
+    """Return why this machine may not time: the self-check that it failed since it was started; "" if it passed.
+
+    The first to ask has the self-check made, with the design of `assay selfcheck`, within so many minutes.
+
+    Args:
+        minutes: 0 for no self-check.
+        folder: folder that takes its record where none can be kept of the machine.
+    """
+    if not minutes:
+        return ""
+    found = kept_selfcheck() if kept_of_machine(LOCAL) else stored_selfcheck(folder)
+    if found is None:
+        found = run_selfcheck(minutes * 60, Narrator().tell)
+        store_selfcheck(found, folder)
+    failed = [f"{one.name} {measured(one)}, required {required(one)}" for one in found.checks if not one.passed]
+    return f"it did not pass its self-check of {found.created}: {'; '.join(failed)}" if failed else ""
+
+
+def _told(reasons: Sequence[str]) -> str:
+    """Return the first reasons, and how many more there are."""
+    more = len(reasons) - MOST_REASONS
+    return "; ".join(reasons[:MOST_REASONS]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _study(asked: OfAStudy) -> Study:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -25,6 +26,7 @@ from assay.bench.fleet.machines import LostError, Machine
 from assay.bench.fleet.on_machine import machine_folder
 from assay.bench.machine.disturbance import Disturbance
 from assay.bench.machine.host import LOCAL
+from assay.bench.selfcheck.selfcheck import kept_selfcheck
 from assay.boxed.boxing import Box
 from assay.errors import AssayError, InputError, missing
 from assay.fingerprint import Fingerprint
@@ -40,7 +42,7 @@ OURS = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 PIECE_BYTES = 64 << 20
 THREADS = 8
 """Calls at a time of one host: a process is waited for while another one is ended."""
-LOOK_SECONDS, BEGIN_SECONDS, GRACE_SECONDS = 120.0, 600.0, 120.0
+LOOK_SECONDS, GRACE_SECONDS = 120.0, 120.0
 PART = 0.001
 """The part of a machine that ordinary work asks for."""
 
@@ -56,8 +58,12 @@ class FarSide:
                 os.environ[name] = around[name]
         self._processes: list[Running] = []
 
-    def about(self) -> tuple[str, dict[str, JsonValue], tuple[int, ...], Fingerprint, str]:
-        return str(machine_folder() / "files"), LOCAL.environment(), LOCAL.cores(), LOCAL.fingerprint(), __version__
+    def about(self) -> tuple[str, dict[str, JsonValue], tuple[int, ...], Fingerprint]:
+        return str(machine_folder() / "files"), LOCAL.environment(), LOCAL.cores(), LOCAL.fingerprint()
+
+    def described(self) -> tuple[dict[str, JsonValue], str, bool | None]:
+        checked = kept_selfcheck()
+        return LOCAL.environment(), __version__, checked.passed if checked else None
 
     def disturbance(self, cores: Sequence[int]) -> Disturbance:
         return LOCAL.disturbance(cores)
@@ -158,13 +164,14 @@ class RayHost:
     """One machine of a cluster; see `assay.bench.machine.host.Host`.
 
     Raises:
-        LostError: the machine went away, or is taken by others.
+        LostError: the machine went away, or is taken by others for longer than `wait_seconds`.
     """
 
-    def __init__(self, ray: Any, actor: Any, name: str) -> None:
+    def __init__(self, ray: Any, actor: Any, name: str, wait_seconds: float) -> None:
         self._ray, self._actor, self.name = ray, actor, name
         self._known: dict[Path, Path] = {}
-        root, self._environment, self._cores, self._fingerprint, _ = self.call("about", seconds=BEGIN_SECONDS)
+        self._fingerprint: Fingerprint
+        root, self._environment, self._cores, self._fingerprint = self.call("about", seconds=wait_seconds)
         self._root = Path(root)
 
     def start(self, module: str, log: Path, **how: Unpack[How]) -> RayProcess:
@@ -184,10 +191,9 @@ class RayHost:
         self._known[far] = path
         if path.is_dir():
             self.call("make", str(far))
-        named = [path] if path.is_dir() else sorted(path.parent.glob(f"{path.name}*"))  # with a model's external data
-        ours = {one: sha256 for place in named for one, sha256 in _files(place).items()} if not written else {}
-        if written and path.is_dir():
-            ours = _files(path)
+        beside = [] if written else sorted(path.parent.glob(f"{path.name}*"))  # with a model's external data
+        named = [path] if path.is_dir() else beside
+        ours = {one: sha256 for place in named for one, sha256 in _files(place).items()}
         theirs: dict[str, str] = self.call("files", str(far if path.is_dir() else far.parent)) if ours else {}
         for name in _manifests_last(ours):
             to = str(self._far(Path(name)))
@@ -220,8 +226,7 @@ class RayHost:
 
     def fingerprint(self) -> Fingerprint:
         """See `assay.bench.machine.host.Host`."""
-        found: Fingerprint = self._fingerprint
-        return found
+        return self._fingerprint
 
     def environment(self) -> dict[str, JsonValue]:
         """See `assay.bench.machine.host.Host`."""
@@ -264,20 +269,21 @@ class RayFleet:
 
     Args:
         address: "auto", "ray://head:10001" or "head:6379".
+        wait_seconds: longest wait for a machine that is taken by others.
 
     Raises:
         NotInstalledError: Ray is not installed.
         InputError: there is no such cluster.
     """
 
-    def __init__(self, address: str) -> None:
-        self._ray = _connected(address)
+    def __init__(self, address: str, wait_seconds: float = 600.0) -> None:
+        self._ray, self._wait_seconds = _connected(address), wait_seconds
         self._known: dict[str, Machine] = {}
         self._actors: list[Any] = []
 
     def machines(self) -> list[Machine]:
         """See `assay.bench.fleet.machines.Fleet`. A node without processors is a head that nothing runs on."""
-        alive = {node["NodeID"]: node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
+        alive = {node["NodeID"]: node for node in self._nodes() if node["Resources"].get("CPU")}
         new = [place for place in alive if place not in self._known]
         asked = [self._actor(alive[place], {"num_cpus": 0}) for place in new]
         for place, actor in zip(new, asked, strict=True):
@@ -290,20 +296,19 @@ class RayFleet:
     @contextmanager
     def host(self, machine: Machine, *, whole: bool) -> Iterator[RayHost]:
         """See `assay.bench.fleet.machines.Fleet`."""
-        node = next((one for one in self._ray.nodes() if one["NodeID"] == machine.place and one["Alive"]), None)
+        node = next((one for one in self._nodes() if one["NodeID"] == machine.place), None)
         if node is None:
             raise LostError(f"{machine.name} is not in the cluster any more")
         has = node["Resources"]
-        itself = {f"node:{node['NodeManagerAddress']}": 1.0 if whole else PART}
         asked = {
             "num_cpus": has["CPU"] if whole else 1,
             "num_gpus": has.get("GPU", 0) if whole else 0,
-            "resources": itself,
+            "resources": {f"node:{node['NodeManagerAddress']}": 1.0 if whole else PART},
         }
         actor = self._actor(node, asked)
         self._actors.append(actor)
         try:
-            yield RayHost(self._ray, actor, machine.name)
+            yield RayHost(self._ray, actor, machine.name, self._wait_seconds)
         finally:
             self._end(actor)
 
@@ -311,6 +316,10 @@ class RayFleet:
         """See `assay.bench.fleet.machines.Fleet`."""
         for actor in list(self._actors):
             self._end(actor)
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        with _lost(self._ray, "the cluster"):
+            return [node for node in self._ray.nodes() if node["Alive"]]
 
     def _end(self, actor: Any) -> None:
         with contextlib.suppress(self._ray.exceptions.RayError):
@@ -334,14 +343,13 @@ class RayFleet:
         named = labels.get("name") or name
         try:
             with _lost(self._ray, named):
-                _, environment, _, _, version = self._ray.get(actor.about.remote(), timeout=LOOK_SECONDS)
+                environment, version, checked = self._ray.get(actor.described.remote(), timeout=LOOK_SECONDS)
         except LostError as error:
-            nothing = kind_in({})
-            return Machine(place, named, nothing, identity_in({}), labels, refused=str(error))
+            return Machine(place, named, kind_in({}), identity_in({}), labels, refused=str(error))
         finally:
             self._end(actor)
         refused = "" if version == __version__ else f"it has Assay {version}, and this machine {__version__}"
-        return Machine(place, named, kind_in(environment), identity_in(environment), labels, refused)
+        return Machine(place, named, kind_in(environment), identity_in(environment), labels, refused, checked)
 
 
 def _connected(address: str) -> Any:
@@ -352,9 +360,9 @@ def _connected(address: str) -> Any:
     except ImportError as error:
         raise missing("A fleet", error, "fleet") from error
     listening = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    local = {"_node_ip_address": "127.0.0.1"} if address.startswith(("127.0.0.1:", "localhost:")) else {}
     try:
-        ray.init(address=address, namespace="assay", log_to_driver=False, configure_logging=False, **local)
+        with warnings.catch_warnings(action="ignore"):  # the error says it
+            ray.init(address=address, namespace="assay", log_to_driver=False, configure_logging=False)
     except Exception as error:
         raise InputError(
             f"The fleet {address} cannot be reached",
@@ -378,7 +386,7 @@ def _lost(ray: Any, name: str) -> Iterator[None]:
         yield
     except ray.exceptions.GetTimeoutError as error:
         raise LostError(f"{name} does not answer, or is taken by something else of the cluster") from error
-    except ray.exceptions.RayError as error:
+    except (ray.exceptions.RayError, ConnectionError) as error:  # a client's own, where its server is gone
         raise LostError(f"{name} went away, or cannot do it", found=said_by(error)) from error
 
 

@@ -42,10 +42,19 @@ def listed_machines(machines: Sequence[Machine]) -> list[dict[str, str]]:
             "kind": "" if one.refused else one.labels.get("kind") or names[one.kind.key],
             "kind_key": "" if one.refused else one.kind.key[:LEAST_OF_A_KEY],
             "hardware": "" if one.refused else one.kind.words,
-            "state": f"gets no work: {one.refused}" if one.refused else "ready",
+            "state": _state(one),
         }
         for one in sorted(machines, key=lambda one: (bool(one.refused), one.kind.key, one.name))
     ]
+
+
+def _state(machine: Machine) -> str:
+    """Return which work a machine gets, and what is known of its self-check."""
+    if machine.refused:
+        return f"gets no work: {machine.refused}"
+    if machine.checked is None:
+        return "ready, not yet checked"
+    return "ready, passed its self-check" if machine.checked else "gets no timing: it did not pass its self-check"
 
 
 def groups_of_cells(joined: Joined) -> list[GroupOfCells]:
@@ -62,18 +71,18 @@ def place_of(group: GroupOfCells, joined: Joined) -> str:
 
 
 def race_in_words(race: KindRace, joined: Joined) -> str:
-    """ "on c7i.large in fp32, ONNX is 2.1x (2.0-2.2) as fast as native (...; 3 machines, valid for this kind)"."""
+    """ "on c7i.large ONNX (ort.cpu@torch-dynamo) is 2.1x (2.0-2.2) as fast as torch.compile, on 3 machines"."""
     on, machines = joined.name_of(race.kind), len(race.by_machine)
-    what = " in any precision" if race.precision == OF_ALL else f" in {race.precision}"
+    what = "whatever the precision, " if race.precision == OF_ALL else f"in {race.precision} "
     sides = f"{race.onnx} against {race.native}"
-    whose = "this kind" if machines >= LEAST_MACHINES else "each of them" if machines > 1 else "it alone"
+    whose = "its kind" if machines >= LEAST_MACHINES else "each of them" if machines > 1 else "it alone"
     said = {
         "faster": f"ONNX is {ratio(race.speedup)} as fast as native",
         "slower": f"native is {ratio(inverse(race.speedup))} as fast as ONNX",
         "same": "ONNX and native are the same within 2 %",
         "undecided": f"ONNX is {ratio(race.speedup)} as fast as native, which is inconclusive",
     }[race.verdict]
-    return f"on {on}{what}, {said} ({sides}; {counted(machines, 'machine')}, valid for {whose})"
+    return f"on {on} {what}{said} ({sides}; {counted(machines, 'machine')}, true of {whose})"
 
 
 def changes_in_words(joined: Joined) -> list[str]:

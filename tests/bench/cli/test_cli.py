@@ -38,7 +38,6 @@ COMMANDS = (
     "compare",
     "join",
     "publish",
-    "history",
     "regress",
     "choose",
     "deploy",

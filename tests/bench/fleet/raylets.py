@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -15,8 +16,11 @@ from pathlib import Path
 import psutil
 
 RAY = Path(sys.executable).with_name("ray")
-LOOPBACK = "127.0.0.1"
-START_SECONDS = 120
+ROOT = Path(__file__).parents[3]
+HERE = "127.0.0.1"
+"""Ray replaces it by the address of this machine."""
+OBJECT_STORE_BYTES = 80_000_000
+START_SECONDS = 240
 
 
 @dataclass
@@ -24,21 +28,24 @@ class Cluster:
     """The cluster, and where its machines have their files.
 
     Attributes:
+        port: port of its head.
+        client_port: port for clients, "ray://127.0.0.1:PORT".
         started: by name, the processes of each machine.
     """
 
     folder: Path
     port: int
+    client_port: int
     started: dict[str, list[psutil.Process]] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
-        return f"{LOOPBACK}:{self.port}"
+        return f"{HERE}:{self.port}"
 
     def add(self, name: str, kind: str = "k1") -> None:
-        """Start a machine with one core, and its own name, disk and lock."""
+        """Start a machine with one core, and its own name, disk and lock, or start it again after it was killed."""
         own = self.folder / name
-        (own / "turn").mkdir(parents=True, mode=0o700)
+        (own / "turn").mkdir(parents=True, mode=0o700, exist_ok=True)
         told = {
             "ASSAY_MACHINE": name,
             "ASSAY_INSTANCE_TYPE": kind,
@@ -50,12 +57,11 @@ class Cluster:
     def start(self, name: str, options: list[str], told: Mapping[str, str]) -> None:
         """Run `ray start`, and note the processes that it leaves."""
         before = {one.pid for one in psutil.process_iter()}
-        environment = (
-            os.environ | dict(told) | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-        )
+        environment = os.environ | dict(told) | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
         said = self.folder / f"{name}.log"
         with said.open("w") as stream:  # no pipe: what it leaves behind would keep one open
-            command = [RAY, "start", f"--node-ip-address={LOOPBACK}", "--disable-usage-stats", *options]
+            store = f"--object-store-memory={OBJECT_STORE_BYTES}"
+            command = [RAY, "start", "--disable-usage-stats", store, *options]
             done = subprocess.run(
                 command, env=environment, stdout=stream, stderr=stream, timeout=START_SECONDS, check=False
             )
@@ -63,6 +69,14 @@ class Cluster:
         self.started[name] = [
             one for one in psutil.process_iter(["cmdline"]) if one.pid not in before and _is_of(one, self)
         ]
+
+    def below(self, name: str) -> list[psutil.Process]:
+        """The processes that do the work of a machine."""
+        found: set[psutil.Process] = set()
+        for process in self.started[name]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found |= set(process.children(recursive=True))
+        return sorted(found - set(self.started[name]), key=lambda one: one.pid)
 
     def kill(self, name: str) -> None:
         """End a machine as a power failure does."""
@@ -73,11 +87,13 @@ class Cluster:
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
     """A cluster without machines, which ends with everything that was added."""
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        found = Cluster(folder, free.getsockname()[1])
+    with socket.socket() as one, socket.socket() as other:
+        one.bind((HERE, 0))
+        other.bind((HERE, 0))
+        found = Cluster(folder, one.getsockname()[1], other.getsockname()[1])
+    options = [f"--port={found.port}", f"--ray-client-server-port={found.client_port}", "--include-dashboard=false"]
     try:
-        found.start("head", ["--head", f"--port={found.port}", "--num-cpus=0", "--include-dashboard=false"], {})
+        found.start("head", ["--head", "--num-cpus=0", *options], {})
         yield found
     finally:
         for name in list(found.started):

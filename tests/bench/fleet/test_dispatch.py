@@ -6,6 +6,7 @@ import random
 import threading
 from collections import Counter
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,13 +15,16 @@ from hypothesis import strategies as st
 from assay.bench.fleet.conduct import conduct
 from assay.bench.fleet.dispatch import Assignment, Dispatch, EarlierTry, Ending, Preparation, Work
 from assay.bench.fleet.machines import Machine
+from assay.bench.fleet.on_machine import disturbed_in
 from assay.bench.fleet.words import listed_machines
+from assay.bench.timing.trials import BUDGET_SPENT
 from assay.bench.words.progress import Narrator
 from assay.errors import DiskError, FailedError, InputError, WorkerError
 from assay.fleet.kind import MachineIdentity, kind_in
 from assay.fleet.section import FleetSection
 from assay.jobs.host import Starter
 from tests.bench.fleet.planted import kind
+from tests.bench.report.sample_results import sample_results
 
 GROUPS = ["bloodnet/28/t1", "bloodnet/64/t1", "resnet18/28/t1"]
 
@@ -88,10 +92,14 @@ def test_a_thousand_machines_each_time_every_group_once() -> None:
 
 def test_machines_are_listed_by_kind_with_the_names_that_a_study_may_use() -> None:
     lost = Machine("place9", "node9", kind_in({}), MachineIdentity(), refused="it has Assay 0.0.9, and this machine 1")
-    rows = listed_machines([lost, machine(1, "large", name="lab-7"), machine(2), machine(3, kind="fast")])
+    checked = [replace(machine(2), checked=True), replace(machine(3, kind="fast"), checked=False)]
+    rows = listed_machines([lost, machine(1, "large", name="lab-7"), *checked])
     assert [one["machine"] for one in rows][-1] == "node9"
     by_name = {one["machine"]: one for one in rows}
     assert by_name["node9"]["state"] == "gets no work: it has Assay 0.0.9, and this machine 1"
+    assert by_name["lab-7"]["state"] == "ready, not yet checked"
+    assert by_name["node2"]["state"] == "ready, passed its self-check"
+    assert by_name["node3"]["state"] == "gets no timing: it did not pass its self-check"
     assert (by_name["lab-7"]["kind"], by_name["node3"]["kind"]) == ("large", "fast")
     assert by_name["node2"]["kind_key"] == by_name["node3"]["kind_key"] == kind("small").key[:6]
     for one in (machine(1, "large", name="lab-7"), machine(2)):
@@ -174,14 +182,128 @@ def test_what_cannot_be_prepared_costs_its_own_groups() -> None:
 def test_what_an_earlier_run_has_is_not_timed_again() -> None:
     here = machine(1)
     done = Assignment(GROUPS[0], here.kind.key)
-    dispatch = Dispatch(GROUPS, FleetSection(), lambda one: EarlierTry(here.key) if one == done else None)
+    finished = EarlierTry(here.key, Ending.DONE)
+    dispatch = Dispatch(GROUPS, FleetSection(), lambda one: finished if one == done else None)
     assert set(timed(dispatch, prepared(dispatch, here))) == {(group, "node1") for group in GROUPS[1:]}
-    once = Dispatch(GROUPS[:1], FleetSection(), lambda one: EarlierTry(here.key, "stolen"))
+    once = Dispatch(GROUPS[:1], FleetSection(), lambda one: EarlierTry(here.key, Ending.DISTURBED))
     assert prepared(once, here) == []
     assert once.settle() == []
     assert list(once.finished) == [done], "its only try stands"
-    other = Dispatch(GROUPS[:1], FleetSection(), lambda one: EarlierTry(here.key, "stolen"))
+    other = Dispatch(GROUPS[:1], FleetSection(), lambda one: EarlierTry(here.key, Ending.DISTURBED))
     assert [one.name for _, one in prepared(other, here, machine(2))] == ["node2"]
+
+
+def test_an_interrupted_unit_continues_on_its_machine_and_elsewhere_only_when_that_is_gone() -> None:
+    second, begun = machine(2), Assignment(GROUPS[1], machine(1).kind.key)
+
+    def resumed() -> Dispatch:
+        return Dispatch(GROUPS[:2], FleetSection(), lambda one: EarlierTry(second.key, None) if one == begun else None)
+
+    both = resumed()
+    assert {str(work.group): on.name for work, on in prepared(both, machine(1), second)} == {  # type: ignore[union-attr]
+        GROUPS[0]: "node1",
+        GROUPS[1]: "node2",
+    }
+    waits = resumed()
+    ((first, _),) = prepared(waits, machine(1))
+    assert first == begun, "its machine is not there, so any other takes it"
+    busy = resumed()
+    busy.sees([second])
+    ((preparing, _),) = list(busy.next())
+    busy.sees([machine(1), second])
+    busy.ended(preparing, Ending.DONE)
+    on = dict(busy.next())
+    assert {work: where.name for work, where in on.items()} == {
+        Assignment(GROUPS[0], begun.slot): "node1",
+        begun: "node2",
+    }
+    alone = resumed()
+    ((unit, where), *rest) = prepared(alone, second)
+    assert (unit, where, rest) == (begun, second, []), "what was begun comes first"
+
+
+def test_a_machine_that_waits_takes_over_when_the_one_that_had_begun_goes_away() -> None:
+    second, begun = machine(2), Assignment(GROUPS[0], machine(1).kind.key)
+    dispatch = Dispatch(GROUPS[:1], FleetSection(), lambda one: EarlierTry(second.key, None))
+    dispatch.sees([machine(1), second, machine(3)])
+    ((preparing, _),) = list(dispatch.next())
+    dispatch.sees([machine(1), machine(3)])
+    dispatch.ended(preparing, Ending.DONE)
+    assert [work for work, _ in dispatch.next()] == [begun]
+
+
+def test_a_unit_of_which_somebody_ended_a_process_is_timed_again_at_most_twice_and_then_shown() -> None:
+    dispatch = Dispatch(GROUPS[:1], FleetSection())
+    begun, on = prepared(dispatch, *map(machine, range(4))), []
+    for attempt in range(3):
+        ((work, where),) = begun
+        on.append(where.name)
+        assert not dispatch.finished, f"after {attempt} tries"
+        assert dispatch.ended(work, Ending.CUT, "SIGKILL")
+        begun = list(dispatch.next())
+    assert begun == []
+    assert len(set(on)) == 3
+    assert list(dispatch.finished) == [work]
+    assert dispatch.failed == {}
+
+
+def test_the_only_machine_times_again_what_was_cut_there() -> None:
+    dispatch = Dispatch(GROUPS[:1], FleetSection())
+    begun = prepared(dispatch, machine(1))
+    for end in (Ending.CUT, Ending.DONE):
+        ((work, _),) = begun
+        dispatch.ended(work, end)
+        begun = list(dispatch.next())
+    assert list(dispatch.finished) == [work]
+
+
+def test_what_has_times_is_shown_with_them_where_later_tries_are_lost() -> None:
+    dispatch = Dispatch(GROUPS[:1], FleetSection())
+    begun = prepared(dispatch, *map(machine, range(5)))
+    for end in (Ending.DISTURBED, Ending.LOST, Ending.LOST, Ending.LOST):
+        ((work, _),) = begun
+        dispatch.ended(work, end)
+        begun = list(dispatch.next())
+    assert (begun, list(dispatch.finished), dispatch.failed) == ([], [work], {})
+
+
+def test_a_machine_whose_self_check_fails_gets_no_timing_whatever_it_is_called_later() -> None:
+    dispatch = Dispatch(GROUPS, FleetSection())
+    ((unit, _),) = prepared(dispatch, machine(1))
+    assert not dispatch.ended(unit, Ending.UNFIT, "drift")
+    assert list(dispatch.next()) == []
+    restarted = replace(machine(1), place="place9")
+    dispatch.sees([restarted])
+    assert list(dispatch.next()) == []
+    dispatch.sees([restarted, machine(2)])
+    found = timed(dispatch, list(dispatch.next()))
+    assert found == Counter({(group, "node2"): 1 for group in GROUPS})
+    assert dispatch.is_over
+
+
+def test_an_unfit_machine_is_no_other_one_for_what_was_disturbed() -> None:
+    dispatch = Dispatch(GROUPS[:1], FleetSection())
+    ((unit, first),) = prepared(dispatch, machine(1), machine(2))
+    dispatch.ended(unit, Ending.DISTURBED, "stolen")
+    ((again, second),) = dispatch.next()
+    assert (again, second.name != first.name) == (unit, True)
+    dispatch.ended(again, Ending.UNFIT, "drift")
+    assert list(dispatch.next()) == []
+    assert dispatch.settle() == []
+    assert (list(dispatch.finished), dispatch.failed) == ([unit], {})
+
+
+def test_a_kind_without_a_machine_that_may_time_is_given_up_with_the_reason() -> None:
+    dispatch = Dispatch(GROUPS, FleetSection())
+    begun = prepared(dispatch, machine(1), machine(2, "large"))
+    small = next(work for work, on in begun if on.name == "node1")
+    dispatch.ended(small, Ending.UNFIT, "harness floor 9 us")
+    found = timed(dispatch, [one for one in begun if one[0] != small])
+    assert found == Counter({(group, "node2"): 1 for group in GROUPS})
+    assert dispatch.settle() == []
+    assert dispatch.is_over
+    assert set(dispatch.failed.values()) == {"harness floor 9 us"}
+    assert len(dispatch.failed) == len(GROUPS)
 
 
 def test_a_machine_that_is_refused_gets_nothing() -> None:
@@ -279,3 +401,17 @@ def test_an_unforeseen_error_ends_the_conductor() -> None:
     with pytest.raises(ZeroDivisionError):
         conduct(Dispatch(GROUPS, FleetSection()), fleet, do, Narrator(), look_seconds=0.01)
     assert fleet.closed
+
+
+def test_a_group_is_disturbed_by_invalid_cells_and_by_having_no_time_at_all() -> None:
+    null, valid, other = (
+        cell.model_copy(update={"framework": framework, "invalid": [], "status": "ok"})
+        for cell, framework in zip(sample_results().cells, ("", "torch", "onnx"), strict=False)
+    )
+    late = [one.model_copy(update={"status": "skipped", "reason": BUDGET_SPENT}) for one in (valid, other)]
+    crashed = other.model_copy(update={"status": "failed", "reason": "a bad operator"})
+    invalid = other.model_copy(update={"invalid": ["drift: +9.0%"]})
+    assert disturbed_in([null, valid, other, crashed, late[1]]) == []
+    assert disturbed_in([null, crashed]) == [], "it fails everywhere"
+    assert disturbed_in([null, valid, invalid]) == [f"{other.label} at batch {other.batch}: drift: +9.0%"]
+    assert disturbed_in([null, *late]) == [f"{one.label} at batch {one.batch}: {BUDGET_SPENT}" for one in late]

@@ -8,6 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from assay.alone import FOLDER_VARIABLE
+from assay.bench.fleet.on_machine import why_unfit
 from assay.bench.machine.host import LOCAL, LocalHost
 from assay.bench.run import Run
 from assay.bench.selfcheck.selfcheck import kept_selfcheck, store_selfcheck, stored_selfcheck, this_machine
@@ -15,7 +16,7 @@ from assay.bench.stages import roofline
 from assay.bench.words.progress import Narrator
 from assay.fleet.kind import IDENTITY
 from assay.records.roofline import Ceilings, Rate
-from assay.records.selfcheck import SELFCHECK_FILE, SelfCheck
+from assay.records.selfcheck import SELFCHECK_FILE, Check, SelfCheck
 from assay.study import Study
 
 
@@ -62,6 +63,23 @@ def test_a_damaged_one_is_as_none(checked: SelfCheck, tmp_path: Path) -> None:
     store_selfcheck(checked, tmp_path)
     next((tmp_path / "runtime").rglob(SELFCHECK_FILE)).write_text("{")
     assert kept_selfcheck() is None
+
+
+def test_a_machine_of_a_fleet_times_only_if_its_self_check_passed(checked: SelfCheck, tmp_path: Path) -> None:
+    store_selfcheck(checked, tmp_path)
+    assert why_unfit(5, tmp_path / "another") == ""
+    floor = Check(name="harness floor", found=9.0, unit="us", bound="at most", required=5.0, passed=False)
+    store_selfcheck(checked.model_copy(update={"passed": False, "checks": [floor]}), tmp_path)
+    said = "it did not pass its self-check of 2026-11-28T09:00:00+00:00: harness floor 9 µs, required at most 5 µs"
+    assert why_unfit(5, tmp_path / "another") == said
+    assert why_unfit(0, tmp_path / "another") == "", "none was asked for"
+
+
+@pytest.mark.slow
+def test_a_machine_of_a_fleet_is_checked_once(tmp_path: Path) -> None:
+    said = why_unfit(0.1, tmp_path / "course")
+    assert "not measured, required at most" in said, "six seconds decide nothing"
+    assert why_unfit(0.1, tmp_path / "another") == said, "it names the same check"
 
 
 def test_ceilings_are_measured_once_until_the_machine_is_started_again(
