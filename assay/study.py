@@ -123,6 +123,8 @@ class TrainSection(StudySection):
         peak_learning_rate: highest learning rate of the one-cycle schedule.
         own_defaults: give every framework its own initialiser, BatchNorm and Adam constants in place of the shared
             ones, to see their effect on accuracy; parity then has no meaning and is not measured.
+        each_default: train each model's smallest size in addition with one of those constants at a time, as some
+            framework has it, to see which of them matters.
         progressive: start each size from the weights of the size before it, at half the peak learning rate.
         minutes: stop one training after this many minutes, at the end of an evaluation; 0 has no limit.
         parity_steps: steps over which training parity is measured; 0 leaves it out.
@@ -136,6 +138,7 @@ class TrainSection(StudySection):
     batch_size: Positive = 64
     peak_learning_rate: float = Field(default=4e-3, gt=0)
     own_defaults: bool = False
+    each_default: bool = False
     progressive: bool = True
     minutes: float = Field(default=0, ge=0)
     parity_steps: int = Field(default=20, ge=0)

@@ -8,15 +8,13 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from assay.bench.machine.host import LOCAL, Host, with_frameworks
 from assay.bench.machine.machine import check_cores, probe_frameworks
 from assay.bench.run import Run
 from assay.bench.stages.attribute import Attributed, attribute_stage
 from assay.bench.stages.exports import export_all
 from assay.bench.stages.instances import instances_stage
-from assay.bench.stages.results import Heading, file_results
+from assay.bench.stages.results import file_results, heading_of
 from assay.bench.stages.roofline import roofline
 from assay.bench.stages.time import groups_of, names_of_groups, time_all
 from assay.bench.stages.train import check_frameworks, choose_subjects, train_all
@@ -73,15 +71,7 @@ def run_study(
             if study.bench.attribute
             else Attributed()
         )
-        heading = Heading(
-            kind="study",
-            study=study.name,
-            task=study.task,
-            title=study.title or study.name,
-            settings=_settings(run),
-            data=run.data(min(size for model in study.models for size in model.sizes))[1].summary,
-            environment=with_frameworks(host, probed.result()),
-        )
+        heading = heading_of(run, with_frameworks(host, probed.result()))
         further = {
             "trainings": trainings,
             "parity": parity,
@@ -123,10 +113,3 @@ def check_machine(study: Study, host: Host) -> None:
             found="none",
             remedy='Set it to "cpu", or run the study on a machine with one',
         )
-
-
-def _settings(run: Run) -> dict[str, JsonValue]:
-    """Return the study file's content, without the paths of this machine and the choice of machines."""
-    settings: dict[str, JsonValue] = run.study.model_dump(mode="json", exclude={"fleet"})
-    data = run.study.data.model_dump(mode="json") | {"name": run.study.data.name.partition(":")[0], "root": None}
-    return settings | {"data": data}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from assay.jobs.files import Written
 from assay.jobs.job import Job, TellingJob
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
-from assay.records.trainings import Training
-from assay.registry import FRAMEWORKS
+from assay.records.trainings import Sitting, Training
+from assay.registry import FRAMEWORKS, installed_versions
 from assay.spec import ModelSpec
 from assay.steps import load_seconds, size_of, step
 from assay.store import artifact_key
@@ -33,8 +34,8 @@ from assay.train.weights import NORM_EPSILON, Weights, initial_weights, load_wei
 WEIGHTS_FILE, TRAINING_FILE = "weights.safetensors", "training.json"
 SILENCE_SECONDS = 3600.0
 """The longest silence of a training: it reports twice a second, except while it compiles or evaluates."""
-PLACES = {"dataset", "start", "out", "unfinished"}
-"""Fields of a request that say where things are, and do not affect the result."""
+PLACES = {"dataset", "start", "out", "unfinished", "changed", "machine"}
+"""Fields of a request that say where things are, and what the record tells besides; they do not affect the result."""
 
 
 class TrainingRequest(Record):
@@ -49,6 +50,8 @@ class TrainingRequest(Record):
         parity_steps: above 0, do only this many steps and give back their losses.
         out: folder that takes the weights and the record.
         unfinished: folder that keeps how far it got.
+        changed: the constant in which the recipe differs from the study's, for the record; "" where none does.
+        machine: processor, cores and memory of the machine that does it, for the record.
     """
 
     framework: str
@@ -65,6 +68,8 @@ class TrainingRequest(Record):
     parity_steps: int = 0
     out: Written
     unfinished: Written
+    changed: str = ""
+    machine: str = ""
 
     def inputs(self) -> dict[str, JsonValue]:
         """Return the fields that determine the weights."""
@@ -94,7 +99,12 @@ def train_to_the_end(request: TrainingRequest, report: Report) -> Training:
     dataset, batches, trainer_class = _begun(request)
     make_trainer = partial(trainer_class, request.spec, request.recipe, request.first_weights())
     key = artifact_key("weights", request.inputs())
-    checkpoint = Checkpoint(request.unfinished, key)
+    sitting = Sitting(
+        begun=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=request.machine,
+        made_by=installed_versions(FRAMEWORKS[request.framework].packages),
+    )
+    checkpoint = Checkpoint(request.unfinished, key, sitting)
     trained = train(
         make_trainer,
         batches,
@@ -125,6 +135,8 @@ def train_to_the_end(request: TrainingRequest, report: Report) -> Training:
         seconds=progress.seconds,
         history=progress.history,
         test=metrics,
+        changed=request.changed,
+        sittings=[one for one in progress.sittings if one.steps],
     )
     keep(request, record, best)
     return record

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from assay.errors import ArtifactError
 from assay.files.mistakes import mistake_in
 from assay.files.texts import read_json
 from assay.records.base import Record
-from assay.records.trainings import Epoch
+from assay.records.trainings import Epoch, Sitting
 from assay.steps import call_seconds, load_seconds
 from assay.steps import step as limited
 from assay.store import write_atomically
@@ -30,6 +31,8 @@ from assay.train.weights import Weights, load_weights
 
 EVALUATION_BATCH = 128
 SECONDS_BETWEEN_REPORTS = 0.5
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+"""The most that a training loses when it is killed within an epoch, which may take hours."""
 PROBED_STEPS, PROBE_WARMUP = 5, 3
 STEPS_SLOWER = 10.0
 """A step takes at most so many times as long as those before it, and an image in an evaluation less than a whole
@@ -70,16 +73,27 @@ class Progress:
     Attributes:
         steps: number of planned steps.
         step: number of steps done.
-        seconds: training time so far, over all sessions.
+        seconds: training time so far, over all sittings.
+        loss: sum of the losses of the steps since the last evaluation.
         history: one entry for each evaluation.
         best: index into history of the best evaluation, -1 before the first.
+        sittings: the parts of the training, of which the last is the present one.
     """
 
     steps: int
     step: int = 0
     seconds: float = 0.0
+    loss: float = 0.0
     history: list[Epoch] = field(default_factory=list)
     best: int = -1
+    sittings: list[Sitting] = field(default_factory=list)
+
+    def went(self, step: int, seconds: float) -> None:
+        """Record that the present sitting came as far as `step`, in so many further seconds."""
+        now = self.sittings[-1]
+        more = {"steps": now.steps + step - self.step, "seconds": now.seconds + seconds}
+        self.sittings[-1] = now.model_copy(update=more)
+        self.step, self.seconds = step, self.seconds + seconds
 
 
 @dataclass(frozen=True)
@@ -104,15 +118,17 @@ class Trained:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training's state on disk, replaced whole after every evaluation.
+    """A training's state on disk, replaced whole after every evaluation, and within an epoch once a minute.
 
     Attributes:
         folder: where it is kept until the training is finished.
         key: key of the training; a checkpoint of another one is not used.
+        sitting: the present sitting, of which nothing is done yet.
     """
 
     folder: Path
     key: str
+    sitting: Sitting
 
     def write(self, progress: Progress, state: State, best: Weights) -> None:
         """Save everything needed to continue from here."""
@@ -125,8 +141,10 @@ class Checkpoint:
             "steps": progress.steps,
             "step": progress.step,
             "seconds": progress.seconds,
+            "loss": progress.loss,
             "best": progress.best,
             "history": [epoch.model_dump() for epoch in progress.history],
+            "sittings": [sitting.model_dump() for sitting in progress.sittings],
         }
         write_atomically(self.folder / "progress.json", json.dumps(record).encode())
         for old in self.folder.glob("state-*.safetensors"):
@@ -137,7 +155,7 @@ class Checkpoint:
         """Return the training saved here, or None if there is none of this key.
 
         Raises:
-            ArtifactError: the deployment is damaged.
+            ArtifactError: the checkpoint is damaged.
         """
         path = self.folder / "progress.json"
         if not path.is_file():
@@ -147,8 +165,15 @@ class Checkpoint:
             if record["key"] != self.key:
                 return None
             arrays = load_weights(self.folder / record["arrays"])
-            history = [Epoch.model_validate(epoch) for epoch in record["history"]]
-            progress = Progress(record["steps"], record["step"], record["seconds"], history, record["best"])
+            progress = Progress(
+                record["steps"],
+                record["step"],
+                record["seconds"],
+                record.get("loss", 0.0),  # older checkpoints are of whole epochs
+                [Epoch.model_validate(epoch) for epoch in record["history"]],
+                record["best"],
+                [Sitting.model_validate(sitting) for sitting in record.get("sittings", [])],
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"The checkpoint in {self.folder} is damaged",
@@ -189,8 +214,10 @@ def train(
                 seconds = probe_step_seconds(make_trainer(), batches)
             steps = min(steps, max(int(minutes * 60 / seconds), 1))
         progress, best = Progress(steps), {}
+    progress.sittings.append(checkpoint.sitting)
     while progress.step < progress.steps:
-        epoch = _one_epoch(trainer, batches, dataset, recipe, progress, report)
+        keep = partial(_keep, checkpoint, progress, trainer, best)
+        epoch = _one_epoch(trainer, batches, dataset, recipe, progress, report, keep)
         progress.history.append(epoch)
         if progress.best < 0 or _better(epoch, progress.history[progress.best]):
             progress.best, best = len(progress.history) - 1, trainer.weights()
@@ -210,6 +237,10 @@ def probe_step_seconds(trainer: Trainer, batches: Batches) -> float:
     return (time.monotonic() - start) / PROBED_STEPS
 
 
+def _keep(checkpoint: Checkpoint, progress: Progress, trainer: Trainer, best: Weights) -> None:
+    checkpoint.write(progress, trainer.state(), best)
+
+
 def _one_epoch(
     trainer: Trainer,
     batches: Batches,
@@ -217,12 +248,13 @@ def _one_epoch(
     recipe: Recipe,
     progress: Progress,
     report: Report,
+    keep: Callable[[], None],
 ) -> Epoch:
-    """Train to the end of the epoch, or of the schedule, and evaluate."""
-    begun = reported = time.monotonic()
+    """Train to the end of the epoch, or of the schedule, and evaluate; `keep` writes a checkpoint."""
+    begun = since = reported = time.monotonic()
     first = progress.step
-    last = min((first // batches.in_epoch + 1) * batches.in_epoch, progress.steps)
-    total = 0.0
+    whole = first - first % batches.in_epoch
+    last = min(whole + batches.in_epoch, progress.steps)
     epoch = f"Epoch {math.ceil(last / batches.in_epoch)} of {math.ceil(progress.steps / batches.in_epoch)}"
     a_step = 0.0
     for place in parts(first, last):
@@ -230,20 +262,24 @@ def _one_epoch(
         with limited(epoch, allowed_for(len(place), a_step)):
             for step in place:
                 loss = trainer.step(*batches.batch(step), recipe.learning_rate(step, progress.steps))
-                total += loss
+                progress.loss += loss
                 now = time.monotonic()
                 if now - reported > SECONDS_BETWEEN_REPORTS:
                     reported = now
                     left = (now - begun) / (step + 1 - first) * (progress.steps - step - 1)
                     report(TrainingNews(step=TrainingStep(step=step + 1, steps=progress.steps, loss=loss, left=left)))
+                if now - since > SECONDS_BETWEEN_CHECKPOINTS and step + 1 < last:  # at the end after its evaluation
+                    progress.went(step + 1, now - since)
+                    since = now
+                    keep()
         a_step = (time.monotonic() - started) / len(place)
-    progress.step = last
     with limited(f"The evaluation after {epoch.lower()}", allowed_for(len(dataset.validation.images), a_step)):
         validation_loss, accuracy = evaluate(trainer, dataset.validation)
-    progress.seconds += time.monotonic() - begun
+    progress.went(last, time.monotonic() - since)
+    loss, progress.loss = progress.loss / (last - whole), 0.0
     return Epoch(
         epoch=last / batches.in_epoch,
-        training_loss=total / (last - first),
+        training_loss=loss,
         validation_loss=validation_loss,
         validation_accuracy=accuracy,
         seconds=progress.seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from pydantic import JsonValue
 
@@ -61,3 +61,20 @@ OWN_DEFAULTS: dict[str, Recipe] = {
     "jax": Recipe(norm_momentum=0.99, norm_epsilon=1e-5, adam_epsilon=1e-8, convention="flax"),
 }
 """The defaults of each framework: initialiser, BatchNorm and Adam constants."""
+DIFFERING = ("norm_momentum", "norm_epsilon", "adam_epsilon", "convention")
+"""The fields in which defaults differ."""
+
+
+def one_default_each(recipe: Recipe) -> dict[str, Recipe]:
+    """Return the recipe with one constant at a time as some framework has it by default, by "norm_momentum=0.99"."""
+    return {
+        f"{name}={value}": replace(recipe, **{name: value})
+        for name in DIFFERING
+        for value in dict.fromkeys(getattr(default, name) for default in OWN_DEFAULTS.values())
+        if value != getattr(recipe, name)
+    }
+
+
+def frameworks_with(changed: str) -> list[str]:
+    """Return the frameworks that have a constant, such as "norm_momentum=0.99", by default."""
+    return [name for name, recipe in OWN_DEFAULTS.items() if changed in {f"{k}={v}" for k, v in vars(recipe).items()}]

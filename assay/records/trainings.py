@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+
+from pydantic import Field
+
 from assay.records.base import (
     Duration,
     IntervalOfShare,
@@ -46,6 +50,24 @@ class Epoch(Record):
     seconds: Duration
 
 
+class Sitting(Record):
+    """A part of a training that one process did without a break.
+
+    Attributes:
+        begun: UTC, ISO 8601.
+        machine: processor, cores and memory of its machine.
+        made_by: versions of the framework's packages.
+        steps: number of steps that it did; those after its last checkpoint are lost and not counted.
+        seconds: time in these steps and in evaluations.
+    """
+
+    begun: str
+    machine: str
+    made_by: dict[str, str]
+    steps: int = 0
+    seconds: Duration = 0.0
+
+
 class Training(Record):
     """One trained model.
 
@@ -62,6 +84,8 @@ class Training(Record):
             time; alone it takes less.
         history: every evaluation, in order.
         test: metrics on the test split, which training never saw.
+        changed: the one constant in which its recipe differs from the study's, "norm_momentum=0.99"; "" for none.
+        sittings: parts of the training in order, which may be of several days and machines; empty in older records.
     """
 
     architecture: str
@@ -76,6 +100,8 @@ class Training(Record):
     seconds: Duration
     history: list[Epoch]
     test: Metrics
+    changed: str = Field(default="", exclude_if=operator.not_)
+    sittings: list[Sitting] = Field(default_factory=list, exclude_if=operator.not_)
 
 
 class Parity(Record):

@@ -74,12 +74,6 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
     }
 
 
-def _sizes_of(wanted: Wanted) -> dict[str, JsonValue]:
-    """Return the sizes at which the model is compared, see `assay.bench.words.sizes`."""
-    sizes: list[JsonValue] = [list(one.values()) for one in wanted.points]
-    return {"dimensions": list(wanted.sizes), "sizes": sizes} if wanted.sizes else {}
-
-
 def _data(wanted: Wanted, brought: Brought) -> DataSummary:
     given = wanted.inputs.name if wanted.inputs else ""
     return DataSummary(

@@ -32,6 +32,7 @@ from assay.bench.cli.options import (
     say_trust,
     tier_at,
 )
+from assay.bench.cli.pipelines.history import history
 from assay.bench.cli.pipelines.publish import publish
 from assay.bench.cli.pipelines.regress import regress
 from assay.bench.cli.refused.failures import check_names, flush, told_of
@@ -124,13 +125,17 @@ def train(
     store: SharedStore = None,
     as_json: Json = False,
 ) -> None:
-    """Train a study's models in its frameworks, and measure training parity."""
+    """Train a study's models in its frameworks, measure training parity, and report both."""
+    from assay.bench.report.write import write_training_report
+    from assay.bench.stages.results import results_of_training
     from assay.bench.stages.train import train_all
     from assay.files.locks import working_in
 
     current = _run(study, changes, out, data_root, store)
     with working_in(current.folder), current.narrator.showing():
         trainings, parity = train_all(current)
+        results = results_of_training(current, trainings, parity)
+        files = write_training_report(results, current.folder / "training")
     if as_json:
         print_json(
             {
@@ -138,6 +143,8 @@ def train(
                 "parity": [one.model_dump(mode="json") for one in parity],
             }
         )
+    else:
+        print_line(f"Report: {files[0]}")
 
 
 def export(
@@ -318,6 +325,7 @@ PANELS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
         (report, "assay report artifacts/quick"),
         (compare, "assay compare artifacts/before artifacts/after --markdown comment.md"),
         (join, "assay join machine-a/quick machine-b/quick --out artifacts/joined --prices prices.toml"),
+        (history, "assay history runs/2026-10 runs/2026-11 --out artifacts/history"),
         (publish, "assay publish artifacts/quick --to mlflow --project speed"),
     ),
     "Deploy": (

@@ -222,7 +222,11 @@ def unpaired_ratio(numerator: Samples, denominator: Samples) -> Ratio:
 
     If a side has a single process, nothing is known about the spread; fewer than three give no verdict.
     """
-    above, below = _side(numerator), _side(denominator)
+    return quotient(_side(numerator), _side(denominator))
+
+
+def quotient(above: Ratio, below: Ratio) -> Ratio:
+    """Return the ratio of two independent ratios; see the module's text for the method."""
     error = math.hypot(above.log_standard_error, below.log_standard_error)
     known = above.degrees > 0 and below.degrees > 0
     spread = sum(one.log_standard_error**4 / one.degrees for one in (above, below)) if known else 0.0

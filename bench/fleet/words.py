@@ -71,18 +71,18 @@ def place_of(group: GroupOfCells, joined: Joined) -> str:
 
 
 def race_in_words(race: KindRace, joined: Joined) -> str:
-    """ "on c7i.large ONNX (ort.cpu@torch-dynamo) is 2.1x (2.0-2.2) as fast as torch.compile, on 3 machines"."""
+    """ "on c7i.large in fp32, ONNX is 2.1x (2.0-2.2) as fast as native (...; 3 machines, valid for this kind)"."""
     on, machines = joined.name_of(race.kind), len(race.by_machine)
-    what = "whatever the precision, " if race.precision == OF_ALL else f"in {race.precision} "
+    what = " in any precision" if race.precision == OF_ALL else f" in {race.precision}"
     sides = f"{race.onnx} against {race.native}"
-    whose = "its kind" if machines >= LEAST_MACHINES else "each of them" if machines > 1 else "it alone"
+    whose = "this kind" if machines >= LEAST_MACHINES else "each of them" if machines > 1 else "it alone"
     said = {
         "faster": f"ONNX is {ratio(race.speedup)} as fast as native",
         "slower": f"native is {ratio(inverse(race.speedup))} as fast as ONNX",
         "same": "ONNX and native are the same within 2 %",
         "undecided": f"ONNX is {ratio(race.speedup)} as fast as native, which is inconclusive",
     }[race.verdict]
-    return f"on {on} {what}{said} ({sides}; {counted(machines, 'machine')}, true of {whose})"
+    return f"on {on}{what}, {said} ({sides}; {counted(machines, 'machine')}, valid for {whose})"
 
 
 def changes_in_words(joined: Joined) -> list[str]:

@@ -12,8 +12,9 @@ from assay.bench.report.cells_table import write_cells
 from assay.bench.report.drawing.figures import write_figures
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.audit_page import render_audit
+from assay.bench.report.page.blocks import Section
 from assay.bench.report.page.page import render_markdown, render_page
-from assay.bench.report.sections.order import sections_of
+from assay.bench.report.sections.order import sections_of, sections_of_training
 from assay.errors import ArtifactError
 from assay.records.audit import AUDIT_FILE, PAGE_FILE, Audit
 from assay.records.load import Load
@@ -44,16 +45,32 @@ def write_report(
     Raises:
         InputError: the folder cannot be written.
     """
-    with reporting_disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
     said = judged(results, audit, None if samples is None else by_cell(samples, planned_of(results.settings)))
     sections = sections_of(Evidence(said, samples, audit, load))
-    page, markdown = out / "report.html", out / "report.md"
-    write_atomically(page, render_page(said, sections).encode())
-    write_atomically(markdown, render_markdown(said, sections).encode())
+    pages = _write_pages(said, sections, out)
     record = _write_record(results, out / "results.json")
     tables, figures = write_cells(said, out), write_figures(sections, out / "figures")
-    return [page, markdown, record, *tables, *figures, *_write_audit(audit, out)]
+    return [*pages, record, *tables, *figures, *_write_audit(audit, out)]
+
+
+def write_training_report(results: Results, out: Path) -> list[Path]:
+    """Write the report of a study's trainings, of which nothing is timed yet, and return the files written.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    sections = sections_of_training(Evidence(results))
+    pages = _write_pages(results, sections, out)
+    return [*pages, _write_record(results, out / "results.json"), *write_figures(sections, out / "figures")]
+
+
+def _write_pages(results: Results, sections: list[Section], out: Path) -> list[Path]:
+    with reporting_disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    page, markdown = out / "report.html", out / "report.md"
+    write_atomically(page, render_page(results, sections).encode())
+    write_atomically(markdown, render_markdown(results, sections).encode())
+    return [page, markdown]
 
 
 def _write_audit(audit: Audit | None, out: Path) -> list[Path]:

@@ -17,12 +17,14 @@ from assay.bench.explaining.factors import factors_of
 from assay.bench.explaining.precisions import precision_factors_of
 from assay.bench.judging.comparisons import comparisons_of
 from assay.bench.judging.races import races_of
+from assay.bench.run import Run
 from assay.bench.selfcheck.selfcheck import stored_selfcheck
 from assay.bench.stages.attribute import Attributed
 from assay.bench.timing.measurements import Measurements
 from assay.bench.timing.unit_files import BURSTS_FILE, SAMPLES_FILE
 from assay.files.tables import table_bytes
 from assay.records.results import RESULTS_FILE, Cell, DataSummary, Export, Results
+from assay.records.trainings import Parity, Training
 from assay.store import write_together
 
 ALL_SITTINGS, TIMED_CALLS = "timing, all sittings", "timed calls, all sittings"
@@ -83,6 +85,37 @@ def file_results(
         seconds=course.seconds | {ALL_SITTINGS: measured.seconds, TIMED_CALLS: measured.timed_seconds},
     )
     return write_results(found.model_copy(update=dict(further or {})), measured, course.folder)
+
+
+def heading_of(run: Run, environment: dict[str, JsonValue]) -> Heading:
+    """Return the heading of a study's results, without the paths of this machine and the choice of machines."""
+    study = run.study
+    settings: dict[str, JsonValue] = study.model_dump(mode="json", exclude={"fleet"})
+    data = study.data.model_dump(mode="json") | {"name": study.data.name.partition(":")[0], "root": None}
+    return Heading(
+        kind="study",
+        study=study.name,
+        task=study.task,
+        title=study.title or study.name,
+        settings=settings | {"data": data},
+        data=run.data(min(size for model in study.models for size in model.sizes))[1].summary,
+        environment=environment,
+    )
+
+
+def results_of_training(run: Run, trainings: Sequence[Training], parity: Sequence[Parity]) -> Results:
+    """Return results of a study of which nothing but the trainings is done."""
+    return Results(
+        **vars(heading_of(run, run.host.environment())),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        assay_version=__version__,
+        trainings=list(trainings),
+        parity=list(parity),
+        exports=[],
+        cells=[],
+        comparisons=[],
+        seconds=dict(run.seconds),
+    )
 
 
 def write_results(results: Results, measured: Measurements, folder: Path) -> Results:

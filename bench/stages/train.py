@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,13 +11,14 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay.bench.run import Run, TrainedModel
+from assay.fleet.kind import kind_in
 from assay.jobs.kept import Kept, keeping
 from assay.jobs.side_by_side import side_by_side
 from assay.records.trainings import Parity, Training
 from assay.registry import FRAMEWORKS
 from assay.study import ModelSection, Study
 from assay.train.job import WEIGHTS_FILE, TrainingRequest
-from assay.train.recipe import OWN_DEFAULTS, Recipe
+from assay.train.recipe import OWN_DEFAULTS, Recipe, one_default_each
 from assay.train.run import measure_parity, train_model
 
 Chain = dict[tuple[str, str, int], tuple[TrainingRequest, Training]]
@@ -66,7 +67,18 @@ def _train_in(run: Run, model: ModelSection, framework: str, chain: Chain, kept:
     for seed in (wanted.seed, *(model.repeat_seeds or wanted.repeat_seeds)):
         sizes = model.sizes if seed == wanted.seed else model.sizes[:1]
         found += [_train(run, model, request_of(seed, size), chain, kept) for size in sizes]
+        if wanted.each_default:
+            changed = _with_each_default(request_of(seed, model.sizes[0]))
+            found += [_train(run, model, request, {}, kept) for request in changed]
     return found
+
+
+def _with_each_default(request: TrainingRequest) -> Iterator[TrainingRequest]:
+    """Iterate over the same training with one constant at a time as another framework has it by default."""
+    for changed, recipe in one_default_each(request.recipe).items():
+        out, unfinished = (place.with_name(f"{place.name}-{changed}") for place in (request.out, request.unfinished))
+        update = {"recipe": recipe, "changed": changed, "out": out, "unfinished": unfinished}
+        yield request.model_copy(update=update)
 
 
 def _train(run: Run, model: ModelSection, request: TrainingRequest, chain: Chain, kept: Kept) -> Training:
@@ -78,7 +90,9 @@ def _train(run: Run, model: ModelSection, request: TrainingRequest, chain: Chain
         recipe = replace(request.recipe, peak_learning_rate=request.recipe.peak_learning_rate / 2)
         start = {"start": before.out / WEIGHTS_FILE, "start_key": weights.weights, "recipe": recipe}
         request = request.model_copy(update=start)
-    label = f"{model.architecture} at {size} in {framework}, seed {seed}"
+    request = request.model_copy(update={"machine": kind_in(run.host.environment()).words})
+    told = (f"{model.architecture} at {size} in {framework}", f"seed {seed}", request.changed)
+    label = ", ".join(filter(None, told))
     name = request.out.name
     log = run.folder / "logs" / f"{name}.log"
     images = len(run.data(size)[1].train.images)
@@ -144,8 +158,8 @@ def choose_subjects(run: Run, trainings: list[Training]) -> list[TrainedModel]:
             candidates = [
                 training
                 for training in trainings
-                if (training.architecture, training.size, training.seed)
-                == (model.architecture, size, run.study.train.seed)
+                if (training.architecture, training.size, training.seed, training.changed)
+                == (model.architecture, size, run.study.train.seed, "")
             ]
             wanted = run.study.bench.weights
             if wanted != "best":

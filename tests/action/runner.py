@@ -52,12 +52,15 @@ class Runner:
     Attributes:
         folder: takes everything; `checkout` in it is the repository.
         pull_request: its number, "" where the event is none.
+        skipped: names of steps that are not run.
+        action: the action's own checkout.
     """
 
     folder: Path
     pull_request: str = "7"
     base_ref: str = "main"
     skipped: tuple[str, ...] = ("Install Assay",)
+    action: Path = ROOT
     _steps: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
@@ -85,9 +88,12 @@ class Runner:
         output = self.folder / "temp" / "output"
         output.write_text("", encoding="utf-8")
         environment = dict(os.environ)
-        environment["PATH"] = f"{self.folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        added = reversed(self._read("temp/path").splitlines())
+        environment["PATH"] = ":".join(
+            [*added, str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+        )
         environment |= {
-            "GITHUB_ACTION_PATH": str(ROOT),
+            "GITHUB_ACTION_PATH": str(self.action),
             "GITHUB_OUTPUT": str(output),
             "GITHUB_PATH": str(self.folder / "temp" / "path"),
             "GITHUB_STEP_SUMMARY": str(self.folder / "temp" / "summary"),

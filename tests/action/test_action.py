@@ -77,6 +77,22 @@ def test_a_model_that_is_new_is_nothing_to_compare(tmp_path: Path) -> None:
     assert not (tmp_path / "checkout" / ".assay-base").exists()
 
 
+@pytest.mark.slow
+def test_the_action_installs_the_assay_that_it_is_of(tmp_path: Path) -> None:
+    """The environment of its own comes first in the path of the later steps, and its Assay answers for an ONNX file."""
+    runner = checked_out(tmp_path, model(1), model(1))
+    git(tmp_path, "clone", "--quiet", "--depth", "1", ROOT.as_uri(), "action")
+    runner.skipped, runner.action = (), tmp_path / "action"
+    found = runner.run(model="nets/net.onnx", extras="", minutes="0.3", comment="false")
+    environment = tmp_path / "temp" / "assay-environment" / "bin"
+    assert (tmp_path / "temp" / "path").read_text().splitlines() == [str(environment)], found.said
+    assert (environment / "assay").is_file()
+    assert found.outputs["verdict"] in {"passed", "failed"}, (
+        found.said
+    )  # failed where no time is valid, on a busy machine
+    assert "Traceback" not in found.said
+
+
 def test_an_earlier_comment_is_updated(tmp_path: Path) -> None:
     runner = checked_out(tmp_path, None, model(1))
     (tmp_path / "gh").mkdir()

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from assay import steps
 from assay.errors import ArtifactError
+from assay.records.trainings import Sitting
 from assay.spec import ModelSpec
 from assay.steps import LOAD_SECONDS
+from assay.train import loop
 from assay.train.batches import Batches
 from assay.train.datasets.data import Dataset, Split
 from assay.train.loop import Checkpoint, Progress, TrainingNews, allowed_for, parts, train
@@ -66,9 +68,26 @@ def dataset() -> Dataset:
     return Dataset("drawn", 4, split(96), split(30), split(30), ("a", "b", "c"), "", "", "", True, "")
 
 
+def sitting(machine: str = "first") -> Sitting:
+    return Sitting(begun="2026-11-28T18:46:00+00:00", machine=machine, made_by={})
+
+
 def run(
-    folder: Path, *, epochs: float = 6, minutes: float = 0, stop_after: int = 0, seen: list[TrainingNews] | None = None
+    folder: Path,
+    *,
+    epochs: float = 6,
+    minutes: float = 0,
+    stop_after: int = 0,
+    seen: list[TrainingNews] | None = None,
+    machine: str = "first",
+    kill_at: int = 0,
 ) -> tuple[Progress, Weights]:
+    class Killed(Softmax):
+        def step(self, images: NDArray[np.float32], labels: NDArray[np.int64], learning_rate: float) -> float:
+            if kill_at and self._steps == kill_at:
+                raise KeyboardInterrupt
+            return super().step(images, labels, learning_rate)
+
     images, recipe = dataset(), Recipe(batch_size=8)
     start = {"kernel": np.zeros((16, CLASSES), np.float32)}
     seen = [] if seen is None else seen
@@ -79,13 +98,13 @@ def run(
             raise KeyboardInterrupt
 
     trained = train(
-        partial(Softmax, ModelSpec("drawn", 4, CLASSES, 1), recipe, start),
+        partial(Killed, ModelSpec("drawn", 4, CLASSES, 1), recipe, start),
         Batches(images.train, 8, 0),
         images,
         recipe,
         epochs=epochs,
         minutes=minutes,
-        checkpoint=Checkpoint(folder, "key"),
+        checkpoint=Checkpoint(folder, "key", sitting(machine)),
         report=report,
     )
     return trained.progress, trained.best
@@ -106,6 +125,32 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path) -> Non
     parts, parts_best = run(tmp_path / "parts")
     np.testing.assert_array_equal(whole_best["kernel"], parts_best["kernel"])
     assert [e.training_loss for e in whole.history] == [e.training_loss for e in parts.history]
+
+
+@pytest.mark.parametrize("kill_at", [5, 16])  # 12 steps are an epoch
+def test_one_killed_within_an_epoch_loses_no_step_before_its_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
+) -> None:
+    whole, whole_best = run(tmp_path / "whole", epochs=2)
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", epochs=2, kill_at=kill_at)
+    parts, parts_best = run(tmp_path / "parts", epochs=2, machine="second")
+    np.testing.assert_array_equal(whole_best["kernel"], parts_best["kernel"])
+    curves = [
+        [(e.epoch, e.training_loss, e.validation_loss, e.validation_accuracy) for e in progress.history]
+        for progress in (whole, parts)
+    ]
+    assert curves[0] == curves[1]
+    assert [(one.machine, one.steps) for one in parts.sittings] == [("first", kill_at), ("second", 24 - kill_at)]
+
+
+def test_a_checkpoint_within_an_epoch_is_written_once_in_a_while(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, kill_at=17)
+    progress, _ = run(tmp_path, machine="second")
+    assert [one.steps for one in progress.sittings] == [12, 60], "in less than a minute only the evaluation is kept"
+    assert sum(one.seconds for one in progress.sittings) == pytest.approx(progress.seconds)
 
 
 def test_the_steps_of_an_epoch_have_a_limit_and_the_remaining_epochs_are_reported(
@@ -143,11 +188,11 @@ def test_minutes_cut_the_schedule_beforehand(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_training_is_not_used(tmp_path: Path) -> None:
     run(tmp_path)
-    assert Checkpoint(tmp_path, "other").read() is None
+    assert Checkpoint(tmp_path, "other", sitting()).read() is None
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     run(tmp_path)
     (tmp_path / "progress.json").write_text('{"key": "key"')
     with pytest.raises(ArtifactError, match=r"checkpoint in .* is damaged"):
-        Checkpoint(tmp_path, "key").read()
+        Checkpoint(tmp_path, "key", sitting()).read()

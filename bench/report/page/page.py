@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from importlib import resources
 
 import jinja2
@@ -36,29 +37,75 @@ POLICY = (
 )
 
 
+@dataclass(frozen=True)
+class Masthead:
+    """The words around a page's sections.
+
+    Attributes:
+        kicker: the study's name, or the kind of page.
+        created: UTC, ISO 8601.
+        extent: the number of things in it.
+        subject: first words of the Markdown, such as "Study quick".
+        record: name of the record's file, which the page holds.
+        beside: names of the other files beside the page.
+        machine, banner, notice: machine, label of all charts and remark on the images; "" for none.
+    """
+
+    kicker: str
+    title: str
+    created: str
+    assay_version: str
+    extent: str
+    subject: str
+    record: str
+    beside: str
+    machine: str = ""
+    banner: str = ""
+    notice: str = ""
+
+    @property
+    def date(self) -> str:
+        return moment(self.created)
+
+
 def render_page(results: Results, sections: list[Section]) -> str:
     """Return the whole report as one HTML file."""
-    scripts = [chart_library(), script("page.js")]
-    return (
-        templates()
-        .get_template("page.html")
-        .render(
-            **_common(results, sections),
-            policy=policy_for(scripts),
-            styles=styles(sections),
-            scripts=scripts,
-            packed=_packed({"charts": _charts(sections), "tables": _long_tables(sections)}),
-            record=_packed(json.loads(results.model_dump_json())),
-        )
-    )
+    return render_sections(masthead_of(results), sections, json.loads(results.model_dump_json()))
 
 
 def render_markdown(results: Results, sections: list[Section]) -> str:
     """Return the report as Markdown, with its figures as files beside it; long tables are only in the page and in
     cells.csv.
     """
-    text = templates().get_template("page.md").render(**_common(results, sections))
+    return render_sections_as_markdown(masthead_of(results), sections)
+
+
+def render_sections(head: Masthead, sections: list[Section], record: JsonValue) -> str:
+    """Return sections as one HTML file that holds their record."""
+    scripts = [chart_library(), script("page.js")]
+    return (
+        templates()
+        .get_template("page.html")
+        .render(
+            **_words(head),
+            sections=sections,
+            policy=policy_for(scripts),
+            styles=styles(sections),
+            scripts=scripts,
+            packed=_packed({"charts": _charts(sections), "tables": _long_tables(sections)}),
+            held=_packed(record),
+        )
+    )
+
+
+def render_sections_as_markdown(head: Masthead, sections: list[Section]) -> str:
+    """Return sections as Markdown, without long tables."""
+    text = templates().get_template("page.md").render(**_words(head), sections=sections)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _words(head: Masthead) -> dict[str, object]:
+    return {**vars(head), "date": head.date}
 
 
 def policy_for(scripts: list[str]) -> str:
@@ -89,21 +136,21 @@ def legend_groups(legend: tuple[Series, ...]) -> list[tuple[str, list[Series]]]:
     return [(name, [series for series in legend if series.family == name]) for name in names]
 
 
-def _common(results: Results, sections: list[Section]) -> dict[str, object]:
-    """Return the words that both the page and the Markdown use."""
-    return {
-        "results": results,
-        "assay_version": results.assay_version,
-        "kicker": results.study,
-        "created": results.created,
-        "title": results.title or results.study,
-        "date": moment(results.created),
-        "machine": _machine(results),
-        "extent": ", ".join(_extent(results)),
-        "banner": SYNTHETIC_LABEL if results.data.synthetic else "",
-        "notice": results.data.notice,
-        "sections": sections,
-    }
+def masthead_of(results: Results) -> Masthead:
+    """Return the words of a report."""
+    return Masthead(
+        kicker=results.study,
+        title=results.title or results.study,
+        created=results.created,
+        assay_version=results.assay_version,
+        extent=", ".join(_extent(results)),
+        subject=f"Study {results.study}",
+        record="results.json",
+        beside="figures, cells.csv, results.json",
+        machine=_machine(results),
+        banner=SYNTHETIC_LABEL if results.data.synthetic else "",
+        notice=results.data.notice,
+    )
 
 
 def _extent(results: Results) -> list[str]:

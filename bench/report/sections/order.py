@@ -70,6 +70,12 @@ def sections_of(evidence: Evidence) -> list[Section]:
     return [_with_named_sizes(one, evidence.results) for one in shown] if points_of(evidence.results) else shown
 
 
+def sections_of_training(evidence: Evidence) -> list[Section]:
+    """Return the sections on a study's trainings, for a report before anything is timed."""
+    told = [make(evidence) for make in (*task_of(evidence.results).details(), environment, data)]
+    return [section for section in told if section is not None]
+
+
 def _without_sizes(section: Section) -> Section:
     """Leave out a table's column of sizes where nothing in it has one, as no model but those of images has."""
     blocks = tuple(_narrowed(block) if isinstance(block, Table) else block for block in section.blocks)

@@ -13,7 +13,7 @@ from assay.records.trainings import Parity, Training
 
 def curves(evidence: Evidence) -> Section | None:
     """Draw the validation accuracy over the epochs, one panel for each architecture and size."""
-    trainings = [training for training in evidence.results.trainings if len(training.history) > 1]
+    trainings = [one for one in evidence.results.trainings if len(one.history) > 1 and not one.changed]
     if not trainings:
         return None
     keys = sorted({(training.architecture, training.size) for training in trainings})

@@ -201,10 +201,11 @@ class Classification(Task):
         return labelled_sections()
 
     def details(self) -> Sequence[Callable[[Evidence], Section | None]]:
-        from assay.bench.tasks.classification.learning import curves, parity  # noqa: PLC0415  they draw
+        from assay.bench.tasks.classification.defaults import defaults  # noqa: PLC0415  they draw
+        from assay.bench.tasks.classification.learning import curves, parity  # noqa: PLC0415
         from assay.bench.tasks.classification.trained import accuracy, classes  # noqa: PLC0415
 
-        return (accuracy, classes, curves, parity)
+        return (accuracy, classes, curves, defaults, parity)
 
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
         return (

@@ -11,7 +11,18 @@ from assay.bench.report.drawing.palette import family_of, framework_series
 from assay.bench.report.evidence import Evidence, chart_notice
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value, headings
 from assay.bench.report.page.values import amount, estimate, whole
-from assay.bench.words.numbers import count, counted, interval, listed, percent, pixels, points, scaled, significant
+from assay.bench.words.numbers import (
+    count,
+    counted,
+    interval,
+    listed,
+    moment,
+    percent,
+    pixels,
+    points,
+    scaled,
+    significant,
+)
 from assay.numerics.distributions import student_quantile
 from assay.records.base import Interval
 from assay.records.trainings import Training
@@ -22,7 +33,7 @@ CONFUSION_LABELS_PX, CONFUSION_COLUMN_PX = 150, 52
 
 def accuracy(evidence: Evidence) -> Section | None:
     """Draw the test accuracy of every training, framework next to framework."""
-    trainings = evidence.results.trainings
+    trainings = [training for training in evidence.results.trainings if not training.changed]
     if not trainings:
         return None
     architectures = sorted({training.architecture for training in trainings})
@@ -37,13 +48,13 @@ def accuracy(evidence: Evidence) -> Section | None:
         "accuracy",
         "Accuracy by resolution",
         "Every framework starts from the same weights and sees the same batches in the same order.",
-        (figure, _means_table(trainings), _trainings_table(trainings)),
+        (figure, _means_table(trainings), _trainings_table(evidence), *_sittings_table(evidence)),
     )
 
 
 def classes(evidence: Evidence) -> Section | None:
     """Show the recall of each class, and the confusion matrix of the best training of each architecture."""
-    trainings = [training for training in evidence.results.trainings if training.test.confusion]
+    trainings = [one for one in evidence.results.trainings if one.test.confusion and not one.changed]
     if not trainings:
         return None
     best = [
@@ -159,13 +170,14 @@ def _within(by_framework: dict[str, list[float]], means: dict[str, float]) -> Va
     return Value("yes", tone="good") if within else Value("no", tone="bad")
 
 
-def _trainings_table(trainings: list[Training]) -> Table:
+def _trainings_table(evidence: Evidence) -> Table:
     columns = headings(
-        "Training | Framework | # Image size, px | # Seed | # Accuracy, % | # Best validation accuracy, % | "
-        "# Best epoch | # Epochs | # Parameters | # Time, s"
+        "Training | Framework | # Image size, px | # Seed | # Accuracy, % | # Macro AUC | "
+        "# Best validation accuracy, % | # Best epoch | # Parameters | # Time, s"
     )
-    rows = tuple(_training_row(index, training) for index, training in enumerate(trainings))
-    summary = f"All {counted(len(trainings), 'training')}"
+    trainings = evidence.results.trainings
+    rows = tuple(_training_row(index, training) for index, training in enumerate(trainings) if not training.changed)
+    summary = f"All {counted(len(rows), 'training')}"
     return Table("trainings", "Every training and its test result", columns, rows, summary=summary)
 
 
@@ -185,6 +197,32 @@ def _training_row(index: int, training: Training) -> tuple[Value, ...]:
         whole(training.parameters, f"{path}/parameters"),
         amount(training.seconds, f"{path}/seconds"),
     )
+
+
+def _sittings_table(evidence: Evidence) -> list[Table]:
+    """Tabulate when, where and how long each training was done; older records do not tell."""
+    trainings = [(index, one) for index, one in enumerate(evidence.results.trainings) if not one.changed]
+    rows = tuple(
+        (
+            Value(training.architecture),
+            Value(_framework(training)),
+            whole(training.size, f"/trainings/{index}/size"),
+            whole(training.seed, f"/trainings/{index}/seed"),
+            Value(moment(sitting.begun, time=True)),
+            Value(sitting.machine),
+            Value(listed([f"{name} {version}" for name, version in sitting.made_by.items()])),
+            whole(sitting.steps, f"/trainings/{index}/sittings/{place}/steps"),
+            amount(sitting.seconds, f"/trainings/{index}/sittings/{place}/seconds"),
+        )
+        for index, training in trainings
+        for place, sitting in enumerate(training.sittings)
+    )
+    columns = headings(
+        "Training | Framework | # Image size, px | # Seed | Begun | Machine | Packages | # Steps | # Time, s"
+    )
+    caption = "The sittings in which each training was done, the later ones continuing from a checkpoint"
+    summary = f"All {counted(len(rows), 'sitting')}"
+    return [Table("sittings", caption, columns, rows, summary=summary)] if rows else []
 
 
 def _confusion_panel(evidence: Evidence, training: Training, identifier: str) -> Panel:
@@ -232,7 +270,7 @@ def _recall_table(evidence: Evidence) -> Table:
     names = list(dict.fromkeys(name for training in trainings for name in training.test.recall))
     told = ("Image size, px", "Seed", *(f"{name}, %" for name in names))
     columns = (*headings("Training | Framework"), *(Column(heading, numeric=True) for heading in told))
-    rows = tuple(_recall_row(index, training, names) for index, training in enumerate(trainings))
+    rows = tuple(_recall_row(index, one, names) for index, one in enumerate(trainings) if not one.changed)
     return Table("recall", "Share of each class's images classified right", columns, rows, summary="Recall per class")
 
 

@@ -38,6 +38,7 @@ COMMANDS = (
     "compare",
     "join",
     "publish",
+    "history",
     "regress",
     "choose",
     "deploy",

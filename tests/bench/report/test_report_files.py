@@ -136,11 +136,12 @@ def test_a_report_can_be_made_of_whatever_there_is(kept: set[str], bare: bool, s
 
 def test_every_section_shows_in_the_full_report(results: Results) -> None:
     """All sections except those of a load test, which is not part of a study (test_load_section.py), of several
-    instances, of sizes of a dimension, of a metric, and of layers that must not be int8 (test_mixed_section.py).
+    instances, of sizes of a dimension, of a metric, of single defaults, and of layers that must not be int8
+    (test_mixed_section.py).
     """
     task = task_of(results)
     every = (*REPORT, *task.sections(), *ALSO, *task.details(), *DETAILS)
-    assert len(sections_of(Evidence(results, sample_samples(results)))) == len(every) - 5
+    assert len(sections_of(Evidence(results, sample_samples(results)))) == len(every) - 6
 
 
 def test_every_chart_is_valid_vega_lite() -> None:

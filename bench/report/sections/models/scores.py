@@ -31,7 +31,7 @@ def scores(evidence: Evidence) -> Section | None:
     methods = dict.fromkeys(one for _, _, quality in found for one in (quality.method, quality.test) if one)
     lead = (
         f"Measured on {records:,} labelled records; higher is better. The reference is {against}, on the same records, "
-        f"and the difference is paired with it. {'; '.join(methods)}."
+        f"and the difference is paired with it. Methods: {'; '.join(methods)}."
     )
     return Section("scores", "How right the answers are", lead, (Table("scores", "Every measure", columns, rows),))
 

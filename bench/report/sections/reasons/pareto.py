@@ -21,6 +21,7 @@ from assay.bench.report.evidence import (
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value, headings
 from assay.bench.report.page.values import estimate, whole
 from assay.bench.report.quality import qualities
+from assay.bench.report.sections.reasons.knee import knees
 from assay.bench.tasks.measure import Measure, measure_of
 from assay.bench.words.numbers import counted, interval, pixels
 from assay.records.base import Interval
@@ -50,7 +51,7 @@ def quality_against_latency(evidence: Evidence) -> Section | None:
     caption = f"The Pareto front{' of all models' if words.has_architectures else ''}, from the fastest on"
     table = Table("pareto-front", caption, columns, tuple(rows))
     name = words.measure.name if words.measure.is_metric else _capital(words.measure.name)
-    return Section("pareto", f"{name} against latency", lead, (figure, table))
+    return Section("pareto", f"{name} against latency", lead, (figure, table, *knees(evidence)))
 
 
 @dataclass(frozen=True)
