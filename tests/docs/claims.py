@@ -1,0 +1,120 @@
+"""The figures on the page of claims, from the published results: `python -m tests.docs.claims` prints them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from assay.bench.comparing.compare import unpaired_ratio
+from assay.bench.history.read import Release, read_release
+from assay.bench.judging.summary import ranked
+from assay.bench.report.evidence import Evidence
+from assay.bench.report.sections.reasons.knee import knees
+from assay.bench.statistics.stats import Samples, ratio_estimate
+from assay.bench.tasks.classification.defaults import changed_constants, on_the_way
+from assay.bench.tasks.classification.trained import mean_over_seeds
+from assay.records.base import Interval
+from assay.records.results import Cell, read_results
+from assay.train.recipe import frameworks_with
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "artifacts" / "reference"
+DEFAULTS = REFERENCE / "defaults"
+FRAMEWORKS = {"torch": "PyTorch", "tf": "Keras", "jax": "Flax"}
+
+
+@cache
+def reference() -> Release:
+    return read_release(REFERENCE)
+
+
+def told(found: Interval, digits: int = 2) -> str:
+    return f"{found.value:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
+
+
+def cell(group: str, label: str) -> Cell | None:
+    return next((one for one in reference().results.cells if one.name == f"{group}/{label}" and ranked(one)), None)
+
+
+def fastest(group: str, start: str) -> Cell:
+    """The fastest native cell in fp32 of a framework, or the fastest through ONNX."""
+    cells = [
+        one
+        for one in reference().results.cells
+        if one.name.startswith(f"{group}/") and ranked(one) and not one.reduced_precision
+    ]
+    cells = [one for one in cells if (one.label.startswith(start) if start != "onnx" else not one.is_native)]
+    return min(cells, key=median)
+
+
+def median(one: Cell) -> float:
+    return one.host.median_ms.value if one.host else math.inf
+
+
+def samples(one: Cell) -> Samples:
+    return reference().timed[one.name]["host"]
+
+
+def jax_against_torch() -> Iterator[str]:
+    """PyTorch's time over JAX's, plain and at its best, at 224 pixels."""
+    for architecture, batch in itertools.product(("bloodnet", "resnet18"), (1, 32)):
+        group = f"{architecture}/224/b{batch}/t1"
+        jax = cell(group, "jax.jit") or fastest(group, "jax.")
+        columns = [f"{architecture} 224x224, {batch}", jax.label]
+        for other in (cell(group, "torch.eager"), cell(group, "torch.channels_last"), fastest(group, "torch.")):
+            ratio = ratio_estimate(samples(other), samples(jax)) if other else None
+            columns.append(f"{told(ratio.interval)}" if ratio else "no valid time")
+        yield f"| {' | '.join([*columns, fastest(group, 'torch.').label])} |"
+
+
+def scaling() -> Iterator[str]:
+    """Exponents of time over the number of pixels, from each size to the next, at batch 1."""
+    for architecture, start in itertools.product(("bloodnet", "resnet18"), ("native", "onnx")):
+        exponents = []
+        for small, large in itertools.pairwise((28, 64, 128, 224)):
+            cells = [best(f"{architecture}/{size}/b1/t1", start) for size in (small, large)]
+            ratio = unpaired_ratio(samples(cells[1]), samples(cells[0])).interval
+            scale = 2 * math.log(large / small)
+            exponents.append(
+                told(Interval(**{name: math.log(value) / scale for name, value in ratio.model_dump().items()}))
+            )
+        side = "native" if start == "native" else "ONNX"
+        yield f"| {architecture}, fastest {side} | {' | '.join(exponents)} |"
+
+
+def best(group: str, side: str) -> Cell:
+    if side == "onnx":
+        return fastest(group, "onnx")
+    return min((fastest(group, start) for start in ("torch.", "tf.", "jax.")), key=median)
+
+
+def knee_rows() -> Iterator[str]:
+    (table,) = knees(Evidence(reference().results))
+    for row in table.rows:
+        architecture, batch, _, _, found, share, candidates = (
+            value.text.replace("\N{MULTIPLICATION SIGN}", "x") for value in row
+        )
+        yield f"| {architecture}, {batch} | {found} | {share} % | {candidates} |"
+
+
+def default_rows() -> Iterator[str]:
+    """The difference that each default makes alone, in points, mean over seeds."""
+    for one in changed_constants(read_results(DEFAULTS / "results.json").trainings):
+        pairs = [(on_the_way(base), on_the_way(changed)) for base, changed in one.pairs]
+        way = [100 * (changed - base) for base, changed in pairs if base is not None and changed is not None]
+        end = [100 * (changed.test.accuracy.value - base.test.accuracy.value) for base, changed in one.pairs]
+        shown = [mean_over_seeds(values) for values in (way, end)]
+        whose = ", ".join(FRAMEWORKS[name] for name in frameworks_with(one.changed))
+        yield f"| {one.changed} | {whose} | {' | '.join(told(value, 1) for value in shown if value)} |"
+
+
+def lines() -> list[str]:
+    return [*jax_against_torch(), *scaling(), *knee_rows(), *(default_rows() if DEFAULTS.exists() else ())]
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(lines()) + "\n")

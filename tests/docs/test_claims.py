@@ -1,0 +1,36 @@
+"""The figures on the page of claims are those of the published results."""
+
+from __future__ import annotations
+
+from tests.docs.claims import FRAMEWORKS, ROOT, lines, reference
+
+PAGE = (ROOT / "docs" / "findings" / "claims.md").read_text(encoding="utf-8")
+
+
+def test_every_row_is_that_of_the_published_results() -> None:
+    found = lines()
+    assert len(found) >= 12
+    assert [line for line in found if line not in PAGE.splitlines()] == []
+
+
+def test_no_row_of_the_page_is_another() -> None:
+    known = {*lines()}
+    rows = [
+        line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith(("| images", "| model"))
+    ]
+    assert [row for row in rows if row not in known and not row.startswith(("| | ", "| constant"))] == []
+
+
+def test_accuracies_in_the_text_are_the_published_ones() -> None:
+    trainings = [one for one in reference().results.trainings if (one.architecture, one.size) == ("bloodnet", 28)]
+    by_framework = {one.framework: one for one in trainings}
+    values = [f"{100 * by_framework[name].test.accuracy.value:.2f}" for name in FRAMEWORKS]
+    assert f"{values[0]}, {values[1]} and {values[2]} % at 28 pixels" in " ".join(PAGE.split())
+    widths = [100 * (one.test.accuracy.high - one.test.accuracy.low) for one in by_framework.values()]
+    assert min(widths) > 0.7
+
+
+def test_the_ratio_of_the_claim_is_reached_by_eager_pytorch_alone() -> None:
+    rows = [line.strip("| ").split(" | ") for line in lines() if " 224x224, " in line]
+    reached = {(row[0], place) for row in rows for place in (2, 3, 4) if float(row[place].split()[0]) >= 1.75}
+    assert reached == {("bloodnet 224x224, 32", 2)}
