@@ -215,13 +215,13 @@ class BenchSection(StudySection):
             the timing and is not part of its budget.
     """
 
-    runtimes: tuple[str, ...] = Field(default_factory=lambda: tuple(entry.name for entry in RUNTIMES.unasked("study")))
+    device: Annotated[str, Field(pattern="^(cpu|cuda)$")] = "cpu"
+    runtimes: tuple[str, ...] = Field(default_factory=lambda given: RUNTIMES.usual("study", given.get("device", "cpu")))
     weights: str = "best"
     batches: tuple[Positive, ...] = Field(default=(1, 32), min_length=1)
     threads: tuple[Positive, ...] = Field(default=(1,), min_length=1)
     instances: tuple[Positive, ...] = Field(default=(1,), min_length=1)
     instance_minutes: float = Field(default=10, gt=0)
-    device: Annotated[str, Field(pattern="^(cpu|cuda)$")] = "cpu"
     nodes_on_cpu: bool = False
     processes: Positive = 3
     processes_of_slower: Positive | None = None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from assay.bench.machine.host import LOCAL, Host, with_frameworks
+from assay.bench.machine.host import LOCAL, Host, check_gpu, with_frameworks
 from assay.bench.machine.machine import check_cores, probe_frameworks
 from assay.bench.run import Run
 from assay.bench.stages.attribute import Attributed, attribute_stage
@@ -20,7 +20,7 @@ from assay.bench.stages.time import groups_of, names_of_groups, time_all
 from assay.bench.stages.train import check_frameworks, choose_subjects, train_all
 from assay.bench.tasks.task import task_of_images
 from assay.bench.words.progress import Narrator
-from assay.errors import InputError, unknown_name
+from assay.errors import unknown_name
 from assay.export.run import make_environments
 from assay.jobs.side_by_side import beside
 from assay.records.results import Results
@@ -106,10 +106,5 @@ def check_machine(study: Study, host: Host) -> None:
     check_cores(problem, max(study.bench.threads), host.cores())
     problem = "bench.instances asks for more cores than this process has, even with the study's fewest threads"
     check_cores(problem, min(study.bench.threads) * max(study.bench.instances), host.cores())
-    if study.bench.device == "cuda" and not host.environment().get("gpus"):
-        raise InputError(
-            'bench.device = "cuda" asks for a GPU',
-            expected="one of NVIDIA's, as nvidia-smi or the driver lists it",
-            found="none",
-            remedy='Set it to "cpu", or run the study on a machine with one',
-        )
+    if study.bench.device == "cuda":
+        check_gpu('bench.device = "cuda"', host, 'Set it to "cpu", or run the study on a machine with one')

@@ -259,6 +259,10 @@ class RuntimeEntry:
         """Whether it runs ONNX files, so that its cells have an export."""
         return "onnx" in self.formats
 
+    def is_only_on(self, device: str) -> bool:
+        """Return whether it is a runtime in full precision for this device alone, which is not the CPU."""
+        return device != "cpu" and self.devices == (device,) and not self.reduces
+
     def asked_device(self, wanted: str) -> str:
         """Return the device that it is asked for where a study wants this one."""
         return wanted if wanted in self.devices else self.devices[0]

@@ -112,9 +112,18 @@ class KnownRuntimes(Registry[RuntimeEntry]):
         found = [one for one in self.siblings(entry.family) if one.level]
         return tuple(sorted(found, key=lambda one: order.index(one.level)))
 
-    def unasked(self, occasion: str) -> tuple[RuntimeEntry, ...]:
-        """Return the runtimes that are timed on an occasion without having been named."""
-        return tuple(entry for entry in self.values() if occasion in entry.unasked)
+    def unasked(self, occasion: str, device: str = "cpu") -> tuple[RuntimeEntry, ...]:
+        """Return the runtimes that are timed on an occasion without having been named.
+
+        Args:
+            device: device that is asked for; on a GPU, the runtimes in full precision that run on nothing else are
+                timed too.
+        """
+        return tuple(one for one in self.values() if occasion in one.unasked or one.is_only_on(device))
+
+    def usual(self, occasion: str, device: str) -> tuple[str, ...]:
+        """Return the names of those."""
+        return tuple(one.name for one in self.unasked(occasion, device))
 
     def loading(self, kind: str) -> tuple[RuntimeEntry, ...]:
         """Return the runtimes that run models of a format, without the rulers."""

@@ -21,7 +21,7 @@ from assay.bench.brought.mixed_job import tried_by
 from assay.bench.brought.sizes import at_sizes, check_sizes
 from assay.bench.brought.which_runtimes import left_out, timed_on
 from assay.bench.brought.work import Wanted, Work
-from assay.bench.machine.host import LOCAL, Host
+from assay.bench.machine.host import LOCAL, Host, check_gpu
 from assay.bench.machine.machine import check_cores
 from assay.bench.stages.attribute import Attributed, attribute_stage
 from assay.bench.stages.groups import candidates_of, files_of_model, group_of, on_export, parted
@@ -36,6 +36,7 @@ from assay.export.probing.probe import RECORDS_FILE
 from assay.export.variants.mixed import MIXED_MINUTES, SUFFIX
 from assay.records.results import Agreement, Cell, Export, Results
 from assay.registry import RUNTIMES
+from assay.runtimes.known import DEVICES
 from assay.runtimes.openvino import BF16
 from assay.runtimes.rulers import NULL
 from assay.spec import Settings
@@ -131,7 +132,8 @@ def _cells_of(brought: Brought, cells: Sequence[Cell]) -> list[Cell]:
 def check_wanted(wanted: Wanted, host: Host) -> None:
     """
     Raises:
-        InputError: more threads than cores, a runtime that does not run users' models, or nothing to calibrate with.
+        InputError: more threads than cores, no GPU where one is asked for, a runtime that does not run users' models,
+            or nothing to calibrate with.
         NotInstalledError: a runtime that was named needs a package that is missing.
     """
     check_sizes(wanted)
@@ -142,10 +144,17 @@ def check_wanted(wanted: Wanted, host: Host) -> None:
             remedy="Give them with --inputs",
         )
     check_cores("--threads asks for more than this process has cores", wanted.threads, host.cores())
-    known = dict.fromkeys(one.name for kind in KINDS for one in RUNTIMES.loading(kind) if "cpu" in one.devices)
+    if wanted.device not in DEVICES:
+        raise InputError("--device is not a device", expected=" or ".join(sorted(DEVICES)), found=wanted.device)
+    if wanted.device == "cuda":
+        check_gpu("--device cuda", host, "Leave it out to time on the CPU, or run it on a machine with one")
+    able = [one for kind in KINDS for one in RUNTIMES.loading(kind)]
+    known = dict.fromkeys(one.name for one in able if {"cpu", wanted.device} & {*one.devices})
     for name, exporter in map(parted, wanted.runtimes):
         if exporter and name in RUNTIMES and not RUNTIMES[name].runs_files:
             raise InputError(f"{name} does not run exports", expected=f"--runtime {name}", found=f"{name}@{exporter}")
+        if name not in known and name in {one.name for one in able}:
+            raise InputError(f"{name} runs on a GPU alone", remedy="Add --device cuda, on a machine with one")
         if name not in known and name in RUNTIMES:
             raise InputError(f"{name} does not run your own models", expected=f"one of {', '.join(known)}")
         if name not in known:
@@ -219,7 +228,7 @@ def group_of_model(
         candidates_of(work, model, (*timed_on(wanted, model), NULL.name), files),
         lambda: records if wanted.inputs else None,  # nothing is calibrated on random inputs
         batches=_batches(wanted, model),
-        settings=Settings(wanted.threads, work.host.cores()[-wanted.threads :]),
+        settings=Settings(wanted.threads, work.host.cores()[-wanted.threads :], wanted.device),
         images=records,
         audited=audited,
     )

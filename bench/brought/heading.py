@@ -63,6 +63,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "fingerprint": model.fingerprint,
         "opset": wanted.opset,
         "threads": wanted.threads,
+        **({"device": wanted.device} if wanted.device != "cpu" else {}),
         "processes": wanted.processes,
         "minutes": wanted.minutes,
         "interval_width": wanted.interval_width,

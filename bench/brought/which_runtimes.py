@@ -23,7 +23,8 @@ def timed_on(wanted: Wanted, model: UserModel) -> list[str]:
         chosen = [name for name in wanted.runtimes if parted(name)[0] in named]
         return sorted(chosen, key=lambda name: list(named).index(parted(name)[0]))
     occasion = "file" if model.kind == "onnx" else "model"
-    return [one.name for one in fit if occasion in one.unasked and not one.ruler]
+    usual = RUNTIMES.unasked(occasion, wanted.device)
+    return [one.name for one in fit if one in usual and not one.ruler]
 
 
 def _natively(model: UserModel) -> list[RuntimeEntry]:

@@ -45,6 +45,7 @@ class Wanted:
         task: task by which answers are judged; see `assay.bench.tasks`.
         labels: file of the right answer for each input; None without labels.
         metric: metric of outputs and labels that the user gives; None without one.
+        device: device on which it is timed, "cpu" or "cuda".
         threshold: number above which an output with one number for each decision means class 1; None if not given.
         trusted: whether to run the model outside its box; see `assay.boxed.boxing.Box`.
     """
@@ -58,6 +59,7 @@ class Wanted:
     original: Location | None = None
     batches: tuple[int, ...] = (1,)
     threads: int = 1
+    device: str = "cpu"
     runtimes: tuple[str, ...] = ()
     reduced: tuple[str, ...] = ()
     mixed_minutes: float = MIXED_MINUTES

@@ -133,6 +133,12 @@ def compare_model(
         ),
     ] = None,
     threads: Threads = 1,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", metavar="DEVICE", help="cpu or cuda; a runtime without CUDA is timed on the CPU and says so."
+        ),
+    ] = "cpu",
     minutes: Minutes = 5.0,
     interval_width: IntervalWidth = 0.02,
     opset: Opset = 18,
@@ -190,6 +196,7 @@ def compare_model(
         "--mixed-minutes": [mixed_minutes] if mixed_minutes is not None else [],
         "--batch": batch,
         "--threads": [threads] if threads > 1 else [],
+        "--device": [device] if device != "cpu" else [],
     }
     options = [word for name, values in given.items() for one in values or () for word in (name, str(one))]
     options += ["--trust"] if trust else []
@@ -209,6 +216,7 @@ def compare_model(
         tolerances=read_tolerances(tolerance or ()),
         batches=tuple(batch or (1,)),
         threads=threads,
+        device=device,
         runtimes=tuple(runtime or ()),
         reduced=reduced,
         mixed_minutes=mixed_minutes_of(mixed_minutes, reduced),

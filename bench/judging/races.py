@@ -23,6 +23,7 @@ from assay.records.results import Cell
 from assay.runtimes.entry import TIERS, Tier
 
 FULL_PRECISION = "fp32"
+CUDA = "cuda"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,14 @@ def groups_of(cells: Sequence[Cell]) -> list[list[Cell]]:
     for cell in cells:
         if ranked(cell) or dropped(cell):
             groups[group_key(cell)].append(cell)
-    return list(groups.values())
+    return [on_one_device(members) for members in groups.values()]
+
+
+def on_one_device(members: Sequence[Cell]) -> list[Cell]:
+    """Return the cells of a group that may race: where some ran on a GPU, those that did. The others, which are on the
+    CPU because their runtime has no GPU, are shown: their distance from a GPU says nothing about ONNX.
+    """
+    return [cell for cell in members if CUDA in cell.device_kind] or list(members)
 
 
 def lineups(them: Sequence[Cell]) -> list[Lineup]:

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from assay.bench.machine.disturbance import Disturbance, disturbance
 from assay.bench.machine.fingerprint import fingerprint
 from assay.bench.machine.machine import environment, probe_frameworks, usable_cores
+from assay.errors import InputError
 from assay.fingerprint import Fingerprint
 from assay.jobs.host import Starter
 from assay.jobs.process import Here
@@ -54,6 +55,20 @@ class LocalHost(Here):
 
 
 LOCAL = LocalHost()
+
+
+def check_gpu(asking: str, host: Host, remedy: str) -> None:
+    """
+    Raises:
+        InputError: the machine has no GPU, which a setting or an option asks for.
+    """
+    if not host.environment().get("gpus"):
+        raise InputError(
+            f"{asking} asks for a GPU",
+            expected="one of NVIDIA's, as nvidia-smi or the driver lists it",
+            found="none",
+            remedy=remedy,
+        )
 
 
 def machine_facts(host: Host, names: Iterable[str] | None = None) -> dict[str, JsonValue]:

@@ -40,6 +40,7 @@ def compare(
     precisions: Sequence[str] = (),
     mixed_minutes: float | None = None,
     threads: int = 1,
+    device: str = "cpu",
     minutes: float = 5.0,
     task: str = PLAIN_TASK,
     labels: object = None,
@@ -67,6 +68,7 @@ def compare(
         batches: numbers of rows in a call.
         precisions: precisions in which every correct file is made too, "int8" or "fp16".
         mixed_minutes: minutes of search for the layers that may not be int8, for each int8 file that fails; 0: none.
+        device: "cpu" or "cuda"; a runtime without CUDA is timed on the CPU.
         labels: the right answers to the inputs: an array, several by name, or a file.
         metric: FILE.py:FUNCTION of outputs and labels, or a library's metric such as sklearn:f1_macro.
         tolerances: your own tolerances, beside the derived ones: by output, {"logits": 1e-3}, or one for all.
@@ -103,6 +105,7 @@ def compare(
             original=None if original is None else locate(str(original)),
             batches=tuple(batches),
             threads=threads,
+            device=device,
             runtimes=tuple(runtimes),
             reduced=reduced,
             mixed_minutes=mixed_minutes_of(mixed_minutes, reduced),

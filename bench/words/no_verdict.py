@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from assay.bench.judging.races import computed_in
+from assay.bench.judging.races import CUDA, computed_in
 from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.judging.validity import is_too_short
 from assay.bench.report.evidence import (
@@ -45,7 +45,7 @@ def why_nothing_compared(group: CellGroup, results: Results) -> str:
     unranked = [side for side in sides.values() if not any(may_be_ranked(cell, results) for cell in side)]
     if missing and all(_too_short(side, results) for side in unranked):
         return _too_short([cell for side in unranked for cell in side], results)
-    if not missing and (apart := _in_other_precisions(sides, results)):
+    if not missing and (apart := _on_other_devices(sides, results) or _in_other_precisions(sides, results)):
         return f"nothing is compared: {apart}."
     if not missing:
         return "both sides were timed, but no comparison was recorded."
@@ -95,6 +95,21 @@ def _timed_by_label(results: Results) -> dict[str, list[Cell]]:
         if cell.status == "ok" and cell.framework:
             timed.setdefault(cell.label, []).append(cell)
     return timed
+
+
+def _on_other_devices(sides: Mapping[str, Sequence[Cell]], results: Results) -> str:
+    """Say that only one side ran on a GPU; else ""."""
+    on_gpu = {
+        kind: any(CUDA in cell.device_kind for cell in side if may_be_ranked(cell, results))
+        for kind, side in sides.items()
+    }
+    if len(set(on_gpu.values())) == 1:
+        return ""
+    there, here = ("native", "ONNX") if on_gpu["native"] else ("ONNX", "native")
+    return (
+        f"a runtime of the {there} side ran on the GPU and none of the {here} side did, and a difference in devices is "
+        "no basis for a verdict on ONNX"
+    )
 
 
 def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) -> str:

@@ -148,3 +148,12 @@ def test_a_study_names_its_task_and_is_a_classification_where_it_does_not(tmp_pa
     path.write_text('task = "numerical"\n' + GOOD)
     assert load_study(path).task == "numerical"
     assert "Did you mean 'numerical'" in load(tmp_path, 'task = "numeric"\n' + GOOD)
+
+
+def test_a_study_on_a_gpu_times_the_runtimes_for_it_alone_too(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD)
+    on_cpu, on_gpu = (load_study(path, [f"bench.device={device}"]).bench.runtimes for device in ("cpu", "cuda"))
+    assert load_study(path).bench.runtimes == on_cpu
+    assert set(on_gpu) - set(on_cpu) == {"ort.cuda"}
+    assert load_study(path, ["bench.device=cuda", "bench.runtimes=[torch.eager]"]).bench.runtimes == ("torch.eager",)

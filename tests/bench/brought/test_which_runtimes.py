@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from assay.bench.brought.compare import compare_model
+from assay.bench.brought.compare import check_wanted, compare_model
 from assay.bench.brought.which_runtimes import left_out, timed_on
 from assay.bench.brought.work import Wanted
+from assay.bench.machine.host import Host
 from assay.bench.stages.groups import runs_of
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
@@ -80,3 +84,28 @@ def test_a_route_does_not_apply_to_every_form() -> None:
         "torch-dynamo": ("script",),
         "torch-script": ("program",),
     }
+
+
+@pytest.mark.parametrize("kind", ["torch", "onnx"])
+def test_on_a_gpu_the_runtimes_for_it_alone_are_timed_too_in_full_precision(kind: str) -> None:
+    form = "onnx" if kind == "onnx" else "function"
+    on_cpu = timed_on(wanted(), model(kind, form))
+    on_gpu = timed_on(replace(wanted(), device="cuda"), model(kind, form))
+    assert set(on_gpu) - set(on_cpu) == {"ort.cuda"}
+    assert set(on_cpu) <= set(on_gpu)
+
+
+def host(*gpus: str) -> Host:
+    """A machine whose description says that it has these GPUs."""
+    return cast("Host", SimpleNamespace(cores=lambda: (0, 1), environment=lambda: {"gpus": list(gpus)}))
+
+
+def test_a_gpu_that_is_asked_for_has_to_be_there() -> None:
+    asked = replace(wanted(), device="cuda")
+    check_wanted(asked, host("NVIDIA H200"))
+    with pytest.raises(InputError, match=r"--device cuda asks for a GPU.*found none.*Leave it out"):
+        check_wanted(asked, host())
+    with pytest.raises(InputError, match=r"--device is not a device.*cpu or cuda.*tpu"):
+        check_wanted(replace(asked, device="tpu"), host("NVIDIA H200"))
+    with pytest.raises(InputError, match=r"ort.cuda runs on a GPU alone.*--device cuda"):
+        check_wanted(wanted("ort.cuda"), host("NVIDIA H200"))

@@ -176,3 +176,18 @@ def test_a_dropped_cell_does_not_win_but_counts_as_a_rival() -> None:
     assert alone.speedup is not None
     assert among.speedup is not None
     assert among.speedup != alone.speedup
+
+
+def test_a_cell_on_the_cpu_does_not_race_against_one_on_a_gpu() -> None:
+    def on_gpu(*labels: str) -> Callable[[Cell], Cell]:
+        def placed(cell: Cell) -> Cell:
+            return cell.model_copy(update={"device_kind": "cuda"}) if cell.label in labels else cell
+
+        return placed
+
+    asked = {EAGER: (1.0, "fp32"), DEPLOYED: (0.5, "fp32"), ORT: (3.0, "fp32"), OPENVINO: (2.0, "fp32")}
+    found = raced(asked, on_gpu(EAGER, ORT))["fp32"]
+    assert (found.native, found.onnx, found.verdict) == (EAGER, ORT, "slower")
+    alone = raced(asked, on_gpu(EAGER))["fp32"]
+    assert (alone.native, alone.onnx, alone.verdict) == (EAGER, "", None)
+    assert raced(asked)["fp32"].native == DEPLOYED
