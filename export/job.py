@@ -160,12 +160,13 @@ def _exported(request: RouteRequest) -> tuple[ExportOutcome, float]:
 
 
 def _copy_given(request: RouteRequest) -> None:
-    from assay.export.graph.on_onnx_signature import without_outputs  # noqa: PLC0415
+    from assay.export.graph.on_onnx_signature import with_plain_ends, without_outputs  # noqa: PLC0415
 
     model = request.model
     if not isinstance(model, UserModel):
         raise ExportFailedError(f"{model.name} is one of Assay's architectures", expected="an ONNX file")
     given = read_model(model.location.path)
+    with_plain_ends(given)
     save_model(without_outputs(given, model.without, str(model.location)), request.file)
 
 

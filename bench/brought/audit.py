@@ -25,6 +25,7 @@ from assay.records.results import Cell, Export
 from assay.store import file_sha256
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.own import own_tolerances
+from assay.train.brought.varying import in_order
 
 
 def audit_user_model(
@@ -90,8 +91,8 @@ def _runs(brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path]) 
     parts, known = dict(parts_of(brought.model)), len(brought.reference)
 
     def rows(file: Path, output: AuditedOutput) -> Array:
-        found: Array = load_array(file)[:known, parts[output.name]]
-        return found
+        found: Array = load_array(file)[:known]
+        return in_order(brought.reference[: len(found)], found, brought.model.outputs)[:, parts[output.name]]
 
     for cell in cells:
         if cell.framework and cell.name in outputs:

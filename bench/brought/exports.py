@@ -35,7 +35,7 @@ from assay.records.results import Agreement, Export
 from assay.registry import EXPORTERS, GIVEN
 from assay.steps import Limit, size_of
 from assay.store import file_sha256, reporting_disk_errors, write_atomically
-from assay.train.brought.model import Tensor, UserModel
+from assay.train.brought.model import Tensor, UserModel, in_words
 
 DOING = {
     PROBE.name: "Inspecting the model",
@@ -67,6 +67,7 @@ class Brought:
         cost: the model's outputs against its original's, where one was given.
         ran_by: the program that ran a file that its usual runtime has no kernels for; else "".
         kernels: the operators of its framework that computed in a call, where the framework shows them.
+        told: sentences on outputs that cannot be compared, or only in another form.
     """
 
     model: UserModel
@@ -78,6 +79,7 @@ class Brought:
     cost: tuple[Agreement, ...] = ()
     ran_by: str = ""
     kernels: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
     @property
     def native_name(self) -> str:
@@ -140,6 +142,9 @@ def bring(work: Work, point: Mapping[str, int] | None = None) -> Brought:
     work.narrator.note(f"{model.kind}: {inputs} -> {outputs}")
     if model.weights and point is None:
         work.narrator.note(f"weights: {model.weights}")
+    if point is None:
+        for said in probed.told:
+            work.narrator.note(said)
     if not probed.reference:
         work.narrator.note(f"not itself in float64: {probed.reason}")
     drawn, exact = wanted.inputs is None, bool(probed.reference)
@@ -153,13 +158,17 @@ def bring(work: Work, point: Mapping[str, int] | None = None) -> Brought:
         cost=tuple(probed.cost),
         ran_by=probed.ran_by,
         kernels=probed.kernels,
+        told=tuple(probed.told),
     )
 
 
 def described(model: UserModel, tensor: Tensor) -> str:
     """Describe an input or output, "features float32 [batch, 256]"."""
-    shape = ", ".join("batch" if size is None else str(size) for size in model.open_shape_of(tensor))
-    return f"{tensor.name} {tensor.dtype} [{shape}]"
+    sizes = ["batch" if size is None else str(size) for size in model.open_shape_of(tensor)]
+    for axis in tensor.varying:
+        sizes[axis] = "varying"
+    shape = ", ".join(sizes)
+    return f"{tensor.name} {in_words(tensor.dtype)} [{shape}]"
 
 
 def exported(

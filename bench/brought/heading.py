@@ -48,6 +48,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "inputs": [described(model, one) for one in model.inputs],
         "outputs": [described(model, one) for one in model.outputs],
         "left out": list(model.without),
+        **({"told": list(brought.told)} if brought.told else {}),
         **(
             {"dimensions": list(wanted.sizes), "sizes": [list(one.values()) for one in wanted.points]}
             if wanted.sizes

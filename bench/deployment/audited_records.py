@@ -168,6 +168,11 @@ def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> ServedTensor
             f"{model.location.name} cannot be served: '{one.name}' is {one.dtype}",
             expected=f"a type that every way of the Open Inference Protocol supports, {', '.join(DATATYPES)}",
         )
+    if one.varying:
+        raise InputError(
+            f"{model.location.name} cannot be served: the size of '{one.name}' depends on the values of the inputs",
+            expected="outputs of a fixed size, which a server declares",
+        )
     if one.shared:
         raise InputError(
             f"{model.location.name} cannot be served: '{one.name}' has no batch dimension, and the other "

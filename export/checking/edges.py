@@ -28,7 +28,7 @@ from assay.numerics.rounding import FP32, Rounding, rounding_of
 from assay.numerics.values import differences, is_whole, settled
 from assay.records.results import Agreement
 from assay.train.brought.agreement import parts_of
-from assay.train.brought.arrays import Records, record_type
+from assay.train.brought.arrays import Records, in_bf16, record_type
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import Tensor, UserModel
 
@@ -118,7 +118,7 @@ def _drawn(model: UserModel, ordinary: Records, ranges: Mapping[str, Range], tie
     for one in model.inputs:
         numbers = np.concatenate([piece[one.name] for piece in pieces])
         records[one.name] = ordinary[one.name][0] if one.shared else numbers
-    return records
+    return in_bf16(model.inputs, records)
 
 
 def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Array] | None) -> Edges:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from assay.errors import ExportFailedError
+from assay.errors import ExportFailedError, InputError
 from assay.export.checking.check import level_names, session_at
 from assay.export.checking.edges import Edges, compare_edges, not_run, read_edges
 from assay.export.checking.evidence import others_on
@@ -164,7 +164,10 @@ def _rows(session: onnxruntime.InferenceSession, model: UserModel, records: Reco
                 outputs = session.run([one.name for one in model.outputs], feeds)
         except Exception as error:  # its exceptions have no common base
             raise ExportFailedError(f"{subject} does not run", found=one_line(error)) from error
-        rows = rows_of(model, [np.asarray(one) for one in outputs])[: len(part)]
+        try:
+            rows = rows_of(model, [np.asarray(one) for one in outputs])[: len(part)]
+        except InputError as error:
+            raise ExportFailedError(f"{subject} gives other outputs than the model", found=str(error)) from error
         if rows.shape[1:] != (model.width,):
             raise ExportFailedError(
                 f"{subject} gives outputs of another size than the model",

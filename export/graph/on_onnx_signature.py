@@ -4,7 +4,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
@@ -12,9 +12,13 @@ from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 from assay.errors import InputError, nearest
 from assay.export.graph.on_onnx_order import names_read
 from assay.train.brought.model import unnamed
+from assay.train.brought.outputs import incomparable
 
 NUMBERS = "fiub"
 TEXT = onnx.TensorProto.STRING
+NARROW, WIDE = onnx.TensorProto.BFLOAT16, onnx.TensorProto.FLOAT
+SUFFIX = "_in_bf16"
+OPSET_OF_IDENTITY = 13
 UNKNOWN_NAMES = {"", "?", "-1"}
 """Placeholders that tools write for the name of a dimension where they have none."""
 KINDS = {
@@ -72,19 +76,77 @@ def other_than_numbers(value: ValueInfoProto) -> str:
 def refuse_incomparable(outputs: Sequence[ValueInfoProto], what: str) -> None:
     """
     Raises:
-        InputError: an output is not a tensor of numbers; the message says how to leave it out.
+        IncomparableError: an output is not a tensor of numbers.
     """
-    wrong = [(one.name, other_than_numbers(one)) for one in outputs if other_than_numbers(one)]
+    wrong = {one.name: other_than_numbers(one) for one in outputs if other_than_numbers(one)}
     if wrong:
-        more = " ".join(f"--without {name}" for name, _ in wrong)
-        raise InputError(
-            f"Output '{wrong[0][0]}' of {what} cannot be compared",
-            expected="tensors of numbers",
-            found="; ".join(f"'{name}' is {kind}" for name, kind in wrong),
-            remedy=f"Leave it out with {more}, and the rest is compared"
-            if len(wrong) < len(outputs)
-            else "Export only the part of the model whose outputs are numbers",
-        )
+        otherwise = "Export only the part of the model whose outputs are numbers"
+        raise incomparable(wrong, [one.name for one in outputs], what, otherwise)
+
+
+def with_plain_ends(model: ModelProto) -> list[str]:
+    """Give a model ends that numpy has, in place: in place of each output of maps, the tensor that ZipMap makes them
+    of, and float32 in place of bfloat16.
+
+    Returns:
+        A sentence on each change.
+    """
+    return [
+        *(
+            f"Output '{name}' is compared as the tensor that ZipMap makes maps of; the file is timed without ZipMap."
+            for name in _without_maps(model)
+        ),
+        *(
+            f"'{name}' is float32, since numpy has no bfloat16, and the file is timed with a cast of it."
+            for name in _without_bf16(model.graph)
+        ),
+    ]
+
+
+def _without_maps(model: ModelProto) -> list[str]:
+    makers = {node.output[0]: node for node in model.graph.node if node.op_type == "ZipMap" and len(node.output) == 1}
+    found = []
+    for output in model.graph.output:
+        maker = makers.get(output.name)
+        if maker is None:
+            continue
+        classes = [len(one.ints) or len(one.strings) for one in maker.attribute if one.name.startswith("classlabels")]
+        kind = helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [None, max(classes, default=0) or None])
+        maker.CopyFrom(helper.make_node("Identity", [maker.input[0]], [output.name], name=maker.name))
+        output.type.CopyFrom(kind)
+        found.append(output.name)
+    if found and not any(one.domain in {"", "ai.onnx"} for one in model.opset_import):
+        model.opset_import.append(helper.make_opsetid("", OPSET_OF_IDENTITY))
+    return found
+
+
+def _without_bf16(graph: GraphProto) -> list[str]:
+    ends = [(one, True) for one in graph.input] + [(one, False) for one in graph.output]
+    fixed = {one.name for one in graph.initializer}
+    found = []
+    for value, is_input in ends:
+        if value.type.tensor_type.elem_type != NARROW or value.name in fixed:
+            continue
+        inner = f"{value.name}{SUFFIX}"
+        _rename(graph.node, value.name, inner)
+        first, last, to = (value.name, inner, NARROW) if is_input else (inner, value.name, WIDE)
+        node = helper.make_node("Cast", [first], [last], to=to)
+        graph.node.insert(0 if is_input else len(graph.node), node)
+        value.type.tensor_type.elem_type = WIDE
+        found.append(value.name)
+    return found
+
+
+def _rename(nodes: Iterable[NodeProto], old: str, new: str) -> None:
+    for node in nodes:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                names[place] = new if name == old else name
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename(inner.node, old, new)
+                for output in inner.output:
+                    output.name = new if output.name == old else output.name
 
 
 def without_outputs(model: ModelProto, names: Sequence[str], what: str) -> ModelProto:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import ArtifactError, InputError
-from assay.export.probing.drawn_ranges import Range, drawn
+from assay.export.probing.drawn_ranges import Range, drawn, drawn_texts
 from assay.export.probing.shapes import BATCH, Missing, sizes_missing
 from assay.files.arrays import check_call, load_array, load_arrays
 from assay.numerics.values import is_whole
@@ -110,11 +110,14 @@ def draw_inputs(
     for value in values:
         shape = shapes[value.name]
         dtype = np.dtype(value.dtype) if value.dtype != "bfloat16" else None
-        if dtype is not None and np.issubdtype(dtype, np.floating) and value.name not in ranges:
+        words = ranges[value.name].words if value.name in ranges else ()
+        if words:
+            found[value.name] = drawn_texts(words, shape, random).astype(value.dtype)
+        elif dtype is not None and np.issubdtype(dtype, np.floating) and value.name not in ranges:
             found[value.name] = random.normal(size=shape).astype(dtype)
         elif dtype is not None and (is_whole(dtype) or value.name in ranges):
             one = ranges.get(value.name, Range())
-            found[value.name] = drawn(dtype.name, shape, one.least, one.most, random)
+            found[value.name] = one.kept(drawn(dtype.name, shape, one.least, one.most, random))
         else:
             raise InputError(f"No input can be drawn for {value}", remedy="Give inputs with --inputs")
     return found

@@ -17,11 +17,14 @@ from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, inputs_of, repeated, rows_of
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import UserModel
+from assay.train.brought.outputs import IncomparableError
 
 Array = NDArray[np.generic]
 
 MOST_ROWS = 32
 """The most records that are compared; onnx's reference evaluator, which is slow, computes fewer in float64."""
+SECONDS_OF_GIVEN = 5.0
+"""How long the records that a user gives may take in all, beyond the first ones; every check takes a multiple of it."""
 ALONE = 8
 """The number of rows that are also run one by one."""
 ROUNDED_OTHERWISE = 0.01
@@ -46,6 +49,16 @@ def computed(model: UserModel, compute: Compute, records: Records, rows: int = M
     return np.concatenate(found)
 
 
+def as_many_as_given(records: int, seconds: float) -> int:
+    """Return how many of a user's own records are compared: all, if that is quick; else a multiple of `MOST_ROWS`.
+
+    Args:
+        seconds: time that `MOST_ROWS` of them took.
+    """
+    more = int(SECONDS_OF_GIVEN / max(seconds, 1e-6)) * MOST_ROWS
+    return min(records, max(more, MOST_ROWS))
+
+
 def company_matters(model: UserModel, compute: Compute, records: Records, rows: Array, at_once: int = MOST_ROWS) -> str:
     """Say how rows change with the other rows of a call, or "": in another order, and one by one.
 
@@ -58,6 +71,8 @@ def company_matters(model: UserModel, compute: Compute, records: Records, rows: 
     for company, order, size in _companies(model, len(records), at_once):
         try:
             again = computed(model, compute, records[order], size)
+        except IncomparableError:
+            raise
         except InputError as error:
             return f"calls of {size} rows fail, {error}" if size > 1 else f"calls of one row fail: {error}"
         if apart := rows_apart(model, rows[order], again):

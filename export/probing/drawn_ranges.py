@@ -42,9 +42,11 @@ STARTS = ((0, 1), (1, 1), (0, 0))
 @dataclass(frozen=True)
 class Range:
     """The whole numbers that are drawn for an input, or all numbers between two of floating point where the user says
-    so.
+    so, or texts.
 
     Attributes:
+        some: whether the first number along the last dimension is never zero, as of a mask that leaves something.
+        words: texts for each place along the last dimension, or in one group for all of them; empty for numbers.
         least, most: limits in ordinary records, inclusive.
         far_least, far_most: limits in records at the edges.
         why: reason why the search stopped, or "".
@@ -55,8 +57,18 @@ class Range:
     far_least: float = 0
     far_most: float = 1
     why: str = ""
+    words: tuple[tuple[str, ...], ...] = ()
+    some: bool = False
+
+    def kept(self, numbers: Array) -> Array:
+        """Return drawn numbers, changed in place where all of them may be zero and must not."""
+        if self.some and numbers.ndim:
+            numbers[..., 0] = self.most
+        return numbers
 
     def __str__(self) -> str:
+        if self.words:
+            return f"{len(set().union(*self.words))} texts that its file knows"
         whole = "whole numbers" if isinstance(self.least, int) and isinstance(self.most, int) else "numbers"
         return f"{whole} {self.least} to {self.most}" if self.most > self.least else f"the number {self.least}"
 
@@ -64,6 +76,15 @@ class Range:
 def said_range(least: float, most: float) -> Range:
     """Return the range that a user gives: nothing is drawn beyond it, at the edges neither."""
     return Range(least, most, least, most)
+
+
+def drawn_texts(words: Sequence[Sequence[str]], shape: Sequence[int], random: np.random.Generator) -> Array:
+    """Draw texts: from the group of each place along the last dimension, or from all where there is no such group."""
+    found = random.choice(sorted(set().union(*words)), tuple(shape))
+    if shape and len(words) == shape[-1]:
+        for place, group in enumerate(words):
+            found[..., place] = random.choice(list(group), tuple(shape)[:-1])
+    return np.asarray(found)
 
 
 def drawn(dtype: str, shape: Sequence[int], least: float, most: float, random: np.random.Generator) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.export.pairs.pair_inputs import OnnxValue
-from assay.export.probing.drawn_ranges import Range, drawn, said_range
+from assay.export.probing.drawn_ranges import Range, drawn, drawn_texts, said_range
 from assay.numerics.values import is_whole
 
 Array = NDArray[np.generic]
@@ -49,7 +49,9 @@ def draw_edges(
     found = {}
     for value in values:
         shape = tuple(int(size) for size in value.shape or ())
-        if value.dtype == "bool":
+        if words := ranges.get(value.name, EVERYTHING).words:
+            found[value.name] = drawn_texts(words, shape, random).astype(value.dtype)
+        elif value.dtype == "bool":
             found[value.name] = drawn("bool", shape, 0, 1, random)
         elif is_whole(value.dtype):
             found[value.name] = _whole(value.dtype, shape, ranges.get(value.name, Range()), tier, random)
@@ -66,8 +68,11 @@ def zeros(values: Sequence[OnnxValue], ranges: Mapping[str, Range]) -> dict[str,
     found = {}
     for value in values:
         known = ranges.get(value.name, EVERYTHING)
+        if known.words:
+            found[value.name] = np.full([int(size) for size in value.shape or ()], known.words[0][0], value.dtype)
+            continue
         least = min(max(0, known.least), max(known.far_most, known.most))
-        found[value.name] = np.full([int(size) for size in value.shape or ()], least, value.dtype)
+        found[value.name] = known.kept(np.full([int(size) for size in value.shape or ()], least, value.dtype))
     return found
 
 
@@ -87,4 +92,4 @@ def _whole(dtype: str, shape: tuple[int, ...], one: Range, tier: Tier, random: n
     found = np.clip(np.asarray(signs * sizes, np.int64), least, most)
     if found.size > 1:
         found.flat[0], found.flat[-1] = least, most
-    return found.astype(dtype)
+    return one.kept(found.astype(dtype))

@@ -14,8 +14,9 @@ from assay.export.pairs.pair_inputs import OnnxValue, draw_inputs
 from assay.export.probing.drawn_ranges import Range, said_range
 from assay.files.arrays import check_call
 from assay.numerics.values import is_whole
-from assay.train.brought.arrays import Records, record_type
-from assay.train.brought.model import Declared, Tensor
+from assay.train.brought.arrays import Records, in_bf16, record_type
+from assay.train.brought.libraries.made import MadeModel
+from assay.train.brought.model import NARROW, TEXT, Declared, OpenSize, Tensor, held
 
 Array = NDArray[np.generic]
 
@@ -24,6 +25,7 @@ ROWS = 64
 CALLS = 8
 """The number of records drawn where each is a whole call."""
 MOST_BYTES = 2**28
+MASK = Range(0, 1, 0, 1, some=True)
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,56 @@ def form_of(declared: Sequence[Declared], *, whole: bool = False) -> Form:
     return Form(inputs, whole=False, batch=first if isinstance(first, int) else None)
 
 
+def of_one_row(declared: Sequence[Declared]) -> list[Declared]:
+    """Return the inputs with a batch of one where any is possible."""
+
+    def fixed(one: Declared) -> tuple[int | str, ...]:
+        return tuple(1 if place == 0 and isinstance(size, str) else size for place, size in enumerate(one.shape))
+
+    return [one.model_copy(update={"shape": fixed(one)}) for one in declared]
+
+
+def with_open_sizes(
+    inputs: Sequence[Tensor], places: Mapping[str, Mapping[int, str]], varied: Mapping[str, tuple[int, int]]
+) -> tuple[Tensor, ...]:
+    """Return the inputs with the dimensions that exports have to leave open."""
+
+    def opened(one: Tensor) -> tuple[OpenSize, ...]:
+        named = places.get(one.name, {}).items()
+        return tuple(OpenSize(axis=at, name=name, least=varied[name][0], most=varied[name][1]) for at, name in named)
+
+    return tuple(one.model_copy(update={"open": opened(one)}) for one in inputs)
+
+
 def _tensor(one: Declared, shape: Sequence[int | str], *, shared: bool = False) -> Tensor:
-    return Tensor(name=one.name, dtype=one.dtype, shape=tuple(int(size) for size in shape), shared=shared)
+    sizes = tuple(int(size) for size in shape)
+    return Tensor(name=one.name, dtype=held(one.dtype), shape=sizes, shared=shared, narrow=one.dtype == NARROW)
+
+
+def with_texts(
+    declared: Sequence[Declared], words: Mapping[str, Sequence[Sequence[str]]], arrays: Mapping[str, Array]
+) -> tuple[tuple[Declared, ...], dict[str, Range]]:
+    """Return the inputs with the length of their longest text in place of the type `TEXT`, and the texts to draw.
+
+    Args:
+        words: the texts to draw, by input.
+        arrays: inputs that the user gave.
+    """
+    found, drawn = [], dict[str, Range]()
+    for one in declared:
+        if one.dtype == TEXT:
+            texts = tuple(tuple(group) for group in words[one.name])
+            longest = max(len(text) for group in texts for text in group)
+            width = arrays[one.name].dtype.itemsize // 4 if one.name in arrays else longest
+            one = one.model_copy(update={"dtype": f"<U{max(width, 1)}"})  # noqa: PLW2901
+            drawn[one.name] = Range(words=texts)
+        found.append(one)
+    return tuple(found), drawn
+
+
+def masks_of(made: MadeModel | None, names: Sequence[str]) -> dict[str, Range]:
+    """Return the ranges of a library's masks among the inputs."""
+    return {name: MASK for name in (made.masks if made else ()) if name in names}
 
 
 def said_ranges(declared: Sequence[Declared], said: Mapping[str, tuple[float, float]]) -> dict[str, Range]:
@@ -72,9 +122,9 @@ def said_ranges(declared: Sequence[Declared], said: Mapping[str, tuple[float, fl
     for name, (least, most) in said.items():
         if name not in known:
             raise InputError("--range or --value names no input of the model", expected=", ".join(known), found=name)
-        dtype = np.dtype(known[name].dtype)
+        dtype = np.dtype(held(known[name].dtype))
         whole = is_whole(dtype)
-        limits = np.iinfo(dtype) if dtype.kind in "iu" else None if whole else np.finfo(dtype)
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype) if dtype.kind == "f" else None
         fits = limits is not None and float(limits.min) <= least <= most <= float(limits.max)
         if not fits or (whole and (least != int(least) or most != int(most))):
             raise InputError(
@@ -98,15 +148,16 @@ def records_of(
     check_call({one.name: (one.shape, np.dtype(one.dtype).itemsize) for one in form.inputs}, "The model's inputs")
     kind = record_type(form.inputs)
     if arrays:
-        return _given(form, arrays, kind)
+        return in_bf16(form.inputs, _given(form, arrays, kind))
     count = CALLS if form.whole else max(most_batch, min(ROWS, MOST_BYTES // max(kind.itemsize, 1)))
     values = [OnnxValue(one.name, one.dtype, one.shape if one.shared else (count, *one.shape)) for one in form.inputs]
-    return _filled(kind, _for_all(form, draw_inputs(values, {}, ranges=ranges), count), count)
+    drawn = _for_all(form, draw_inputs(values, {}, ranges=ranges), count)
+    return in_bf16(form.inputs, _filled(kind, drawn, count))
 
 
 def _given(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> Records:
     if form.whole:
-        return _filled(kind, {name: array[np.newaxis] for name, array in arrays.items()}, 1)
+        return _given_calls(form, arrays, kind)
     counts = {one.name: len(arrays[one.name]) for one in form.inputs if not one.shared}
     count = min(counts.values())
     if len(set(counts.values())) != 1 or count % (form.batch or 1):
@@ -116,6 +167,17 @@ def _given(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> 
             found=", ".join(f"{name} {number}" for name, number in counts.items()),
         )
     return _filled(kind, _for_all(form, arrays, count), count)
+
+
+def _given_calls(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> Records:
+    """Return records that are whole calls: one of all that was given, or one for each row where a call takes one."""
+    of_rows = {one.name for one in form.inputs if one.shape[:1] == (1,) and len(arrays[one.name]) > 1}
+    counts = {len(arrays[name]) for name in of_rows} or {1}
+    each = {
+        name: array[:, np.newaxis] if name in of_rows else np.broadcast_to(array, (min(counts), *array.shape))
+        for name, array in arrays.items()
+    }
+    return _filled(kind, each, min(counts))
 
 
 def _for_all(form: Form, arrays: Mapping[str, Array], count: int) -> dict[str, Array]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
@@ -20,17 +22,19 @@ from assay.export.graph.on_onnx_signature import (
     other_than_numbers,
     refuse_incomparable,
     type_of,
+    with_plain_ends,
     without_outputs,
 )
+from assay.export.graph.on_onnx_words import words_of
 from assay.export.reference.on_onnx_double import evaluate, without_initialisers
 from assay.export.reference.on_onnx_exact import EVALUATOR, exact_of
 from assay.train.brought.loaders.loaded import Called, Compute, LoadedModel
-from assay.train.brought.model import Declared, Location
+from assay.train.brought.model import NARROW, TEXT, Declared, Location
 
 Array = NDArray[np.generic]
 
-TEXT_IN_WORDS = "text"
-NUMBERS_ALONE = "Give the part of the model that takes numbers: token ids instead of text, or columns that are encoded"
+TYPES = {"": "", "text": TEXT, "a tensor of bfloat16": NARROW}
+"""The types of inputs that can be made, by what `other_than_numbers` says of them; "" for numpy's own."""
 
 
 def load(location: Location) -> LoadedModel:
@@ -40,15 +44,18 @@ def load(location: Location) -> LoadedModel:
         InputError: an input is not a tensor of numbers.
     """
     model = read_model(location.path)
-    declared = tuple(_declared(value) for value in without_initialisers(model.graph))
+    declared, arithmetic = tuple(_declared(value) for value in without_initialisers(model.graph)), arithmetic_of(model)
+    told = with_plain_ends(model)
+    file = model.SerializeToString() if told else location.path
     evaluated: list[str] = []
 
-    def called(names: Sequence[str], without: Sequence[str]) -> Called:
+    def called(names: Sequence[str], without: Sequence[str], narrow: Sequence[str] = ()) -> Called:
+        del narrow  # the file itself casts them
         kept = without_outputs(model, without, str(location))
         refuse_incomparable(kept.graph.output, str(location))
         outputs = [one.name for one in kept.graph.output]
         try:
-            native = _native(location, declared, names, outputs)
+            native = _native(file, location, declared, names, outputs)
         except ArtifactError as error:
             if not lacks_operator(str(error)):
                 raise
@@ -61,9 +68,11 @@ def load(location: Location) -> LoadedModel:
         called,
         random=partial(random_operators, model),
         per_call=partial(per_call_operators, model),
-        places=lambda names, inputs: fewest_places(model),
-        narrow=lambda names, inputs: arithmetic_of(model),
+        places=lambda names, inputs, **_: fewest_places(model),
+        narrow=lambda names, inputs, **_: arithmetic,
         by=lambda: next(iter(evaluated), ""),
+        told=tuple(told),
+        words=words_of(model),
     )
 
 
@@ -73,12 +82,14 @@ def double(model: ModelProto, name: str) -> Compute:
     return lambda inputs: exact_of(model, dict(zip(names, inputs, strict=True)), name).outputs
 
 
-def _native(location: Location, declared: Sequence[Declared], names: Sequence[str], outputs: Sequence[str]) -> Compute:
+def _native(
+    file: Path | bytes, location: Location, declared: Sequence[Declared], names: Sequence[str], outputs: Sequence[str]
+) -> Compute:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     try:
-        session = ort.InferenceSession(location.path, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base
         raise ArtifactError(f"ONNX Runtime refuses {location}", found=one_line(error)) from error
 
@@ -125,14 +136,15 @@ def _sizes(declared: Sequence[Declared], inputs: Mapping[str, Array]) -> str:
 def _declared(value: ValueInfoProto) -> Declared:
     """
     Raises:
-        InputError: it is not a tensor of numbers of a fixed rank.
+        InputError: it is not a tensor of numbers or text of a fixed rank.
     """
+    if value.type.HasField("optional_type"):  # ONNX Runtime takes the tensor itself
+        value = onnx.helper.make_value_info(value.name, value.type.optional_type.elem_type)
     shape, other = dimensions_of(value), other_than_numbers(value)
-    if shape is None or other:
+    if shape is None or other not in TYPES:
         raise InputError(
             f"Input '{value.name}' cannot be made",
-            expected="a tensor of numbers with a fixed rank",
+            expected="a tensor of numbers or text with a fixed rank",
             found=other or "a tensor of any rank",
-            remedy=NUMBERS_ALONE if other == TEXT_IN_WORDS else None,
         )
-    return Declared(name=value.name, dtype=type_of(value), shape=shape)
+    return Declared(name=value.name, dtype=TYPES[other] or type_of(value), shape=shape)

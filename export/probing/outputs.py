@@ -2,52 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.errors import InputError
 from assay.train.brought.loaders.loaded import Compute
-from assay.train.brought.model import Location
+from assay.train.brought.model import Location, UserModel
+from assay.train.brought.outputs import IncomparableError, incomparable
+from assay.train.brought.varying import room_for
 
 Array = NDArray[np.generic]
 Shapes = tuple[tuple[int, ...], ...]
 
 NUMBERS = "fiub"
+OTHERWISE = "Compare the part of the model before it, whose outputs are numbers of a fixed size"
 
 
-def refuse_incomparable(outputs: Mapping[str, Array], location: Location) -> None:
+@dataclass(frozen=True)
+class Learned:
+    """The outputs of a model, as far as calls have shown them.
+
+    Attributes:
+        left_out: kinds of those that cannot be compared, by name.
+        varying: those whose size depends on the values of the inputs.
     """
-    Raises:
-        InputError: an output does not hold numbers, or is empty; the message says how to leave it out.
-    """
-    for name, value in outputs.items():
-        if value.dtype.kind in NUMBERS and value.size:
-            continue
-        raise InputError(
-            f"Output '{name}' of {location} cannot be compared",
-            expected="a tensor of numbers",
-            found=f"{value.dtype} {list(value.shape)}" if value.dtype.kind in NUMBERS else _type_in_words(value),
-            remedy=_remedy(name, outputs),
+
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    varying: frozenset[str] = frozenset()
+
+    def after(self, error: IncomparableError) -> Learned:
+        """Return what is known after an error; an output that varies is tried once with room for all of its entries.
+
+        Raises:
+            IncomparableError: the error itself, where it shows nothing new.
+        """
+        varying = error.varying - self.varying
+        wrong = {name: kind for name, kind in error.outputs.items() if name not in varying}
+        if not varying and not set(wrong) - set(self.left_out):
+            raise error
+        return Learned({**self.left_out, **wrong}, (self.varying | varying) - set(wrong))
+
+
+def told_of(model: UserModel, left_out: Mapping[str, str]) -> list[str]:
+    """Return sentences on outputs that cannot be compared, or only in another form."""
+    found = [f"Output '{name}' is left out, since it is {kind}." for name, kind in left_out.items()]
+    if varying := [f"'{one.name}'" for one in model.outputs if one.varying]:
+        found.append(
+            f"The size of {', '.join(varying)} depends on the values of the inputs: a call has one record, and entries "
+            "are compared where the sizes agree, in any order."
         )
+    return found
 
 
-def _type_in_words(value: Array) -> str:
-    return "text" if value.dtype.kind in "OSU" else str(value.dtype)
+def refuse_incomparable(outputs: Mapping[str, Array], location: Location, varying: Collection[str] = ()) -> None:
+    """
+    Args:
+        varying: outputs that may be empty, since their size depends on the values.
+
+    Raises:
+        IncomparableError: an output does not hold numbers, or is empty.
+    """
+    wrong = {name: _in_words(value) for name, value in outputs.items()}
+    empty = {name for name, value in outputs.items() if not value.size and value.dtype.kind in NUMBERS}
+    if found := {name: words for name, words in wrong.items() if words and not (name in varying and name in empty)}:
+        error = incomparable(found, outputs, str(location), OTHERWISE)
+        error.varying = frozenset(empty & set(found))
+        raise error
 
 
-def _remedy(name: str, outputs: Mapping[str, Array]) -> str:
-    if len(outputs) > 1:
-        return f"Leave it out with --without {name}, and the rest is compared"
-    return "Compare the part of the model before it, whose outputs have a fixed size"
+def _in_words(value: Array) -> str:
+    """Return what an output is that cannot be compared; "" where it can."""
+    if value.dtype.kind not in NUMBERS:
+        return "text" if value.dtype.kind in "OSU" else f"of {value.dtype} numbers"
+    return "" if value.size else f"empty, {list(value.shape)}"
 
 
-def steady_sizes(compute: Compute, location: Location) -> Compute:
+def varying_shapes(
+    name: str, shapes: Sequence[tuple[int, ...]], known: Collection[str], location: Location
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return a shape with room for an output, and the dimensions whose sizes depend on the values.
+
+    Args:
+        shapes: its shapes in several calls of one size.
+        known: names of all outputs.
+
+    Raises:
+        IncomparableError: it is always empty, or has dimensions that come and go.
+    """
+    ranks, empty = {len(shape) for shape in shapes}, not any(np.prod(shape) for shape in shapes)
+    if empty or len(ranks) > 1:
+        kind = "empty for all of these inputs" if empty else "of another number of dimensions for other values"
+        raise incomparable({name: kind}, known, str(location), OTHERWISE)
+    sizes = list(zip(*shapes, strict=True))
+    varying = tuple(axis for axis, seen in enumerate(sizes) if len(set(seen)) > 1)
+    return tuple(room_for(max(seen)) if axis in varying else seen[0] for axis, seen in enumerate(sizes)), varying
+
+
+def steady_sizes(compute: Compute, location: Location, varying: Collection[str] = ()) -> Compute:
     """Wrap a function so that it checks that the sizes of outputs follow from the sizes of inputs alone.
 
-    Calling the result raises InputError where an output has another shape than before for inputs of the same shapes, as
-    with NonZero, Unique and NonMaxSuppression.
+    Args:
+        varying: outputs that need not.
+
+    Calling the result raises IncomparableError where an output has another shape than before for inputs of the same
+    shapes, as with NonZero, Unique and NonMaxSuppression.
     """
     known: dict[Shapes, dict[str, tuple[int, ...]]] = {}
 
@@ -56,14 +116,23 @@ def steady_sizes(compute: Compute, location: Location) -> Compute:
         before = known.setdefault(
             tuple(one.shape for one in inputs), {name: value.shape for name, value in outputs.items()}
         )
-        for name, value in outputs.items():
-            if before.get(name) != value.shape:
-                raise InputError(
-                    f"The size of output '{name}' of {location} depends on the input values",
-                    expected=f"the same output shape for all inputs of one shape, {list(before.get(name, ()))}",
-                    found=str(list(value.shape)),
-                    remedy=_remedy(name, outputs),
-                )
+        wrong = {
+            name: f"of a size that depends on the input values, {list(before.get(name, ()))} and {list(value.shape)}"
+            for name, value in outputs.items()
+            if before.get(name) != value.shape and name not in varying
+        }
+        if wrong:
+            error = incomparable(wrong, outputs, str(location), OTHERWISE)
+            error.varying = frozenset(wrong)
+            raise error
         return outputs
 
     return watched
+
+
+def beside(name: str, taken: set[str]) -> str:
+    """Return a name for an output that no input and no earlier output has: an ONNX file could not hold both."""
+    while name in taken:
+        name += "_out"
+    taken.add(name)
+    return name

@@ -20,14 +20,23 @@ from pydantic import Field
 
 from assay.errors import AssayError, InputError
 from assay.export.checking.edges import Edges, made_how, sound_edges, tried_edges
-from assay.export.probing.calls import MOST_ROWS, company_matters, computed
+from assay.export.probing.calls import MOST_ROWS, as_many_as_given, company_matters, computed
 from assay.export.probing.drawn_ranges import Range, Taken, first_taken, ranges_of
 from assay.export.probing.exact import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from assay.export.probing.given import given_inputs
-from assay.export.probing.inputs import Form, form_of, records_of, said_ranges
+from assay.export.probing.inputs import (
+    Form,
+    form_of,
+    masks_of,
+    of_one_row,
+    records_of,
+    said_ranges,
+    with_open_sizes,
+    with_texts,
+)
 from assay.export.probing.loading import load
 from assay.export.probing.original import cost_against
-from assay.export.probing.outputs import refuse_incomparable, steady_sizes
+from assay.export.probing.outputs import Learned, beside, refuse_incomparable, steady_sizes, told_of, varying_shapes
 from assay.export.probing.shapes import declared_inputs, open_places
 from assay.export.probing.steadiness import SteadinessCheck
 from assay.export.probing.undecided import CalledModel, UnsoundError, keep_doubt, refusal_of_rows, refusal_of_shapes
@@ -44,8 +53,10 @@ from assay.registry import LIBRARIES, installed_versions
 from assay.store import file_sha256
 from assay.train.brought.arrays import Records, inputs_of, repeated
 from assay.train.brought.loaders.loaded import Compute, LoadedModel
-from assay.train.brought.model import Declared, Kind, Location, OpenSize, Tensor, UserModel
+from assay.train.brought.model import NARROW, Declared, Kind, Location, Tensor, UserModel
+from assay.train.brought.outputs import IncomparableError
 from assay.train.brought.source import source_hash
+from assay.train.brought.varying import in_order
 from assay.train.brought.watched import slowest_call
 
 Array = NDArray[np.generic]
@@ -57,8 +68,6 @@ LOCATION_FILE = "location.txt"
 """The `UserModel`, for later readers of these files; it does not name their folder on this machine."""
 TRIED_ROWS = 5
 """The rows of the first call where any number is possible: 5 is seldom the size of anything else, as 2 and 3 are."""
-SECONDS_OF_GIVEN = 5.0
-"""How long the records that a user gives may take in all, beyond the first ones; every check takes a multiple of it."""
 REFERENCES: dict[Kind, str] = {
     "torch": "the PyTorch model in float64",
     "tf": "TensorFlow's graph of the model in float64",
@@ -108,6 +117,7 @@ class Probed(Record):
         call_seconds: time of the slowest call of the model in its own precision.
         load_seconds: time to import its framework and make or read the model.
         kernels: the operators of its framework that computed in a call, where the framework shows them.
+        told: sentences on outputs that cannot be compared, or only in another form.
     """
 
     model: UserModel
@@ -119,6 +129,7 @@ class Probed(Record):
     call_seconds: float = 0.0
     load_seconds: float = 0.0
     kernels: tuple[str, ...] = ()
+    told: list[str] = Field(default_factory=list)
 
 
 PROBE = Job("assay.export.probing.probe", "probe", ProbeRequest, Probed)
@@ -139,22 +150,31 @@ def probe(request: ProbeRequest) -> Probed:
     declared = declared_inputs(usual, request.shapes, sizes, arrays)
     given = arrays
     arrays = {one.name: arrays[one.name] for one in declared} if arrays else {}
-    names = [one.name for one in declared]
+    declared, texts = with_texts(declared, loaded.words, arrays)
+    names, narrow = [one.name for one in declared], [one.name for one in declared if one.dtype == NARROW]
 
     def ready(fresh: LoadedModel) -> LoadedModel:
-        bound = fresh.bound(names, request.without)
-        return replace(bound, native=steady_sizes(bound.native, location))
+        bound = fresh.bound(names, (*request.without, *outputs.left_out), narrow)
+        return replace(bound, native=steady_sizes(bound.native, location, outputs.varying))
 
-    loaded = ready(loaded)
-    again = CalledModel(loaded, lambda: ready(load(location)[1]), said_ranges(declared, request.ranges))
-    seen = _run(location, declared, arrays, request.batches, again)
-    known = {"without": request.without, "weights": loaded.made.weights if loaded.made else ""}
-    model, records, native = seen.model.model_copy(update=known), seen.records, seen.rows
+    said = {**masks_of(loaded.made, names), **said_ranges(declared, request.ranges), **texts}
+    outputs = Learned()
+    seen = None
+    while seen is None:
+        try:
+            loaded = ready(loaded)
+            asked = CalledModel(loaded, lambda: ready(load(location)[1]), said, outputs.varying)
+            seen = _run(location, declared, arrays, request.batches, asked)
+        except IncomparableError as error:
+            outputs = outputs.after(error)
+            loaded = load(location)[1]
+    records, native, weights = seen.records, seen.rows, loaded.made.weights if loaded.made else ""
+    model = seen.model.model_copy(update={"without": (*request.without, *outputs.left_out), "weights": weights})
     places = open_places(usual, request.shapes, given, list(request.varied), model) if request.varied else {}
-    model = model.model_copy(update={"inputs": _with_open_sizes(model.inputs, places, request.varied)})
+    model = model.model_copy(update={"inputs": with_open_sizes(model.inputs, places, request.varied)})
     edges = (
         None
-        if arrays or is_quantised(model.arithmetic)  # at the edges the ranges of integers end
+        if arrays or outputs.varying or is_quantised(model.arithmetic)  # at the edges the ranges of integers end
         else tried_edges(model, records, seen.ranges, loaded.native, seen.at_once)  # float64 may change it
     )
     chosen = records[: len(native) if location.kind != "onnx" else MOST_EVALUATED]
@@ -175,32 +195,20 @@ def probe(request: ProbeRequest) -> Probed:
     fingerprint = hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode())
     model = model.model_copy(update={"fingerprint": fingerprint.hexdigest()})
     _describe(model, request.folder / DESCRIPTION_FILE)
-    made = "" if arrays else made_how(model, seen.ranges, edges)
     seconds = slowest_call()
     cost = cost_against(request.original, model, records, native) if request.original else []
     return Probed(
         model=model,
         reference=reference,
         reason=reason,
-        made=made,
+        made="" if arrays else made_how(model, seen.ranges, edges),
         cost=cost,
         ran_by=loaded.by(),
         call_seconds=seconds,
         load_seconds=loading,
         kernels=loaded.kernels(),
+        told=[*loaded.told, *told_of(model, outputs.left_out)],
     )
-
-
-def _with_open_sizes(
-    inputs: Sequence[Tensor], places: Mapping[str, Mapping[int, str]], varied: Mapping[str, tuple[int, int]]
-) -> tuple[Tensor, ...]:
-    """Return the inputs with the dimensions that exports have to leave open."""
-
-    def opened(one: Tensor) -> tuple[OpenSize, ...]:
-        named = places.get(one.name, {}).items()
-        return tuple(OpenSize(axis=at, name=name, least=varied[name][0], most=varied[name][1]) for at, name in named)
-
-    return tuple(one.model_copy(update={"open": opened(one)}) for one in inputs)
 
 
 def _is_whole_throughout(model: UserModel) -> bool:
@@ -229,6 +237,7 @@ def _reference(
         np.save(path, native[: len(records)])
         return WHOLE_REFERENCE
     exact = computed_exactly(model, double, records, in_float64(at_once))
+    exact = in_order(native[: len(records)], exact, model.outputs)
     check_reference(model, exact, native)
     np.save(path, exact if model.kind == "onnx" else with_own_whole_numbers(model, exact, native))
     return REFERENCES[model.kind]
@@ -268,6 +277,8 @@ def _run(
         return _run_as_declared(location, declared, arrays, batches, asked)
     try:
         return _run_as_declared(location, declared, arrays, batches, asked)
+    except IncomparableError:
+        raise
     except InputError:
         given = [one.model_copy(update={"shape": arrays[one.name].shape}) for one in declared]
         return _run_as_declared(location, given, arrays, batches, asked)
@@ -285,7 +296,9 @@ def _run_as_declared(
     A model of a fixed size whose rows depend on each other is run in whole calls; one that takes any number of
     rows must treat them one by one.
     """
-    form, native, appetite = form_of(declared), asked.loaded.native, Appetite()
+    if asked.varying:  # nothing says which of their entries belong to which row
+        declared = of_one_row(declared)
+    form, native, appetite = form_of(declared, whole=bool(asked.varying)), asked.loaded.native, Appetite()
     steady = SteadinessCheck(location, native, lambda: asked.again().native, asked.loaded.random)
     model, records, ranges = _described(form, arrays, batches, asked, steady)
     if model is not None:
@@ -295,7 +308,7 @@ def _run_as_declared(
         seconds = time.perf_counter() - begun
         apart = company_matters(model, native, records[:MOST_ROWS], rows, at_once)
         if not apart:
-            further = records[MOST_ROWS : _as_many_as_given(len(records), seconds)] if arrays else records[:0]
+            further = records[MOST_ROWS : as_many_as_given(len(records), seconds)] if arrays else records[:0]
             if len(further):
                 rows = np.concatenate([rows, computed(model, native, further, at_once)])
             return _Seen(model, records, ranges, rows, at_once)
@@ -308,16 +321,6 @@ def _run_as_declared(
     model, records, ranges = _described(form, arrays, batches, asked, steady)
     assert model is not None, "a whole call has a row for itself"
     return _Seen(model, records, ranges, computed(model, native, records[:MOST_ROWS]))
-
-
-def _as_many_as_given(records: int, seconds: float) -> int:
-    """Return how many of a user's own records are compared: all, if that is quick; else a multiple of `MOST_ROWS`.
-
-    Args:
-        seconds: time that `MOST_ROWS` of them took.
-    """
-    more = int(SECONDS_OF_GIVEN / max(seconds, 1e-6)) * MOST_ROWS
-    return min(records, max(more, MOST_ROWS))
 
 
 def _with_batch(declared: Sequence[Declared]) -> Declared:
@@ -341,32 +344,32 @@ def _described(
     def attempt(inputs: Mapping[str, Array]) -> dict[str, Array]:
         return steady.native([inputs[name] for name in names])
 
+    def steadily(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: value for name, value in attempt(inputs).items() if name not in asked.varying}
+
     given = dict(zip(names, inputs_of(model, repeated(records, count)), strict=True))
     first = Taken(given, attempt(given), (0, 0), 0.0) if arrays else first_taken(given, attempt, asked.said)
     inputs, outputs = list(first.inputs.values()), first.outputs
-    refuse_incomparable(outputs, location)
+    refuse_incomparable(outputs, location, asked.varying)
     steady.check(inputs, outputs, is_first_call=True)
     if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
         steady.native(inputs_of(model, repeated(records[::-1], count)))  # reports sizes that depend on the values
         return None, records, {}
-    ranges = {} if arrays else ranges_of(first, attempt, asked.loaded.places(names, inputs), asked.said)
+    first = replace(first, outputs={name: value for name, value in outputs.items() if name not in asked.varying})
+    ranges = {} if arrays else ranges_of(first, steadily, asked.loaded.places(names, inputs), asked.said)
     if ranges:
         records = records_of(form, arrays, max(batches), ranges)
     taken = set() if kind == "onnx" else {one.name for one in form.inputs}
-    found = tuple(
-        Tensor(name=_beside(name, taken), dtype=value.dtype.name, shape=value.shape[0 if form.whole else 1 :])
-        for name, value in outputs.items()
-    )
+    called = records if asked.varying else records[:0]
+    calls = [steady.native(inputs_of(model, called[at : at + 1])) for at in range(len(called))]
+    found = []
+    for name, value in outputs.items():
+        shape, varying = value.shape[0 if form.whole else 1 :], tuple[int, ...]()
+        if name in asked.varying:
+            shape, varying = varying_shapes(name, [one[name].shape for one in calls], list(outputs), location)
+        found.append(Tensor(name=beside(name, taken), dtype=value.dtype.name, shape=shape, varying=varying))
     arithmetic = asked.loaded.narrow(names, inputs) or model.arithmetic
-    return model.model_copy(update={"outputs": found, "arithmetic": arithmetic}), records, ranges
-
-
-def _beside(name: str, taken: set[str]) -> str:
-    """Return a name for an output that no input and no earlier output has: an ONNX file could not hold both."""
-    while name in taken:
-        name += "_out"
-    taken.add(name)
-    return name
+    return model.model_copy(update={"outputs": tuple(found), "arithmetic": arithmetic}), records, ranges
 
 
 def _files_hash(location: Location) -> str:

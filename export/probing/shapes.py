@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.train.brought.model import Declared, UserModel, unnamed
+from assay.train.brought.model import NARROW, TEXT, Declared, UserModel, held, unnamed
 
 Array = NDArray[np.generic]
 Missing = tuple[str, int, str]
@@ -135,7 +135,7 @@ def _refuse_other_types(one: Declared) -> None:
         InputError: it takes something other than numbers known to numpy.
     """
     try:
-        fits = np.dtype(one.dtype).kind in NUMBERS
+        fits = one.dtype in {TEXT, NARROW} or np.dtype(one.dtype).kind in NUMBERS
     except TypeError:
         fits = False
     if not fits:
@@ -143,7 +143,9 @@ def _refuse_other_types(one: Declared) -> None:
             f"Input '{one.name}' cannot be made",
             expected="a tensor of numbers or booleans",
             found=one.dtype,
-            remedy="Give the part of the model that takes numbers, for example token ids instead of text",
+            remedy="ONNX Runtime computes with no complex numbers: give the real and the imaginary part as two inputs"
+            if one.dtype.startswith("complex")
+            else "Give the part of the model that takes numbers, for example token ids instead of text",
         )
 
 
@@ -158,7 +160,8 @@ def _check_arrays(declared: Sequence[Declared], arrays: Mapping[str, Array]) -> 
             )
         pairs = list(zip(one.shape, array.shape, strict=False))[1 if of_rows else 0 :]
         fits = array.ndim == len(one.shape) and not any(isinstance(a, int) and a != b for a, b in pairs)
-        if not fits or not array.size or array.dtype.name != one.dtype:
+        same = array.dtype.kind == "U" if one.dtype == TEXT else array.dtype.name == held(one.dtype)
+        if not fits or not array.size or not same:
             raise InputError("--inputs does not fit the model", expected=str(one), found=f"{array.dtype} {array.shape}")
     extra = set(arrays) - {one.name for one in declared}
     if extra:

@@ -36,11 +36,13 @@ class CalledModel:
 
     Attributes:
         said: ranges of inputs that the user gave, by name.
+        varying: outputs whose size depends on the values of the inputs.
     """
 
     loaded: LoadedModel
     again: Callable[[], LoadedModel]
     said: Mapping[str, Range] = field(default_factory=dict)
+    varying: frozenset[str] = frozenset()
 
 
 def refusal_of_rows(

@@ -33,6 +33,8 @@ two; 2.2 GB in fp32 took 19 GB.
 """
 SHARE_FOR_WEIGHTS = 0.7
 """The share of the free memory for weights; values computed with them come on top."""
+ALWAYS_FLOAT32 = {"OneHotEncoder"}
+"""Operators whose result is float32 whatever they are given, and exact."""
 TYPE_ATTRIBUTES = {"to", "dtype", "output_datatype"}
 
 
@@ -150,6 +152,7 @@ def _widen_graph(graph: GraphProto) -> None:
             value.type.tensor_type.elem_type = TensorProto.DOUBLE
     del graph.value_info[:]
     _widen_nodes(graph.node)
+    _widen_results(graph)
 
 
 def _widen_nodes(nodes: Iterable[NodeProto]) -> None:
@@ -158,6 +161,15 @@ def _widen_nodes(nodes: Iterable[NodeProto]) -> None:
             _widen_attribute(node, attribute)
         if node.op_type == "ConstantOfShape" and not node.attribute:  # its default is a zero of fp32
             node.attribute.append(helper.make_attribute("value", numpy_helper.from_array(np.zeros(1))))
+
+
+def _widen_results(graph: GraphProto) -> None:
+    """Cast the results of operators that always give float32."""
+    for place, node in reversed(list(enumerate(graph.node))):
+        if node.op_type in ALWAYS_FLOAT32 and node.output[0]:
+            name = node.output[0]
+            node.output[0] = f"{name}_in_float32"
+            graph.node.insert(place + 1, helper.make_node("Cast", [node.output[0]], [name], to=TensorProto.DOUBLE))
 
 
 def _widen_attribute(node: NodeProto, attribute: AttributeProto) -> None:

@@ -64,6 +64,7 @@ def _described(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
         "module": model.location.module,
         "inputs": [one.name for one in model.inputs],
         "without": list(model.without),
+        "narrow": list(model.narrow),
     }
 
 

@@ -49,7 +49,7 @@ def _of_file(model: Mapping[str, Any]) -> Forward:
 
     function = built(Path(model["path"]), model["function"], model["module"])
     assert callable(function), "it was called while the model was inspected"
-    forward = by_name(function, model["inputs"], model["without"], model["function"])
+    forward = by_name(function, model["inputs"], model["without"], model["function"], model["narrow"])
     return lambda *arrays: list(forward(*arrays).values())
 
 

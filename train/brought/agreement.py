@@ -6,7 +6,7 @@ of whole numbers and bools are counted (`assay.numerics.values`), those that sco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,9 +30,11 @@ from assay.numerics.values import EQUALITY, NO_EVIDENCE, Settled, differences, i
 from assay.records.results import Agreement
 from assay.train.brought.model import Tensor, UserModel
 from assay.train.brought.own import reason_by_own
+from assay.train.brought.varying import MOST_APART, alike, in_order
 
 Rows = NDArray[np.generic]
 Places = NDArray[np.integer]
+Compared = Callable[[str, Tensor, Rows, Places, slice], Agreement]
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,11 @@ class Judge:
                 follow the reference (`assay.numerics.following`).
         """
         known = np.flatnonzero(places < len(self.reference))
-        rows, places = rows[known], places[known]
+        rows, places = in_order(self.reference[places[known]], rows[known], self.model.outputs), places[known]
         parts = zip(self.model.outputs, parts_of(self.model), strict=True)
         one = self._following if is_reduced(precision, self.model.arithmetic) else self._one
         found = [
-            self._beside(output, one(subject, output, rows[:, part], places, part))
+            self._beside(output, self._where_alike(one, subject, output, rows[:, part], places, part))
             for output, (_, part) in parts
             if len(known)
         ]
@@ -84,6 +86,20 @@ class Judge:
             self._following(f"output '{output.name}' {subject}", output, rows[:, part], places, part)
             for output, (_, part) in parts
         ]
+
+    def _where_alike(
+        self, one: Compared, subject: str, output: Tensor, rows: Rows, places: Places, part: slice
+    ) -> Agreement:
+        """Return the comparison of an output on the records where its size is the reference's."""
+        if not output.varying:
+            return one(subject, output, rows, places, part)
+        same = alike(self.reference[places, part], rows, output)
+        others = int((~same).sum())
+        said = f"its size differs from the reference's in {others} of {len(same)} records"
+        if others > MOST_APART * len(same):
+            return _failed(subject, len(rows), f"output '{output.name}': {said}")
+        found = one(subject, output, rows[same], places[same], part)
+        return found.model_copy(update={"derivation": f"{found.derivation}; {said}"}) if others else found
 
     def _beside(self, output: Tensor, found: Agreement) -> Agreement:
         """Return the comparison, beside the user's own tolerance of the output."""

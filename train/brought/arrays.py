@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from assay.errors import InputError
 from assay.numerics.values import loses_digits
 from assay.train.brought.model import Tensor, UserModel
+from assay.train.brought.varying import padded
 
 Array = NDArray[np.generic]
 Records = NDArray[np.void]
@@ -20,6 +21,16 @@ Kind = TypeVar("Kind", bound=np.generic)
 def record_type(inputs: Sequence[Tensor]) -> np.dtype[np.void]:
     """Return a record type with a field for each input, aligned as its type needs."""
     return np.dtype([(one.name, one.dtype, one.shape) for one in inputs], align=True)
+
+
+def in_bf16(inputs: Sequence[Tensor], records: Records) -> Records:
+    """Round the inputs that a model takes in bfloat16, in place; return the records."""
+    for one in inputs:
+        if one.narrow:
+            bits = np.ascontiguousarray(records[one.name]).view(np.uint32)
+            upper = (bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)  # to nearest, ties to even
+            records[one.name] = upper.view(np.float32).reshape(records[one.name].shape)
+    return records
 
 
 def repeated(records: NDArray[Kind], count: int) -> NDArray[Kind]:
@@ -59,7 +70,8 @@ def rows_of(model: UserModel, outputs: Sequence[Array]) -> Array:
         )
     try:
         count = 1 if model.whole else len(outputs[0])
-        rows = [np.reshape(one, (count, -1)) for one in outputs]
+        pairs = zip(outputs, model.outputs, strict=True)
+        rows = [np.reshape(padded(one, output) if output.varying else one, (count, -1)) for one, output in pairs]
     except (TypeError, ValueError) as error:  # no dimension at all, or another number of rows
         shapes = ", ".join(str(np.shape(one)) for one in outputs)
         raise InputError("The outputs do not have one row for each input", found=f"shapes {shapes}") from error

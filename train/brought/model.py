@@ -76,7 +76,22 @@ class Declared(Record):
     optional: bool = False
 
     def __str__(self) -> str:
-        return f"'{self.name}' {self.dtype} [{', '.join(map(str, self.shape))}]"
+        return f"'{self.name}' {in_words(self.dtype)} [{', '.join(map(str, self.shape))}]"
+
+
+NARROW = "bfloat16"
+TEXT = "str"
+"""The type of an input of text; numpy's type has the length of the longest one, "<U12"."""
+
+
+def held(dtype: str) -> str:
+    """Return the type in which numpy holds the numbers of a type."""
+    return "float32" if dtype == NARROW else dtype
+
+
+def in_words(dtype: str) -> str:
+    """Return the name of a type for a person: numpy's, and "text"."""
+    return "text" if dtype.lstrip("<>=").startswith(("U", TEXT)) else dtype
 
 
 def unnamed(name: str, place: int) -> str:
@@ -114,6 +129,10 @@ class Tensor(Record):
         open: dimensions that an export leaves open beside the batch.
         shared: whether it is an input without a batch where the others have one, such as a threshold, so that it is the
             same for all records of a call.
+        narrow: whether it is an input that the model takes in bfloat16, which numpy lacks: it is float32 here, and is
+            cast before the model gets it.
+        varying: dimensions of an output whose size depends on the values of the inputs; `shape` has room for more than
+            was seen (`assay.train.brought.varying`).
     """
 
     name: str
@@ -121,6 +140,8 @@ class Tensor(Record):
     shape: tuple[int, ...]
     shared: bool = False
     open: tuple[OpenSize, ...] = Field(default=(), exclude_if=operator.not_)
+    narrow: bool = Field(default=False, exclude_if=operator.not_)
+    varying: tuple[int, ...] = Field(default=(), exclude_if=operator.not_)
 
     @property
     def size(self) -> int:
@@ -161,6 +182,11 @@ class UserModel(Record):
     def name(self) -> str:
         """The model's name in results."""
         return self.location.name
+
+    @property
+    def narrow(self) -> tuple[str, ...]:
+        """The names of the inputs that it takes in bfloat16."""
+        return tuple(one.name for one in self.inputs if one.narrow)
 
     @property
     def width(self) -> int:
@@ -247,4 +273,4 @@ def _declared(text: str) -> Declared:
     return Declared(name=name, dtype=dtype or "float32", shape=shape)
 
 
-DTYPES = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")
+DTYPES = ("float32", "float64", "float16", NARROW, "uint8", "int8", "int16", "int32", "int64", "bool")

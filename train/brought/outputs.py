@@ -7,7 +7,8 @@ knows different containers, and none knows a plain dataclass.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from assay.errors import InputError, nearest
@@ -16,6 +17,39 @@ Value = TypeVar("Value")
 Children = list[tuple[object, object]]
 Opener = Callable[[object], Children | None]
 """Returns the parts of a container that only a framework knows, each with its key; None for anything else."""
+
+
+class IncomparableError(InputError):
+    """Some of a model's outputs cannot be compared.
+
+    Attributes:
+        outputs: their kinds by name, such as "text"; empty where nothing else is left to compare.
+        varying: those whose size depends on the values of the inputs, or that are empty for some.
+    """
+
+    outputs: Mapping[str, str] = MappingProxyType({})
+    varying: frozenset[str] = frozenset()
+
+
+def incomparable(wrong: Mapping[str, str], known: Collection[str], what: str, otherwise: str = "") -> IncomparableError:
+    """Return the error for outputs that cannot be compared.
+
+    Args:
+        wrong: their kinds by name.
+        known: names of all outputs.
+        what: description of the model.
+        otherwise: advice where nothing else is left to compare.
+    """
+    some_left = bool(set(known) - set(wrong))
+    options = " ".join(f"--without {name}" for name in wrong)
+    error = IncomparableError(
+        f"Output '{next(iter(wrong))}' of {what} cannot be compared",
+        expected="tensors of numbers whose sizes follow from those of the inputs",
+        found="; ".join(f"'{name}' is {kind}" for name, kind in wrong.items()),
+        remedy=f"Leave it out with {options}, and the rest is compared" if some_left else otherwise or None,
+    )
+    error.outputs = dict(wrong) if some_left else {}
+    return error
 
 
 def named_outputs(
@@ -86,7 +120,8 @@ def kept_outputs(
         without: names of outputs that the user leaves out.
 
     Raises:
-        InputError: an output to leave out does not exist, nothing is left, or one of the rest is not an array.
+        IncomparableError: some of the rest are not arrays.
+        InputError: an output to leave out does not exist, or nothing is left.
     """
     for name in without:
         if name not in outputs:
@@ -104,12 +139,7 @@ def kept_outputs(
             expected="one tensor or more",
             found="none: --without leaves out all" if without else "none",
         )
-    for name, value in kept.items():
-        if not is_array(value):
-            raise InputError(
-                f"Output '{name}' of {what} is not a tensor",
-                expected="tensors, or containers of tensors",
-                found=type(value).__name__,
-                remedy=f"Leave it out: --without {name}" if len(outputs) > 1 else None,
-            )
+    wrong = {name: f"a Python {type(value).__name__}" for name, value in kept.items() if not is_array(value)}
+    if wrong:
+        raise incomparable(wrong, kept, what, "Return tensors, or containers of tensors")
     return kept

@@ -48,8 +48,8 @@ def watched(loaded: LoadedModel, name: str, size: int) -> LoadedModel:
         size: bytes of its file; if it is large, the first call may take longer.
     """
 
-    def called(names: Sequence[str], without: Sequence[str]) -> Called:
-        compute, double = loaded.called(names, without)
+    def called(*asked: Sequence[str]) -> Called:
+        compute, double = loaded.called(*asked)
         native = Watched(compute, name, call_seconds(size))
         _natives.append(native)
         return native, lambda: _double(double, native, size)

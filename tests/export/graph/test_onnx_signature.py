@@ -6,12 +6,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from assay.errors import InputError
 from assay.export.graph.on_onnx_signature import (
     dimensions_of,
     other_than_numbers,
     refuse_incomparable,
+    with_plain_ends,
     without_outputs,
 )
 from assay.export.probing.undecided import undecided
@@ -105,6 +107,46 @@ def test_an_output_that_is_left_out_goes_with_what_only_it_needs() -> None:
 def test_leaving_out_a_missing_output_or_all_outputs_is_refused(names: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         without_outputs(two_outputs(), names, "it")
+
+
+def scores(kind: int, *, zipmap: bool) -> ModelProto:
+    """The logits of a layer, as they are or as maps by class, of x [batch, 2] of a type."""
+    made = helper.make_tensor_value_info("scores", kind, ["batch", 3])
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["raw" if zipmap else "scores"])]
+    if zipmap:
+        nodes.append(helper.make_node("ZipMap", ["raw"], ["scores"], domain="ai.onnx.ml", classlabels_int64s=[4, 5, 6]))
+        made = onnx.ValueInfoProto(name="scores", type=helper.make_sequence_type_proto(MAP))
+    weights = helper.make_tensor("w", kind, [2, 3], np.arange(6, dtype=np.float32).tolist())
+    given = [helper.make_tensor_value_info("x", kind, ["batch", 2])]
+    graph = helper.make_graph(nodes, "scores", given, [made], [weights])
+    domains = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(graph, opset_imports=domains, ir_version=10)
+
+
+def run(model: ModelProto) -> np.ndarray:
+    onnx.checker.check_model(model, full_check=True)
+    return np.asarray(ReferenceEvaluator(model).run(None, {"x": np.array([[1, 2], [3, 4]], np.float32)})[0])
+
+
+def test_maps_become_the_tensor_that_they_are_made_of() -> None:
+    model = scores(TensorProto.FLOAT, zipmap=True)
+    assert "without ZipMap" in with_plain_ends(model)[0]
+    assert dimensions_of(model.graph.output[0]) == ("scores.0", 3)
+    assert run(model).tolist() == [[6, 9, 12], [12, 19, 26]]
+
+
+def test_bfloat16_at_the_ends_becomes_float32() -> None:
+    model = scores(TensorProto.BFLOAT16, zipmap=False)
+    assert [said.split("'")[1] for said in with_plain_ends(model)] == ["x", "scores"]
+    assert [one.type.tensor_type.elem_type for one in (*model.graph.input, *model.graph.output)] == [1, 1]
+    assert run(model).tolist() == [[6, 9, 12], [12, 19, 26]]
+
+
+def test_a_file_with_ordinary_ends_stays_as_it_is() -> None:
+    model = two_outputs()
+    before = model.SerializeToString()
+    assert with_plain_ends(model) == []
+    assert model.SerializeToString() == before
 
 
 def test_an_export_in_fp16_beyond_its_rounding_is_not_judged_and_never_called_wrong() -> None:

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.export.pairs.pair_inputs import OnnxValue
-from assay.export.probing.drawn_ranges import first_taken, ranges_of
+from assay.export.pairs.pair_inputs import OnnxValue, draw_inputs
+from assay.export.probing.drawn_ranges import Range, first_taken, ranges_of
 from assay.export.probing.edge_inputs import TIERS, draw_edges, zeros
 from assay.export.probing.inputs import CALLS, ROWS, form_of, records_of, said_ranges
 from assay.export.probing.shapes import declared_inputs
@@ -153,3 +153,14 @@ def test_what_a_user_says_is_not_tried() -> None:
 def test_a_range_that_an_input_cannot_have_is_refused(said: dict[str, tuple[float, float]], words: str) -> None:
     with pytest.raises(InputError, match=words):
         said_ranges(DRAWN, said)
+
+
+def test_a_mask_of_a_library_always_leaves_something() -> None:
+    """PyTorch, torch.export and the tracer each give something else where a mask leaves nothing."""
+    values, ranges = [OnnxValue("mask", "int64", (40, 3))], {"mask": Range(0, 1, 0, 1, some=True)}
+    random = np.random.default_rng(0)
+    ordinary, least = draw_inputs(values, {}, ranges=ranges), zeros(values, ranges)
+    for drawn in (ordinary, least, draw_edges(values, ranges, TIERS[0], random, signed=True)):
+        assert (drawn["mask"][:, 0] == 1).all()
+    assert (ordinary["mask"][:, 1:] == 0).any()
+    assert (least["mask"][:, 1:] == 0).all()

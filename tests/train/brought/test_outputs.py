@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from assay.errors import InputError
-from assay.train.brought.outputs import kept_outputs, named_outputs
+from assay.train.brought.outputs import IncomparableError, kept_outputs, named_outputs
 
 
 class Array:
@@ -76,8 +76,9 @@ def test_a_container_of_the_framework_is_opened_by_it() -> None:
 
 def test_an_output_that_is_not_an_array_is_refused_by_name_and_may_be_left_out() -> None:
     named = named_outputs({"logits": ONE, "cache": Registered()}, is_array)
-    with pytest.raises(InputError, match=r"'cache' of m\.py:f is not a tensor.*found Registered.*--without cache"):
+    with pytest.raises(IncomparableError, match=r"'cache' of m\.py:f.*a Python Registered.*--without cache") as caught:
         kept_outputs(named, is_array, [], "m.py:f")
+    assert caught.value.outputs == {"cache": "a Python Registered"}
     assert kept_outputs(named, is_array, ["cache"], "m.py:f") == {"logits": ONE}
 
 

@@ -18,6 +18,7 @@ from assay.train.brought.libraries.made import RANDOM, MadeModel, Read, lines, p
 from assay.train.brought.model import Declared, Dimension, Location
 
 USUAL_TOKENS, USUAL_SAMPLES = 64, 16_000
+MASK = "attention_mask"
 OWN_CODE_ALONE = {"trust_remote_code": False}
 
 
@@ -51,7 +52,8 @@ def make(location: Location) -> MadeModel:
     for one in (config, model.config):
         one.use_cache = False  # a cache is no output of one call
     usual, sizes = _usual(model, config)
-    return MadeModel(model, usual, sizes, weights, _reader(transformers, model, place))
+    masks = tuple(one.name for one in usual if one.name == MASK)
+    return MadeModel(model, usual, sizes, weights, _reader(transformers, model, place), masks)
 
 
 def _reader(transformers: Any, model: Any, place: str) -> Read:
@@ -116,9 +118,9 @@ def _usual(model: Any, config: Any) -> tuple[tuple[Declared, ...], dict[str, int
     sizes: dict[str, int] = {}
     if main == "input_ids":
         found["input_ids"] = ("int64", ("batch", "tokens"))
-        if "attention_mask" in arguments:
-            found["attention_mask"] = ("int64", ("batch", "tokens"))
-        sizes["tokens"] = min(USUAL_TOKENS, getattr(text, "max_position_embeddings", USUAL_TOKENS))
+        if MASK in arguments:
+            found[MASK] = ("int64", ("batch", "tokens"))
+        sizes["tokens"] = min(USUAL_TOKENS, getattr(text, "max_position_embeddings", None) or USUAL_TOKENS)
     if main == "pixel_values" or ("pixel_values" in arguments and hasattr(config, "vision_config")):
         seeing = getattr(config, "vision_config", config)
         size = getattr(seeing, "image_size", 224)
@@ -132,7 +134,8 @@ def _usual(model: Any, config: Any) -> tuple[tuple[Declared, ...], dict[str, int
         sizes["samples"] = USUAL_SAMPLES
     if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in arguments:
         found["decoder_input_ids"] = ("int64", ("batch", "decoder_tokens"))
-        sizes["decoder_tokens"] = USUAL_TOKENS
+        most = getattr(config, "max_target_positions", getattr(text, "max_position_embeddings", None))
+        sizes["decoder_tokens"] = min(USUAL_TOKENS, most or USUAL_TOKENS)
     return tuple(Declared(name=name, dtype=dtype, shape=shape) for name, (dtype, shape) in found.items()), sizes
 
 

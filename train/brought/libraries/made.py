@@ -32,6 +32,8 @@ class MadeModel:
         usual: the inputs that its library's preprocessing makes, which the user may replace; empty where nobody knows.
         sizes: usual sizes of the open dimensions in `usual`, by name.
         weights: where its weights come from; "" where the user's own code or file says it.
+        masks: inputs that say by 1 and 0 which positions count, of which one has to: what a model gives where none
+            does has no meaning, and each exporter writes something else for it.
         read: turns a folder of images, or a file with one text a line, into inputs by name, with the library's own
             processor; None where it has none.
     """
@@ -41,6 +43,7 @@ class MadeModel:
     sizes: Mapping[str, int] = field(default_factory=dict)
     weights: str = ""
     read: Read | None = None
+    masks: tuple[str, ...] = ()
 
 
 def made(location: Location) -> MadeModel:

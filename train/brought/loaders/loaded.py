@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,9 @@ class LoadedModel:
 
     Attributes:
         declared: its inputs, if the file declares them; else empty.
-        called: makes it callable with inputs of given names, in their order, and without outputs of other given names;
-            raises InputError where an input fits no argument.
+        called: makes it callable with inputs of given names, in their order, without outputs of other given names, and
+            with those of the inputs in bfloat16 that a third list names, if it has any; raises InputError where an
+            input fits no argument.
         made: the object that a function or library made, with its usual inputs; None of a file.
         native: the model in its own precision.
         double: makes it in float64; see `Called`.
@@ -43,23 +45,28 @@ class LoadedModel:
         per_call: names the parts that choose a scale for each call from all of its rows: dynamic quantisation.
         by: names what ran a file that its usual runtime has no kernels for; "" where that did.
         narrow: returns, for inputs of given names, the precision below fp32 that it computes in: "fp16", "bf16", or "".
-            Values that are only stored in a precision do not count.
+            Values that are only stored in a precision do not count. Like `places`, it may also be given the outputs
+            that are left out and the inputs that are cast to bf16, `without` and `cast`.
         kernels: names the operators that computed when `narrow` looked, if the framework shows them.
         drawing: names those among them that draw random numbers, whatever seed the model sets.
+        told: sentences on how its file was changed to be compared.
+        words: the texts to draw for inputs of text, by input: for each of their columns, or in one group for all.
     """
 
     declared: tuple[Declared, ...]
-    called: Callable[[Sequence[str], Sequence[str]], Called]
+    called: Callable[..., Called]
     made: MadeModel | None = None
     native: Compute = _unbound
     double: Callable[[], Compute] = lambda: _unbound
     random: Callable[[], str] = str
     per_call: Callable[[], str] = str
-    places: Callable[[Sequence[str], Sequence[Array]], int | None] = lambda names, inputs: None
-    narrow: Callable[[Sequence[str], Sequence[Array]], str] = lambda names, inputs: ""
+    places: Callable[..., int | None] = lambda names, inputs, **_: None
+    narrow: Callable[..., str] = lambda names, inputs, **_: ""
     by: Callable[[], str] = str
     kernels: Callable[[], tuple[str, ...]] = tuple
     drawing: Callable[[], tuple[str, ...]] = tuple
+    told: tuple[str, ...] = ()
+    words: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
     def usual(self, given: Sequence[Declared], arrays: Collection[str]) -> tuple[Declared, ...]:
         """Return the inputs that the file declares, or else those that are usual for the library's model where the user
@@ -69,14 +76,21 @@ class LoadedModel:
             return self.declared
         return tuple(one for one in self.made.usual if not arrays or one.name in arrays)
 
-    def bound(self, names: Sequence[str], without: Sequence[str] = ()) -> LoadedModel:
+    def bound(self, names: Sequence[str], without: Sequence[str] = (), narrow: Sequence[str] = ()) -> LoadedModel:
         """Return the same model, ready to be called with inputs of these names.
 
         Args:
             without: outputs to leave out.
+            narrow: inputs that it takes in bfloat16; they are given in float32.
 
         Raises:
             InputError: an input fits no argument of the model.
         """
-        native, double = self.called(names, without)
-        return replace(self, native=native, double=double)
+        native, double = self.called(names, without, *([narrow] if narrow else []))
+        return replace(
+            self,
+            native=native,
+            double=double,
+            narrow=partial(self.narrow, without=without, cast=narrow),
+            places=partial(self.places, without=without, cast=narrow),
+        )

@@ -25,15 +25,19 @@ def load(location: Location) -> LoadedModel:
     """
     function = _load_function(location)
 
-    def called(names: Sequence[str], without: Sequence[str]) -> Called:
-        forward = by_name(function, names, without, str(location))
+    def called(names: Sequence[str], without: Sequence[str], narrow: Sequence[str] = ()) -> Called:
+        forward = by_name(function, names, without, str(location), narrow)
         return _compute(forward, location), lambda: _double(forward, location)
 
-    def places(names: Sequence[str], inputs: Sequence[Array]) -> int | None:
-        return _fewest_places(by_name(function, names, (), str(location)), inputs)
+    def places(
+        names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
+    ) -> int | None:
+        return _fewest_places(by_name(function, names, without, str(location), cast), inputs)
 
-    def narrow(names: Sequence[str], inputs: Sequence[Array]) -> str:
-        return narrow_arithmetic(by_name(function, names, (), str(location)), inputs)
+    def narrow(
+        names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
+    ) -> str:
+        return narrow_arithmetic(by_name(function, names, without, str(location), cast), inputs)
 
     return LoadedModel((), called, places=places, narrow=narrow)
 
@@ -41,7 +45,7 @@ def load(location: Location) -> LoadedModel:
 def load_forward(model: UserModel) -> Forward:
     """Return the model as a function of arrays by position to arrays by name; same errors as `load`."""
     function = _load_function(model.location)
-    return by_name(function, [one.name for one in model.inputs], model.without, str(model.location))
+    return by_name(function, [one.name for one in model.inputs], model.without, str(model.location), model.narrow)
 
 
 def _load_function(location: Location) -> Callable[..., object]:

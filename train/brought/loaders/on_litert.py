@@ -45,7 +45,7 @@ def load(location: Location) -> LoadedModel:
     return LoadedModel(
         tuple(_declared(name, one) for name, one in inputs.items()),
         called,
-        narrow=lambda names, arrays: _narrow(interpreter),
+        narrow=lambda names, arrays, **_: _narrow(interpreter),
     )
 
 

@@ -54,17 +54,21 @@ def load(location: Location) -> LoadedModel:
     """
     program = _load_program(location)
 
-    def called(names: Sequence[str], without: Sequence[str]) -> Called:
-        forward = _by_name(program, names, without, str(location))
+    def called(names: Sequence[str], without: Sequence[str], narrow: Sequence[str] = ()) -> Called:
+        forward = _by_name(program, names, without, str(location), narrow)
         return _compute(forward, location), lambda: _double(forward, location)
 
-    def places(names: Sequence[str], inputs: Sequence[Array]) -> int | None:
-        return _fewest_places(_by_name(program, names, (), str(location)), inputs)
+    def places(
+        names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
+    ) -> int | None:
+        return _fewest_places(_by_name(program, names, without, str(location), cast), inputs)
 
-    def narrow(names: Sequence[str], inputs: Sequence[Array]) -> str:
+    def narrow(
+        names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
+    ) -> str:
         from assay.train.brought.narrow.on_tf import narrow_arithmetic  # noqa: PLC0415  beside `on_tf_double`
 
-        return narrow_arithmetic(_by_name(program, names, (), str(location)), inputs)
+        return narrow_arithmetic(_by_name(program, names, without, str(location), cast), inputs)
 
     return LoadedModel(program.declared, called, made=program.made, places=places, narrow=narrow)
 
@@ -73,14 +77,18 @@ def load_forward(model: UserModel) -> tuple[Forward, object]:
     """Return the model as a function of tensors, and the objects that must live as long; same errors as `load`."""
     program = _load_program(model.location)
     names = [one.name for one in model.inputs]
-    return _by_name(program, names, model.without, str(model.location)), program.keeps
+    return _by_name(program, names, model.without, str(model.location), model.narrow), program.keeps
 
 
-def _by_name(program: TensorProgram, names: Sequence[str], without: Sequence[str], what: str) -> Forward:
+def _by_name(
+    program: TensorProgram, names: Sequence[str], without: Sequence[str], what: str, narrow: Sequence[str] = ()
+) -> Forward:
     bound = program.bound(names)
 
     def forward(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        return kept_outputs(named_outputs(bound(*tensors), tf.is_tensor, sort=True), tf.is_tensor, without, what)
+        given = [tf.cast(one, tf.bfloat16) if name in narrow else one for name, one in zip(names, tensors, strict=True)]
+        found = kept_outputs(named_outputs(bound(*given), tf.is_tensor, sort=True), tf.is_tensor, without, what)
+        return {name: tf.cast(one, tf.float32) if one.dtype == tf.bfloat16 else one for name, one in found.items()}
 
     return forward
 

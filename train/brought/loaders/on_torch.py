@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from assay.train.brought.files.on_torch_program import binding_of_program, decla
 from assay.train.brought.libraries.made import MadeModel, made
 from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 from assay.train.brought.model import Location, UserModel
-from assay.train.brought.named.on_torch import Forward, forward_of, module_binding
+from assay.train.brought.named.on_torch import Forward, InBf16, forward_of, module_binding
 from assay.train.brought.narrow.on_torch import narrow_arithmetic
+from assay.train.brought.outputs import incomparable
 from assay.train.brought.source import explained
 
 MADE = ("function", "named")
@@ -35,16 +36,18 @@ def load(location: Location) -> LoadedModel:
     module = load_module(location, found)
     program = load_program(location) if location.form == "program" else None
 
-    def called(names: Sequence[str], without: Sequence[str]) -> Called:
-        binding = _binding(module, program, location, names)
+    def called(names: Sequence[str], without: Sequence[str], narrow: Sequence[str] = ()) -> Called:
+        binding = _binding(module, program, location, names, narrow)
         forward = forward_of(module, binding, without, str(location))
         return _compute(forward, location), lambda: _double(module, forward, location)
 
     declared = () if program is None else declared_of(program)
     kernels, drawing = set[str](), set[str]()
 
-    def narrow(names: Sequence[str], inputs: Sequence[Array]) -> str:
-        compute, _ = called(names, ())
+    def narrow(
+        names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
+    ) -> str:
+        compute, _ = called(names, without, cast)
         with narrow_arithmetic() as seen:
             compute(inputs)
         kernels.update(seen.kernels)
@@ -67,13 +70,18 @@ def load_bound(model: UserModel) -> tuple[nn.Module, Binds]:
     location = model.location
     module = load_module(location)
     program = load_program(location) if location.form == "program" else None
-    return module, _binding(module, program, location, [one.name for one in model.inputs])
+    return module, _binding(module, program, location, [one.name for one in model.inputs], model.narrow)
 
 
 def _binding(
-    module: nn.Module, program: torch.export.ExportedProgram | None, location: Location, names: Sequence[str]
+    module: nn.Module,
+    program: torch.export.ExportedProgram | None,
+    location: Location,
+    names: Sequence[str],
+    narrow: Sequence[str],
 ) -> Binds:
-    return module_binding(module, names, str(location)) if program is None else binding_of_program(program, names)
+    found = module_binding(module, names, str(location)) if program is None else binding_of_program(program, names)
+    return InBf16(found, frozenset(names.index(name) for name in narrow)) if narrow else found
 
 
 def load_module(location: Location, found: MadeModel | None = None) -> nn.Module:
@@ -136,7 +144,7 @@ def _compute(forward: Forward, location: Location) -> Compute:
     def compute(inputs: Sequence[Array]) -> dict[str, Array]:
         with explained(location.path, f"{location.name}(...)"):
             outputs = forward([torch.from_numpy(np.array(one)) for one in inputs])
-            return {name: _array(name, value, location) for name, value in outputs.items()}
+        return _arrays(outputs, location)
 
     return compute
 
@@ -154,22 +162,24 @@ def _double(module: nn.Module, forward: Forward, location: Location) -> Compute:
     return double
 
 
-def _array(name: str, value: Tensor, location: Location) -> Array:
+def _arrays(outputs: Mapping[str, Tensor], location: Location) -> dict[str, Array]:
     """
     Raises:
-        InputError: numpy has no such tensor, as for bfloat16 and sparse ones.
+        IncomparableError: numpy has no such tensors, as for sparse ones.
     """
-    try:
-        found: Array = value.numpy()
-    except (TypeError, RuntimeError) as error:
-        raise InputError(
-            f"Output '{name}' of {location} cannot be compared",
-            expected="a tensor of a type that numpy has",
-            found=f"{str(value.dtype).removeprefix('torch.')}, {str(value.layout).removeprefix('torch.')}",
-            remedy=f"Leave it out with --without {name}, and the rest is compared; or have the model return "
-            "it as float32",
-        ) from error
+    found, wrong = dict[str, Array](), dict[str, str]()
+    for name, value in outputs.items():
+        try:
+            found[name] = value.numpy()
+        except (TypeError, RuntimeError):
+            wrong[name] = f"a {str(value.layout).removeprefix('torch.')} tensor of {_plain(value.dtype)}"
+    if wrong:
+        raise incomparable(wrong, outputs, str(location), "Return it as a dense tensor of float32")
     return found
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _per_call(module: nn.Module) -> str:

@@ -12,16 +12,24 @@ import numpy as np
 from assay.train.brought.binding import binding_of, parameters_of
 from assay.train.brought.outputs import Children, kept_outputs, named_outputs
 
+BF16 = jax.numpy.bfloat16
 Forward = Callable[..., dict[str, jax.Array]]
 """A function from arrays by position to arrays by name."""
 
 
-def by_name(function: Callable[..., object], names: Sequence[str], without: Sequence[str], what: str) -> Forward:
+def by_name(
+    function: Callable[..., object],
+    names: Sequence[str],
+    without: Sequence[str],
+    what: str,
+    narrow: Sequence[str] = (),
+) -> Forward:
     """Return a function of arrays in the order of their names.
 
     Args:
         without: outputs to leave out.
         what: description of the model, for messages.
+        narrow: inputs that are cast to bf16.
 
     Raises:
         InputError: a name is not an argument of the function; or, when called, an output is not an array.
@@ -29,8 +37,10 @@ def by_name(function: Callable[..., object], names: Sequence[str], without: Sequ
     binding = binding_of(parameters_of(function), names, what)
 
     def forward(*arrays: jax.Array) -> dict[str, jax.Array]:
-        outputs = named_outputs(binding.call(function, arrays), _is_array, sort=True, opener=_children)
-        return kept_outputs(outputs, _is_array, without, what)
+        given = [one.astype(BF16) if name in narrow else one for name, one in zip(names, arrays, strict=True)]
+        outputs = named_outputs(binding.call(function, given), _is_array, sort=True, opener=_children)
+        found = kept_outputs(outputs, _is_array, without, what)
+        return {name: one.astype(jax.numpy.float32) if one.dtype == BF16 else one for name, one in found.items()}
 
     return forward
 

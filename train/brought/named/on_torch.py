@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any
 
@@ -14,6 +15,7 @@ from assay.train.brought.binding import Binding, Binds, binding_of, parameters_o
 from assay.train.brought.outputs import Children, kept_outputs, named_outputs
 
 Outputs = dict[str, Tensor]
+BF16 = torch.bfloat16
 Forward = Callable[[Sequence[Tensor]], Outputs]
 
 
@@ -30,7 +32,7 @@ def forward_of(module: Callable[..., object], binding: Binds, without: Sequence[
     def forward(inputs: Sequence[Tensor]) -> Outputs:
         with torch.inference_mode():
             outputs = binding.call(module, inputs)
-        return kept_outputs(_named(outputs), _is_tensor, without, what)
+            return _without_bf16(kept_outputs(_named(outputs), _is_tensor, without, what))
 
     return forward
 
@@ -44,6 +46,24 @@ def module_binding(module: Callable[..., object], names: Sequence[str], what: st
     return binding_of(_parameters(module), names, what)
 
 
+@dataclass(frozen=True)
+class InBf16:
+    """Inputs passed on by another binding, some of them in bf16.
+
+    Attributes:
+        places: places of the inputs that are cast.
+    """
+
+    binding: Binds
+    places: frozenset[int]
+    is_plain: bool = False
+
+    def call(self, function: Callable[..., Any], inputs: Sequence[Any]) -> Any:
+        """Call the function with inputs that come in the order of their names."""
+        cast = [one.to(BF16) if place in self.places else one for place, one in enumerate(inputs)]
+        return self.binding.call(function, cast)
+
+
 def traceable(module: nn.Module, binding: Binds, without: Sequence[str], example: Sequence[Tensor]) -> nn.Module:
     """Return a module that can be traced and that takes and returns tensors by position: the module itself if it
     already does.
@@ -51,7 +71,7 @@ def traceable(module: nn.Module, binding: Binds, without: Sequence[str], example
     with torch.inference_mode():
         outputs = binding.call(module, example)
     flat = [outputs] if isinstance(outputs, Tensor) else outputs
-    plain = type(flat) in (list, tuple) and all(isinstance(one, Tensor) for one in flat)
+    plain = type(flat) in (list, tuple) and all(isinstance(one, Tensor) and one.dtype != BF16 for one in flat)
     return module if binding.is_plain and plain and not without else ByPosition(module, binding, without)
 
 
@@ -65,7 +85,7 @@ class ByPosition(nn.Module):  # type: ignore[misc, unused-ignore]
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         outputs = _named(self._binding.call(self.model, inputs))
-        kept = tuple(value for name, value in outputs.items() if name not in self._without)
+        kept = tuple(_without_bf16({name: one for name, one in outputs.items() if name not in self._without}).values())
         return kept[0] if len(kept) == 1 else kept
 
 
@@ -83,6 +103,11 @@ def _parameters(module: Callable[..., object]) -> list[Parameter] | None:
             for one in arguments
         ]
     return parameters_of(module.forward if isinstance(module, nn.Module) else module)
+
+
+def _without_bf16(outputs: Outputs) -> Outputs:
+    """Return outputs with those in bf16 as float32, which holds the same numbers: numpy has no bf16."""
+    return {name: one.float() if one.dtype == BF16 else one for name, one in outputs.items()}
 
 
 def _is_tensor(value: object) -> bool:

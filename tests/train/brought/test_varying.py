@@ -1,0 +1,93 @@
+"""Outputs whose sizes depend on the values: padding, sizes, and entries in the order of the reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.errors import InputError
+from assay.train.brought.agreement import Judge
+from assay.train.brought.arrays import rows_of
+from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.brought.varying import alike, in_order, padded, padding_of, sizes_of
+
+ROOM = 6
+BOXES = Tensor(name="boxes", dtype="float32", shape=(ROOM, 2), varying=(0,))
+CLASSES = Tensor(name="classes", dtype="int64", shape=(ROOM,), varying=(0,))
+MODEL = UserModel(
+    location=Location(path=Path("model.onnx"), form="onnx", kind="onnx"),
+    kind="onnx",
+    inputs=(Tensor(name="x", dtype="float32", shape=(1, 3)),),
+    outputs=(BOXES, CLASSES),
+    whole=True,
+)
+
+
+def call(*entries: tuple[float, float, int]) -> list[np.ndarray]:
+    """Return the outputs of one call: boxes (n, 2) and classes (n,)."""
+    boxes = np.array([one[:2] for one in entries], np.float32).reshape(-1, 2)
+    return [boxes, np.array([one[2] for one in entries], np.int64)]
+
+
+def rows(*calls: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([rows_of(MODEL, one) for one in calls])
+
+
+FOUND = [(0.1, 0.9, 3), (0.5, 0.5, 1), (0.7, 0.2, 2)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int64", "uint8", "bool"])
+def test_what_is_left_of_the_room_is_padding(dtype: str) -> None:
+    one = Tensor(name="y", dtype=dtype, shape=(4, 2), varying=(0,))
+    found = padded(np.ones((3, 2), dtype), one)
+    assert found.shape == (4, 2)
+    assert sizes_of(found.reshape(1, -1), one) == [(3,)]
+    assert np.array_equal(found[3], np.full(2, padding_of(dtype)), equal_nan=dtype.startswith("float"))
+    assert (found[:3] == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(7, 2), (3, 3), (3,), (3, 2, 1)])
+def test_an_output_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="Output 'boxes' has another size"):
+        padded(np.zeros(shape, np.float32), BOXES)
+
+
+def test_each_record_has_its_own_sizes() -> None:
+    both = rows(call(*FOUND), call(FOUND[0]), call())
+    assert sizes_of(both[:, :12], BOXES) == [(3,), (1,), (0,)]
+    assert sizes_of(both[:, 12:], CLASSES) == [(3,), (1,), (0,)]
+    fewer = rows(call(*FOUND), call(), call())
+    assert alike(both[:, :12], fewer[:, :12], BOXES).tolist() == [True, False, True]
+
+
+def test_entries_of_all_outputs_move_together_to_the_order_of_the_reference() -> None:
+    reference = rows(call(*FOUND), call(FOUND[1], FOUND[0]))
+    moved = rows(call(FOUND[2], FOUND[0], FOUND[1]), call(FOUND[1], FOUND[0]))
+    assert np.array_equal(in_order(reference, moved, MODEL.outputs), reference, equal_nan=True)
+
+
+def judge(*calls: list[np.ndarray]) -> Judge:
+    exact = rows(*calls).astype(np.float64)
+    return Judge(MODEL, exact, {"onnx": exact.astype(np.float32).astype(np.float64)})
+
+
+def test_a_set_agrees_in_any_order_and_differs_by_its_members() -> None:
+    one = judge(*[call(*FOUND)] * 4)
+    other = rows(*[call(FOUND[1], FOUND[2], FOUND[0])] * 4)
+    assert one.compare("it", other, np.arange(4)).passed
+    wrong_class = rows(*[call(FOUND[1], FOUND[2], (0.1, 0.9, 4))] * 4)
+    assert "'classes': 4 of 24 numbers differ" in one.compare("it", wrong_class, np.arange(4)).reason
+    wrong_box = rows(*[call(FOUND[1], FOUND[2], (0.1, 0.8, 3))] * 4)
+    assert "'boxes'" in one.compare("it", wrong_box, np.arange(4)).reason
+
+
+def test_other_sizes_are_told_where_few_differ_and_refused_where_many_do() -> None:
+    one = judge(*[call(*FOUND)] * 4)
+    few = one.compare("it", rows(*[call(*FOUND)] * 3, call(*FOUND[:2])), np.arange(4))
+    assert few.passed
+    assert "its size differs from the reference's in 1 of 4 records" in few.derivation
+    many = one.compare("it", rows(*[call(*FOUND)] * 2, *[call(*FOUND[:2])] * 2), np.arange(4))
+    assert not many.passed
+    assert "its size differs from the reference's in 2 of 4 records" in many.reason
