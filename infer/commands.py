@@ -45,22 +45,32 @@ class SessionLoaded(Record):
 
 
 class ToWarm(Record):
-    """The .npy file of images that calls take in turn, the images per call, and the longest time to go on calling."""
+    """The .npy file of images that calls take in turn, the images per call, and the longest time to go on calling.
+
+    Attributes:
+        others: files of records of other sizes: what is timed is then a round, one call at every size
+            (`assay.infer.rounds`).
+    """
 
     images: Path
     batch: int
     limit_seconds: float
+    others: tuple[Path, ...] = ()
 
 
 class Warmed(Record):
-    """Nanoseconds of every call, in order, and the median of the last ones."""
+    """Nanoseconds of every call, in order, and the median of the last ones. Where sizes are mixed, the first calls are
+    one at each size, in the order of the files.
+    """
 
     calls_ns: list[int]
     median_ns: int
 
 
 class ToBurst(Record):
-    """The number of calls to time at each boundary, after `drop` untimed ones."""
+    """The number of calls to time at each boundary, after `drop` untimed ones; where sizes are mixed, as many rounds as
+    make so many calls.
+    """
 
     calls: int
     drop: int
@@ -123,9 +133,16 @@ class ToPredict(Record):
 
 
 class ToKeep(Record):
-    """The .npz file for the kept outputs of timed calls: `places` of their images (n,), `logits` (n, classes)."""
+    """The .npz file for the kept outputs of timed calls: `places` of their images (n,), `logits` (n, classes); where
+    sizes are mixed, those of the second file are `places-1` and `logits-1`, and so on (`kept_names`).
+    """
 
     out: Written
+
+
+def kept_names(file: int) -> tuple[str, str]:
+    """Return the names of the kept places and logits of a file of records, by its number."""
+    return ("places", "logits") if file == 0 else (f"places-{file}", f"logits-{file}")
 
 
 class OutputsKept(Record):

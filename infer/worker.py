@@ -11,10 +11,11 @@ import gc
 import random
 import statistics
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from assay.boxed.platform import most_resident_bytes, resource
 from assay.errors import InputError
@@ -44,15 +45,16 @@ from assay.infer.commands import (
     ToPredict,
     ToWarm,
     Warmed,
+    kept_names,
 )
 from assay.infer.observing.observed import Observed
+from assay.infer.rounds import Drawn, drawn_rounds, timed_round
 from assay.infer.runtime import Images, Load, Logits, Session, device_calls, predict
 from assay.infer.runtimes.same_for_all import begin, told
 from assay.jobs.job import Nothing
 from assay.jobs.serving import serve_commands
 from assay.registry import RUNTIMES
 
-ROTATED_INPUTS = 4
 WINDOW_SECONDS, STEADY_CHANGE = 0.05, 0.03
 SLOW_CALL_SECONDS = 0.25
 
@@ -68,14 +70,16 @@ def _set_apart() -> None:
 
 
 class WorkerState:
-    """The state of the process: one session, and the inputs of the present batch size."""
+    """The state of the process: one session, and the inputs of the present batch size, of one size or of several."""
 
     def __init__(self) -> None:
         self._load: Load | None = None
         self._import_seconds = 0.0
         self._session: Session[object] | None = None
         self._inputs: list[Images] = []
-        self._places: list[NDArray[np.int64]] = []
+        self._drawn: list[Drawn] = []
+        self._sizes = 1
+        self._turn = 0
         self._timed: list[tuple[int, Logits]] = []
 
     @property
@@ -114,14 +118,16 @@ class WorkerState:
     def warm(self, asked: ToWarm) -> Warmed:
         """Take up a batch size and call until the times are steady, or for `limit_seconds`.
 
-        They are steady when a window of calls is not faster than the one before by more than 3 %.
+        They are steady when a window of calls is not faster than the one before by more than 3 %. Where sizes are
+        mixed, the first calls are one at each size.
         """
-        images = map_array(asked.images)
-        self._places = rotation(len(images), asked.batch)
-        self._inputs = [np.ascontiguousarray(images[place]) for place in self._places]
+        files = [map_array(one) for one in (asked.images, *asked.others)]
+        self._sizes, self._turn = len(files), 0
+        self._drawn = drawn_rounds([len(one) for one in files], asked.batch)
+        self._inputs = [np.ascontiguousarray(files[file][places]) for file, places in self._drawn]
         self._timed = []
         deadline = time.perf_counter() + asked.limit_seconds
-        calls = self._host_calls(1)
+        calls = self._first_calls()
         last = self._window()
         calls += last
         while last[-1] / 1e9 < SLOW_CALL_SECONDS and time.perf_counter() < deadline:
@@ -138,7 +144,7 @@ class WorkerState:
         Garbage collection is off meanwhile, as in the standard library's timeit, and runs once before.
         The output of one timed call is kept, so that what was timed can be audited.
         """
-        calls, drop = asked.calls, asked.drop
+        calls, drop = self._as_rounds(asked.calls), self._as_rounds(asked.drop)
         kept = random.randrange(calls)  # noqa: S311  a sample, not a secret
         native = [self.session.prepare(images) for images in self._inputs]
         gc.collect()
@@ -148,7 +154,7 @@ class WorkerState:
             switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
             wall, processor = time.perf_counter_ns(), time.process_time_ns()
             host = self._host_calls(calls, kept)
-            device = device_calls(self.session, native, calls)
+            device = self._device_calls(native, calls)
             processor = time.process_time_ns() - processor
             wall = time.perf_counter_ns() - wall
             switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
@@ -194,8 +200,12 @@ class WorkerState:
 
     def timed(self, asked: ToKeep) -> OutputsKept:
         """Write the kept outputs of timed calls."""
-        places = np.concatenate([self._places[which] for which, _ in self._timed])
-        np.savez(asked.out, places=places, logits=np.concatenate([logits for _, logits in self._timed]))
+        found: dict[str, list[Logits]] = defaultdict(list)
+        for which, logits in self._timed:
+            file, records = self._drawn[which]
+            for name, part in zip(kept_names(file), (records, logits), strict=True):
+                found[name].append(part)
+        np.savez(asked.out, **{name: np.concatenate(parts) for name, parts in found.items()})
         return OutputsKept(calls=len(self._timed))
 
     def memory(self, _: Nothing) -> PeakMemory:
@@ -221,6 +231,8 @@ class WorkerState:
 
     def _host_calls(self, calls: int, kept: int = -1) -> list[int]:
         """Return nanoseconds of each call; the output of call number `kept` is kept."""
+        if self._sizes > 1:
+            return self._host_rounds(calls, kept)
         session, inputs, clock = self.session, self._inputs, time.perf_counter_ns
         found = []
         for call in range(calls):
@@ -232,16 +244,51 @@ class WorkerState:
                 self._timed.append((call % len(inputs), np.array(logits)))
         return found
 
+    def _first_calls(self) -> list[int]:
+        """Return nanoseconds of the first call at each size, in the order of the files."""
+        if self._sizes == 1:
+            return self._host_calls(1)
+        firsts = [next(place for place, one in enumerate(self._drawn) if one[0] == file) for file in range(self._sizes)]
+        return [timed_round(self._host_call, place, 1, len(self._inputs)) for place in firsts]
+
+    def _host_call(self, place: int) -> Logits:
+        session = self.session
+        return session.fetch(session.run(session.prepare(self._inputs[place])))
+
+    def _host_rounds(self, rounds: int, kept: int) -> list[int]:
+        """Return nanoseconds of each round, a call; all outputs of round number `kept` are kept."""
+        found: list[int] = []
+        outputs: dict[int, Logits] = {}
+
+        def call(place: int) -> None:
+            outputs[place] = self._host_call(place)
+
+        for number in range(rounds):
+            outputs.clear()
+            found.append(timed_round(call, self._turn, self._sizes, len(self._inputs)))
+            self._turn += 1
+            if number == kept:
+                self._timed += [(place, np.array(logits)) for place, logits in outputs.items()]
+        return found
+
+    def _device_calls(self, native: Sequence[object], calls: int) -> list[int]:
+        """Return nanoseconds of each call or round at the device boundary."""
+        if self._sizes == 1:
+            return device_calls(self.session, native, calls)
+        run, first = self.session.run, self._turn - calls
+        return [
+            timed_round(lambda place: run(native[place]), first + number, self._sizes, len(native))
+            for number in range(calls)
+        ]
+
+    def _as_rounds(self, calls: int) -> int:
+        """Return the number of rounds that make about so many calls, at least one of each."""
+        return max(round(calls / self._sizes), min(calls, 1))
+
 
 def device_of(runtime: str, wanted: str) -> str:
     """Return the device that a runtime computes on in a study that wants this one."""
     return RUNTIMES[runtime].asked_device(wanted)
-
-
-def rotation(images: int, batch: int) -> list[NDArray[np.int64]]:
-    """Return which images make up the batches that calls use in turn; they repeat only when there are too few."""
-    count = min(ROTATED_INPUTS, max(images // batch, 1))
-    return list(np.arange(count * batch).reshape(count, batch) % images)
 
 
 def peak_memory_mib() -> float:

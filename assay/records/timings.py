@@ -36,12 +36,15 @@ class ColdStart(Record):
         load_seconds: building or opening the model; median over processes.
         first_call_seconds: the first call of the first process, when no compiler has anything in its cache.
         made_seconds: time to make its program, once, before any process; None where there is none, and in old records.
+        first_calls: where sizes are mixed, the first call at each of them in the first process, in ascending order:
+            those after the first show what a new shape costs a process that is warm.
     """
 
     import_seconds: Duration
     load_seconds: Duration
     first_call_seconds: Duration
     made_seconds: Duration | None = Field(default=None, exclude_if=operator.not_)
+    first_calls: tuple[Duration, ...] = Field(default=(), exclude_if=operator.not_)
 
 
 class Steadiness(Record):

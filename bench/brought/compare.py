@@ -18,6 +18,7 @@ from assay.bench.brought.decided import check_metric, decided, judgements_of, wi
 from assay.bench.brought.exports import Brought, bring, exported, files_of, look_for_deciders
 from assay.bench.brought.heading import INT8, heading_of
 from assay.bench.brought.mixed_job import tried_by
+from assay.bench.brought.mixed_sizes import check_mixed, compared_when_mixed, mixed_group
 from assay.bench.brought.sizes import at_sizes, check_sizes
 from assay.bench.brought.which_runtimes import left_out, timed_on
 from assay.bench.brought.work import Wanted, Work
@@ -81,11 +82,14 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         groups = [
             group_of_model(work, one.model, exports, what.records, records=one.folder / RECORDS_FILE) for one in sides
         ]
+        if wanted.mixed_sizes:
+            of_any_size = group_of_model(work, brought.model, exports, what.records)
+            groups.append(mixed_group(of_any_size, sides))
         budget = Budget(
             wanted.minutes * 60, wanted.processes, command_seconds(work), BLOCKS, wanted.interval_width, soon=True
         )
         keys = {group.name: brought.model.fingerprint for group in groups}
-        compare = partial(_compared, work, list(zip(sides, groups, strict=True)), exports, own)
+        compare = partial(_compared, work, sides, groups, exports, own)
         measured, timed = measured_cells(
             work, groups, budget, work.store("units"), keys, compare, again=wanted.again, show=narrator.times
         )
@@ -99,7 +103,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
             judged = judgements_of(work, decided(wanted, one), one, _cells_of(one, cells), measured.logits)
             cells = with_judgements(cells, judged)
         limits = {"call_seconds": command_seconds(work), "seconds": ATTRIBUTION_SHARE * wanted.minutes * 60}
-        attribute = partial(attribute_stage, work, groups, cells, opset=wanted.opset, **limits)
+        attribute = partial(attribute_stage, work, groups[: len(sides)], cells, opset=wanted.opset, **limits)
         attributed = Attributed() if measured.interrupted else attribute()
         cost = {"cost": list(brought.cost)}
         results = file_results(work, heading_of(work, brought), exports, measured, cells, attributed, cost)
@@ -110,16 +114,20 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
 
 def _compared(
     work: Work,
-    sides: Sequence[tuple[Brought, Group]],
+    sides: Sequence[Brought],
+    groups: Sequence[Group],
     exports: Sequence[Export],
     own: Mapping[str, float],
     measured: Measurements,
 ) -> Compared:
-    """Compare the outputs at every size."""
+    """Compare the outputs at every size, and those of mixed sizes, whose group is the last."""
     agreements: dict[str, Agreement] = {}
     calls: dict[str, Agreement] = {}
-    for brought, group in sides:
-        found, timed = compared_in(work, brought, group, exports, measured, own)
+    for place, group in enumerate(groups):
+        if place < len(sides):
+            found, timed = compared_in(work, sides[place], group, exports, measured, own)
+        else:
+            found, timed = compared_when_mixed(group, sides, work.wanted, measured, own)
         agreements |= found
         calls |= timed
     return agreements, calls
@@ -137,6 +145,7 @@ def check_wanted(wanted: Wanted, host: Host) -> None:
         NotInstalledError: a runtime that was named needs a package that is missing.
     """
     check_sizes(wanted)
+    check_mixed(wanted)
     if INT8 in wanted.reduced and wanted.inputs is None:
         raise InputError(
             "--precision int8 needs a calibration set, for which drawn inputs are not suitable",

@@ -35,6 +35,7 @@ class Wanted:
         tolerances: the user's own tolerances, by output (`assay.train.brought.own`).
         sizes: sizes of the dimensions along which the model is compared, by name, all equally many and ascending: the
             first of each belong together, and so on.
+        mixed_sizes: whether calls of all these sizes in turn are timed too (`assay.bench.brought.mixed_sizes`).
         ranges: least and largest number to draw for an input, by name.
         runtimes: the runtimes to time, if they apply; empty for all that do.
         command: the command that repeats it.
@@ -54,6 +55,7 @@ class Wanted:
     shapes: tuple[Declared, ...] = ()
     dimensions: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    mixed_sizes: bool = False
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     inputs: Path | None = None
     original: Location | None = None

@@ -57,6 +57,12 @@ def compare_model(
             "tokens=16,64,256: exports keep it open and are checked at all of them.",
         ),
     ] = None,
+    mixed_sizes: Annotated[
+        bool,
+        typer.Option(
+            "--mixed-sizes", help="With several sizes of --dimension: also time calls of all of them in random order."
+        ),
+    ] = False,
     drawn_range: DrawnRange = None,
     value: DrawnValue = None,
     inputs: Inputs = None,
@@ -199,12 +205,14 @@ def compare_model(
         "--device": [device] if device != "cpu" else [],
     }
     options = [word for name, values in given.items() for one in values or () for word in (name, str(one))]
+    options += ["--mixed-sizes"] if mixed_sizes else []
     options += ["--trust"] if trust else []
     wanted = Wanted(
         location=location,
         shapes=read_shapes(shape or []),
         dimensions=dimensions,
         sizes=sizes,
+        mixed_sizes=mixed_sizes,
         ranges=read_ranges(drawn_range or (), value or ()),
         inputs=inputs,
         original=locate(original) if original else None,

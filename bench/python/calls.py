@@ -33,6 +33,7 @@ def compare(
     *,
     shapes: Mapping[str, str] | None = None,
     dimensions: Mapping[str, int | Sequence[int]] | None = None,
+    mixed_sizes: bool = False,
     ranges: Mapping[str, tuple[float, float]] | None = None,
     original: str | Path | None = None,
     batches: Sequence[int] = (1,),
@@ -63,6 +64,7 @@ def compare(
         shapes: shapes of inputs that the model does not declare, {"image": "batch,3,224,224"}.
         dimensions: sizes of dimensions that it leaves open, {"tokens": 64}, or several at which to compare it,
             {"tokens": (16, 64, 256)}.
+        mixed_sizes: whether to time calls of all these sizes in random order too.
         ranges: the least and largest number to draw for an input, {"ids": (0, 30521)}.
         original: the model in fp32 that a quantised or narrower one was made of: a file or FILE.py:FUNCTION.
         batches: numbers of rows in a call.
@@ -100,6 +102,7 @@ def compare(
             shapes=read_shapes([f"{name}={shape}" for name, shape in (shapes or {}).items()]),
             dimensions=one_size,
             sizes=sizes,
+            mixed_sizes=mixed_sizes,
             ranges=dict(ranges or {}),
             inputs=written_inputs(inputs, live.names, place),
             original=None if original is None else locate(str(original)),

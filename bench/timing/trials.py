@@ -73,6 +73,7 @@ class Group:
         batches: batch sizes, ascending; a process does one after the other.
         settings: settings, the same for every candidate.
         images: .npy file of float32 (count, H, W, C) images that calls take turns with.
+        others: files of records of other sizes, where calls of mixed sizes are timed (`assay.infer.rounds`).
         audited: number of them for which the first process leaves its outputs.
         refused: candidates that cannot be timed, since their runtime's format could not be made, and why.
         nodes_on_cpu: whether, on a GPU, nodes that ONNX Runtime leaves on the CPU do not count against a cell.
@@ -86,6 +87,12 @@ class Group:
     audited: int = AUDITED_IMAGES
     refused: tuple[tuple[Candidate, str], ...] = ()
     nodes_on_cpu: bool = False
+    others: tuple[Path, ...] = ()
+
+    @property
+    def calls_in_round(self) -> int:
+        """Number of calls whose mean is one sample."""
+        return 1 + len(self.others)
 
     def cell_name(self, batch: int, label: str) -> str:
         model, _, threads = self.name.rpartition("/")
@@ -108,6 +115,7 @@ class CellFacts(Record):
         ended_from_outside: whether there are none since somebody else ended the process.
         precision: precision that the runtime says it computes in.
         seen: observation of a call instead, in a cell's first process.
+        first_calls: seconds of the first call at each size, where sizes are mixed.
     """
 
     cell: str
@@ -118,6 +126,7 @@ class CellFacts(Record):
     import_seconds: float = math.nan
     load_seconds: float = math.nan
     first_call_seconds: float = math.nan
+    first_calls: tuple[float, ...] = ()
     peak_mib: float = math.nan
     precision: str = ""
     seen: Observation | None = None
@@ -325,7 +334,7 @@ class Unit:
                 continue
             tell(f"{self.group.name}: batch {batch}, warming {worker.candidate.label}")
             with self._costing_its_own_cell(worker, batch):
-                warmed = worker.warm(self.group.images, batch, WARM_SECONDS)
+                warmed = worker.warm(self.group.images, batch, WARM_SECONDS, self.group.others)
                 cells[worker] = TimedCell(worker, name, loaded, warmed)
                 self._keep(name, WARM_UP_BLOCK, "warm-up", warmed.calls_ns)
         return cells
@@ -336,7 +345,7 @@ class Unit:
         before, begun = self.host.disturbance(cores), time.monotonic_ns()
         burst = cell.worker.burst(cell.calls, cell.drop)
         during = self.host.disturbance(cores).since(before)
-        each = burst.processor_ns // (2 * cell.calls)
+        each = burst.processor_ns // (2 * len(burst.host_ns) * self.group.calls_in_round)
         self._keep(cell.name, block, "dropped", burst.dropped_ns)
         self._keep(cell.name, block, "host", burst.host_ns, each)
         self._keep(cell.name, block, "device", burst.device_ns, each)
@@ -382,12 +391,19 @@ class Unit:
                     import_seconds=cell.loaded.import_seconds,
                     load_seconds=cell.loaded.load_seconds,
                     first_call_seconds=cell.warmed.calls_ns[0] / 1e9,
+                    first_calls=self._first_calls(cell),
                     peak_mib=peak,
                     precision=cell.loaded.precision,
                     facts=cell.loaded.facts,
                 )
             )
             self._observe(cell, batch)
+
+    def _first_calls(self, cell: TimedCell) -> tuple[float, ...]:
+        """Return the seconds of the first call at each size, where sizes are mixed."""
+        if not self.group.others:
+            return ()
+        return tuple(one / 1e9 for one in cell.warmed.calls_ns[: self.group.calls_in_round])
 
     def _observe(self, cell: TimedCell, batch: int) -> None:
         """Add where it computed and in what, which a first process is asked; one that this ends costs no time taken."""

@@ -81,6 +81,8 @@ def inputs_of(group: Group, process: int, machine: Fingerprint) -> dict[str, Jso
             }
         )
     more: dict[str, JsonValue] = {} if group.audited == AUDITED_IMAGES else {"audited": group.audited}
+    if group.others:
+        more["others"] = [file_sha256(one) for one in group.others]
     return more | {
         "records": RECORDS,
         "machine": machine.key,

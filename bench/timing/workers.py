@@ -154,8 +154,9 @@ class Worker:
         wanted = ToLoad(runtime=self.candidate.runtime, model=self.candidate.model, settings=settings)
         return self._ask(LOAD, wanted)
 
-    def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
-        warmed = self._ask(WARM, ToWarm(images=images, batch=batch, limit_seconds=limit_seconds))
+    def warm(self, images: Path, batch: int, limit_seconds: float, others: tuple[Path, ...] = ()) -> Warmed:
+        """See `assay.infer.commands.ToWarm`."""
+        warmed = self._ask(WARM, ToWarm(images=images, batch=batch, limit_seconds=limit_seconds, others=others))
         self._call_seconds = warmed.median_ns / 1e9
         return warmed
 

@@ -1,7 +1,7 @@
 """Names of runtimes, and of the sizes at which a user's model was compared, for people. Pure functions.
 
 Results hold such sizes as the settings "dimensions" (names) and "sizes" (those of each point, in the order of the
-names); a cell's `size` is that of the first dimension.
+names); a cell's `size` is that of the first dimension, and 0 where its calls were of mixed sizes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 
-from assay.bench.words.numbers import TIMES, listed, pixels
-from assay.records.results import Results
+from assay.bench.words.numbers import OWN_SIZE, TIMES, listed, pixels
+from assay.records.results import Cell, Results
 from assay.registry import RUNTIMES
+
+MIXED = "mixed sizes"
 
 
 def runtime_in_words(label: str) -> str:
@@ -38,8 +40,15 @@ def points_of(results: Results) -> list[dict[str, int]]:
     return [dict(zip(map(str, names), map(_whole, one), strict=True)) for one in sizes if isinstance(one, list)]
 
 
+def is_mixed(cell: Cell, results: Results) -> bool:
+    """Whether a cell's calls were of mixed sizes, so that it has no place among those of one size."""
+    return not cell.size and bool(points_of(results))
+
+
 def sized(size: int, results: Results) -> str:
     """Return a cell's size in words: "64 tokens" along a dimension, "64x64" of images."""
+    if not size and points_of(results):
+        return MIXED
     point = next((one for one in points_of(results) if next(iter(one.values())) == size), None)
     return in_words(point) if point else pixels(size)
 
@@ -49,9 +58,11 @@ def with_names(text: str, results: Results) -> str:
     for point in points_of(results):
         size = next(iter(point.values()))
         text = re.sub(rf"(?<!\d){size}{TIMES}{size}(?!\d)", in_words(point).replace("\\", r"\\"), text)
-    return text.replace("Latency by resolution", f"Latency by {axis_of(results)}").replace(
-        "size, pixels", axis_of(results)
-    )
+    axis = axis_of(results)
+    changes = {"Latency by resolution": f"Latency by {axis}", "size, pixels": axis, OWN_SIZE: MIXED}
+    for ours, name in changes.items():
+        text = text.replace(ours, name)
+    return text
 
 
 def axis_of(results: Results) -> str:

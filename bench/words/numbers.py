@@ -9,6 +9,7 @@ from assay.records.base import Interval
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
+OWN_SIZE = "its own input size"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 SPACE = "\N{NO-BREAK SPACE}"
 MINUTE = 60.0
@@ -115,7 +116,7 @@ def moment(created: str, *, time: bool = False) -> str:
 
 def pixels(size: int) -> str:
     """Return a square image's size, "64x64"; 0 stands for a user's model that takes something else."""
-    return f"{size}{TIMES}{size}" if size else "its own input size"
+    return f"{size}{TIMES}{size}" if size else OWN_SIZE
 
 
 def difference(share: float) -> str:

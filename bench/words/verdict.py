@@ -20,7 +20,7 @@ from assay.bench.report.evidence import (
 from assay.bench.statistics.modes import missed
 from assay.bench.statistics.stats import LEAST_PROCESSES
 from assay.bench.tasks.task import task_of
-from assay.bench.words.names import runtime_in_words, sized
+from assay.bench.words.names import points_of, runtime_in_words, sized
 from assay.bench.words.no_verdict import invalid_everywhere, why_nothing_compared
 from assay.bench.words.numbers import (
     TIMES,
@@ -127,7 +127,8 @@ def _faster_part(results: Results, wins: int, groups: int) -> str:
 
 
 def _verdict(group: CellGroup, comparison: SpeedComparison | None, results: Results, threads_vary: bool) -> Verdict:
-    place = f"At {sized(group.size, results)} and batch {group.batch}" if group.size else f"At batch {group.batch}"
+    has_size = group.size or points_of(results)
+    place = f"At {sized(group.size, results)} and batch {group.batch}" if has_size else f"At batch {group.batch}"
     if threads_vary:
         place += f" with {counted(group.threads, 'thread')}"
     if comparison is None:

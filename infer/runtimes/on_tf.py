@@ -172,7 +172,7 @@ def _brought(user: UserModel, device: str) -> ModelOnDevice:
     def forward(*tensors: tf.Tensor) -> Tensors:
         return list(named(*tensors).values())
 
-    signature = tuple(tf.TensorSpec(user.open_shape_of(one), np.dtype(one.dtype)) for one in user.inputs)
+    signature = tuple(tf.TensorSpec(user.any_shape_of(one), np.dtype(one.dtype)) for one in user.inputs)
     return ModelOnDevice(forward, signature, device, keeps)
 
 

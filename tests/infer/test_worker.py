@@ -11,10 +11,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.infer.commands import ToBurst, ToLoad, ToWarm
+from assay.infer.commands import ToBurst, ToKeep, ToLoad, ToWarm
+from assay.infer.rounds import drawn_rounds, rotation, timed_round
 from assay.infer.runtime import ModelFiles, predict
 from assay.infer.runtimes import null
-from assay.infer.worker import WorkerState, rotation
+from assay.infer.worker import WorkerState
 from assay.spec import ModelSpec, Settings
 from assay.train.built import BuiltModel
 
@@ -25,6 +26,41 @@ def test_rotated_inputs_are_full_batches_of_real_images(count: int, batch: int) 
     assert 1 <= len(batches) <= 4
     assert all(one.shape == (batch,) and one.max() < count for one in batches)
     assert len({tuple(one) for one in batches}) == len(batches) or count < 2 * batch
+
+
+@given(counts=st.lists(st.integers(1, 20), min_size=1, max_size=5), batch=st.integers(1, 9))
+def test_every_round_has_one_call_of_each_file(counts: list[int], batch: int) -> None:
+    drawn = drawn_rounds(counts, batch)
+    assert len(drawn) % len(counts) == 0
+    for first in range(0, len(drawn), len(counts)):
+        assert sorted(file for file, _ in drawn[first : first + len(counts)]) == list(range(len(counts)))
+    assert all(places.shape == (batch,) and places.max() < counts[file] for file, places in drawn)
+    if len(counts) == 1:
+        assert [tuple(places) for _, places in drawn] == [tuple(one) for one in rotation(counts[0], batch)]
+
+
+def test_rounds_take_turns_with_the_inputs_and_are_timed_as_the_mean_of_their_calls() -> None:
+    called: list[int] = []
+    times = [timed_round(called.append, turn, 3, 12) for turn in range(5)]
+    assert called == [*range(12), 0, 1, 2]
+    assert all(one >= 0 for one in times)
+
+
+def test_a_worker_times_rounds_of_mixed_sizes_and_keeps_the_outputs_of_every_size(tmp_path: Path) -> None:
+    for size in (2, 3):
+        np.save(tmp_path / f"{size}.npy", np.zeros((4, size, size, 3), np.float32))
+    state = WorkerState()
+    model = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 2, 5)))
+    state.load(ToLoad(runtime="null", model=model, settings=Settings()))
+    others = (tmp_path / "3.npy",)
+    warmed = state.warm(ToWarm(images=tmp_path / "2.npy", batch=1, limit_seconds=0.1, others=others))
+    assert len(warmed.calls_ns) >= 2
+    burst = state.burst(ToBurst(calls=10, drop=3))
+    assert (len(burst.host_ns), len(burst.device_ns), len(burst.dropped_ns)) == (5, 5, 2)
+    assert state.timed(ToKeep(out=tmp_path / "kept.npz")).calls == 2
+    kept = np.load(tmp_path / "kept.npz")
+    assert sorted(kept) == ["logits", "logits-1", "places", "places-1"]
+    assert all(kept[name].shape == (1, 5) for name in ("logits", "logits-1"))
 
 
 @given(count=st.integers(1, 10), batch=st.integers(1, 12))

@@ -77,7 +77,7 @@ class Judge:
         ]
         if not found:
             return compare(subject, np.empty((0, 1)), np.empty((0, 1)), Tolerance(0.0, "none", "nothing to compare"))
-        return max(found, key=_distress)
+        return max(found, key=distress)
 
     def following(self, subject: str, rows: Rows, places: Places) -> list[Agreement]:
         """Return a comparison for each output, all of which have to follow the reference; see `compare`."""
@@ -221,7 +221,8 @@ def parts_of(model: UserModel) -> Iterator[tuple[str, slice]]:
         start += output.size
 
 
-def _distress(one: Agreement) -> tuple[bool, float]:
+def distress(one: Agreement) -> tuple[bool, float]:
+    """Return by how much a comparison is worse off than others: whether it failed, and its share of the tolerance."""
     tolerated = one.tolerance if one.own_tolerance is None else min(one.tolerance, one.own_tolerance)
     share = one.max_absolute / tolerated if tolerated > 0 else float(one.max_absolute != 0)
     return (not one.passed, share)

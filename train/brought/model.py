@@ -198,7 +198,7 @@ class UserModel(Record):
         """The size by which results name it: that of the dimension along which it is compared, or the height of the
         square image that is the only input; 0 for other inputs, and for a model whose sizes are open.
         """
-        if self.axis_size or any(one.open for one in self.inputs):
+        if self.axis_size or self.is_of_any_size:
             return self.axis_size
         shape = self.inputs[0].shape[-3:] if len(self.inputs) == 1 else ()
         if len(self.inputs[0].shape) != (4 if self.whole else 3) or len(shape) != 3:
@@ -213,6 +213,18 @@ class UserModel(Record):
     def open_shape_of(self, tensor: Tensor) -> tuple[int | None, ...]:
         """Return the same, with None for a batch of any size."""
         return tensor.shape if self.whole or tensor.shared else (self.batch, *tensor.shape)
+
+    def any_shape_of(self, tensor: Tensor) -> tuple[int | None, ...]:
+        """Return the same, with None also for a size that is left open beside the batch."""
+        shape = list(self.open_shape_of(tensor))
+        for size in tensor.open:
+            shape[size.axis + len(shape) - len(tensor.shape)] = None
+        return tuple(shape)
+
+    @property
+    def is_of_any_size(self) -> bool:
+        """Whether sizes beside the batch are left open, so that calls may be of several."""
+        return any(one.open for one in self.inputs)
 
     @property
     def example_batch(self) -> int:

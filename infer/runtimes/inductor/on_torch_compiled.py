@@ -41,14 +41,15 @@ def load_compile(model: ModelFiles, settings: Settings) -> CompiledSession:
     See `compilable` for errors.
     """
     loaded = compilable(model, settings)
-    function = loaded.forward(torch.compile(loaded.module, dynamic=False))
+    function = loaded.forward(torch.compile(loaded.module, dynamic=_dynamic(model)))
     return CompiledSession(model, function, loaded.device, loaded.forward(loaded.module))
 
 
 def load_frozen(model: ModelFiles, settings: Settings) -> CompiledSession:
     """Compile with frozen weights; see `compilable` for errors."""
     loaded = compilable(model, settings)
-    return CompiledSession(model, compiled(loaded), loaded.device, loaded.forward(loaded.module))
+    compiles = compiled(loaded, dynamic=_dynamic(model))
+    return CompiledSession(model, compiles, loaded.device, loaded.forward(loaded.module))
 
 
 def load_autocast(model: ModelFiles, settings: Settings) -> CompiledSession:
@@ -134,14 +135,26 @@ def need_compiler(settings: Settings) -> None:
         )
 
 
-def compiled(loaded: LoadedModule, function: Callable[..., object] | None = None) -> Forward:
+def _dynamic(model: ModelFiles) -> bool | None:
+    """Return what torch.compile is told about sizes: where calls are of several, nothing, so that by its own default it
+    compiles for the first and then for any; else that each shape is compiled for itself.
+    """
+    return None if model.user and model.user.is_of_any_size else False
+
+
+def compiled(
+    loaded: LoadedModule, function: Callable[..., object] | None = None, *, dynamic: bool | None = False
+) -> Forward:
     """Return the module, or a function in its place, to be compiled with freezing at the first call of each input
     shape.
+
+    Args:
+        dynamic: as `torch.compile` takes it.
     """
     import torch._inductor.config as inductor  # noqa: PLC0415  takes as long as PyTorch's own import
 
     inductor.freezing = True  # the process has this one runtime
-    return loaded.forward(torch.compile(function or loaded.module, dynamic=False))
+    return loaded.forward(torch.compile(function or loaded.module, dynamic=dynamic))
 
 
 def _as_given(output: Tensor) -> Tensor:

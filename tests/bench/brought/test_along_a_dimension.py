@@ -52,6 +52,21 @@ def build():
     x = keras.Input((None, 16), name="x")
     y = keras.layers.MultiHeadAttention(2, 8)(x, x)
     return keras.Model(x, keras.layers.Dense(4)(keras.layers.LayerNormalization()(y)))
+
+def lstm():
+    x = keras.Input((None, 6), name="x")
+    return keras.Model(x, keras.layers.Dense(3)(keras.layers.LSTM(8, return_sequences=True)(x)))
+
+def classifier():
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    y = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(50, 8)(ids))
+    return keras.Model(ids, keras.layers.Dense(2, activation="softmax")(keras.layers.Dense(16, "relu")(y)))
+"""
+IMAGES = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Upsample(scale_factor=2), nn.Conv2d(8, 2, 1))
 """
 FEW = ("--minutes", "1", "--interval-width", "0", "--runtime", "ort.cpu")
 
@@ -84,7 +99,7 @@ def check_all_sizes(results: Results, place: Path, sizes: list[int]) -> None:
             ("--shape", "ids=int64:batch,tokens", "--runtime", "torch.eager"),
             {"torch-dynamo", "torch-script"},
         ),
-        ("net.py:net", JAX, ("--shape", "x=batch,tokens,16", "--runtime", "jax.jit"), {"jax2onnx"}),
+        ("net.py:net", JAX, ("--shape", "x=batch,tokens,16", "--runtime", "jax.jit"), {"jax2onnx", "jax2tf"}),
     ],
 )
 def test_open_sizes_are_checked_and_timed_at_each(
@@ -106,12 +121,62 @@ def test_open_sizes_are_checked_and_timed_at_each(
     )
 
 
-def test_keras_has_no_name_for_its_open_dimension_and_takes_ours(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("function", "dimension"), [("build", "x.1"), ("lstm", "x.1"), ("classifier", "ids.1")])
+def test_keras_has_no_name_for_its_open_dimension_and_takes_ours(function: str, dimension: str, tmp_path: Path) -> None:
     _, results, place, _ = compared(
-        tmp_path, "net.py:build", KERAS, "--dimension", "x.1=8,32", "--runtime", "tf.function"
+        tmp_path, f"net.py:{function}", KERAS, "--dimension", f"{dimension}=8,32", "--runtime", "tf.function"
     )
     assert [one.status for one in results.exports] == ["ok"], [one.reason for one in results.exports]
     check_all_sizes(results, place, [8, 32])
+
+
+def test_height_and_width_go_together(tmp_path: Path) -> None:
+    _, results, place, said = compared(
+        tmp_path,
+        "net.py:build",
+        IMAGES,
+        *("--shape", "x=batch,3,height,width", "--dimension", "height=16,24", "--dimension", "width=16,40"),
+        *("--runtime", "torch.eager"),
+    )
+    assert {one.exporter for one in results.exports if one.status == "ok"} == {"torch-dynamo", "torch-script"}
+    check_all_sizes(results, place, [16, 24])
+    assert "Verified at height 16, width 16; height 24, width 40; other sizes were not verified." in said
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "options", "native"),
+    [
+        ("net.py:open_sizes", TORCH, ("--shape", "ids=int64:batch,tokens"), ("torch.eager", "torch.compile")),
+        ("net.py:net", JAX, ("--shape", "x=batch,tokens,16"), ("jax.jit",)),
+        ("net.py:lstm", KERAS, (), ("tf.function",)),
+    ],
+)
+def test_calls_of_mixed_sizes_are_a_workload_of_their_own(
+    file: str, text: str, options: tuple[str, ...], native: tuple[str, ...], tmp_path: Path
+) -> None:
+    name = "x.1" if text is KERAS else "tokens"
+    runtimes = [word for one in native for word in ("--runtime", one)]
+    _, results, place, said = compared(
+        tmp_path, file, text, *options, "--dimension", f"{name}=8,16,32", "--mixed-sizes", *runtimes, "--minutes", "8"
+    )
+    mixed = [cell for cell in results.cells if not cell.size and cell.framework and cell.status == "ok"]
+    assert {cell.runtime for cell in mixed} == {*native, "ort.cpu"}, [cell.reason for cell in results.cells]
+    for cell in mixed:
+        assert cell.agreement
+        assert cell.agreement.passed
+        assert cell.cold
+        assert len(cell.cold.first_calls) == 3
+        assert cell.cold.first_calls[0] == cell.cold.first_call_seconds
+    assert {(one.size, one.batch) for one in results.comparisons} == {(size, 1) for size in (0, 8, 16, 32)}
+    compiled = [cell for cell in mixed if cell.runtime in {"torch.compile", "jax.jit"}]
+    for cell in compiled:  # a second shape is compiled for in a process that is warm
+        assert cell.cold
+        assert cell.host
+        assert cell.cold.first_calls[1] * 1e3 > 10 * cell.host.median_ms.value
+    page = (place / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Calls of mixed sizes" in page
+    assert f"First call at 16 {name}" in page
+    assert "mixed sizes" in said
 
 
 def test_a_size_that_is_fixed_is_found_and_its_node_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import JsonValue
 
-from assay.bench.words.names import axis_of, crossing, in_words, points_of, sized, verified, with_names
+from assay.bench.words.names import axis_of, crossing, in_words, is_mixed, points_of, sized, verified, with_names
 from assay.bench.words.numbers import pixels
 from assay.records.results import Results
 from tests.bench.report.sample_results import sample_results
@@ -39,6 +39,16 @@ def test_several_dimensions_are_named_each() -> None:
     results = along(["height", "width"], [[224, 224], [384, 512]])
     assert sized(384, results) == in_words({"height": 384, "width": 512}) == "height 384, width 512"
     assert verified(results).startswith("Verified at height 224, width 224; height 384, width 512;")
+
+
+def test_calls_of_mixed_sizes_are_of_no_size() -> None:
+    results = along(["tokens"], [[16], [128]])
+    mixed = results.cells[0].model_copy(update={"size": 0})
+    assert is_mixed(mixed, results)
+    assert not is_mixed(results.cells[0], results)
+    assert not is_mixed(mixed, sample_results())
+    assert sized(0, results) == with_names(pixels(0), results) == "mixed sizes"
+    assert verified(results.model_copy(update={"cells": [mixed]})) == "No export is verified at any of the sizes."
 
 
 def test_without_a_dimension_sizes_are_of_images() -> None:

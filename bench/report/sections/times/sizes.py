@@ -1,14 +1,16 @@
-"""Section on a user's model along a dimension: both sides at every size, where the faster changes, and first calls."""
+"""Section on a user's model along a dimension: both sides at every size, where the faster changes, first calls, and
+calls of mixed sizes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from assay.bench.report.contenders import Case, called, cases
-from assay.bench.report.evidence import Evidence, median_of
+from assay.bench.report.evidence import Evidence, group_of, median_of
 from assay.bench.report.page.blocks import Column, Section, Table, Value, headings
 from assay.bench.report.page.values import amount, estimate, whole
-from assay.bench.words.names import axis_of, crossing, points_of, sized, verified
+from assay.bench.words.names import axis_of, crossing, in_words, is_mixed, points_of, sized, verified
 from assay.bench.words.numbers import ratio
 from assay.records.results import Cell
 
@@ -23,7 +25,7 @@ def by_size(evidence: Evidence) -> Section | None:
     results = evidence.results
     if not points_of(results):
         return None
-    found = cases(evidence)
+    found = [case for case in cases(evidence) if case.group.size]
     rows = tuple(tuple(_row(evidence, case)) for case in found)
     columns = (Column(axis_of(results), numeric=True), *AFTER)
     table = Table("by-size", "The fastest of each side that may be ranked, at every size", columns, rows)
@@ -31,7 +33,45 @@ def by_size(evidence: Evidence) -> Section | None:
         f"{verified(results)} {' '.join(crossings(found, evidence))} A first call is that of a fresh process at this "
         "size alone: tracing, compiling and allocating for a new shape are in it, and in none of the medians."
     )
-    return Section("by-size", f"By {axis_of(results)}", " ".join(lead.split()), (table,))
+    mixed = _mixed(evidence)
+    return Section(
+        "by-size", f"By {axis_of(results)}", " ".join(lead.split()), (table,) if mixed is None else (table, mixed)
+    )
+
+
+def _mixed(evidence: Evidence) -> Table | None:
+    """Tabulate what was called with mixed sizes, the fastest first; None where nothing was."""
+    results = evidence.results
+    cells = [cell for cell in evidence.timed if is_mixed(cell, results)]
+    if not cells:
+        return None
+    points = [in_words(point) for point in points_of(results)]
+    firsts = [f"# First call at {point}, s" for point in points]
+    caption = (
+        "Calls of mixed sizes: a sample is the mean of one call at every size, in an order drawn anew. First calls are "
+        "those of one process, size after size: those after the first show what a new shape costs a process that is "
+        "warm"
+    )
+    columns = headings(" | ".join(["Runtime", "Export", "# Batch", "# Threads", "# Median, ms", *firsts, "Verdict"]))
+    ordered = sorted(cells, key=lambda cell: (cell.batch, cell.threads, median_of(cell).value))
+    rows = tuple(tuple(_mixed_row(evidence, cell, len(points))) for cell in ordered)
+    return Table("mixed-sizes", caption, columns, rows)
+
+
+def _mixed_row(evidence: Evidence, cell: Cell, sizes: int) -> Iterator[Value]:
+    path = f"/cells/{evidence.place_of(cell)}"
+    yield Value(called(cell))
+    yield Value(cell.exporter)
+    yield whole(cell.batch)
+    yield whole(cell.threads)
+    yield estimate(median_of(cell), f"{path}/host/median_ms")
+    firsts = cell.cold.first_calls if cell.cold else ()
+    for place in range(sizes):
+        known = firsts[place] if place < len(firsts) else None
+        yield amount(known, f"{path}/cold/first_calls/{place}")
+    case = next((one for one in cases(evidence) if one.group == group_of(cell)), None)
+    verdict = case.verdict(cell) if case else None
+    yield Value("; ".join(cell.invalid) or verdict or "")
 
 
 def crossings(found: Sequence[Case], evidence: Evidence) -> Iterator[str]:

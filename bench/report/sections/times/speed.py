@@ -18,6 +18,7 @@ from assay.bench.report.evidence import (
     worded,
 )
 from assay.bench.report.page.blocks import Figure, Panel, Section, Spec
+from assay.bench.words.names import is_mixed
 from assay.bench.words.no_verdict import may_be_ranked
 from assay.bench.words.numbers import counted, difference, in_processes, interval, pixels, significant
 from assay.records.base import Interval
@@ -30,7 +31,7 @@ IMAGES_A_SECOND = ("throughput", " images/s")
 
 def latency(evidence: Evidence) -> Section | None:
     """Draw the median time of a call against image size, one panel for each architecture, batch and thread count."""
-    timed = evidence.timed
+    timed = [cell for cell in evidence.timed if not is_mixed(cell, evidence.results)]
     if not timed:
         return None
     groups = split_by(timed, lambda cell: (cell.architecture, cell.batch, cell.threads))
