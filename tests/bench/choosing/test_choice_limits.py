@@ -13,6 +13,7 @@ from assay.bench.choosing.pareto import cost_of
 from assay.bench.cli.choose import render as said
 from assay.errors import InputError
 from assay.numerics.judgement import Flips, Judgement, Quality
+from assay.records.base import Interval
 from assay.records.choice import Choice, Constraints, in_words, read_choice
 from assay.registry import PLAIN_TASK
 from assay.train.metrics import share
@@ -161,6 +162,57 @@ def test_how_right_it_is_has_the_name_of_the_task_s_measure(tmp_path: Path) -> N
     assert in_words(missed).startswith(
         "pixel accuracy is only known to be 97.29% (of 2,000 images), 99.00% is required"
     )
+
+
+F1 = "score.py:f1"
+
+
+def by_metric(found: float, *, half: float = 0.02) -> Judgement:
+    """The judgement of a cell by the user's own metric, which is no share of decisions, and by accuracy."""
+    value = Interval(value=found, low=found - half, high=found + half)
+    metric = Quality(name=F1, value=value, base=value, method="bootstrap", is_metric=True, share=False)
+    right = share(1960, 2000)
+    accuracy = Quality(name="accuracy", value=right, base=right, method="Wilson")
+    return Judgement(
+        task="classification", output="scores", against="float64", records=2000,
+        flips=Flips(decisions=9, flipped=0, excused=0, records=0), qualities=[metric, accuracy],
+    )  # fmt: skip
+
+
+def chosen_by_metric(least: dict[str, float]) -> Choice:
+    """The choice between a fast cell whose metric is 0.90 (0.88 to 0.92) and a slow one of 0.95 (0.93 to 0.97)."""
+    judged = {EAGER: by_metric(0.95), "jax.jit": by_metric(0.90)}
+    cells = [cell(label, 4 if label == EAGER else 1, judgement=one) for label, one in judged.items()]
+    users = results(cells).model_copy(update={"kind": "model"})
+    record = audit([compared(label, 1960).model_copy(update={"judgement": one}) for label, one in judged.items()])
+    return choose(users, record, Constraints(least=least))
+
+
+def test_a_least_metric_is_compared_with_the_lower_bound_and_decides() -> None:
+    assert chosen_by_metric({}).answer.endswith("jax.jit")
+    kept = chosen_by_metric({"metric": 0.91})
+    assert kept.answer.endswith(EAGER)
+    assert kept.constraints.least == {F1: 0.91}  # "metric" stands for the user's own
+    assert "only known to be 0.88" in kept.losers["bloodnet/28/b1/t1/jax.jit"]
+    assert chosen_by_metric({F1: 0.88}).answer.endswith("jax.jit")
+    assert chosen_by_metric({F1: 0.92, "accuracy": 0.97}).answer.endswith(EAGER)
+    assert not chosen_by_metric({"accuracy": 0.98}).answer  # its lower bound is 0.973
+    none = chosen_by_metric({"metric": 0.96})
+    assert not none.answer
+    assert none.nearest is not None
+    assert (none.nearest.constraint, none.nearest.found, none.nearest.cell) == (
+        F1,
+        pytest.approx(0.93),
+        "bloodnet/28/b1/t1/torch.eager",
+    )
+
+
+def test_a_least_value_of_no_measure_is_refused_with_the_measures_that_there_are() -> None:
+    with pytest.raises(InputError, match=r"--least recall is not a measure.*score\.py:f1, accuracy"):
+        chosen_by_metric({"recall": 0.5})
+    with pytest.raises(InputError, match="least accuracy is out of range"):
+        chosen_by_metric({"accuracy": 98.0})
+    assert not chosen_by_metric({"metric": 98.0}).answer  # a metric may be on any scale
 
 
 def test_a_choice_of_an_older_assay_is_read(tmp_path: Path) -> None:
