@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,7 @@ from assay.infer.runtimes.same_for_all import begin, told
 from assay.jobs.job import Nothing
 from assay.jobs.serving import serve_commands
 from assay.registry import RUNTIMES
+from assay.train.brought.arrays import Array
 
 WINDOW_SECONDS, STEADY_CHANGE = 0.05, 0.03
 SLOW_CALL_SECONDS = 0.25
@@ -200,12 +202,14 @@ class WorkerState:
 
     def timed(self, asked: ToKeep) -> OutputsKept:
         """Write the kept outputs of timed calls."""
-        found: dict[str, list[Logits]] = defaultdict(list)
+        found: dict[str, list[Array]] = defaultdict(list)
         for which, logits in self._timed:
             file, records = self._drawn[which]
-            for name, part in zip(kept_names(file), (records, logits), strict=True):
-                found[name].append(part)
-        np.savez(asked.out, **{name: np.concatenate(parts) for name, parts in found.items()})
+            of_places, of_logits = kept_names(file)
+            found[of_places].append(records)
+            found[of_logits].append(logits)
+        arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in found.items()}
+        np.savez(asked.out, **arrays)
         return OutputsKept(calls=len(self._timed))
 
     def memory(self, _: Nothing) -> PeakMemory:
@@ -251,14 +255,14 @@ class WorkerState:
         firsts = [next(place for place, one in enumerate(self._drawn) if one[0] == file) for file in range(self._sizes)]
         return [timed_round(self._host_call, place, 1, len(self._inputs)) for place in firsts]
 
-    def _host_call(self, place: int) -> Logits:
+    def _host_call(self, place: int) -> Array:
         session = self.session
         return session.fetch(session.run(session.prepare(self._inputs[place])))
 
     def _host_rounds(self, rounds: int, kept: int) -> list[int]:
         """Return nanoseconds of each round, a call; all outputs of round number `kept` are kept."""
         found: list[int] = []
-        outputs: dict[int, Logits] = {}
+        outputs: dict[int, Array] = {}
 
         def call(place: int) -> None:
             outputs[place] = self._host_call(place)

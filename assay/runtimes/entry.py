@@ -166,7 +166,7 @@ class RuntimeEntry:
         summary: one line for lists and help texts.
         words: its name in a sentence; "" where that is `name`.
         formats: formats of the models that it loads: "weights" (neutral weights of our architectures), "torch", "tf" or
-            "jax" for a user's own, and "onnx".
+            "jax" for a user's own, "torch-decode" for a decoder's step alone, and "onnx".
         not_for: forms of a user's model that it does not apply to (`assay.train.brought.model`).
         devices: devices that it runs on, "cpu" and "cuda"; where there is only one, it is asked for, whatever the study
             says.

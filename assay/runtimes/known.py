@@ -36,7 +36,7 @@ SHAPES = frozenset((
     "wedge",
 ))  # fmt: skip
 MOST_WORDS = 120
-FORMATS = frozenset(("weights", "torch", "tf", "jax", "onnx"))
+FORMATS = frozenset(("weights", "torch", "torch-decode", "tf", "jax", "onnx"))
 DEVICES = frozenset(("cpu", "cuda"))
 
 

@@ -110,6 +110,17 @@ ENTRIES = (
         unserved=COMPILES.format("torch.aot"),
     ),
     FROZEN,
+    RuntimeEntry(
+        name="torch.compile.static-cache",
+        family=FAMILY,
+        formats=("torch-decode",),
+        target="assay.infer.runtimes.inductor.on_torch_static_cache:load",
+        summary="torch.compile of a decoder's step, on a cache of fixed size that is written in place",
+        operators=COMPILED,
+        unasked=("model",),
+        compiles=True,
+        unserved="its cache lives in the process that runs it, and a server's calls have none",
+    ),
     narrower(
         name="torch.compile.autocast",
         target="assay.infer.runtimes.inductor.on_torch_compiled:load_autocast",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -61,6 +62,21 @@ BLOCKS = 10
 """Blocks in one process, as in a study; see `assay.study.BenchSection`."""
 
 
+@dataclass(frozen=True)
+class ComparedModel:
+    """A model that has been compared.
+
+    Attributes:
+        brought: the model, with its sizes left open where it was compared at several.
+        groups: everything that was timed, at each size.
+    """
+
+    work: Work
+    brought: Brought
+    groups: tuple[Group, ...]
+    results: Results
+
+
 def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Host = LOCAL) -> Results:
     """Run the whole comparison, and write results and samples into the folder.
 
@@ -68,6 +84,11 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         InputError: the model does not load or run, or its inputs are unknown.
         NotInstalledError: its framework is missing.
     """
+    return compared_model(wanted, folder, narrator, host=host).results
+
+
+def compared_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Host = LOCAL) -> ComparedModel:
+    """Do the same, and return what it was done with."""
     check_wanted(wanted, host)
     work = Work(wanted, folder.resolve(), narrator, host)
     with narrator.showing():
@@ -109,7 +130,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         results = file_results(work, heading_of(work, brought), exports, measured, cells, attributed, cost)
         with work.stage("audit", "Auditing the numbers"):
             write_audit(audit_user_model(work, sides, cells, measured.logits, exports), work.folder)
-    return results
+    return ComparedModel(work, brought, tuple(groups), results)
 
 
 def _compared(
@@ -157,7 +178,7 @@ def check_wanted(wanted: Wanted, host: Host) -> None:
         raise InputError("--device is not a device", expected=" or ".join(sorted(DEVICES)), found=wanted.device)
     if wanted.device == "cuda":
         check_gpu("--device cuda", host, "Leave it out to time on the CPU, or run it on a machine with one")
-    able = [one for kind in KINDS for one in RUNTIMES.loading(kind)]
+    able = [one for kind in (*KINDS, "torch-decode") for one in RUNTIMES.loading(kind)]
     known = dict.fromkeys(one.name for one in able if {"cpu", wanted.device} & {*one.devices})
     for name, exporter in map(parted, wanted.runtimes):
         if exporter and name in RUNTIMES and not RUNTIMES[name].runs_files:

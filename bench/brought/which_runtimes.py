@@ -29,7 +29,7 @@ def timed_on(wanted: Wanted, model: UserModel) -> list[str]:
 
 def _natively(model: UserModel) -> list[RuntimeEntry]:
     """The runtimes of its own framework that can run a model in its form."""
-    able = [] if model.kind == "onnx" else RUNTIMES.loading(model.kind)
+    able = [] if model.kind == "onnx" else [one for kind in model.formats for one in RUNTIMES.loading(kind)]
     return [one for one in able if model.location.form not in one.not_for]
 
 
@@ -48,6 +48,6 @@ def left_out(wanted: Wanted, model: UserModel, exporters: Collection[str]) -> li
 
 def _in_words(model: UserModel, runtime: RuntimeEntry) -> str:
     """Say what a runtime does not run: the form of a model if it runs others of its framework, else the framework."""
-    if model.kind in runtime.formats:
+    if set(model.formats) & set(runtime.formats):
         return f"a model that comes as a {model.location.form}"
     return f"models of {model.kind}"

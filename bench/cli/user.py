@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,6 +36,10 @@ from assay.bench.cli.stopping import keeping_what_is_there
 from assay.bench.words.terminal import complain, print_json, print_line
 from assay.errors import InputError
 from assay.registry import METRICS, PLAIN_TASK, TASKS
+
+if TYPE_CHECKING:
+    from assay.bench.tasks.task import WholeModel
+    from assay.records.results import Results
 
 
 def compare_model(
@@ -170,16 +175,12 @@ def compare_model(
     if metric is not None and labels is None:
         raise InputError("--metric needs the right answers", remedy="Give them with --labels FILE")
 
-    from assay.bench.auditing.localise import located
-    from assay.bench.brought.compare import compare_model, mixed_minutes_of, precisions_of, refusals_of_numbers
+    from assay.bench.brought.compare import compared_model, mixed_minutes_of, precisions_of
     from assay.bench.brought.sizes import read_sizes
     from assay.bench.brought.work import Wanted, folder_name
-    from assay.bench.judging.answers import unanswered
-    from assay.bench.report.study_report import as_audited, report_of
+    from assay.bench.report.study_report import report_of
     from assay.bench.tasks.metrics.metric import read_metric
-    from assay.bench.tasks.task import task_of
-    from assay.bench.words.agreement import numbers_in_words
-    from assay.bench.words.explanation import spoken
+    from assay.bench.tasks.task import task as task_by_name
     from assay.bench.words.progress import Narrator
 
     dimensions, sizes = read_sizes(dimension or ())
@@ -236,23 +237,69 @@ def compare_model(
         call_limit=call_limit,
         command=shlex.join(["assay", "model", str(location), *options]),
     )
-    folder = out / folder_name(location)
+    judged_by = task_by_name(task)
+    parts = judged_by.parts_of(location)
+    if len(parts) > 1:
+        wanted = replace(wanted, sizes=judged_by.sizes_of(dimensions, sizes), minutes=minutes / len(parts))
+    folder, refused, compared = out / folder_name(location), False, {}
     with working_in(folder), alone_on_this_machine():
-        with keeping_what_is_there():
-            results = compare_model(wanted, folder, Narrator())
-        files = report_of(folder, results, folder / "report")
+        for part, place in parts.items():
+            with keeping_what_is_there():
+                compared[part] = compared_model(replace(wanted, location=place), folder / part, Narrator())
+            files = report_of(folder / part, compared[part].results, folder / part / "report")
+            page = next(file for file in files if file.suffix == ".html")
+            refused |= _told(folder / part, compared[part].results, page, as_json=as_json, alone=len(parts) == 1)
+        if len(parts) > 1:
+            together = judged_by.put_together(compared, folder, str(location))
+            _say_together(together, as_json=as_json)
+            refused |= bool(together.refusals)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _told(folder: Path, results: Results, page: Path, *, as_json: bool, alone: bool) -> bool:
+    """Print what is found of one model, and return whether it is refused.
+
+    Args:
+        alone: whether it is the whole model, so that its record is what is asked for.
+    """
+    from assay.bench.auditing.localise import located
+    from assay.bench.brought.compare import refusals_of_numbers
+    from assay.bench.judging.answers import unanswered
+    from assay.bench.report.study_report import as_audited
+    from assay.bench.tasks.task import task_of
+    from assay.bench.words.agreement import numbers_in_words
+    from assay.bench.words.explanation import spoken
+
     wrong = refusals_of_numbers(results)
     reasons = wrong or unanswered(results)
     if as_json:
-        print_json(results)
-        for reason in reasons:
-            complain(f"assay: refused: {reason}")
-    else:
-        refused = [f"Refused: {reason}" for reason in reasons]
-        numbers = [*numbers_in_words(results), *task_of(results).told(results), *(refused if wrong else ())]
-        where = [f"Where: {one}" for one in map(str, located(folder)) if one.partition(": ")[2] not in "".join(refused)]
-        for line in [*numbers, *where, *spoken(as_audited(folder, results)), *(() if wrong else refused)]:
-            print_line(line)
-        print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
-    if reasons:
-        raise typer.Exit(1)
+        if alone:
+            print_json(results)
+        _complain(reasons)
+        return bool(reasons)
+    refused = [f"Refused: {reason}" for reason in reasons]
+    numbers = [*numbers_in_words(results), *task_of(results).told(results), *(refused if wrong else ())]
+    where = [f"Where: {one}" for one in map(str, located(folder)) if one.partition(": ")[2] not in "".join(refused)]
+    _say([*numbers, *where, *spoken(as_audited(folder, results)), *(() if wrong else refused)], page)
+    return bool(reasons)
+
+
+def _say_together(together: WholeModel, *, as_json: bool) -> None:
+    """Print what is found of all parts of a model."""
+    if as_json:
+        print_json(together.record)
+        _complain(together.refusals)
+        return
+    _say([*together.sentences, *(f"Refused: {one}" for one in together.refusals)], together.page)
+
+
+def _complain(refusals: Sequence[str]) -> None:
+    for reason in refusals:
+        complain(f"assay: refused: {reason}")
+
+
+def _say(lines: Sequence[str], page: Path) -> None:
+    for line in lines:
+        print_line(line)
+    print_line(f"Report: {page}")

@@ -88,12 +88,19 @@ def compare(
     from assay.bench.brought.work import Wanted, folder_name
     from assay.bench.report.study_report import report_of
     from assay.bench.tasks.metrics.metric import read_metric
+    from assay.bench.tasks.task import task as task_by_name
     from assay.files.locks import working_in
     from assay.train.brought.model import read_shapes
     from assay.train.brought.sources import locate
 
     with _working():
         live = located(model, inputs, Path(out) / LIVE, framework)
+        if len(task_by_name(task).parts_of(live.location)) > 1:
+            raise InputError(
+                f"{live.location} is compared in several parts, and this call compares one model",
+                expected=" or ".join(map(str, task_by_name(task).parts_of(live.location).values())),
+                remedy=f"Name one, or run: assay model {live.location} --task {task}",
+            )
         place = Path(out) / LIVE / live.location.name
         reduced = precisions_of(precisions)[0]
         one_size, sizes = read_sizes([f"{name}={_joined(size)}" for name, size in (dimensions or {}).items()])

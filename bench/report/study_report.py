@@ -8,6 +8,7 @@ import polars
 
 from assay.bench.judging.judged import judged
 from assay.bench.judging.summary import by_cell, planned_of
+from assay.bench.report.evidence import Evidence
 from assay.bench.report.write import write_report
 from assay.bench.statistics.stats import Samples
 from assay.bench.timing.unit_files import SAMPLES_FILE
@@ -33,6 +34,17 @@ def report_of(folder: Path, results: Results, out: Path) -> list[Path]:
         InputError: the report cannot be written.
     """
     return write_report(results, _samples(folder, results), out, _audit(folder, results), _load(folder))
+
+
+def evidence_of(folder: Path, results: Results) -> Evidence:
+    """Return results with everything stored beside them, as their audit leaves them.
+
+    Raises:
+        ArtifactError: something beside them is damaged.
+    """
+    samples, audit = _samples(folder, results), _audit(folder, results)
+    said = judged(results, audit, None if samples is None else by_cell(samples, planned_of(results.settings)))
+    return Evidence(said, samples, audit, _load(folder))
 
 
 def as_audited(folder: Path, results: Results) -> Results:

@@ -21,15 +21,16 @@ from assay.numerics.judgement import Judgement
 from assay.numerics.served import Records, ServedTensor
 from assay.numerics.ties import Deciding
 from assay.records.audit import Comparison, ModelAudit
-from assay.records.base import Interval
+from assay.records.base import Interval, Record
 from assay.records.deployment import ServedTolerance
 from assay.records.results import Agreement, Results
 from assay.registry import TASKS
-from assay.train.brought.model import Tensor
+from assay.train.brought.model import Location, Tensor
 
 if TYPE_CHECKING:
     from assay.bench.auditing.hard_inputs import NamedImages
     from assay.bench.auditing.runs import Inputs
+    from assay.bench.brought.compare import ComparedModel
     from assay.bench.report.evidence import Evidence
     from assay.bench.report.page.blocks import Column, Section, Value
     from assay.bench.run import Run, TrainedModel
@@ -113,6 +114,22 @@ class KnownQuality:
     inferred: bool = False
 
 
+@dataclass(frozen=True)
+class WholeModel:
+    """The findings about a model that is compared in several parts.
+
+    Attributes:
+        sentences: for the terminal.
+        refusals: why the model is refused; empty where it is not.
+        page: the page to read.
+    """
+
+    record: Record
+    sentences: list[str]
+    refusals: list[str]
+    page: Path
+
+
 Shape = tuple[int, int, int]
 
 
@@ -136,6 +153,37 @@ class Task:
     chart_note: ClassVar[str]
     judges_images: ClassVar[bool] = True
     is_counted_in_agreement: ClassVar[bool] = True
+
+    # The models that one is compared as.
+
+    def parts_of(self, location: Location) -> dict[str, Location]:
+        """Return the models that a model is compared as, by their names; one without a name where it is itself."""
+        return {"": location}
+
+    def sizes_of(
+        self, dimensions: Mapping[str, int], sizes: Mapping[str, tuple[int, ...]]
+    ) -> dict[str, tuple[int, ...]]:
+        """Return the sizes at which several parts are compared, by dimension.
+
+        Args:
+            dimensions, sizes: those that the user names, see `assay.bench.brought.work.Wanted`.
+
+        Raises:
+            InputError: the parts cannot be put together at these sizes.
+        """
+        raise NotImplementedError
+
+    def put_together(self, parts: Mapping[str, ComparedModel], folder: Path, model: str) -> WholeModel:
+        """Compare the model as a whole, where it has several parts, and write the findings.
+
+        Args:
+            parts: every part, compared, in a folder of its own in `folder`.
+            model: the model as its user names it.
+
+        Raises:
+            AssayError: the parts do not fit together.
+        """
+        raise NotImplementedError
 
     # Judging.
 

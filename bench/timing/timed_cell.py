@@ -15,14 +15,24 @@ DROPPED_SECONDS = 0.02
 
 @dataclass
 class TimedCell:
-    """A cell of the unit under way."""
+    """A cell of the unit under way.
+
+    Attributes:
+        sizes: number of sizes that are mixed: so many calls make a sample (`assay.infer.rounds`).
+    """
 
     worker: Worker
     name: str
     loaded: SessionLoaded
     warmed: Warmed
+    sizes: int = 1
     bursts: int = 0
     medians_ns: list[float] = field(default_factory=list)
+
+    @property
+    def first_calls(self) -> tuple[float, ...]:
+        """Seconds of the first call at each size, where sizes are mixed."""
+        return tuple(one / 1e9 for one in self.warmed.calls_ns[: self.sizes]) if self.sizes > 1 else ()
 
     @property
     def calls(self) -> int:

@@ -28,7 +28,7 @@ from assay.bench.timing.timed_cell import TimedCell
 from assay.bench.timing.workers import Candidate, Worker, sides_of
 from assay.errors import AssayError, DiskError
 from assay.files.disk import short_name
-from assay.infer.commands import SessionLoaded, SessionObserved
+from assay.infer.commands import SessionLoaded
 from assay.jobs.killed import KilledError
 from assay.jobs.running import LateError
 from assay.records.base import Record
@@ -72,8 +72,7 @@ class Group:
         candidates: candidates that are timed.
         batches: batch sizes, ascending; a process does one after the other.
         settings: settings, the same for every candidate.
-        images: .npy file of float32 (count, H, W, C) images that calls take turns with.
-        others: files of records of other sizes, where calls of mixed sizes are timed (`assay.infer.rounds`).
+        images, others: .npy file of images (count, H, W, C) for calls, and those of other sizes that are mixed in.
         audited: number of them for which the first process leaves its outputs.
         refused: candidates that cannot be timed, since their runtime's format could not be made, and why.
         nodes_on_cpu: whether, on a GPU, nodes that ONNX Runtime leaves on the CPU do not count against a cell.
@@ -88,11 +87,6 @@ class Group:
     refused: tuple[tuple[Candidate, str], ...] = ()
     nodes_on_cpu: bool = False
     others: tuple[Path, ...] = ()
-
-    @property
-    def calls_in_round(self) -> int:
-        """Number of calls whose mean is one sample."""
-        return 1 + len(self.others)
 
     def cell_name(self, batch: int, label: str) -> str:
         model, _, threads = self.name.rpartition("/")
@@ -147,10 +141,6 @@ def computed_in(facts: Sequence[CellFacts]) -> str:
     """Return the precision of a cell's numbers, as observed in a call, otherwise as the runtime says."""
     seen = [fact.seen.precision for fact in facts if fact.seen and fact.seen.precision]
     return next(iter(seen + [fact.precision for fact in facts if fact.precision]), "")
-
-
-def _observation(seen: SessionObserved) -> Observation:
-    return Observation(device=seen.device, precision=seen.precision, computed=seen.computed, model=seen.model)
 
 
 @dataclass
@@ -335,7 +325,7 @@ class Unit:
             tell(f"{self.group.name}: batch {batch}, warming {worker.candidate.label}")
             with self._costing_its_own_cell(worker, batch):
                 warmed = worker.warm(self.group.images, batch, WARM_SECONDS, self.group.others)
-                cells[worker] = TimedCell(worker, name, loaded, warmed)
+                cells[worker] = TimedCell(worker, name, loaded, warmed, 1 + len(self.group.others))
                 self._keep(name, WARM_UP_BLOCK, "warm-up", warmed.calls_ns)
         return cells
 
@@ -345,7 +335,7 @@ class Unit:
         before, begun = self.host.disturbance(cores), time.monotonic_ns()
         burst = cell.worker.burst(cell.calls, cell.drop)
         during = self.host.disturbance(cores).since(before)
-        each = burst.processor_ns // (2 * len(burst.host_ns) * self.group.calls_in_round)
+        each = burst.processor_ns // (2 * len(burst.host_ns) * cell.sizes)
         self._keep(cell.name, block, "dropped", burst.dropped_ns)
         self._keep(cell.name, block, "host", burst.host_ns, each)
         self._keep(cell.name, block, "device", burst.device_ns, each)
@@ -391,19 +381,13 @@ class Unit:
                     import_seconds=cell.loaded.import_seconds,
                     load_seconds=cell.loaded.load_seconds,
                     first_call_seconds=cell.warmed.calls_ns[0] / 1e9,
-                    first_calls=self._first_calls(cell),
+                    first_calls=cell.first_calls,
                     peak_mib=peak,
                     precision=cell.loaded.precision,
                     facts=cell.loaded.facts,
                 )
             )
             self._observe(cell, batch)
-
-    def _first_calls(self, cell: TimedCell) -> tuple[float, ...]:
-        """Return the seconds of the first call at each size, where sizes are mixed."""
-        if not self.group.others:
-            return ()
-        return tuple(one / 1e9 for one in cell.warmed.calls_ns[: self.group.calls_in_round])
 
     def _observe(self, cell: TimedCell, batch: int) -> None:
         """Add where it computed and in what, which a first process is asked; one that this ends costs no time taken."""
@@ -412,5 +396,5 @@ class Unit:
         with self._costing_its_own_cell(cell.worker, batch + 1, counted=False):
             seen = cell.worker.observe()
             told = self.facts[-1]
-            facts = told.facts | seen.facts
-            self.facts[-1] = told.model_copy(update={"seen": _observation(seen), "facts": facts})
+            observation = Observation.model_validate(seen.model_dump(exclude={"facts"}))
+            self.facts[-1] = told.model_copy(update={"seen": observation, "facts": told.facts | seen.facts})

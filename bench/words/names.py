@@ -14,7 +14,7 @@ from assay.bench.words.numbers import OWN_SIZE, TIMES, listed, pixels
 from assay.records.results import Cell, Results
 from assay.registry import RUNTIMES
 
-MIXED = "mixed sizes"
+MIXED, ALL = "mixed sizes", "all sizes"
 
 
 def runtime_in_words(label: str) -> str:
@@ -59,7 +59,7 @@ def with_names(text: str, results: Results) -> str:
         size = next(iter(point.values()))
         text = re.sub(rf"(?<!\d){size}{TIMES}{size}(?!\d)", in_words(point).replace("\\", r"\\"), text)
     axis = axis_of(results)
-    changes = {"Latency by resolution": f"Latency by {axis}", "size, pixels": axis, OWN_SIZE: MIXED}
+    changes = {"Latency by resolution": f"Latency by {axis}", "size, pixels": axis, OWN_SIZE: ALL}
     for ours, name in changes.items():
         text = text.replace(ours, name)
     return text

@@ -189,6 +189,12 @@ class UserModel(Record):
         return tuple(one.name for one in self.inputs if one.narrow)
 
     @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that a runtime of its framework may load it in (`assay.runtimes.entry.RuntimeEntry`)."""
+        step = f"{self.kind}-decode"
+        return (self.kind, step) if self.location.library.endswith("-decode") else (self.kind,)
+
+    @property
     def width(self) -> int:
         """The count of numbers in the outputs of one record."""
         return sum(output.size for output in self.outputs)

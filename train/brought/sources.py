@@ -22,6 +22,8 @@ WHAT_CAN_BE_GIVEN = (
     "a .tflite file, a Hugging Face folder, FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION, "
     + ", ".join(f"{name}:NAME" for name in LIBRARIES)
 )
+OF_FOLDERS = ("hf", "hf-prefill", "hf-decode")
+"""Libraries whose models may lie in a folder."""
 SAVED_MODEL_FILE, HUGGING_FACE_FILE = "saved_model.pb", "config.json"
 
 
@@ -75,11 +77,11 @@ def _file(path: Path) -> Location:
     return Location(path=path.resolve(), form=form, kind=kind)
 
 
-def _folder(path: Path) -> Location:
+def _folder(path: Path, library: str = "hf") -> Location:
     if (path / SAVED_MODEL_FILE).is_file():
         return Location(path=path.resolve(), form="saved-model", kind="tf")
     if (path / HUGGING_FACE_FILE).is_file():
-        return Location(path=path.resolve(), form="named", kind="torch", library="hf")
+        return Location(path=path.resolve(), form="named", kind="torch", library=library)
     raise InputError(
         f"The folder {path} is not a SavedModel and not one of Hugging Face",
         expected=f"a file {SAVED_MODEL_FILE} or {HUGGING_FACE_FILE} in it",
@@ -87,8 +89,8 @@ def _folder(path: Path) -> Location:
 
 
 def _named(library: str, name: str) -> Location:
-    if library == "hf" and (Path(name) / HUGGING_FACE_FILE).is_file():
-        return _folder(Path(name))
+    if library in OF_FOLDERS and (Path(name) / HUGGING_FACE_FILE).is_file():
+        return _folder(Path(name), library)
     if not name.strip():
         raise InputError(f"'{library}:' needs the name of a model", expected=f"{library}:NAME")
     kind = next(one for one in KINDS if one == LIBRARIES[library].framework)

@@ -17,7 +17,7 @@ def render_audit(audit: Audit) -> str:
     """Return the whole page."""
     names = list(dict.fromkeys(model.name for model in audit.models))
     title = f"Audit of {names[0]}" if len(names) == 1 else f"Audit of {len(names)} models"
-    sections = [_without_script(section) for section in audit_sections(audit)]
+    sections = [without_script(section) for section in audit_sections(audit)]
     return (
         templates()
         .get_template("audit.html")
@@ -35,7 +35,7 @@ def render_audit(audit: Audit) -> str:
     )
 
 
-def _without_script(section: Section) -> Section:
+def without_script(section: Section) -> Section:
     """Return a section whose tables have no buttons to sort them, which would do nothing here, nor the values to sort
     by.
     """

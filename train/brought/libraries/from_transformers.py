@@ -29,13 +29,32 @@ def make(location: Location) -> MadeModel:
         InputError: there is no such model here, or it does not fit into memory.
         Exception: whatever transformers raises.
     """
+    model, weights = model_of(location)
+    model.config.use_cache = False  # a cache is no output of one call
+    usual, sizes = _usual(model, model.config)
+    place = location.function or str(location.path)
+    masks = tuple(one.name for one in usual if one.name == MASK)
+    reader = _reader(importlib.import_module("transformers"), model, place)
+    return MadeModel(model, usual, sizes, weights, reader, masks)
+
+
+def model_of(location: Location, kind: str = "") -> tuple[Any, str]:
+    """Return a model, and where its weights are from.
+
+    Args:
+        kind: the Auto class that makes it; "" for the class that its configuration names.
+
+    Raises:
+        InputError, Exception: as of `make`.
+    """
     _import_vision()
     transformers: Any = importlib.import_module("transformers")
     transformers.logging.set_verbosity_error()
     place = location.function or str(location.path)
     config, stored = _configuration(transformers, place)
-    family = getattr(transformers, (getattr(config, "architectures", None) or [""])[0], transformers.AutoModel)
-    build = family.from_config if family is transformers.AutoModel else family
+    named = (getattr(config, "architectures", None) or [""])[0]
+    family = getattr(transformers, kind or named, transformers.AutoModel)
+    build = family.from_config if kind or family is transformers.AutoModel else family
 
     def read() -> object:
         return family.from_pretrained(place, config=config, use_safetensors=True, **OWN_CODE_ALONE)
@@ -49,11 +68,7 @@ def make(location: Location) -> MadeModel:
         model, weights = read(), "the folder's own"
     else:
         model, weights = with_weights(read, lambda: build(config))
-    for one in (config, model.config):
-        one.use_cache = False  # a cache is no output of one call
-    usual, sizes = _usual(model, config)
-    masks = tuple(one.name for one in usual if one.name == MASK)
-    return MadeModel(model, usual, sizes, weights, _reader(transformers, model, place), masks)
+    return model, weights
 
 
 def _reader(transformers: Any, model: Any, place: str) -> Read:

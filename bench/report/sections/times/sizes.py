@@ -48,7 +48,7 @@ def _mixed(evidence: Evidence) -> Table | None:
     points = [in_words(point) for point in points_of(results)]
     firsts = [f"# First call at {point}, s" for point in points]
     caption = (
-        "Calls of mixed sizes: a sample is the mean of one call at every size, in an order drawn anew. First calls are "
+        "Calls of mixed sizes: a sample is the mean of one call at every size, in random order. First calls are "
         "those of one process, size after size: those after the first show what a new shape costs a process that is "
         "warm"
     )
