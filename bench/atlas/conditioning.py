@@ -29,7 +29,7 @@ ULPS = 4.0
 def moved_by_rounding(
     model: UserModel, records: Records, exact: Array, compute: Callable[[Records], Array]
 ) -> NDArray[np.float64]:
-    """Return the largest change of each result, (1, `model.width`), by a rounding of the inputs; infinite where a
+    """Return the largest change of each result, (records, `model.width`), by a rounding of the inputs; infinite where a
     finite result stops being finite.
 
     Args:

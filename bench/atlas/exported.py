@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from assay.bench.atlas.attempts import BOUNDS, Attempt, News, OperatorRequest, about_all, finding_on
 from assay.bench.atlas.conditioning import is_explained
+from assay.bench.atlas.probed import ProbedOperator, probed, probed_in_rows
 from assay.bench.atlas.record import Finding, Verdict
 from assay.bench.atlas.suites.suite import Sample, Suite, with_further_numbers, written
-from assay.bench.atlas.whole_call import WholeCall, probed
 from assay.errors import AssayError, ExportFailedError
 from assay.export.graph.inspect import one_line
 from assay.export.job import CheckExportRequest, RouteRequest, check, work
@@ -34,8 +35,10 @@ Exported = dict[str, tuple[Tensor, ...]]
 
 
 def judged_samples(request: OperatorRequest, suite: Suite) -> Iterator[News]:
-    """Judge the samples of an operator in this process, each by every route."""
-    exported, none = Exported(), True
+    """Judge the samples of an operator in this process, each by every route; one that is a batch of rows also with an
+    open batch.
+    """
+    exported, none, opened = Exported(), True, False
     samples = with_further_numbers(suite.reader().samples(request.operator, request.dtype, request.most))
     while True:
         try:
@@ -49,14 +52,23 @@ def judged_samples(request: OperatorRequest, suite: Suite) -> Iterator[News]:
         if sample is None:
             break
         none = False
-        yield from _sampled(request, suite, sample, exported)
+        right = []
+        for news in _sampled(request, suite, sample, exported):
+            right += [news.finding.route] if news.finding and news.finding.verdict == "right" else []
+            yield news
+        if sample.numbers == "given" and right and not opened:
+            opened = yield from _opened(request, suite, sample, right)
     if none:
         yield from about_all(request, "not comparable", "No sample of it has tensors of numbers that NumPy has")
 
 
-def _sampled(request: OperatorRequest, suite: Suite, sample: Sample, exported: Exported) -> Iterator[News]:
+def _attempt(sample: Sample) -> Attempt:
     shapes = ", ".join(f"{one.dtype.name} {list(one.shape)}" for one in sample.inputs.values())
-    itself = Attempt(sample=sample.place, numbers=sample.numbers, inputs=shapes)
+    return Attempt(sample=sample.place, numbers=sample.numbers, inputs=shapes)
+
+
+def _sampled(request: OperatorRequest, suite: Suite, sample: Sample, exported: Exported) -> Iterator[News]:
+    itself = _attempt(sample)
     routes = [itself.model_copy(update={"route": route}) for route in suite.routes]
     if itself.key in request.done or all(one.key in request.done for one in routes):
         return
@@ -92,11 +104,46 @@ def _sampled(request: OperatorRequest, suite: Suite, sample: Sample, exported: E
             exported[str(place)] = call.model.outputs
 
 
+def _opened(
+    request: OperatorRequest, suite: Suite, given: Sample, routes: Sequence[str]
+) -> Generator[News, None, bool]:
+    """Judge a sample with an open batch, by the routes that export it rightly; return whether it is a batch of rows."""
+    sample = replace(given, numbers="rows")
+    itself = _attempt(sample)
+    attempts = [itself.model_copy(update={"route": route}) for route in routes]
+    if itself.key in request.done or all(one.key in request.done for one in attempts):
+        return False
+    BOUNDS.begin()
+    yield News(begun=itself)
+    folder = request.folder / sample.name
+    call = None
+    with suppress(Exception):  # what it raises has been told of its own batch
+        call = probed_in_rows(suite, written(sample, suite, folder), sample.inputs)
+    for attempt in attempts if call else ():
+        assert call is not None
+        if attempt.key in request.done:
+            continue
+        BOUNDS.begin()
+        yield News(begun=attempt)
+        place = folder / attempt.route
+        place.mkdir(parents=True, exist_ok=True)
+        yield News(finding=_with_fixed_batch(_routed(call, request, attempt, place)))
+    return call is not None
+
+
+def _with_fixed_batch(found: Finding) -> Finding:
+    """Return the finding on an open batch, by a route that exports the sample rightly: it has lost the batch where it
+    refuses an open one, or its file does not run.
+    """
+    lost = found.verdict in ("not exported", "not run")
+    return found.model_copy(update={"verdict": "fixed batch"}) if lost else found
+
+
 def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {one_line(error)}"
 
 
-def _routed(call: WholeCall, request: OperatorRequest, attempt: Attempt, folder: Path) -> Finding:
+def _routed(call: ProbedOperator, request: OperatorRequest, attempt: Attempt, folder: Path) -> Finding:
     """Export by one route, check the file, and follow it to its node where it is wrong.
 
     A file that is there was made with other numbers of the same shapes, and is checked with these.
@@ -146,7 +193,7 @@ def _routed(call: WholeCall, request: OperatorRequest, attempt: Attempt, folder:
     return found(verdict, judged.reason, _apart(judged), nodes)
 
 
-def _doubt(verdict: Verdict, call: WholeCall, judged: Judged, file: Path) -> str:
+def _doubt(verdict: Verdict, call: ProbedOperator, judged: Judged, file: Path) -> str:
     """Return why numbers that differ are not called wrong, or ""."""
     if verdict not in ("wrong", "wrong in the runtime", "only unoptimised"):
         return ""
@@ -167,6 +214,8 @@ def verdict_of(judged: Judged) -> Verdict:
     """Return the verdict on a file that was checked."""
     if not judged.reason:
         return "right"
+    if not judged.agreement:  # it runs in other runtimes alone
+        return "not run"
     if judged.undecided:
         return "undecided"
     if not judged.file_is_right:

@@ -27,7 +27,7 @@ class KnownDefect(Record):
     """An operator that a route was seen to export wrongly.
 
     Attributes:
-        kernel: the framework's operator that computes it, such as "aten::softplus".
+        kernel: the framework's operator or layer that computes it, such as "aten::softplus" or "keras::GRU".
         wrong, of: number of samples that are wrong, and of all that the route exported or refused.
     """
 
@@ -105,6 +105,17 @@ def entries_for(
     return [one for one in found if holds[one.suite]]
 
 
+def known_defects(
+    kernels: Collection[str],
+    routes: Collection[str],
+    installed: Callable[[Iterable[str]], Mapping[str, str]] = installed_versions,
+) -> str:
+    """Say in one line what the shipped atlas has on a model's kernels by these routes, or "" for nothing: before an
+    export, and after one that failed its check.
+    """
+    return said_of(entries_for(kernels, routes, read_published(), installed), kernels)
+
+
 def said_of(entries: Collection[KnownDefect], kernels: Collection[str]) -> str:
     """Say in one line what the atlas has on a model's kernels, or "" for nothing."""
     if not entries:
@@ -112,11 +123,12 @@ def said_of(entries: Collection[KnownDefect], kernels: Collection[str]) -> str:
     named = [f"{one.kernel} by {one.route} ({one.wrong} of {one.of} samples)" for one in entries]
     more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
     bad = len({one.kernel for one in entries})
-    first = next(iter(entries)).operator
+    first = next(iter(entries))
+    suite = "" if first.suite == next(iter(SUITES)) else f"--suite {first.suite} "
     return (
         f"The atlas has wrong exports of {bad} of its {counted(len(kernels), 'operator')}, with the installed "
         f"versions: "
-        f"{', '.join(named[:MOST_NAMED])}{more}. assay atlas --operator {first} shows them"
+        f"{', '.join(named[:MOST_NAMED])}{more}. assay atlas {suite}--operator {first.operator} shows them"
     )
 
 

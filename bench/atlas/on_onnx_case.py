@@ -11,7 +11,7 @@ import onnx
 
 from assay.bench.atlas.attempts import BOUNDS, Attempt, News, OperatorRequest, finding_on
 from assay.bench.atlas.record import Verdict
-from assay.bench.atlas.suites.suite import BackendCase, Suite
+from assay.bench.atlas.suites.suite import NUMPYS_OWN, BackendCase, Suite
 from assay.errors import AssayError, ExportFailedError
 from assay.export.checking.check import level_names, session_at
 from assay.export.graph.inspect import one_line
@@ -25,10 +25,6 @@ MODEL = "model.onnx"
 TEXTS = "OUS"
 ROUNDINGS = 16
 """Roundings of the largest number that are no defect: a sum that should be zero, as in a Fourier transform, is not."""
-NUMPYS_OWN = 1
-"""Numpy's `isbuiltin` of its own types; bfloat16 and narrower ones are foreign to it, and runtimes do not take
-them from it.
-"""
 Outcome = tuple[Verdict, str, float]
 """A verdict, its reason, and the largest distance over the tolerance."""
 

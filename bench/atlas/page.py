@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.bench.atlas.record import DEFECTS, MEANINGS, Atlas, Finding, Verdict
+from assay.bench.atlas.record import DEFECTS, IN_WORDS, MEANINGS, Atlas, Finding, Verdict
 from assay.bench.atlas.suites.entries import SUITES
 from assay.bench.atlas.summary import Square, counted_by_route, squares
 from assay.bench.report.page.blocks import Column, Section, Table, Tone, Value
@@ -13,6 +13,7 @@ TONES: dict[Verdict, Tone] = {
     "right": "good",
     **dict.fromkeys(DEFECTS, "bad"),
     "undecided": "notice",
+    "fixed batch": "notice",
     "not judged": "notice",
 }
 SHOWN_FINDINGS = 2
@@ -35,8 +36,8 @@ def render_atlas(atlas: Atlas) -> str:
             date=moment(atlas.created, time=True),
             extent=", ".join(f"{name} {version}" for name, version in atlas.versions.items()),
             sections=sections,
-            routes=list(dict.fromkeys(one.route for one in found)),
-            rows=_rows(found),
+            groups=_groups(found),
+            operators=len(found) - sum(one.route != SUITES[one.suite].routes[0] for one in found),
             verdicts=[(verdict, TONES.get(verdict, "muted"), meaning) for verdict, meaning in MEANINGS.items()],
             policy=policy_for([code]),
             styles=styles(sections),
@@ -73,17 +74,30 @@ def _summary(atlas: Atlas, found: list[Square]) -> Section:
     return Section("verdict", "What survives", lead, blocks=(table,))
 
 
-def _rows(found: list[Square]) -> list[dict[str, object]]:
-    """Return a row for each operator: its squares, and its findings in words."""
-    rows: dict[tuple[str, str], list[Square]] = {}
-    for one in found:
-        rows.setdefault((one.suite, one.operator), []).append(one)
+def _groups(found: list[Square]) -> list[dict[str, object]]:
+    """Return the rows of each suite, whose routes are its own."""
     return [
         {
-            "suite": suite,
+            "suite": name,
+            "title": SUITES[name].title,
+            "routes": SUITES[name].routes,
+            "rows": _rows([one for one in found if one.suite == name]),
+        }
+        for name in dict.fromkeys(one.suite for one in found)
+    ]
+
+
+def _rows(found: list[Square]) -> list[dict[str, object]]:
+    """Return a row for each operator of a suite: its squares, and its findings in words."""
+    rows: dict[str, list[Square]] = {}
+    for one in found:
+        rows.setdefault(one.operator, []).append(one)
+    return [
+        {
             "operator": operator,
             "squares": [
                 {
+                    "route": one.route,
                     "verdict": one.verdict,
                     "tone": TONES.get(one.verdict, "muted"),
                     "of": f"{one.right} of {one.of}" if one.of else "",
@@ -93,7 +107,7 @@ def _rows(found: list[Square]) -> list[dict[str, object]]:
             "told": [_told(one) for square in row for one in _wanting(square)[:SHOWN_FINDINGS]],
             "more": _more(sum(len(_wanting(square)[SHOWN_FINDINGS:]) for square in row)),
         }
-        for (suite, operator), row in rows.items()
+        for operator, row in rows.items()
     ]
 
 
@@ -110,12 +124,11 @@ def _more(count: int) -> str:
 
 
 def _told(one: Finding) -> dict[str, str]:
-    numbers = "" if one.numbers == "given" else f", {one.numbers} numbers"
     apart = f" ({significant(one.apart)} times the tolerance)" if one.apart > 0 else ""
     node = f"; at node '{one.nodes[0].node}', {one.nodes[0].operator}" if one.nodes else ""
     return {
         "tone": TONES.get(one.verdict, "muted"),
         "verdict": f"{one.route or 'itself'}: {one.verdict}{apart}",
-        "sample": f"sample {one.sample}{numbers}: {one.inputs}",
+        "sample": f"sample {one.sample}{IN_WORDS[one.numbers]}: {one.inputs}",
         "reason": f"{one.reason}{node}",
     }

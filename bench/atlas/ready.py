@@ -6,6 +6,17 @@ import contextlib
 import gc
 import importlib
 
+from assay.runtimes import openvino
+
+FOR_CHECKS = (
+    "onnxruntime",
+    *openvino.FAMILY.packages,
+    "onnx.reference",
+    "onnx.version_converter",
+    "onnx.inliner",
+)
+"""Modules that the check of a file imports."""
+
 
 def imported(*modules: str) -> None:
     """Import modules; one that is not installed is left out, and its user reports it."""

@@ -15,6 +15,7 @@ Verdict = Literal[
     "wrong in the runtime",
     "only unoptimised",
     "undecided",
+    "fixed batch",
     "not exported",
     "not run",
     "crashed",
@@ -23,8 +24,16 @@ Verdict = Literal[
     "not comparable",
     "not judged",
 ]
-Numbers = Literal["given", "tiny", "large"]
-"""The numbers of a sample's floating-point inputs: the suite's own, or those times 1e-6 or 1e3."""
+Numbers = Literal["given", "tiny", "large", "rows"]
+"""The numbers of a sample's floating-point inputs: the suite's own, those times 1e-6 or 1e3, or its own as rows of an
+open batch.
+"""
+IN_WORDS: dict[Numbers, str] = {
+    "given": "",
+    "tiny": ", times 1e-6",
+    "large": ", times 1e3",
+    "rows": ", in an open batch",
+}
 
 MEANINGS: dict[Verdict, str] = {
     "right": "the file agrees with the operator in float64 at every level of optimisation",
@@ -33,6 +42,8 @@ MEANINGS: dict[Verdict, str] = {
     "only unoptimised": "ONNX Runtime is right without optimisations alone",
     "undecided": "the numbers differ by less than twice the tolerance or by what a rounding of the inputs explains, or "
     "no witness can say whether the file or the runtime is at fault",
+    "fixed batch": "the route exports the operator rightly with the batch of its sample, and not with an open one: it "
+    "refuses that, or the file does not run with another batch",
     "not exported": "the route refuses the operator",
     "not run": "there is a file, and ONNX Runtime does not load it or does not run it",
     "crashed": "the process ended",

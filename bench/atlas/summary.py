@@ -21,6 +21,7 @@ WORST_FIRST: tuple[Verdict, ...] = (
     "not judged",
     "not run",
     "not exported",
+    "fixed batch",
     "right",
     "native is off",
     "not comparable",

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.bench.atlas.lookup import entries_for, read_published, said_of
+from assay.bench.atlas.lookup import known_defects
 from assay.bench.brought.work import Work
 from assay.bench.stages.exports import variants_of
 from assay.errors import AssayError, DiskError, ExportFailedError, FailedError, InputError
@@ -189,8 +189,7 @@ def exported(
         else [one.name for one in EXPORTERS.values() if one.framework == kind and form not in one.not_for]
     )
     parts = work.side_by_side(len(routes))
-    atlas = read_published()
-    if said := said_of(entries_for(brought.kernels, routes, atlas), brought.kernels):
+    if said := known_defects(brought.kernels, routes):
         work.narrator.note(said)
     jobs = [_export_job(parts, brought.model, route) for route in routes]
     records = side_by_side([partial(export_model, job, work.narrator.bar) for job in jobs], parts.jobs)
@@ -205,7 +204,7 @@ def exported(
         if record.exporter in files and done.reason and look_for_deciders(work, brought, files):
             done = checked(work, brought, record, files[record.exporter])
         work.narrator.exported(done)
-        if done.reason and (said := said_of(entries_for(brought.kernels, [done.exporter], atlas), brought.kernels)):
+        if done.reason and (said := known_defects(brought.kernels, [done.exporter])):
             work.narrator.note(f"{done.exporter}: {said}")
         found.append(done)
     if work.wanted.reduced:

@@ -19,7 +19,7 @@ def atlas(
         typer.Option(
             "--suite",
             metavar="NAME",
-            help="A test suite that operators come from: opinfo (the default), onnx; repeatable.",
+            help="A test suite that operators come from: opinfo (the default), jax, keras, onnx; repeatable.",
         ),
     ] = None,
     operator: Annotated[

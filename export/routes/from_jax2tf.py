@@ -7,6 +7,7 @@ only what that environment has: JAX 0.6, Flax, numpy.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -25,7 +26,8 @@ from assay.train.built import BuiltModel
 
 REQUIREMENTS = Path(__file__).parents[1] / "envs" / "jax2tf.txt"
 SCRIPT = "assay.export.routes.jax2tf_script"
-"""The time limit: less than that of the job that starts it, so that the reason is told."""
+_serving: list[subprocess.Popen[str]] = []
+"""The process that converts in forks of itself, where `serve_conversions` has begun one."""
 
 
 def export(request: ExportRequest) -> ExportOutcome:
@@ -68,23 +70,66 @@ def _described(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
     }
 
 
+def serve_conversions() -> None:
+    """Have one process do all conversions of this process and of its forks, each in a fork of its own: importing JAX
+    and TensorFlow takes it longer than most conversions of a single operator.
+
+    Raises:
+        NotInstalledError: the tool environment cannot be made.
+    """
+    python = toolenv.ensure("jax2tf", REQUIREMENTS, lambda *_: None)
+    command = [*_command(python), "--serve"]
+    _serving[:] = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment())
+    ]
+
+
+def _command(python: Path) -> list[str]:
+    return [str(python), "-P", str(START), SCRIPT]
+
+
+def _environment() -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return inherited | {"PYTHONDONTWRITEBYTECODE": "1"}
+
+
 def _run_script(python: Path, folder: Path) -> None:
     """Run the script to its end; it is killed with this job if that is given up.
 
     Raises:
         ExportFailedError: the script ended with an error; the message has its last words.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    outcome = subprocess.run(
-        [str(python), "-P", str(START), SCRIPT, str(folder / "request.json")],
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},
-        cwd=folder,
-    )
-    print(outcome.stdout)  # noqa: T201  into the job's log
-    if outcome.returncode != 0:
-        raise ExportFailedError(f"jax2tf ended with status {outcome.returncode}", found=last_words(outcome.stdout))
+    request = folder / "request.json"
+    if _serving:
+        status, said = _served(request)
+    else:
+        outcome = subprocess.run(
+            [*_command(python), str(request)],
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=_environment(),
+            cwd=folder,
+        )
+        status, said = outcome.returncode, outcome.stdout
+    print(said)  # noqa: T201  into the job's log
+    if status != 0:
+        raise ExportFailedError(f"jax2tf ended with status {status}", found=last_words(said))
+
+
+def _served(request: Path) -> tuple[int, str]:
+    """Return the status and the words of a conversion by the process that serves; answers to a fork that has ended
+    since are passed over.
+    """
+    asked, answers = _serving[0].stdin, _serving[0].stdout
+    assert asked is not None
+    assert answers is not None
+    with contextlib.suppress(BrokenPipeError):
+        print(request, file=asked, flush=True)
+    for line in answers:
+        path, _, status = line.rstrip("\n").rpartition("\t")
+        if path == str(request):
+            return int(status), request.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
+    return 1, "the process that converts has ended"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,14 +63,6 @@ KINDS = {"torch": TORCH, "tf": TF, "jax": JAX}
 EVERY_KIND = [pytest.param(kind, marks=pytest.mark.slow if kind == "tf" else ()) for kind in KINDS]
 OUTPUTS = {"scores", "hidden.left", "hidden.pair.first", "hidden.pair.second.1"}
 LEFT, RIGHT, SCALE = np.float32([[1, 2]]), np.float32([[3, 5]]), np.float32(10)
-
-
-@pytest.fixture(autouse=True)
-def without_wide_types() -> Iterator[None]:
-    """The switch that float64 turns on in JAX is for this process: the next test starts without it."""
-    yield
-    if "jax" in sys.modules:
-        sys.modules["jax"].config.update("jax_enable_x64", False)
 
 
 def loaded(kind: str, folder: Path) -> LoadedModel:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from assay.bench.atlas.record import DEFECTS, Finding
+from assay.bench.atlas.record import DEFECTS, IN_WORDS, Finding
 from assay.bench.atlas.suites.entries import SUITES
 from assay.bench.atlas.summary import Square
 from assay.bench.words.numbers import counted
 
-TIMES = {"given": "", "tiny": ", times 1e-6", "large": ", times 1e3"}
-EXPORTER, RUNTIME = "pytorch/pytorch, label `module: onnx`", "microsoft/onnxruntime"
+RUNTIME = "microsoft/onnxruntime"
+TRACKERS = {
+    "torch-dynamo": "pytorch/pytorch, label `module: onnx`",
+    "torch-script": "pytorch/pytorch, label `module: onnx`",
+    "jax2onnx": "enpasos/jax2onnx",
+    "jax2tf": "onnx/tensorflow-onnx",
+    "tf2onnx": "onnx/tensorflow-onnx",
+}
 FLAGS = {"torch-dynamo": "dynamo=True", "torch-script": "dynamo=False"}
+CALLS = {
+    "torch-dynamo": "torch.onnx.export",
+    "torch-script": "torch.onnx.export",
+    "jax2onnx": "jax2onnx.to_onnx",
+    "jax2tf": "tf2onnx.convert.from_function",
+    "tf2onnx": "tf2onnx.convert.from_function",
+}
+"""What a person calls; an exporter without an entry is named itself."""
 
 
 def draft(one: Finding, square: Square, printed: str, versions: Mapping[str, str]) -> str:
@@ -29,17 +43,14 @@ def draft(one: Finding, square: Square, printed: str, versions: Mapping[str, str
         if wrong
         else f"ONNX Runtime (CPU) gives wrong results for a file of `{one.operator}`"
     )
-    before = (
-        [f"`torch.onnx.export` writes a file for `{one.operator}` without an error, and the file gives other numbers."]
-        if wrong
-        else []
-    )
+    call = CALLS.get(one.route, one.route)
+    before = f"`{call}` writes a file for `{one.operator}` without an error, and the file gives other numbers."
     node = [f"`{first.node}` ({first.operator}) is the first node whose result differs." for first in one.nodes[:1]]
     parts = [
-        f"<!-- Draft for {EXPORTER if wrong else RUNTIME}. Not sent. -->\n# {title}",
+        f"<!-- Draft for {TRACKERS.get(one.route, one.route) if wrong else RUNTIME}. Not sent. -->\n# {title}",
         "### Describe the bug",
-        *before,
-        f"Inputs: {one.inputs} (sample {one.sample} of {SUITES[one.suite].title}{TIMES[one.numbers]}).",
+        *([before] if wrong else []),
+        f"Inputs: {one.inputs} (sample {one.sample} of {SUITES[one.suite].title}{IN_WORDS[one.numbers]}).",
         one.reason,
         *node,
         "### To reproduce",

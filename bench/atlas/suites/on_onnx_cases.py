@@ -16,20 +16,17 @@ import onnx
 from onnx import numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
-from assay.bench.atlas.ready import frozen, imported
+from assay.bench.atlas.ready import FOR_CHECKS, frozen, imported
 from assay.bench.atlas.suites.suite import BackendCase
-from assay.runtimes import openvino
 
 COLLECTIONS = ("simple", "pytorch-operator", "pytorch-converted")
 """Collections of whole models, each with inputs and outputs in files."""
-LATER = ("onnxruntime", *openvino.FAMILY.packages, "onnx.reference")
-"""Modules that the judge of a case imports."""
 
 
 @functools.cache
 def prepare() -> None:
     """See `assay.bench.atlas.suites.suite.Reader`."""
-    imported(*LATER)
+    imported(*FOR_CHECKS)
     _by_operator()
     frozen()
 

@@ -8,7 +8,7 @@ import itertools
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,20 +16,10 @@ import torch
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils import _pytree as pytree
 
-from assay.bench.atlas.ready import frozen, imported
-from assay.bench.atlas.suites.suite import Sample
+from assay.bench.atlas.ready import FOR_CHECKS, frozen, imported
+from assay.bench.atlas.suites.suite import Sample, spread
 from assay.errors import InputError
-from assay.runtimes import openvino
 
-LATER = (
-    "onnxruntime",
-    "onnxscript",
-    *openvino.FAMILY.packages,
-    "onnx.reference",
-    "onnx.version_converter",
-    "onnx.inliner",
-)
-"""Modules that the check of a file imports."""
 MOST_READ = 200
 """The samples of an operator that are looked at; some have thousands."""
 MODEL = '''"""{name}, sample {place} of PyTorch's OpInfo in {dtype}. It needs torch and expecttest, and nothing else."""
@@ -67,7 +57,7 @@ def build():
 @functools.cache
 def prepare() -> None:
     """See `assay.bench.atlas.suites.suite.Reader`."""
-    imported(*LATER)
+    imported("onnxscript", *FOR_CHECKS)
     torch.set_num_threads(1)  # threads do not survive a fork, and another operator goes on beside this one
     with tempfile.TemporaryDirectory(prefix="assay-atlas-") as folder:
         for dynamo in (True, False):
@@ -90,21 +80,16 @@ def samples(operator: str, dtype: str, most: int) -> Iterator[Sample]:
     if info is None:
         raise InputError("PyTorch's OpInfo has no such operator", found=operator)
     torch.manual_seed(0), random.seed(0), np.random.seed(0)  # as the file of the model does
-    found = [
-        (place, tensors)
-        for place, one in enumerate(itertools.islice(info.sample_inputs("cpu", getattr(torch, dtype)), MOST_READ))
-        if (tensors := _tensors(one))
-    ]
-    found = [one for one in found if all(tensor.numel() for tensor in one[1])] or found
-    chosen = sorted({round(at) for at in np.linspace(0, len(found) - 1, min(most, len(found)))}) if found else []
-    for place, tensors in (found[one] for one in chosen):
-        names = [f"x{number}" for number in range(len(tensors))]
-        text = MODEL.format(name=operator, place=place, dtype=dtype, names=", ".join(names))
-        yield Sample(
-            place=place,
-            files={"model.py": text.encode()},
-            inputs={name: one.detach().numpy().copy() for name, one in zip(names, tensors, strict=True)},
-        )
+    read = itertools.islice(info.sample_inputs("cpu", getattr(torch, dtype)), MOST_READ)
+    found = [(place, tensors) for place, one in enumerate(read) if (tensors := _tensors(one))]
+    yield from spread([_sample(operator, dtype, place, tensors) for place, tensors in found], most)
+
+
+def _sample(operator: str, dtype: str, place: int, tensors: Sequence[torch.Tensor]) -> Sample:
+    names = [f"x{number}" for number in range(len(tensors))]
+    text = MODEL.format(name=operator, place=place, dtype=dtype, names=", ".join(names))
+    inputs = {name: one.detach().numpy().copy() for name, one in zip(names, tensors, strict=True)}
+    return Sample(place, {"model.py": text.encode()}, inputs)
 
 
 def _tensors(sample: Any) -> list[torch.Tensor]:

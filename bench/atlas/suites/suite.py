@@ -18,6 +18,9 @@ from assay.bench.atlas.record import Numbers
 from assay.errors import missing
 from assay.train.brought.model import Form, Kind
 
+NUMPYS_OWN = 1
+"""Numpy's `isbuiltin` of its own types; bfloat16 and narrower ones are foreign to it."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -38,6 +41,12 @@ class Sample:
     @property
     def name(self) -> str:
         return f"{self.place}-{self.numbers}"
+
+
+def spread(samples: Sequence[Sample], most: int) -> list[Sample]:
+    """Return at most so many samples, spread over all, and none with an empty input where there are others."""
+    full = [one for one in samples if all(array.size for array in one.inputs.values())] or samples
+    return [full[at] for at in sorted({round(at) for at in np.linspace(0, len(full) - 1, min(most, len(full)))})]
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,30 @@
 "use strict";
-// Shows the operators whose names have the text that is searched for and whose verdicts are chosen.
+// Shows the operators whose names have the text that is searched for, and that have a chosen verdict by a chosen route.
 (() => {
   const search = document.getElementById("search");
   const boxes = [...document.querySelectorAll("[data-verdict]")];
   const rows = [...document.querySelectorAll("[data-operator]")];
+  const route = document.getElementById("route");
+  const groups = [...document.querySelectorAll("[data-group]")];
   const shown = document.getElementById("shown");
 
   function show() {
     const words = search.value.toLowerCase().split(/\s+/);
-    const chosen = boxes.filter((box) => box.checked).map((box) => `|${box.dataset.verdict}|`);
+    const chosen = boxes.filter((box) => box.checked).map((box) => `=${box.dataset.verdict}`);
     let count = 0;
     for (const row of rows) {
       const named = words.every((word) => row.dataset.operator.toLowerCase().includes(word));
-      row.hidden = !(named && chosen.some((verdict) => row.dataset.verdicts.includes(verdict)));
+      const verdicts = row.dataset.verdicts.split("|").filter((one) => one.startsWith(route.value ? `${route.value}=` : ""));
+      row.hidden = !(named && verdicts.some((one) => chosen.some((verdict) => one.endsWith(verdict))));
       count += row.hidden ? 0 : 1;
+    }
+    for (const group of groups) {
+      group.hidden = !group.querySelector("[data-operator]:not([hidden])");
     }
     shown.textContent = `${count} of ${rows.length} operators`;
   }
 
   search.addEventListener("input", show);
+  route.addEventListener("change", show);
   boxes.forEach((box) => box.addEventListener("change", show));
 })();

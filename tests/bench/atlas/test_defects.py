@@ -21,7 +21,7 @@ INPUT = np.array([1.0, 2.0], np.float32)
 def kept(folder: Path, one: Finding, *, right: bool) -> None:
     """The files of a sample of doubling, whose file adds something else than the input to it."""
     sample = folder / OPERATORS / f"{one.operator}-0123" / f"{one.sample}-{one.numbers}"
-    (sample / one.route).mkdir(parents=True)
+    (sample / one.route).mkdir(parents=True, exist_ok=True)
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in ("x0", "y")]
     add = helper.make_node("Add", ["x0", "x0" if right else "one"], ["y"], "added", doc_string="/home/someone/model.py")
     constant = helper.make_tensor("one", TensorProto.FLOAT, [2], [5.0, 5.0])
@@ -59,3 +59,20 @@ def test_what_no_program_shows_is_told_and_leaves_no_folder(tmp_path: Path) -> N
     unshown = write_defects(atlas_of(right, bare), tmp_path)
     assert [(one.operator, one.route) for one in unshown] == [("bare", "torch-dynamo"), ("right", "torch-dynamo")]
     assert not list((tmp_path / FOLDER).glob("*"))
+
+
+def test_a_program_is_run_again_only_where_its_findings_changed(tmp_path: Path) -> None:
+    """Each run takes seconds, and an atlas has dozens of them."""
+    one, bare = finding("wrong", operator="doubled"), finding("wrong", operator="bare")
+    kept(tmp_path, one, right=False)
+    folder = tmp_path / FOLDER / "doubled-torch-dynamo"
+    unshown = write_defects(atlas_of(one, bare), tmp_path)
+    written = (folder / "report.md").stat().st_mtime_ns
+    assert write_defects(atlas_of(one, bare), tmp_path) == unshown
+    assert (folder / "report.md").stat().st_mtime_ns == written
+    changed = one.model_copy(update={"reason": "differs otherwise"})
+    kept(tmp_path, changed, right=False)
+    write_defects(atlas_of(changed), tmp_path)
+    assert "differs otherwise" in (folder / "report.md").read_text()
+    write_defects(atlas_of(finding("right", operator="doubled")), tmp_path)
+    assert not folder.exists()

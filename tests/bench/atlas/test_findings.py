@@ -22,6 +22,17 @@ from assay.numerics.agreement import NOT_COMPARED
 from assay.records.results import Agreement
 from assay.store import Store, may_end_otherwise
 
+LOST = Agreement(
+    subject="",
+    images=1,
+    max_absolute=NOT_COMPARED,
+    max_relative=NOT_COMPARED,
+    tolerance=0.5,
+    derivation="",
+    largest_moved=0,
+    passed=False,
+    reason="11 of 20 outputs are not finite",
+)
 VERDICTS = st.sampled_from(WORST_FIRST)
 
 
@@ -88,6 +99,17 @@ def test_the_page_escapes_what_exporters_said_and_runs_its_own_script_alone() ->
     assert page.count("<script>") == 1
 
 
+def test_the_page_has_the_routes_of_each_suite_above_its_own_operators() -> None:
+    of_keras = finding("wrong", operator="GRU", route="tf2onnx").model_copy(update={"suite": "keras"})
+    page = render_atlas(atlas_of(finding("right"), of_keras))
+    groups = [one.split("</div>")[0] for one in page.split('<div class="lanes"')[1:]]
+    heads = [one.split("head")[1].split("</p>")[0] for one in groups]
+    assert ["tf2onnx" in one for one in heads] == [True, False]
+    assert ["torch-script" in one for one in heads] == [False, True]
+    assert 'data-verdicts="|keras/tf2onnx=wrong|"' in groups[0]
+    assert 'data-verdicts="|opinfo/torch-dynamo=right|opinfo/torch-script=not judged|"' in groups[1]
+
+
 def test_the_table_has_every_finding() -> None:
     table = table_of(atlas_of(finding("right"), finding("wrong", sample=1)))
     assert table.select("sample", "verdict").rows() == [(0, "right"), (1, "wrong")]
@@ -102,35 +124,32 @@ def test_the_kept_findings_of_an_operator_are_read_again(verdict: Verdict, again
 
 
 @pytest.mark.parametrize(
-    ("reason", "is_right", "undecided", "right_in", "verdict"),
+    ("ran", "reason", "is_right", "undecided", "right_in", "verdict"),
     [
-        ("", False, False, "", "right"),
-        ("differs", False, False, "", "wrong"),
-        ("differs", False, True, "", "undecided"),
-        ("differs", True, False, "no optimisation", "wrong in the runtime"),
+        (True, "", False, False, "", "right"),
+        (True, "differs", False, False, "", "wrong"),
+        (True, "differs", False, True, "", "undecided"),
+        (True, "differs", True, False, "no optimisation", "wrong in the runtime"),
+        (False, "ONNX Runtime lacks an operator", True, False, "", "not run"),
     ],
 )
-def test_a_check_becomes_a_verdict(reason: str, is_right: bool, undecided: bool, right_in: str, verdict: str) -> None:
+def test_a_check_becomes_a_verdict(
+    ran: bool, reason: str, is_right: bool, undecided: bool, right_in: str, verdict: str
+) -> None:
     judged = Judged(
-        agreement=[], reason=reason, file_is_right=is_right, undecided=undecided, wrong_in=[], right_in=right_in
+        agreement=[LOST] if ran else [],
+        reason=reason,
+        file_is_right=is_right,
+        undecided=undecided,
+        wrong_in=[],
+        right_in=right_in,
     )
     assert verdict_of(judged) == verdict
 
 
 def test_a_distance_that_cannot_be_measured_is_read_again(tmp_path: Path) -> None:
     """JSON has no infinity."""
-    lost = Agreement(
-        subject="",
-        images=1,
-        max_absolute=NOT_COMPARED,
-        max_relative=NOT_COMPARED,
-        tolerance=0.5,
-        derivation="",
-        largest_moved=0,
-        passed=False,
-        reason="11 of 20 outputs are not finite",
-    )
-    judged = Judged(agreement=[lost], reason="", file_is_right=False, undecided=False, wrong_in=[], right_in="")
+    judged = Judged(agreement=[LOST], reason="", file_is_right=False, undecided=False, wrong_in=[], right_in="")
     found = OperatorFindings(findings=[finding("wrong").model_copy(update={"apart": _apart(judged)})])
     keep(found, tmp_path)
     assert OperatorFindings.model_validate_json((tmp_path / FOUND).read_text()) == found

@@ -55,3 +55,12 @@ def test_the_shipped_atlas_can_be_read() -> None:
     assert shipped is not None
     assert shipped.operators
     assert all(0 < one.wrong <= one.of for one in shipped.entries)
+
+
+def test_a_layer_of_keras_is_found_in_its_own_suite() -> None:
+    one = finding("wrong", operator="GRU", route="tf2onnx").model_copy(
+        update={"suite": "keras", "kernels": ("keras::GRU",)}
+    )
+    made = atlas_of(one).model_copy(update={"versions": {"keras": "3.15"}})
+    entries = entries_for(("keras::GRU",), ("tf2onnx",), published_of(made), lambda _: {"keras": "3.15"})
+    assert said_of(entries, ("keras::GRU",)).endswith("assay atlas --suite keras --operator GRU shows them")

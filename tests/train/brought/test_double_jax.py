@@ -13,7 +13,7 @@ import jax.numpy as jnp  # noqa: E402
 
 from assay.errors import InputError  # noqa: E402
 from assay.train.brought.double.on_jax import double_of  # noqa: E402
-from assay.train.brought.narrow.on_jax import narrow_arithmetic  # noqa: E402
+from assay.train.brought.narrow.on_jax import narrow_arithmetic, traced_equations  # noqa: E402
 
 X = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
 W = np.random.default_rng(1).normal(size=(6, 6)).astype(np.float32)
@@ -71,4 +71,4 @@ def test_bits_are_not_read_in_float64() -> None:
     ],
 )
 def test_rounding_below_fp32_is_recognised(function: Callable[[Any], Any], named: str) -> None:
-    assert narrow_arithmetic(function, [X]) == named
+    assert narrow_arithmetic(traced_equations(function, [X])) == named

@@ -24,22 +24,27 @@ NORMS = {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}
 
 
 def double_of(call: Callable[..., Outputs]) -> Compute:
-    """Return a function of tensors by position in float64.
+    """Return a function of tensors by position in float64, whose graph is made once for inputs of the same shapes.
 
     Calling it raises InputError where TensorFlow cannot compute the graph in float64.
     """
+    made: dict[tuple[tuple[int, ...], ...], Compute] = {}
 
     def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        shapes = tuple(one.shape for one in inputs)
         try:
-            return _computed(call, inputs)
+            if shapes not in made:
+                made[shapes] = _program(call, inputs)
+            return made[shapes](inputs)
         except (tf.errors.OpError, ValueError, TypeError) as error:
             raise InputError("TensorFlow cannot compute the model's graph in float64", found=said_by(error)) from error
 
     return compute
 
 
-def _computed(call: Callable[..., Outputs], inputs: Sequence[Array]) -> dict[str, Array]:
-    specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
+def _program(call: Callable[..., Outputs], like: Sequence[Array]) -> Compute:
+    """Return the graph in float64 as a function of inputs with these shapes and types."""
+    specs = [tf.TensorSpec(one.shape, one.dtype) for one in like]
     names: list[str] = []
 
     def kept(*tensors: tf.Tensor) -> list[tf.Tensor]:
@@ -54,8 +59,13 @@ def _computed(call: Callable[..., Outputs], inputs: Sequence[Array]) -> dict[str
     wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
     feeds = [wrapped.graph.get_tensor_by_name(one.name) for one in frozen.inputs]
     fetches = [wrapped.graph.get_tensor_by_name(one.name) for one in frozen.outputs]
-    found = wrapped.prune(feeds, fetches)(*(tf.cast(one, to.dtype) for one, to in zip(inputs, feeds, strict=True)))
-    return {name: value.numpy() for name, value in zip(names, tf.nest.flatten(found), strict=True)}
+    pruned = wrapped.prune(feeds, fetches)
+
+    def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        found = pruned(*(tf.cast(one, to.dtype) for one, to in zip(inputs, feeds, strict=True)))
+        return {name: value.numpy() for name, value in zip(names, tf.nest.flatten(found), strict=True)}
+
+    return compute
 
 
 def widened_graph(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:

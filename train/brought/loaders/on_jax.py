@@ -14,7 +14,7 @@ from assay.train.brought.libraries.made import made
 from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 from assay.train.brought.model import Location, UserModel
 from assay.train.brought.named.on_jax import Forward, by_name
-from assay.train.brought.narrow.on_jax import narrow_arithmetic
+from assay.train.brought.narrow.on_jax import kernels_of, narrow_arithmetic, traced_equations
 from assay.train.brought.source import explained
 
 
@@ -34,12 +34,16 @@ def load(location: Location) -> LoadedModel:
     ) -> int | None:
         return _fewest_places(by_name(function, names, without, str(location), cast), inputs)
 
+    kernels = set[str]()
+
     def narrow(
         names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
     ) -> str:
-        return narrow_arithmetic(by_name(function, names, without, str(location), cast), inputs)
+        found = traced_equations(by_name(function, names, without, str(location), cast), inputs)
+        kernels.update(kernels_of(found))
+        return narrow_arithmetic(found)
 
-    return LoadedModel((), called, places=places, narrow=narrow)
+    return LoadedModel((), called, places=places, narrow=narrow, kernels=lambda: tuple(sorted(kernels)))
 
 
 def load_forward(model: UserModel) -> Forward:
@@ -70,16 +74,15 @@ def _double(forward: Forward, location: Location) -> Compute:
     """Return the same function in float64 throughout; where an equation cannot be computed so, its result for inputs in
     float64, with weights made without.
     """
-    by_equation = double_of(forward)
-    jax.config.update("jax_enable_x64", True)
-    by_inputs = _compute(forward, location)
+    by_equation, by_inputs = double_of(forward), _compute(forward, location)
 
     def compute(inputs: Sequence[Array]) -> dict[str, Array]:
         try:
             with explained(location.path, f"{location.name}(...) in float64"):
                 return by_equation(inputs)
         except InputError:  # one that reads bits, or a primitive that JAX lacks in float64
-            return by_inputs([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
+            with jax.enable_x64(True):
+                return by_inputs([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
 
     return compute
 

@@ -19,7 +19,7 @@ from assay.train.brought.files.on_saved_model import check_saved_model
 from assay.train.brought.libraries.made import MadeModel, made
 from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 from assay.train.brought.model import Declared, Location, UserModel, unnamed
-from assay.train.brought.named.on_keras import call_of, declared_by
+from assay.train.brought.named.on_keras import call_of, declared_by, layers_of
 from assay.train.brought.outputs import kept_outputs, named_outputs
 from assay.train.brought.source import explained
 
@@ -36,6 +36,7 @@ class TensorProgram:
         declared: its inputs, if the model declares them.
         keeps: objects that must live as long as the callable: a SavedModel's functions do not hold its variables.
         made: the object that a function or library made; None of a file.
+        layers: names of the classes of its layers, of a Keras model.
         bound: makes a callable of tensors by position from the names of the inputs; raises InputError where one fits no
             argument.
     """
@@ -43,6 +44,7 @@ class TensorProgram:
     declared: tuple[Declared, ...]
     keeps: object
     made: MadeModel | None = field(default=None, kw_only=True)
+    layers: frozenset[str] = field(default=frozenset(), kw_only=True)
     bound: Callable[[Sequence[str]], Callable[..., object]] = field(repr=False)
 
 
@@ -63,14 +65,25 @@ def load(location: Location) -> LoadedModel:
     ) -> int | None:
         return _fewest_places(_by_name(program, names, without, str(location), cast), inputs)
 
+    kernels = set[str]()
+
     def narrow(
         names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
     ) -> str:
-        from assay.train.brought.narrow.on_tf import narrow_arithmetic  # noqa: PLC0415  beside `on_tf_double`
+        from assay.train.brought.narrow.on_tf import kernels_of, narrow_arithmetic, traced_nodes  # noqa: PLC0415  beside `on_tf_double`
 
-        return narrow_arithmetic(_by_name(program, names, without, str(location), cast), inputs)
+        found = traced_nodes(_by_name(program, names, without, str(location), cast), inputs)
+        kernels.update({f"keras::{name}" for name in program.layers} or kernels_of(found))
+        return narrow_arithmetic(found)
 
-    return LoadedModel(program.declared, called, made=program.made, places=places, narrow=narrow)
+    return LoadedModel(
+        program.declared,
+        called,
+        made=program.made,
+        places=places,
+        narrow=narrow,
+        kernels=lambda: tuple(sorted(kernels)),
+    )
 
 
 def load_forward(model: UserModel) -> tuple[Forward, object]:
@@ -146,7 +159,9 @@ def _read_keras(location: Location) -> keras.Model:
 
 def _keras(model: keras.Model, location: Location) -> TensorProgram:
     """Describe a Keras model: its inputs by name, with training switched off."""
-    return TensorProgram(declared_by(model), model, lambda names: call_of(model, names, str(location)))
+    return TensorProgram(
+        declared_by(model), model, lambda names: call_of(model, names, str(location)), layers=layers_of(model)
+    )
 
 
 def _saved_model(location: Location) -> TensorProgram:

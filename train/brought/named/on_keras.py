@@ -29,6 +29,12 @@ def declared_by(model: keras.Model) -> tuple[Declared, ...]:
     )
 
 
+def layers_of(model: keras.Model) -> frozenset[str]:
+    """Return the names of the classes of its layers, those of models inside it and of wrapped layers among them."""
+    found = model._flatten_layers(include_self=False)
+    return frozenset(type(one).__name__ for one in found if not isinstance(one, keras.Model | keras.layers.InputLayer))
+
+
 def call_of(model: keras.Model, names: Sequence[str], what: str) -> Callable[..., object]:
     """Return the model as a function of tensors in the order of these names.
 

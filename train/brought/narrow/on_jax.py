@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
 from jax.extend import core
@@ -18,15 +18,30 @@ MOVES = {
 """Primitives that round nothing."""
 
 
-def narrow_arithmetic(forward: Callable[..., object], inputs: Sequence[Array]) -> str:
-    """Return the least exact precision below fp32 to which an equation rounds; "" for none, or if it cannot be
-    traced.
-    """
+SHAPES_ALONE = {
+    "reshape", "transpose", "squeeze", "expand_dims", "broadcast_in_dim", "convert_element_type", "copy", "copy_p",
+    "stop_gradient", "device_put", "iota",
+}  # fmt: skip
+"""Primitives that accompany others, and say nothing about what a function uses."""
+
+
+def traced_equations(forward: Callable[..., object], inputs: Sequence[Array]) -> list[core.JaxprEqn]:
+    """Return the equations of a call; none if it cannot be traced."""
     try:
         traced = jax.make_jaxpr(forward)(*map(jax.numpy.asarray, inputs))
     except Exception:  # noqa: BLE001  the user's code may raise anything; what cannot be traced shows nothing
-        return ""
-    return narrowest(one for equation in equations(traced.jaxpr) for one in _rounds_to(equation))
+        return []
+    return list(equations(traced.jaxpr))
+
+
+def narrow_arithmetic(found: Iterable[core.JaxprEqn]) -> str:
+    """Return the least exact precision below fp32 to which an equation rounds; "" for none."""
+    return narrowest(one for equation in found for one in _rounds_to(equation))
+
+
+def kernels_of(found: Iterable[core.JaxprEqn]) -> set[str]:
+    """Return the primitives that do more than give a value another shape or type, such as "jax::log1p"."""
+    return {f"jax::{one.primitive.name}" for one in found} - {f"jax::{name}" for name in SHAPES_ALONE}
 
 
 def _rounds_to(equation: core.JaxprEqn) -> Iterator[str]:

@@ -4,7 +4,7 @@ it calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
@@ -22,17 +22,24 @@ MOVES = {
 TYPES = ("T", "Tout", "dtype", "DstT", "out_type", "Tidx")
 
 
-def narrow_arithmetic(forward: Callable[..., object], inputs: Sequence[Array]) -> str:
-    """Return the least exact precision below fp32 to which an operation rounds; "" for none, or if there is no
-    graph.
-    """
+def traced_nodes(forward: Callable[..., object], inputs: Sequence[Array]) -> list[tf.compat.v1.NodeDef]:
+    """Return the operations of a call's graph and of the functions it calls; none if there is no graph."""
     specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
     try:
         graph = tf.function(forward, autograph=False).get_concrete_function(*specs).graph.as_graph_def()
     except Exception:  # noqa: BLE001  the user's code may raise anything; what cannot be traced shows nothing
-        return ""
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+        return []
+    return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+
+
+def narrow_arithmetic(nodes: Iterable[tf.compat.v1.NodeDef]) -> str:
+    """Return the least exact precision below fp32 to which an operation rounds; "" for none."""
     return narrowest(_rounds_to(node) for node in nodes if node.op not in MOVES)
+
+
+def kernels_of(nodes: Iterable[tf.compat.v1.NodeDef]) -> set[str]:
+    """Return the operations that do more than move numbers, such as "tf::Softplus"."""
+    return {f"tf::{node.op}" for node in nodes if node.op not in MOVES}
 
 
 def _rounds_to(node: tf.compat.v1.NodeDef) -> str:
