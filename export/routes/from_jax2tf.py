@@ -127,7 +127,8 @@ def _served(request: Path) -> tuple[int, str]:
     assert asked is not None
     assert answers is not None
     with contextlib.suppress(BrokenPipeError):
-        print(request, file=asked, flush=True)
+        asked.write(f"{request}\n")
+        asked.flush()
     for line in answers:
         path, _, status = line.rstrip("\n").rpartition("\t")
         if path == str(request):

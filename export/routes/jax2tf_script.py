@@ -57,7 +57,7 @@ def serve() -> None:
         child = forked()
         if not child:
             _convert_and_end(path)
-        print(path, status_of(child), sep="\t", flush=True)  # noqa: T201
+        os.write(1, f"{path}\t{status_of(child)}\n".encode())
 
 
 def _convert_and_end(path: Path) -> None:

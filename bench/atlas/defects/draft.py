@@ -25,7 +25,7 @@ CALLS = {
     "jax2tf": "tf2onnx.convert.from_function",
     "tf2onnx": "tf2onnx.convert.from_function",
 }
-"""What a person calls; an exporter without an entry is named itself."""
+"""The call that a person makes, by route; another exporter is named itself."""
 
 
 def draft(one: Finding, square: Square, printed: str, versions: Mapping[str, str]) -> str:

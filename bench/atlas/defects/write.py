@@ -28,7 +28,7 @@ NOT_RUN = "model.onnx does not run"
 
 
 class TriedPrograms(Record):
-    """What was found when the programs of wrong operators were last run.
+    """The results of the last run of the programs of wrong operators.
 
     Attributes:
         shown: whether a program shows the error, by the name of its folder.

@@ -103,7 +103,7 @@ WHOLE = {"input_dim", "num_tokens", "num_bins", "vocabulary"} - {"bin_boundaries
 
 
 @dataclass(frozen=True)
-class Inputs:
+class LayerInputs:
     """Inputs of a layer, and how it is called with them.
 
     Attributes:
@@ -118,21 +118,21 @@ class Inputs:
 
 
 ONE = tuple(
-    Inputs("layer(x0)", (shape,))
+    LayerInputs("layer(x0)", (shape,))
     for shape in ((3, 8, 9, 2), (3, 7, 4), (3, 6), (3, 4, 5, 6, 2), (3, 2, 4, 5, 6, 2), (2, 600))
 )
-INTEGERS = (Inputs("layer(x0)", ((3, 6),), whole=True), Inputs("layer(x0)", ((3,),), whole=True))
+INTEGERS = (LayerInputs("layer(x0)", ((3, 6),), whole=True), LayerInputs("layer(x0)", ((3,),), whole=True))
 PAIRS = (
-    *(Inputs("layer([x0, x1])", some) for some in (((3, 5, 4), (3, 7, 4)), ((3, 5, 4), (3, 5, 4)))),
-    Inputs("layer([x0, x1])", ((3,), (3,)), whole=True),
-    Inputs("layer(x0, x1)", ((3, 5, 4), (3, 7, 4))),
-    Inputs("layer(x0, [x1])", ((3, 4), (3, 3))),
-    Inputs("layer(x0, [x1, x2])", ((3, 4), (3, 3), (3, 3))),
-    Inputs("layer(x0, [[x1, x2], [x3]])", ((3, 4), (3, 3), (3, 3), (3, 3))),
+    *(LayerInputs("layer([x0, x1])", some) for some in (((3, 5, 4), (3, 7, 4)), ((3, 5, 4), (3, 5, 4)))),
+    LayerInputs("layer([x0, x1])", ((3,), (3,)), whole=True),
+    LayerInputs("layer(x0, x1)", ((3, 5, 4), (3, 7, 4))),
+    LayerInputs("layer(x0, [x1])", ((3, 4), (3, 3))),
+    LayerInputs("layer(x0, [x1, x2])", ((3, 4), (3, 3), (3, 3))),
+    LayerInputs("layer(x0, [[x1, x2], [x3]])", ((3, 4), (3, 3), (3, 3), (3, 3))),
 )
 
 
-def inputs_for(parameters: Mapping[str, Parameter]) -> Sequence[Inputs]:
+def inputs_for(parameters: Mapping[str, Parameter]) -> Sequence[LayerInputs]:
     """Return the inputs that a layer may take, those that its arguments speak for first."""
     is_whole = bool(WHOLE & parameters.keys()) and "bin_boundaries" not in parameters
     return (*INTEGERS, *PAIRS, *ONE) if is_whole else (*ONE, *PAIRS, *INTEGERS)

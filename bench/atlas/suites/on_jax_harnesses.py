@@ -87,7 +87,7 @@ def samples(operator: str, dtype: str, most: int) -> Iterator[Sample]:
 
 
 def _sample(place: int, harness: Any) -> Sample | None:
-    """Return a harness as a sample; None where it takes no array, or one that numpy has not."""
+    """Return a harness as a sample; None where it takes no array, or one of a type that NumPy lacks."""
     given = harness.dyn_args_maker(np.random.RandomState(SEED))
     arrays = {
         at: np.asarray(one).astype(jax.dtypes.canonicalize_dtype(one.dtype))

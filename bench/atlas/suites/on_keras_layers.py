@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from assay.bench.atlas.ready import FOR_CHECKS, frozen, imported
-from assay.bench.atlas.suites.keras_arguments import MOST_DRAWN, Arguments, Inputs, drawn_arguments, inputs_for
+from assay.bench.atlas.suites.keras_arguments import MOST_DRAWN, Arguments, LayerInputs, drawn_arguments, inputs_for
 from assay.bench.atlas.suites.suite import Sample, spread
 from assay.errors import InputError
 
@@ -58,7 +58,7 @@ def samples(operator: str, dtype: str, most: int) -> Iterator[Sample]:
         raise InputError("Keras has no such layer", found=operator)
     parameters = {name: one for name, one in inspect.signature(layer).parameters.items() if name != "kwargs"}
     found: list[Sample] = []
-    taken: list[Inputs] = []
+    taken: list[LayerInputs] = []
     for place, arguments in enumerate(drawn_arguments(parameters, operator)):
         for inputs in taken[place % len(taken) :] + taken[: place % len(taken)] if taken else inputs_for(parameters):
             sample = _sample(operator, dtype, place, arguments, inputs, pictures="value_range" in parameters)
@@ -81,7 +81,7 @@ def _layers() -> Mapping[str, type[keras.layers.Layer]]:
 
 
 def _sample(
-    operator: str, dtype: str, place: int, arguments: Arguments, inputs: Inputs, *, pictures: bool = False
+    operator: str, dtype: str, place: int, arguments: Arguments, inputs: LayerInputs, *, pictures: bool = False
 ) -> Sample:
     draw = np.random.default_rng(place)
     arrays = [
