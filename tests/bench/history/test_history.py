@@ -116,6 +116,16 @@ def test_bad_input_is_refused_in_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_published_studies_give_what_the_page_says() -> None:
+    root = Path(__file__).parents[3]
+    folders = [root / "artifacts" / "reference", root / "artifacts" / "reference" / "quick"]
+    page = (root / "docs" / "how-to" / "history.md").read_text(encoding="utf-8")
+    said = spoken(history_of(folders))
+    assert len(said) == 3
+    assert [line for line in said if line not in page] == []
+
+
+@pytest.mark.slow
 def test_the_command_writes_a_page_with_runs_and_versions_in_turns(tmp_path: Path) -> None:
     turns = {
         "base": "old.txt", "new": "new.txt", "interleaved": True, "threshold": 0.05,
