@@ -19,11 +19,13 @@ from assay.bench.tasks.classification.defaults import changed_constants, on_the_
 from assay.bench.tasks.classification.trained import mean_over_seeds
 from assay.records.base import Interval
 from assay.records.results import Cell, read_results
+from assay.records.trainings import Training
 from assay.train.recipe import frameworks_with
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "artifacts" / "reference"
 DEFAULTS = REFERENCE / "defaults"
+IMAGES = ("cells", "digits")
 FRAMEWORKS = {"torch": "PyTorch", "tf": "Keras", "jax": "Flax"}
 
 
@@ -101,19 +103,25 @@ def knee_rows() -> Iterator[str]:
         yield f"| {architecture}, {batch} | {found} | {share} % | {candidates} |"
 
 
+def trainings_of(images: str) -> list[Training]:
+    return read_results(DEFAULTS / images / "results.json").trainings
+
+
 def default_rows() -> Iterator[str]:
     """The difference that each default makes alone, in points, mean over seeds."""
-    for one in changed_constants(read_results(DEFAULTS / "results.json").trainings):
-        pairs = [(on_the_way(base), on_the_way(changed)) for base, changed in one.pairs]
-        way = [100 * (changed - base) for base, changed in pairs if base is not None and changed is not None]
-        end = [100 * (changed.test.accuracy.value - base.test.accuracy.value) for base, changed in one.pairs]
-        shown = [mean_over_seeds(values) for values in (way, end)]
-        whose = ", ".join(FRAMEWORKS[name] for name in frameworks_with(one.changed))
-        yield f"| {one.changed} | {whose} | {' | '.join(told(value, 1) for value in shown if value)} |"
+    for images in IMAGES:
+        for one in changed_constants(trainings_of(images)):
+            pairs = [(on_the_way(base), on_the_way(changed)) for base, changed in one.pairs]
+            way = [100 * (changed - base) for base, changed in pairs if base is not None and changed is not None]
+            end = [100 * (changed.test.accuracy.value - base.test.accuracy.value) for base, changed in one.pairs]
+            shown = [mean_over_seeds(values) for values in (way, end)]
+            whose = ", ".join(FRAMEWORKS[name] for name in frameworks_with(one.changed))
+            columns = [f"{images}, {len(one.pairs)} seeds", one.changed, whose]
+            yield f"| {' | '.join([*columns, *(told(value, 1) for value in shown if value)])} |"
 
 
 def lines() -> list[str]:
-    return [*jax_against_torch(), *scaling(), *knee_rows(), *(default_rows() if DEFAULTS.exists() else ())]
+    return [*jax_against_torch(), *scaling(), *knee_rows(), *default_rows()]
 
 
 if __name__ == "__main__":

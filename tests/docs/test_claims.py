@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.docs.claims import FRAMEWORKS, ROOT, lines, reference
+import pytest
+
+from assay.bench.tasks.classification.defaults import changed_constants
+from tests.docs.claims import FRAMEWORKS, IMAGES, ROOT, lines, reference, trainings_of
 
 PAGE = (ROOT / "docs" / "findings" / "claims.md").read_text(encoding="utf-8")
 
@@ -16,7 +19,9 @@ def test_every_row_is_that_of_the_published_results() -> None:
 def test_no_row_of_the_page_is_another() -> None:
     known = {*lines()}
     rows = [
-        line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith(("| images", "| model"))
+        line
+        for line in PAGE.splitlines()
+        if line.startswith("| ") and not line.startswith(("| images", "| model", "| trained on"))
     ]
     assert [row for row in rows if row not in known and not row.startswith(("| | ", "| constant"))] == []
 
@@ -28,6 +33,14 @@ def test_accuracies_in_the_text_are_the_published_ones() -> None:
     assert f"{values[0]}, {values[1]} and {values[2]} % at 28 pixels" in " ".join(PAGE.split())
     widths = [100 * (one.test.accuracy.high - one.test.accuracy.low) for one in by_framework.values()]
     assert min(widths) > 0.7
+
+
+@pytest.mark.parametrize("images", IMAGES)
+def test_the_lag_is_one_of_running_statistics_alone(images: str) -> None:
+    """BatchNorm's momentum changes no step of a training: only the statistics that inference uses are others."""
+    for one in changed_constants(trainings_of(images)):
+        losses = [[[epoch.training_loss for epoch in side.history] for side in pair] for pair in one.pairs]
+        assert all(base == changed for base, changed in losses) == one.changed.startswith("norm_momentum")
 
 
 def test_the_ratio_of_the_claim_is_reached_by_eager_pytorch_alone() -> None:
