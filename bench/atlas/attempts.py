@@ -66,7 +66,8 @@ def finding_on(
     nodes: Sequence[Localisation] = (),
     kernels: tuple[str, ...] = (),
 ) -> Finding:
-    """Return what came of an attempt."""
+    """Return what came of an attempt, without the place of its scratch files."""
+    reason = reason.replace(f"{request.folder}/", "")
     return Finding(
         suite=request.suite,
         operator=request.operator,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.bench.atlas.attempts import Attempt, OperatorRequest, finding_on
 from assay.bench.atlas.exported import _apart, is_near, verdict_of
 from assay.bench.atlas.page import render_atlas
 from assay.bench.atlas.record import DEFECTS, MEANINGS, Atlas, Finding, OperatorFindings, Verdict
@@ -192,3 +193,9 @@ def test_the_first_sample_of_numbers_is_also_tried_far_from_one() -> None:
     np.testing.assert_allclose(found[2].inputs["x0"].astype(np.float64), np.array([1e-6, 2e-6]))
     assert found[2].inputs["x0"].dtype == np.float32
     assert found[3].inputs["x1"].tolist() == [3]
+
+
+def test_a_reason_says_nothing_of_scratch_files(tmp_path: Path) -> None:
+    request = OperatorRequest(suite="opinfo", operator="fill", dtype="float32", most=1, opset=18, folder=tmp_path)
+    found = finding_on(request, Attempt(sample=0), "not exported", f"No ONNX file: found {tmp_path}/0-given/model.onnx")
+    assert found.reason == "No ONNX file: found 0-given/model.onnx"

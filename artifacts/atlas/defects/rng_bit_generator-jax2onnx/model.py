@@ -1,0 +1,13 @@
+"""rng_bit_generator_key_dtype_class_numpy_uint32_shape_uint32_100_100_algorithm_RandomAlgorithm_RNG_DEFAULT:_0_ of JAX's primitive harnesses. It needs jax and absl-py, and nothing else."""
+
+import numpy as np
+from jax._src.internal_test_util.test_harnesses import all_harnesses
+
+NAMED = [one for one in all_harnesses if one.fullname == 'rng_bit_generator_key_dtype_class_numpy_uint32_shape_uint32_100_100_algorithm_RandomAlgorithm_RNG_DEFAULT:_0_']
+assert NAMED, "this version of JAX has no harness rng_bit_generator_key_dtype_class_numpy_uint32_shape_uint32_100_100_algorithm_RandomAlgorithm_RNG_DEFAULT:_0_"
+GIVEN, REST = (0,), NAMED[0].dyn_args_maker(np.random.RandomState(0))
+
+
+def operator(x0):
+    given = dict(zip(GIVEN, (x0,)))
+    return NAMED[0].dyn_fun(*(given.get(place, one) for place, one in enumerate(REST)))
