@@ -25,7 +25,7 @@ from assay.store import MANIFEST, TRY_AGAIN
 from tests.bench.fleet.raylets import Cluster, cluster
 from tests.bench.fleet.test_on_ray import ASSAY, told
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 STUDY = """
 name = "small"
@@ -91,6 +91,15 @@ class Course:
     def __post_init__(self) -> None:
         (self.folder / "small.toml").write_text(STUDY)
         (self.folder / "turn").mkdir(mode=0o700, exist_ok=True)
+
+    def __enter__(self) -> Course:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave no conductor behind where a test fails."""
+        if self._conductor and self._conductor.poll() is None:
+            self._conductor.kill()
+            self._conductor.wait()
 
     def goes_on(self) -> bool:
         """Start the command, or start it again after it was killed or gave something up; False when it is done."""
@@ -178,8 +187,8 @@ def outcome(folder: Path) -> dict[str, list[object]]:
 @pytest.fixture(scope="module")
 def wanted(three: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
     """The outcome of an undisturbed run."""
-    undisturbed = Course(three, tmp_path_factory.mktemp("study"), "undisturbed")
-    undisturbed.end()
+    with Course(three, tmp_path_factory.mktemp("study"), "undisturbed") as undisturbed:
+        undisturbed.end()
     found = outcome(undisturbed.folder / "undisturbed" / "small")
     assert {group: len(each) for group, each in found.items()} == {"bloodnet/12/t1": 2, "bloodnet/12/t2": 2}
     assert all(each[0] == each[1] for each in found.values())
@@ -194,34 +203,34 @@ def test_twenty_kills_change_no_result_and_nothing_finished_is_timed_again(
     chance.shuffle(victims)
     while victims:
         rounds += 1
-        course = Course(three, tmp_path, f"disturbed{rounds}")
-        while victims and course.goes_on():
-            time.sleep(chance.uniform(*SECONDS_BETWEEN))
+        with Course(three, tmp_path, f"disturbed{rounds}") as course:
+            while victims and course.goes_on():
+                time.sleep(chance.uniform(*SECONDS_BETWEEN))
+                course.look()
+                course.kill(victims.pop(), chance)
+            course.end()
             course.look()
-            course.kill(victims.pop(), chance)
-        course.end()
-        course.look()
         assert outcome(tmp_path / course.out / "small") == wanted
 
 
 def test_a_cluster_that_shrinks_to_nothing_is_waited_for_and_continues_later(
     three: Cluster, wanted: dict[str, list[object]], tmp_path: Path
 ) -> None:
-    course = Course(three, tmp_path, "shrunk", ("--set", "fleet.wait_minutes=0.2"))
     units = tmp_path / "shrunk" / "small" / "units"
-    while course.goes_on() and not any(units.glob(f"*/{MANIFEST}")):
-        time.sleep(0.2)
-    course.look()
-    for name in MACHINES:
-        three.kill(name)
-    course.end()
+    with Course(three, tmp_path, "shrunk", ("--set", "fleet.wait_minutes=0.2")) as course:
+        while course.goes_on() and not any(units.glob(f"*/{MANIFEST}")):
+            time.sleep(0.2)
+        course.look()
+        for name in MACHINES:
+            three.kill(name)
+        course.end()
     said = course.said.read_text()
     assert "given up after 0.2 minutes (fleet.wait_minutes)" in said
     assert "assay: No machine came for bloodnet/" in said
     assert "Traceback" not in said
     for name in MACHINES:
         three.add(name)
-    later = Course(three, tmp_path, "shrunk", finished=course.finished)
-    later.end()
-    later.look()
+    with Course(three, tmp_path, "shrunk", finished=course.finished) as later:
+        later.end()
+        later.look()
     assert outcome(tmp_path / "shrunk" / "small") == wanted

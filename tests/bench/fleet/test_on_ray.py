@@ -39,7 +39,7 @@ TIMED = {
     "timed_agreement",
 }
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 def assay(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
