@@ -232,7 +232,8 @@ def keys_of(record: type[BaseModel], but: Iterable[str] = ()) -> str:
             continue
         if name not in meanings:
             raise ValueError(f"{record.__name__}.{name} is not in its docstring's attributes")
-        default = "" if field.is_required() else _default(field.get_default(call_default_factory=True))
+        given = field.get_default(call_default_factory=True, validated_data={})  # where no other key is given
+        default = "" if field.is_required() else _default(given)
         rows.append((f"`{name}`", _type(field.annotation), meanings[name], default))
     return table(("key", "type", "meaning", "default"), rows)
 
