@@ -65,5 +65,14 @@ def test_a_second_run_judges_nothing_again(made: tuple[Atlas, Path]) -> None:
     assert {path: path.stat().st_mtime_ns for path in (folder / "operators").rglob("manifest.json")} == before
 
 
+def test_jax_is_judged_with_its_own_batch_and_with_an_open_one(tmp_path: Path) -> None:
+    atlas = make_atlas(Asked("jax", ("clamp", "reshape"), most=1), tmp_path, Narrator())
+    found = {(one.operator, one.numbers, one.route): one.verdict for one in atlas.findings}
+    assert found["reshape", "given", "jax2onnx"] == "wrong"  # its order of dimensions is lost
+    assert found["clamp", "given", "jax2onnx"] == found["clamp", "given", "jax2tf"] == "right"
+    assert found["clamp", "rows", "jax2onnx"] == "fixed batch"
+    assert found["clamp", "rows", "jax2tf"] == "right"
+
+
 def _is_settled(one: Finding) -> bool:
     return one.verdict not in ("given up", "crashed", "not judged")
