@@ -50,4 +50,6 @@ def _in_words(model: UserModel, runtime: RuntimeEntry) -> str:
     """Say what a runtime does not run: the form of a model if it runs others of its framework, else the framework."""
     if set(model.formats) & set(runtime.formats):
         return f"a model that comes as a {model.location.form}"
+    if f"{model.kind}-decode" in runtime.formats:
+        return "anything but a decoder's step"
     return f"models of {model.kind}"

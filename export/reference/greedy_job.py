@@ -69,7 +69,7 @@ def greedy(request: GreedyRequest) -> Nothing:
 
 def _in_double(model: UserModel) -> Compute:
     loaded = load(model.location)[1]
-    return loaded.bound([one.name for one in model.inputs], model.without).double()
+    return loaded.bound([one.name for one in model.inputs], model.without, model.narrow).double()
 
 
 if __name__ == "__main__":

@@ -58,6 +58,20 @@ def test_named_runtimes_are_timed_alone_and_those_that_do_not_apply_are_reported
     ]
 
 
+def test_a_static_cache_is_for_a_decoders_step_alone() -> None:
+    static, other = "torch.compile.static-cache", model("torch", "named")
+    step = other.model_copy(
+        update={"location": Location(path=Path("tiny"), form="named", kind="torch", library="hf-decode")}
+    )
+    assert static in timed_on(wanted(), step)
+    assert static not in timed_on(wanted(), other)
+    assert timed_on(wanted(static), step) == [static]
+    assert left_out(wanted(static), step, []) == []
+    assert left_out(wanted(static), other, []) == [
+        f"{static} is left out: it does not run anything but a decoder's step"
+    ]
+
+
 def test_a_runtime_is_timed_on_one_export_by_name_as_in_a_study() -> None:
     asked, torch = wanted("torch.eager", "ort.cpu@torch-dynamo", "openvino", "openvino@tf2onnx"), model("torch")
     timed = timed_on(asked, torch)
