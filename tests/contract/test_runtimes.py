@@ -27,7 +27,7 @@ from assay.train.built import BuiltModel
 from tests.export.models import CLASSES, Workspace, workspace
 
 BATCHES = (1, 5, 32)
-AGREEING = [name for name, entry in RUNTIMES.items() if entry.framework]
+AGREEING = [name for name, entry in RUNTIMES.items() if entry.framework and {"weights", "onnx"} & {*entry.formats}]
 RULERS = [name for name, entry in RUNTIMES.items() if not entry.framework]
 IN_FP32 = {"jax.jit.bf16"}
 """Runtimes that every CPU refuses: XLA turns their products back to fp32."""
