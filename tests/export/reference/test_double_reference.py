@@ -54,6 +54,26 @@ def test_nan_passes_through_the_reference_where_it_is_asked_for(tmp_path_factory
     assert np.isnan(logits[1]).all()
 
 
+def test_what_an_encoder_of_words_gives_is_exact_and_widened() -> None:
+    nodes = [
+        helper.make_node("OneHotEncoder", ["word"], ["e"], domain="ai.onnx.ml", cats_strings=["red", "blue"]),
+        helper.make_node("MatMul", ["e", "w"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "words",
+        [helper.make_tensor_value_info("word", TensorProto.STRING, ["batch"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.array([[THIRD], [2.0]], np.float32), "w")],
+    )
+    domains = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    found = run_double(
+        helper.make_model(graph, opset_imports=domains, ir_version=10), {"word": np.array(["blue", "red"])}, "it"
+    )
+    assert found["y"].dtype == np.float64
+    assert found["y"].reshape(-1).tolist() == [2.0, float(np.float32(THIRD))]
+
+
 @pytest.mark.parametrize("architecture", ["bloodnet", LARGER[1]])
 def test_a_real_export_gives_the_frameworks_reference(
     architecture: str, tmp_path_factory: pytest.TempPathFactory
