@@ -133,7 +133,7 @@ MEMBERS = (
     Member("Flax NNX, transformer", f"{NETS}/jax_nets.py:transformer", "agrees", AGREES,
            ("--shape", "ids=int32:batch,12"), needs=("flax",)),
     Member("PyTorch, half", f"{NETS}/torch_nets.py:half", "agrees", AGREES, ("--shape", "x=float16:batch,32")),
-    Member("PyTorch, boxes that are found", f"{NETS}/torch_nets.py:boxes", "agrees", AGREES, ("--shape", "x=batch,8")),
+    Member("PyTorch, boxes that are found", f"{NETS}/torch_nets.py:boxes", "agrees", AGREES, ("--shape", "x=1,8")),
     Member("PyTorch, complex numbers beside real ones", f"{NETS}/torch_nets.py:spectrum", "agrees",
            ("agree", "Output 'spectrum' is left out"), ("--shape", "x=batch,32")),
     Member("PyTorch, dynamic int8", f"{NETS}/torch_nets.py:dynamic_int8", "refused", ("no route gave",),

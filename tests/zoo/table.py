@@ -11,7 +11,7 @@ from assay.records.base import Record
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "model-checks.md"
 BEGIN, END = "<!-- zoo: written by python -m tests.zoo.run -->\n", "<!-- end of zoo -->\n"
-IN_WORDS = {"agrees": "agrees with float64", "differs": "differs from float64", "refused": "refused"}
+IN_WORDS = {"agrees": "agrees", "differs": "differs", "refused": "refused"}
 LONGEST = 110
 
 
