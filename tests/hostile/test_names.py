@@ -109,6 +109,7 @@ COMMANDS = {
     "compare": "Markdown, JUnit XML",
     "regress": "the same, and JSON",
     "join": "joined.json, report/report.html, lines on the terminal",
+    "history": "history.json, report.html, lines on the terminal",
     "publish": "a model card, and what trackers are told: names, parameters, a table, a note",
     "selfcheck": "selfcheck.json: no name of anyone's",
     "atlas": "atlas.json, atlas.parquet, a page that escapes what exporters said (tests/bench/atlas/test_findings.py)",
@@ -443,15 +444,17 @@ def test_what_regress_writes_is_what_it_is(in_turns: Outcome, tmp_path: Path, mo
     assert printable(EVERYTHING) in str(cases[0][0].get("message"))
 
 
-# Runs that are joined.
+# Runs that are joined, or follow each other.
+
+SMALL, LARGE = kind(f"small{EVERYTHING}"), kind(f"large{EVERYTHING}")
 
 
-def test_a_joined_page_shows_the_names_and_runs_nothing(tmp_path: Path, browser: Browser) -> None:
-    """Names, labels, reasons, kinds of machines and the currency are hostile."""
+@pytest.fixture
+def hostile_runs(tmp_path: Path) -> list[Path]:
+    """Three runs on two kinds of machines, in which names, labels, reasons, titles and folders are hostile."""
     change = ending(("bloodnet", "torch-dynamo", "torch.compile", "An x86-64", "pbc"), EVERYTHING)
-    small, large = kind(f"small{EVERYTHING}"), kind(f"large{EVERYTHING}")
-    runs = []
-    for seed, machine in enumerate([Machine(small, "a"), Machine(small, "b", 1.1), Machine(large, "c", 0.5)]):
+    folders = []
+    for seed, machine in enumerate([Machine(SMALL, "a"), Machine(SMALL, "b", 1.1), Machine(LARGE, "c", 0.5)]):
         plain, samples = machine.run(seed)
         results = Results.model_validate(renamed(plain.model_dump(mode="json"), change))
         lost = results.cells[0].model_copy(update={"status": "failed", "reason": EVERYTHING, "host": None})
@@ -463,11 +466,18 @@ def test_a_joined_page_shows_the_names_and_runs_nothing(tmp_path: Path, browser:
         folder = tmp_path / f"{seed} <b> \x1b[31m\u202e"
         folder.mkdir()
         write_results(results, Measurements(samples, polars.DataFrame(schema=BURST_COLUMNS), [], {}, {}, 0.0), folder)
-        runs.append(str(folder))
-    prices = {small.instance_type: 0.1, large.instance_type: 0.3}
+        folders.append(folder)
+    return folders
+
+
+def test_a_joined_page_shows_the_names_and_runs_nothing(
+    hostile_runs: list[Path], tmp_path: Path, browser: Browser
+) -> None:
+    """The currency is hostile too."""
+    prices = {SMALL.instance_type: 0.1, LARGE.instance_type: 0.3}
     written = [f"{toml(name)} = {price}" for name, price in prices.items()]
     (tmp_path / "prices.toml").write_text("\n".join([f"currency = {toml(EVERYTHING)}", "[per_hour]", *written]))
-    words = ["join", *runs, "--out", "out", "--prices", "prices.toml"]
+    words = ["join", *map(str, hostile_runs), "--out", "out", "--prices", "prices.toml"]
     said, told = (CliRunner().invoke(app, [*words, *more]) for more in ([], ["--json"]))
     assert (said.exit_code, told.exit_code) == (0, 0), (said.exception, told.exception)
     assert not any(one in said.output + told.output for one in UNSEEN)
@@ -480,6 +490,17 @@ def test_a_joined_page_shows_the_names_and_runs_nothing(tmp_path: Path, browser:
     assert (joined.title, joined.currency) == (EVERYTHING, EVERYTHING)
     assert len(said.stdout.splitlines()) == len(spoken(joined)) + 1
     assert_shown(tmp_path / "out/report/report.html", browser)
+
+
+def test_a_history_shows_the_names_and_runs_nothing(hostile_runs: list[Path], tmp_path: Path, browser: Browser) -> None:
+    words = ["history", *map(str, hostile_runs), "--out", "past"]
+    said, told = (CliRunner().invoke(app, [*words, *more]) for more in ([], ["--json"]))
+    assert (said.exit_code, told.exit_code) == (0, 0), (said.exception, told.exception)
+    assert not any(one in said.output + told.output for one in UNSEEN)
+    past = json.loads((tmp_path / "past/history.json").read_text(encoding="utf-8"))
+    assert past["series"]
+    assert any(EVERYTHING in str(one) for run in past["runs"] for one in run.values())
+    assert_shown(tmp_path / "past/report.html", browser)
 
 
 def toml(text: str) -> str:

@@ -31,7 +31,7 @@ COMMANDS = {
 
 TIMES_NOTHING = {
     "atlas", "audit", "choose", "train", "export", "report", "deploy", "serve", "doctor", "list_names", "join",
-    "publish",
+    "history", "publish",
 }  # fmt: skip
 """Commands that compare numbers, read results, or prepare what is timed later: none of their times is a result."""
 

@@ -123,7 +123,8 @@ class Pretender:
         seconds = {"import_seconds": published().imports[label], "load_seconds": published().loads[label]}
         return SessionLoaded(**seconds, precision="fp32", facts={})
 
-    def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
+    def warm(self, images: Path, batch: int, limit_seconds: float, others: tuple[Path, ...] = ()) -> Warmed:
+        assert not others, "a study has no calls of several sizes"
         self.cell = f"bloodnet/{images.stem}/b{batch}/t1/{self.label}"
         self.call_seconds = max(published().calls[self.cell], 3e-4)  # so that a burst is few rows
         compiling = self.world.compiling if RUNTIMES[self.candidate.runtime].compiles else 0.0
