@@ -43,7 +43,6 @@ from assay.runtimes.openvino import BF16
 from assay.runtimes.rulers import NULL
 from assay.spec import Settings
 from assay.steps import in_proportion
-from assay.train.brought.agreement import Judge
 from assay.train.brought.model import KINDS, UserModel
 from assay.train.brought.own import own_tolerances
 
@@ -296,9 +295,7 @@ def compared_in(
     """
 
     def compared() -> Compared:
-        natives = {brought.native_name: brought.native}
-        judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders, own)
-        return compared_cells(group, measured, judge, brought.model.arithmetic)
+        return compared_cells(group, measured, brought.judge(own), brought.model.arithmetic)
 
     agreements, timed = compared()
     failed = any(not one.passed for one in (*agreements.values(), *timed.values()))

@@ -35,6 +35,7 @@ from assay.records.results import Agreement, Export
 from assay.registry import EXPORTERS, GIVEN
 from assay.steps import Limit, size_of
 from assay.store import file_sha256, reporting_disk_errors, write_atomically
+from assay.train.brought.agreement import Judge
 from assay.train.brought.model import Tensor, UserModel, in_words
 
 DOING = {
@@ -99,6 +100,15 @@ class Brought:
     def deciders(self) -> dict[str, Deciding]:
         """The values that decide outputs of whole numbers, where they were looked for."""
         return read_deciders(self.folder / DECIDERS_FILE)
+
+    def judge(self, own: Mapping[str, float]) -> Judge:
+        """Return the judge of its outputs.
+
+        Args:
+            own: the user's own tolerances, by output.
+        """
+        natives = {self.native_name: self.native}
+        return Judge(self.model, self.reference, natives, self.exact, self.deciders, own)
 
     @property
     def has_whole_outputs(self) -> bool:

@@ -56,9 +56,7 @@ def compared_when_mixed(
     Args:
         own: the user's own tolerances, by output.
     """
-    judges = [
-        Judge(one.model, one.reference, {one.native_name: one.native}, one.exact, one.deciders, own) for one in sides
-    ]
+    judges = [one.judge(own) for one in sides]
     worst: dict[str, Agreement] = {}
     for batch in group.batches:
         for one in group.candidates:

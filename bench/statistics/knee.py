@@ -69,7 +69,7 @@ def knee_of(times: Sequence[float], qualities: Sequence[float]) -> int | None:
         times: time of each point, above zero.
         qualities: quality of each point; higher is better.
     """
-    front = _front(times, qualities)
+    front = pareto_front(list(zip(qualities, times, strict=True)))
     if len(front) == 1:
         return front[0]
     first, last = front[0], front[-1]
@@ -106,12 +106,12 @@ def knee_with_uncertainty(points: Sequence[Point]) -> Knee:
     )
 
 
-def _front(times: Sequence[float], qualities: Sequence[float]) -> list[int]:
-    """Return the points that no other beats or equals in both, from the fastest on."""
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Return the indices of the (quality, latency) points that no other point beats in both, by ascending latency."""
     front: list[int] = []
-    for place in sorted(range(len(times)), key=lambda one: (times[one], -qualities[one])):
-        if not front or qualities[place] > qualities[front[-1]]:
-            front.append(place)
+    for index in sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0])):
+        if not front or points[index][0] > points[front[-1]][0]:
+            front.append(index)
     return front
 
 

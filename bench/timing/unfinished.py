@@ -2,7 +2,7 @@
 
 A unit is the work of many processes and is kept between runs of a study. One whose group holds an INVALID cell is
 marked when the cells are judged: its samples stay in the results that name them INVALID, and the next run replaces it.
-So it does a unit that lacks times since somebody else ended a process of it.
+So is a unit that lacks times since somebody else ended a process of it.
 """
 
 from __future__ import annotations

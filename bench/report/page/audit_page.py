@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from assay.bench.report.page.audit_sections import audit_sections
@@ -17,25 +18,45 @@ def render_audit(audit: Audit) -> str:
     """Return the whole page."""
     names = list(dict.fromkeys(model.name for model in audit.models))
     title = f"Audit of {names[0]}" if len(names) == 1 else f"Audit of {len(names)} models"
-    sections = [without_script(section) for section in audit_sections(audit)]
+    return render_without_script(
+        audit_sections(audit),
+        kicker="numerical audit",
+        title=title,
+        created=audit.created,
+        assay_version=audit.assay_version,
+        notice=audit.notice,
+    )
+
+
+def render_without_script(
+    sections: Iterable[Section], *, kicker: str, title: str, created: str, assay_version: str, notice: str = ""
+) -> str:
+    """Return sections as a page like an audit's.
+
+    Args:
+        kicker: the kind of page.
+        created: UTC, ISO 8601.
+        notice: remark on the images, "" for none.
+    """
+    shown = [_without_script(section) for section in sections]
     return (
         templates()
         .get_template("audit.html")
         .render(
-            assay_version=audit.assay_version,
-            kicker="numerical audit",
-            created=audit.created,
-            notice=audit.notice,
+            assay_version=assay_version,
+            kicker=kicker,
+            created=created,
+            notice=notice,
             title=title,
-            date=moment(audit.created, time=True),
-            sections=sections,
+            date=moment(created, time=True),
+            sections=shown,
             policy=POLICY,
-            styles=styles(sections),
+            styles=styles(shown),
         )
     )
 
 
-def without_script(section: Section) -> Section:
+def _without_script(section: Section) -> Section:
     """Return a section whose tables have no buttons to sort them, which would do nothing here, nor the values to sort
     by.
     """

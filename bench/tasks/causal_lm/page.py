@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from assay.bench.report.page.audit_page import POLICY, without_script
+from assay.bench.report.page.audit_page import render_without_script
 from assay.bench.report.page.blocks import Section, Table, Tone, Value, headings
-from assay.bench.report.page.page import styles, templates
 from assay.bench.report.page.values import tiny
 from assay.bench.tasks.causal_lm.record import Decoder, FollowedText, Part, TextParting, TokenPace
 from assay.bench.tasks.causal_lm.speed import BOUNDARY, LEAD, table_of
-from assay.bench.words.numbers import count, counted, interval, listed, moment, scientific
+from assay.bench.words.numbers import count, counted, interval, listed, scientific
 from assay.store import write_atomically
 
 PAGE_FILE = "decoder.html"
@@ -22,22 +21,12 @@ TEXT_COLUMNS = headings(
 
 def write_page(found: Decoder, folder: Path) -> Path:
     """Write the page into the folder, and return its file."""
-    sections = [without_script(one) for one in sections_of(found)]
-    title = f"{found.model}, prompt by prompt and token by token"
-    page = (
-        templates()
-        .get_template("audit.html")
-        .render(
-            assay_version=found.assay_version,
-            kicker="causal language model",
-            created=found.created,
-            notice="",
-            title=title,
-            date=moment(found.created, time=True),
-            sections=sections,
-            policy=POLICY,
-            styles=styles(sections),
-        )
+    page = render_without_script(
+        sections_of(found),
+        kicker="causal language model",
+        title=f"{found.model}, prompt by prompt and token by token",
+        created=found.created,
+        assay_version=found.assay_version,
     )
     write_atomically(folder / PAGE_FILE, page.encode())
     return folder / PAGE_FILE

@@ -117,7 +117,7 @@ def _followed(prefill: ComparedModel, decode: ComparedModel, place: Path) -> lis
             continue
         if one is native:
             flat = len(reference), -1
-            natives = {f"{prefill.brought.native_name}": logits[one.label].reshape(flat).astype(np.float64)}
+            natives = {prefill.brought.native_name: logits[one.label].reshape(flat).astype(np.float64)}
             tolerance = derive_tolerance(reference.reshape(flat), natives)
         precision = one.asked_precision or "fp32"
         texts.append(text_of(first.label, one.label, logits[one.label], reference, tokens, tolerance, precision))

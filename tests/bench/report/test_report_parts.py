@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from assay.bench.report.drawing.charts import log_ticks
 from assay.bench.report.drawing.palette import DARK, LIGHT, colours, resolved, series_of
 from assay.bench.report.sections.environment import flattened
-from assay.bench.report.sections.reasons.pareto import pareto_front
 from assay.bench.report.sections.times.steadiness import process_deviations
+from assay.bench.statistics.knee import pareto_front
 from assay.bench.tasks.classification.trained import mean_over_seeds
 from assay.bench.words import numbers
 from assay.records.base import Interval

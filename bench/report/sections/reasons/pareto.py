@@ -22,6 +22,7 @@ from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table
 from assay.bench.report.page.values import estimate, whole
 from assay.bench.report.quality import qualities
 from assay.bench.report.sections.reasons.knee import knees
+from assay.bench.statistics.knee import pareto_front
 from assay.bench.tasks.measure import Measure, measure_of
 from assay.bench.words.numbers import counted, interval, pixels
 from assay.records.base import Interval
@@ -92,15 +93,6 @@ def _capital(text: str) -> str:
 
 def _front(cells: Sequence[Cell], known: dict[str, Interval]) -> list[Cell]:
     return [cells[index] for index in pareto_front([(known[one.name].value, median_of(one).value) for one in cells])]
-
-
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return the indices of the (quality, latency) points that no other point beats in both, by ascending latency."""
-    front: list[int] = []
-    for index in sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0])):
-        if not front or points[index][0] > points[front[-1]][0]:
-            front.append(index)
-    return front
 
 
 def _panel(
