@@ -250,17 +250,22 @@ def order_of(found: Measurements) -> list[tuple[str, int, int]]:
     return [(str(one["group"]), int(str(one["process"])), len(dict(one["spent"]))) for one in facts]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("slowness", "least"), [(1.0, 4), (1.3, 3)])
-def test_the_quick_study_answers_all_its_questions_within_its_time(timed: Timed, slowness: float, least: int) -> None:
-    """Four processes of runtimes that may be the fastest, and three if everything takes 1.3 times as long as
-    published.
-    """
+@pytest.mark.parametrize("slowness", [1.0, 1.3, 1.5])
+def test_the_quick_study_answers_all_its_questions_within_its_time(timed: Timed, slowness: float) -> None:
+    """Three processes of runtimes that may be the fastest, even if everything takes half as long again as published."""
     world, budget = World(slowness), quick_budget()
     begun = world.now
     found = timed(world, budget)
-    assert min(of_contenders(found).values()) >= least
+    assert min(of_contenders(found).values()) >= 3
     assert min(processes_of(found).values()) >= 1
-    assert budget.seconds * 0.9 <= world.now - begun <= budget.seconds * 1.02
+    assert world.now - begun <= budget.seconds * 1.02
+
+
+def test_the_quick_study_ends_before_its_time_where_the_machine_is_quiet(timed: Timed) -> None:
+    world, budget = World(1.0), quick_budget()
+    begun = world.now
+    timed(world, budget)
+    assert world.now - begun <= budget.seconds * 0.75
 
 
 def test_contenders_have_their_processes_in_all_groups_before_the_rest_has_its_second(timed: Timed) -> None:
@@ -281,7 +286,7 @@ def test_contenders_have_their_processes_in_all_groups_before_the_rest_has_its_s
 
 
 def test_where_the_time_does_not_suffice_for_all_of_the_rest_the_quickest_of_it_are_timed(timed: Timed) -> None:
-    budget = replace(quick_budget(2000), processes=3, interval_width=0.0, processes_of_slower=2)
+    budget = replace(quick_budget(2000), processes=3, blocks=10, interval_width=0.0, processes_of_slower=2)
     whole = timed(World(), budget)
     least = sum(float(str(unit.manifest.facts["least_seconds"])) for unit in whole.units[:6])
     found = timed(World(1.0 + 1e-9), replace(budget, seconds=least + 42))
@@ -292,7 +297,7 @@ def test_where_the_time_does_not_suffice_for_all_of_the_rest_the_quickest_of_it_
 
 
 def test_the_remaining_time_goes_to_further_processes_of_the_contenders(timed: Timed) -> None:
-    found = timed(World(), replace(quick_budget(700), processes_of_slower=2))
+    found = timed(World(), replace(quick_budget(700), interval_width=0.02, processes_of_slower=2))
     assert max(of_contenders(found).values()) > 5
     assert processes_of(found)["bloodnet/64/b32/t1/tf.eager"] == 2
 
@@ -411,7 +416,7 @@ def test_where_little_is_left_the_fastest_of_each_side_have_another_process(time
 def test_how_much_of_a_budget_was_timed_calls_is_known(timed: Timed) -> None:
     found = timed(World(), quick_budget())
     assert found.timed_seconds == pytest.approx(found.bursts["wall_ns"].sum() / 1e9)
-    assert 0.3 * found.seconds < found.timed_seconds < found.seconds
+    assert 0.25 * found.seconds < found.timed_seconds < found.seconds
 
 
 @dataclass
