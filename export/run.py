@@ -5,7 +5,7 @@ nothing else; the files that it left are kept with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from assay.export.reference.reference import (
     LOGITS,
     ReferenceRequest,
     file_sha256_of_images,
+    operators_in,
     reference_artifact,
     references_here,
     spec_of,
@@ -68,6 +69,7 @@ class ExportJob:
         opset: the operator set wanted.
         data: everything besides the model that determines a file and its checks.
         against: returns the data to compare the file with; None where it is known only later.
+        operators: returns the framework's operators that compute in a call of the model, as far as they are known.
     """
 
     model: BuiltModel | UserModel
@@ -77,6 +79,7 @@ class ExportJob:
     opset: int = 18
     data: Mapping[str, JsonValue] = field(default_factory=dict)
     against: Callable[[Progress], Against] | None = None
+    operators: Callable[[Progress], Sequence[str]] = lambda _: ()
 
 
 def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the first are given by name
@@ -125,8 +128,11 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
         seconds = limit_seconds or limit_of(job.name, request, pace, size_of(model.file))
         return run_job(job, request, log, limit_seconds=Limit(seconds, doing), host=host)
 
+    def operators(progress: Progress) -> Sequence[str]:
+        return operators_in(computed(framework, "float32", progress).manifest.facts)
+
     data = {"images": file_sha256_of_images(images), "task": task}
-    return ExportJob(model, exporter, exports, start, opset, data, against)
+    return ExportJob(model, exporter, exports, start, opset, data, against, operators)
 
 
 def export_model(job: ExportJob, progress: Progress) -> Export:
@@ -153,6 +159,14 @@ def export_model(job: ExportJob, progress: Progress) -> Export:
         return job.start(EXPORT, request, folder / LOG_FILE, doing, folder)
 
     return filed(job, asked_for(job.model, job.exporter, job.opset, key), inputs, versions, make, progress)
+
+
+def operators_of(job: ExportJob, progress: Progress) -> Sequence[str]:
+    """Return the operators of the model of a job; none where the model does not run, which its export will report."""
+    try:
+        return job.operators(progress)
+    except AssayError:
+        return ()
 
 
 def filed(

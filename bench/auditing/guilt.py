@@ -4,8 +4,9 @@ wrongly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from assay.bench.atlas.lookup import known_of_export
 from assay.bench.auditing.localise import RUNNERS, Followable, localisations_of, outcomes_of
 from assay.bench.auditing.record import Explained
 from assay.bench.course import Course
@@ -13,6 +14,7 @@ from assay.numerics.guilt import EVALUATOR_IN_FLOAT64, Outcome, guilt_of
 from assay.records.audit import Comparison
 from assay.records.localisation import Localisation
 from assay.records.results import Export
+from assay.registry import RUNTIMES
 
 
 def witnesses_in(
@@ -33,9 +35,29 @@ def witnesses_in(
 def explained_by_files(
     course: Course, subject: Followable, exports: Sequence[Export], comparisons: Sequence[Comparison]
 ) -> Explained:
-    """Follow a model's wrong exports to where they go wrong, and name who is wrong about each."""
+    """Follow a model's wrong exports to where they go wrong, name who is wrong about each, and say what the atlas has
+    on it.
+    """
     localisations = localisations_of(course, subject, exports, comparisons)
-    return Explained(localisations, guilt_of_files(comparisons, exports, localisations))
+    guilt = guilt_of_files(comparisons, exports, localisations)
+    return Explained(localisations, guilt + known_of_files(comparisons, exports, subject.operators))
+
+
+def known_of_files(
+    comparisons: Iterable[Comparison], exports: Iterable[Export], operators: Collection[str]
+) -> list[str]:
+    """Return what the atlas has on the operators of a model, for each export that failed its check or its audit.
+
+    Args:
+        operators: the framework's, that compute in a call of the model.
+    """
+    failed = {one.subject.partition("@")[::2] for one in comparisons if not one.passed}
+    found = []
+    for export in exports:
+        runtimes = [name for name, exporter in failed if exporter == export.exporter and name in RUNTIMES]
+        if runtimes or (export.status == "failed" and export.agreement):
+            found += [f"{export.exporter}: {said}" for said in known_of_export(export, operators, runtimes)]
+    return found
 
 
 def guilt_of_files(

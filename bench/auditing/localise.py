@@ -4,7 +4,7 @@ refuses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class Followable:
         native: .npy file of a user's model's outputs for them; those of our models are computed.
         edges: the same two files for a call at the edges of a user's model's input.
         pace: pace of the model, to which limits are in proportion.
+        operators: operators of its framework that compute in a call, as far as they are known.
     """
 
     model: BuiltModel | UserModel
@@ -47,6 +48,7 @@ class Followable:
     native: Path | None = None
     edges: tuple[Path, Path] | None = None
     pace: Sized | None = None
+    operators: Collection[str] = ()
 
     @property
     def has_steps(self) -> bool:

@@ -103,4 +103,4 @@ def _runs(brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path]) 
 def _followable(work: Work, brought: Brought) -> Followable:
     folder = brought.folder
     edges = folder / EDGES_FILE, folder / EDGES_NATIVE_FILE
-    return Followable(brought.model, folder / RECORDS_FILE, folder / NATIVE_FILE, edges, work)
+    return Followable(brought.model, folder / RECORDS_FILE, folder / NATIVE_FILE, edges, work, brought.kernels)

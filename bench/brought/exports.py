@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.bench.atlas.lookup import known_defects
+from assay.bench.atlas.lookup import known_defects, known_of_export
+from assay.bench.brought.which_runtimes import timed_on
 from assay.bench.brought.work import Work
 from assay.bench.stages.exports import variants_of
+from assay.bench.stages.groups import parted
 from assay.errors import AssayError, DiskError, ExportFailedError, FailedError, InputError
 from assay.export.checking.records import Against
 from assay.export.job import CHECK, CheckExportRequest
@@ -199,10 +201,14 @@ def exported(
         else [one.name for one in EXPORTERS.values() if one.framework == kind and form not in one.not_for]
     )
     parts = work.side_by_side(len(routes))
-    if said := known_defects(brought.kernels, routes):
+    for said in known_defects(brought.kernels, routes):
         work.narrator.note(said)
     jobs = [_export_job(parts, brought.model, route) for route in routes]
     records = side_by_side([partial(export_model, job, work.narrator.bar) for job in jobs], parts.jobs)
+    runtimes = [parted(name)[0] for name in timed_on(work.wanted, brought.model)]
+    known = {one.exporter: known_of_export(one, brought.kernels, runtimes) for one in records}
+    for said in known.get(GIVEN, ()):  # what is in a file that was given is known from here on
+        work.narrator.note(said)
     files = files_of(work, records)
     brought = with_reference(work, brought, files)
     made = [one for one in records if one.exporter in files]
@@ -214,7 +220,7 @@ def exported(
         if record.exporter in files and done.reason and look_for_deciders(work, brought, files):
             done = checked(work, brought, record, files[record.exporter])
         work.narrator.exported(done)
-        if done.reason and (said := known_defects(brought.kernels, [done.exporter])):
+        for said in known[done.exporter] if done.reason else ():
             work.narrator.note(f"{done.exporter}: {said}")
         found.append(done)
     if work.wanted.reduced:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,14 +23,15 @@ from assay.bench.stages.groups import files_of_model, made_of
 from assay.bench.stages.train import check_frameworks, choose_subjects, train_all
 from assay.bench.tasks.task import task, task_of_images
 from assay.bench.timing.workers import Candidate
-from assay.export.reference.reference import ReferenceRequest, reference_artifact
+from assay.errors import AssayError
+from assay.export.reference.reference import ReferenceRequest, operators_in, reference_artifact
 from assay.files.arrays import load_array
 from assay.infer.runtime import ModelFiles
 from assay.jobs.pace import pace_in
 from assay.numerics.reduced import rule_of
 from assay.records.audit import Audit, ModelAudit, Propagation
 from assay.records.results import Export
-from assay.registry import FRAMEWORKS, RUNTIMES
+from assay.registry import EXPORTERS, FRAMEWORKS, RUNTIMES
 from assay.store import file_sha256
 from assay.train.job import WEIGHTS_FILE
 
@@ -169,10 +171,21 @@ def _audit_model(
 
 def _followable(run: Run, subject: TrainedModel) -> Followable:
     """Return the model with the images for checking its exports, and the time its reference took to compute."""
-    images = run.images(subject.spec.size)
+    images, references = run.images(subject.spec.size), run.store("references")
     request = ReferenceRequest(subject.weights, images)
-    kept = reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host)
-    return Followable(subject.model, images, pace=pace_in(kept.manifest.facts))
+    kept = reference_artifact(request, references, run.narrator.bar, host=run.host)
+    return Followable(subject.model, images, pace=pace_in(kept.manifest.facts), operators=_operators(run, subject))
+
+
+def _operators(run: Run, subject: TrainedModel) -> list[str]:
+    """Return the operators of a model in every framework that exports it."""
+    found: set[str] = set()
+    for framework in {EXPORTERS[name].framework for name in run.study.export.exporters}:
+        request = ReferenceRequest(subject.weights, run.images(subject.spec.size), framework, "float32")
+        with suppress(AssayError):  # what a framework does not compute has no export
+            kept = reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host)
+            found.update(operators_in(kept.manifest.facts))
+    return sorted(found)
 
 
 def _name(subject: TrainedModel) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from assay.bench.atlas.lookup import known_defects
 from assay.bench.course import Course
 from assay.bench.run import CALIBRATION_SEED, Run, TrainedModel
-from assay.export.run import ExportJob, export_model, job_of_weights
+from assay.export.run import ExportJob, export_model, job_of_weights, operators_of
 from assay.export.variants.mixed import MixedJob, export_mixed
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
@@ -50,8 +51,13 @@ def _exports_of(run: Run, subject: TrainedModel, kept: Kept) -> list[Export]:
             opset=run.study.export.opset,
             task=run.study.task,
         )
+        known = known_defects(operators_of(job, run.narrator.bar), [exporter])
+        for said in known:
+            run.narrator.note(f"{job.model.name} by {exporter}: {said}")
         export = export_model(job, run.narrator.bar)
         run.narrator.exported(export)
+        for said in known if export.reason else ():
+            run.narrator.note(f"{job.model.name} by {exporter}: {said}")
         found += [export, *_variants(run, subject, job, export)]
     return found
 

@@ -21,7 +21,7 @@ from assay.errors import InputError
 from assay.export.checking.on_onnx_deciders import deciders_of, save_deciders
 from assay.export.graph.inspect import read_model
 from assay.export.graph.on_onnx_narrow import narrow_arithmetic
-from assay.export.graph.on_onnx_random import check_repeats
+from assay.export.graph.on_onnx_random import check_repeats, nodes_of
 from assay.export.graph.on_onnx_signature import dimensions_of, refuse_incomparable, type_of, without_outputs
 from assay.export.graph.saved import save_model
 from assay.export.localise.on_onnx_repro import localise_with_repros
@@ -144,6 +144,7 @@ def run_pair(request: PairToRun) -> PairAnswer:
         made="" if inputs else made_how(feeds, ranges, edges),
         reference_in=narrow_arithmetic(model) or "fp32",
         candidate_in=narrow_arithmetic(other) or "fp32",
+        operators=sorted({node.op_type for node in nodes_of(other)}),
     )
 
 

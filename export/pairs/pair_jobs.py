@@ -105,6 +105,7 @@ class PairAnswer(RunsOfPair):
         edges: the outcome of a call at the edges; None where there was none.
         made: how inputs were drawn, "" where they were given.
         reference_in, candidate_in: precision of each file, "fp32", "fp16" or "bf16".
+        operators: types of the candidate's nodes.
     """
 
     runtimes: dict[str, str]
@@ -112,6 +113,7 @@ class PairAnswer(RunsOfPair):
     made: str
     reference_in: str
     candidate_in: str
+    operators: list[str]
 
 
 class Company(Record):

@@ -12,8 +12,9 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.export.routes.request import Forward, Images
+from assay.export.routes.request import Forward, Images, ShownForward
 from assay.spec import ModelSpec
+from assay.train.brought.narrow.on_jax import kernels_of, traced_equations
 from assay.train.models import on_jax
 from assay.train.weights import Weights, load_weights
 
@@ -32,7 +33,10 @@ def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
     weights = load_weights(weights_file)
     if dtype == "float32":
         model = on_jax.load(spec, weights)
-        return lambda images: np.asarray(model(images))
+        return ShownForward(
+            lambda images: np.asarray(model(images)),
+            lambda images: tuple(sorted(kernels_of(traced_equations(model.__call__, [images])))),
+        )
     model = in_double(spec, weights)
 
     def run(images: Images) -> NDArray[np.float64]:

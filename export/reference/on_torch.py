@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.export.routes.request import Forward, Images
+from assay.export.routes.request import Forward, Images, ShownForward
 from assay.spec import ModelSpec
+from assay.train.brought.narrow.on_torch import narrow_arithmetic
 from assay.train.models import on_torch
 from assay.train.weights import load_weights
 
@@ -38,4 +39,9 @@ def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
             logits: NDArray[np.floating] = model(channels_first).numpy()
         return logits
 
-    return run
+    def operators(images: Images) -> tuple[str, ...]:
+        with narrow_arithmetic() as seen:
+            run(images)
+        return tuple(sorted(seen.kernels))
+
+    return ShownForward(run, operators) if dtype == "float32" else run

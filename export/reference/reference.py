@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from assay.errors import ArtifactError, InputError
-from assay.export.routes.request import Forward, Images
+from assay.export.routes.request import Forward, Images, ShownForward
 from assay.files.arrays import load_array, map_array
 from assay.files.mistakes import mistake_in
 from assay.jobs.files import Written
@@ -73,7 +73,13 @@ class ForwardRequest(Record):
     output: Written
 
 
-FORWARD = Job("assay.export.reference.reference", "forward", ForwardRequest, Pace)
+class Forwarded(Pace):
+    """The pace of the model, and the framework's operators that compute in a call of it; none in float64."""
+
+    operators: tuple[str, ...] = ()
+
+
+FORWARD = Job("assay.export.reference.reference", "forward", ForwardRequest, Forwarded)
 
 
 def ensure_reference(
@@ -208,11 +214,12 @@ def load_forward(framework: str, spec: ModelSpec, weights_file: Path, dtype: str
     return make(spec, weights_file, dtype)
 
 
-def compute(request: ForwardRequest) -> Pace:
+def compute(request: ForwardRequest) -> Forwarded:
     """Run a framework on all images, and write the logits.
 
     Returns:
-        The model's pace, by the calls after the first, which may compile; if there is only one, it is repeated.
+        The model's pace, by the calls after the first, which may compile; if there is only one, it is repeated; and in
+        float32 its operators.
     """
     wanted = request.wanted
     weights = read_artifact(wanted.weights, "weights")
@@ -233,7 +240,14 @@ def compute(request: ForwardRequest) -> Pace:
         took.append(time.monotonic() - begun)
         limit = max(limit, in_proportion(took[-1], SLOWER))
     np.save(request.output, np.concatenate(found[: len(pieces)]))
-    return Pace(load_seconds=loaded, call_seconds=max(took[1:]))
+    operators = run.operators(np.array(images[:1])) if isinstance(run, ShownForward) else ()
+    return Forwarded(load_seconds=loaded, call_seconds=max(took[1:]), operators=operators)
+
+
+def operators_in(facts: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """Return the operators recorded in a manifest; none if there are none, as in those of older versions."""
+    found = facts.get("operators")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 if __name__ == "__main__":

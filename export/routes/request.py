@@ -25,6 +25,22 @@ Forward = Callable[[Images], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
+class ShownForward:
+    """A forward pass that shows its operators.
+
+    Attributes:
+        run: the pass itself.
+        operators: names the operators that compute in a call, as `assay.train.brought.loaders.loaded.LoadedModel` does.
+    """
+
+    run: Forward
+    operators: Callable[[Images], tuple[str, ...]]
+
+    def __call__(self, images: Images) -> NDArray[np.floating]:
+        return self.run(images)
+
+
+@dataclass(frozen=True)
 class Argument:
     """An input as a route declares it.
 

@@ -44,5 +44,10 @@ SUITES = {
         function="",
         routes=("onnxruntime", openvino.FAMILY.name, "evaluator"),
         packages=("onnx", "onnxruntime", *openvino.FAMILY.packages),
+        runs_in={
+            "onnxruntime": ("onnxruntime",),
+            openvino.FAMILY.name: openvino.FAMILY.packages,
+            "evaluator": ("onnx",),
+        },
     ),
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from assay.bench.atlas.record import Numbers
 from assay.errors import missing
+from assay.registry import EXPORTERS
 from assay.train.brought.model import Form, Kind
 
 NUMPYS_OWN = 1
@@ -113,6 +114,7 @@ class Suite:
         routes: the exporters that take its models; for a suite of ONNX files, the runtimes that run them.
         packages: packages whose versions matter.
         extra: the extra of ours that it needs, "" for none.
+        runs_in: for a suite of ONNX files, the packages of each runtime.
     """
 
     title: str
@@ -123,11 +125,20 @@ class Suite:
     routes: tuple[str, ...]
     packages: tuple[str, ...]
     extra: str = ""
+    runs_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def has_files(self) -> bool:
         """Whether it is a suite of ONNX files, whose reader is a `CaseReader`; others have a `SampleReader`."""
         return self.kind == "onnx"
+
+    def packages_of(self, route: str) -> tuple[str, ...]:
+        """Return the packages whose versions decide what comes of one route: without those of other routes alone."""
+        mine, others = set(self._own(route)), {name for one in self.routes for name in self._own(one)}
+        return tuple(name for name in self.packages if name in mine or name not in others)
+
+    def _own(self, route: str) -> tuple[str, ...]:
+        return EXPORTERS[route].packages if route in EXPORTERS else self.runs_in[route]
 
     def reader(self) -> Any:
         """Return the module that reads it.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from assay.bench.atlas.lookup import known_of_file
 from assay.bench.auditing.guilt import witnesses_in
 from assay.bench.auditing.localise import RUNNERS
 from assay.bench.auditing.outputs import Array, AuditedOutput, as_rows
@@ -59,6 +60,7 @@ class DisagreeingCandidate:
         out: folder of the job's answers.
         same_file: whether the reference is the candidate itself.
         drawn: whether the inputs are random numbers.
+        operators: types of the candidate's nodes.
     """
 
     comparisons: Sequence[Comparison]
@@ -71,10 +73,12 @@ class DisagreeingCandidate:
     out: Path
     same_file: bool
     drawn: bool
+    operators: Sequence[str]
 
 
 def explained(one: DisagreeingCandidate) -> Explained:
-    """Return who is wrong and where; neither if the candidate cannot be followed.
+    """Return who is wrong and where, and what the atlas has on the operators of a file that a runtime gets wrong;
+    nothing if the candidate cannot be followed.
 
     A candidate is compared with itself first: one that only seems to differ is reported as such, and not followed.
     """
@@ -93,7 +97,9 @@ def explained(one: DisagreeingCandidate) -> Explained:
     if not nodes and wrong and guilt.right:
         asked = PairToFollow(**dict(one.pair), wrong=tuple(wrong), right=guilt.right)
         nodes = departed.found if (departed := _answer(one, FOLLOW, asked)) else []
-    return Explained(nodes, [f"candidate: {guilt.said}"] if guilt.said else [])
+    runtimes = [name for name, runner in RUNNERS.items() if runner in wrong]
+    known = [f"candidate: {said}" for said in known_of_file(one.operators, runtimes)]
+    return Explained(nodes, [f"candidate: {guilt.said}", *known] if guilt.said else [])
 
 
 def _answer(one: DisagreeingCandidate, job: Job[Asked, Answered], asked: Asked) -> Answered | None:

@@ -137,6 +137,7 @@ def audit_pair(request: PairRequest) -> Audit:
                     out=out,
                     same_file=request.reference == request.candidate,
                     drawn=request.inputs is None,
+                    operators=answer.operators,
                 )
             )
         model = audit_of_model(

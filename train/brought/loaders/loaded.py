@@ -28,6 +28,24 @@ def _unbound(inputs: Sequence[Array]) -> dict[str, Array]:
 
 
 @dataclass(frozen=True)
+class Unordered:
+    """An operator whose results come in no order that is defined, as it was called.
+
+    Attributes:
+        operator: its name, such as "aten::unique_dim".
+        axis: the dimension along which they lie in its first output, its values.
+        lines: whether each line along the axis has an order of its own; else all slices have one.
+        others: whether each further output of the call has the places of values, as an index does; else it has a number
+            for each value.
+    """
+
+    operator: str
+    axis: int
+    lines: bool = False
+    others: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True)
 class LoadedModel:
     """A loaded model, to be called once it is `bound` to the names of its inputs.
 
@@ -47,8 +65,10 @@ class LoadedModel:
         narrow: returns, for inputs of given names, the precision below fp32 that it computes in: "fp16", "bf16", or "".
             Values that are only stored in a precision do not count. Like `places`, it may also be given the outputs
             that are left out and the inputs that are cast to bf16, `without` and `cast`.
-        kernels: names the operators that computed when `narrow` looked, if the framework shows them.
+        kernels: names the operators that computed when `narrow` looked, if the framework shows them, in the form
+            "aten::softplus", or "aten::batch_norm(training)" with the arguments that choose a form of it.
         drawing: names those among them that draw random numbers, whatever seed the model sets.
+        unordered: names those among them whose results come in no order that is defined.
         told: sentences on how its file was changed to be compared.
         words: the texts to draw for inputs of text, by input: for each of their columns, or in one group for all.
     """
@@ -65,6 +85,7 @@ class LoadedModel:
     by: Callable[[], str] = str
     kernels: Callable[[], tuple[str, ...]] = tuple
     drawing: Callable[[], tuple[str, ...]] = tuple
+    unordered: Callable[[], tuple[Unordered, ...]] = tuple
     told: tuple[str, ...] = ()
     words: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 

@@ -15,7 +15,7 @@ from assay.train.brought.double.on_torch import float64_throughout, widen_weight
 from assay.train.brought.files.on_torch_archive import load_checked_program, load_checked_script
 from assay.train.brought.files.on_torch_program import binding_of_program, declared_of
 from assay.train.brought.libraries.made import MadeModel, made
-from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
+from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel, Unordered
 from assay.train.brought.model import Location, UserModel
 from assay.train.brought.named.on_torch import Forward, InBf16, forward_of, module_binding
 from assay.train.brought.narrow.on_torch import narrow_arithmetic
@@ -42,7 +42,7 @@ def load(location: Location) -> LoadedModel:
         return _compute(forward, location), lambda: _double(module, forward, location)
 
     declared = () if program is None else declared_of(program)
-    kernels, drawing = set[str](), set[str]()
+    kernels, drawing, unordered = set[str](), set[str](), set[Unordered]()
 
     def narrow(
         names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
@@ -52,6 +52,7 @@ def load(location: Location) -> LoadedModel:
             compute(inputs)
         kernels.update(seen.kernels)
         drawing.update(seen.drawing)
+        unordered.update(seen.unordered)
         return seen.narrowest
 
     return LoadedModel(
@@ -62,6 +63,7 @@ def load(location: Location) -> LoadedModel:
         narrow=narrow,
         kernels=lambda: tuple(sorted(kernels)),
         drawing=lambda: tuple(sorted(drawing)),
+        unordered=lambda: tuple(unordered),
     )
 
 
