@@ -7,13 +7,12 @@ down at random (stochastic arithmetic: Vignes, "A stochastic arithmetic for reli
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.errors import ExportFailedError
 from assay.export.checking.check import level_names, session_at
 from assay.train.brought.arrays import Records, inputs_of, rows_of
 from assay.train.brought.model import UserModel
@@ -61,6 +60,14 @@ def _moved(model: UserModel, records: Records, draw: np.random.Generator) -> Rec
 def is_explained(model: UserModel, file: Path, records: Records, exact: Array, moved: NDArray[np.float64]) -> bool:
     """Return whether a file is as close to float64, at every level, as a rounding of its inputs explains."""
     tolerated = TIMES * moved + ULPS * np.spacing(np.abs(exact.astype(np.float32))).astype(np.float64)
+    return all(
+        rows is not None and rows.shape == exact.shape and _within(rows, exact, tolerated)
+        for rows in at_every_level(model, file, records)
+    )
+
+
+def at_every_level(model: UserModel, file: Path, records: Records) -> Iterator[Array | None]:
+    """Yield the results of a file at every level, (records, `model.width`); None where it does not run."""
     names, feeds = (
         [one.name for one in model.outputs],
         dict(zip((one.name for one in model.inputs), inputs_of(model, records), strict=True)),
@@ -68,15 +75,9 @@ def is_explained(model: UserModel, file: Path, records: Records, exact: Array, m
     for level in level_names():
         try:
             outputs = session_at(file, level, file.name).run(names, feeds)
-            rows = rows_of(model, [np.asarray(one) for one in outputs])
-        except ExportFailedError:
-            return False
-        except Exception as error:  # noqa: BLE001  ONNX Runtime's exceptions have no common base
-            del error
-            return False
-        if rows.shape != exact.shape or not _within(rows, exact, tolerated):
-            return False
-    return True
+            yield rows_of(model, [np.asarray(one) for one in outputs])
+        except Exception:  # noqa: BLE001  ONNX Runtime's exceptions have no common base
+            yield None
 
 
 def _within(rows: Array, exact: Array, tolerated: NDArray[np.float64]) -> bool:

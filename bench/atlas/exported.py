@@ -16,6 +16,7 @@ from assay.bench.atlas.conditioning import is_explained
 from assay.bench.atlas.probed import ProbedOperator, probed, probed_in_rows
 from assay.bench.atlas.record import Finding, Verdict
 from assay.bench.atlas.suites.suite import Sample, Suite, with_further_numbers, written
+from assay.bench.atlas.unordered import same_in_one_order
 from assay.errors import AssayError, ExportFailedError
 from assay.export.graph.inspect import one_line
 from assay.export.job import CheckExportRequest, RouteRequest, check, work
@@ -28,6 +29,8 @@ from assay.numerics.guilt import UNOPTIMISED
 from assay.records.localisation import Localisation
 from assay.train.brought.model import Tensor
 
+DIFFERENT: tuple[Verdict, ...] = ("wrong", "wrong in the runtime", "only unoptimised")
+"""Verdicts on numbers that are not the operator's."""
 NEAR = 2.0
 DISTANCE = re.compile(r"differs by ([\d.e+-]+), where ([\d.e+-]+) is tolerated")
 Exported = dict[str, tuple[Tensor, ...]]
@@ -69,7 +72,7 @@ def _attempt(sample: Sample) -> Attempt:
 
 def _sampled(request: OperatorRequest, suite: Suite, sample: Sample, exported: Exported) -> Iterator[News]:
     itself = _attempt(sample)
-    routes = [itself.model_copy(update={"route": route}) for route in suite.routes]
+    routes = [itself.model_copy(update={"route": route}) for route in request.routes]
     if itself.key in request.done or all(one.key in request.done for one in routes):
         return
     BOUNDS.begin()
@@ -173,9 +176,11 @@ def _routed(call: ProbedOperator, request: OperatorRequest, attempt: Attempt, fo
     except Exception as error:  # noqa: BLE001  no file of an exporter may end the atlas
         traceback.print_exc()
         return found("not judged", _said(error))
-    verdict = verdict_of(judged)
+    verdict, reason, apart = verdict_of(judged), judged.reason, _apart(judged)
+    if verdict in DIFFERENT and call.unordered and _is_reordered(call, asked.file):
+        verdict, reason, apart = "right", "", 0.0
     if why := _doubt(verdict, call, judged, asked.file):
-        return found("undecided", f"{why}: {judged.reason}", _apart(judged))
+        return found("undecided", f"{why}: {reason}", apart)
     nodes: list[Localisation] = []
     if verdict in ("wrong", "undecided"):
         repro = folder / "repro"
@@ -190,18 +195,24 @@ def _routed(call: ProbedOperator, request: OperatorRequest, attempt: Attempt, fo
                     repro=repro,
                 )
             )
-    return found(verdict, judged.reason, _apart(judged), nodes)
+    return found(verdict, reason, apart, nodes)
 
 
 def _doubt(verdict: Verdict, call: ProbedOperator, judged: Judged, file: Path) -> str:
     """Return why numbers that differ are not called wrong, or ""."""
-    if verdict not in ("wrong", "wrong in the runtime", "only unoptimised"):
+    if verdict not in DIFFERENT:
         return ""
     if is_near(judged):
         return f"Less than {NEAR:g} times the tolerance"
     records, exact = load_array(call.against.records), load_array(call.against.reference)
     explained = is_explained(call.model, file, records, exact, call.moved)
     return "A rounding of its inputs explains as much" if explained else ""
+
+
+def _is_reordered(call: ProbedOperator, file: Path) -> bool:
+    assert call.unordered
+    records, native = load_array(call.against.records), load_array(call.against.native)
+    return same_in_one_order(call.model, file, records, native, call.unordered)
 
 
 def is_near(judged: Judged) -> bool:

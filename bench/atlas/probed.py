@@ -24,7 +24,7 @@ from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.numerics.values import is_whole
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, inputs_of, record_type
-from assay.train.brought.loaders.loaded import LoadedModel
+from assay.train.brought.loaders.loaded import LoadedModel, Unordered
 from assay.train.brought.model import Location, Tensor, UserModel
 
 Array = NDArray[np.generic]
@@ -40,12 +40,14 @@ class ProbedOperator:
         against: the files that its exports are compared with.
         moved: how far a rounding of the inputs moves each result, (records, `model.width`).
         kernels: the framework's operators that computed.
+        unordered: how it was called, where it is an operator whose results come in no order that is defined.
     """
 
     model: UserModel
     against: Against
     moved: NDArray[np.float64]
     kernels: tuple[str, ...] = ()
+    unordered: Unordered | None = None
 
 
 def probed(suite: Suite, path: Path, inputs: Mapping[str, Array]) -> ProbedOperator:
@@ -148,7 +150,8 @@ def _in_float64(model: UserModel, loaded: LoadedModel, records: Records, native:
     for file, content in zip(files.values(), (records, native, exact), strict=True):
         np.save(file, content)
     against = Against(records=files[RECORDS_FILE], native=files[NATIVE_FILE], reference=files[REFERENCE_FILE])
-    return ProbedOperator(model, against, moved, kernels)
+    unordered = loaded.unordered()
+    return ProbedOperator(model, against, moved, kernels, unordered[0] if len(kernels) == len(unordered) == 1 else None)
 
 
 def _reference(
