@@ -63,9 +63,9 @@ def read_pins(path: Path, *, hashed: bool = True) -> list[Pin]:
             text = stream.read(MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"Cannot read the list of packages {path}", found=mistake_in(error)) from error
-    pins = [_pin(line, path) for line in _whole_lines(text)]
+    pins = [_pin(line, f"{path} is not a pinned list") for line in _whole_lines(text)]
     if not pins:
-        raise _no_list(path, "no packages")
+        raise _no_pin(f"{path} is not a pinned list", "no packages")
     bare = [pin for pin in pins if not pin.hashes]
     if bare and (hashed or len(bare) < len(pins)):
         raise InputError(
@@ -75,6 +75,18 @@ def read_pins(path: Path, *, hashed: bool = True) -> list[Pin]:
             remedy="Make the list with: uv pip compile --universal --generate-hashes",
         )
     return pins
+
+
+def pin_given(option: str, text: str) -> Pin:
+    """Return the package that an option names.
+
+    Raises:
+        InputError: it is not NAME==VERSION.
+    """
+    found = _pin(text, f"{option} does not name a package in one version")
+    if found.hashes or found.marker or found.extras:
+        raise InputError(f"{option} names more than a package and its version", expected="NAME==VERSION", found=text)
+    return found
 
 
 def _whole_lines(text: str) -> Iterator[str]:
@@ -89,7 +101,7 @@ def _whole_lines(text: str) -> Iterator[str]:
             joined = ""
 
 
-def _pin(line: str, path: Path) -> Pin:
+def _pin(line: str, otherwise: str) -> Pin:
     """
     Raises:
         InputError: it is something else.
@@ -99,18 +111,14 @@ def _pin(line: str, path: Path) -> Pin:
     try:
         wanted = Requirement(requirement)
     except InvalidRequirement as error:
-        raise _no_list(path, f"'{line[:200]}'") from error
+        raise _no_pin(otherwise, f"'{line[:200]}'") from error
     only = list(wanted.specifier)
     exact = len(only) == 1 and only[0].operator == "==" and not only[0].version.endswith("*")
     if wanted.url or not exact or not all(found):
-        raise _no_list(path, f"'{line[:200]}'")
+        raise _no_pin(otherwise, f"'{line[:200]}'")
     hashes = tuple(one.group(1) for one in found if one)
     return Pin(canonicalize_name(wanted.name), only[0].version, wanted.marker, tuple(sorted(wanted.extras)), hashes)
 
 
-def _no_list(path: Path, found: str) -> InputError:
-    return InputError(
-        f"{path} is not a pinned list",
-        expected="only lines like package==1.2.3, with markers and --hash=sha256:",
-        found=found,
-    )
+def _no_pin(what: str, found: str) -> InputError:
+    return InputError(what, expected="package==1.2.3, in a list also with markers and --hash=sha256:", found=found)

@@ -2,7 +2,7 @@
 
 Each is made by uv from wheels alone, which a fully pinned list names with their hashes. It is kept in a cache folder
 under a hash of that list and of the Python version, and used through subprocesses and files. Making one needs the
-package index once.
+package index once. Or it differs from ours in the versions of a few packages alone, which shows what these change.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Callable
+import sysconfig
+from collections.abc import Callable, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from assay.boxed.platform import user_caches
 from assay.errors import NotInstalledError, installed_by
@@ -28,7 +32,7 @@ Progress = Callable[[str, int, int], None]
 
 CACHE_VARIABLE = "ASSAY_CACHE"
 COMPLETE = "assay-complete.txt"
-LIST = "assay-packages.txt"
+LIST, EXCLUDED = "assay-packages.txt", "assay-excluded.txt"
 UV_LINES_SHOWN = 6
 VENV_SECONDS, SYNC_SECONDS = 180.0, 1800.0
 """Limits for uv, far longer than a slow network needs; a uv that would wait for ever is stopped."""
@@ -79,13 +83,43 @@ def ensure(name: str, requirements: Path, progress: Progress, *, hashed: bool = 
         NotInstalledError: uv is missing, or the packages cannot be obtained.
     """
     folder = environment_folder(name, requirements, hashed=hashed)
+    return _made(name, folder, lambda: _sync(folder, read_pins(requirements, hashed=hashed)), progress)
+
+
+def ensure_beside(pins: Sequence[Pin], progress: Progress) -> Path:
+    """Return the Python of an environment with other versions of some packages, and with all others as they are here.
+
+    Packages that they need are only installed if they are missing here. That Python finds all others here, behind its
+    own, in whatever versions they are.
+
+    Args:
+        pins: packages without hashes.
+        progress: see `ensure`.
+
+    Raises:
+        InputError, NotInstalledError: as of `ensure`.
+    """
+    here = sorted({(one.metadata["Name"] or "", one.version) for one in distributions()})
+    others = [name for name, _ in here if name and canonicalize_name(name) not in {one.name for one in pins}]
+    key = repr((_list_of(list(pins)), here, sys.prefix, sys.implementation.cache_tag))
+    name = "-".join(f"{one.name}-{one.version}" for one in pins)
+    folder = cache_folder() / "environments" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return _made(name, folder, lambda: _add(folder, pins, others), progress)
+
+
+def _made(name: str, folder: Path, fill: Callable[[], str], progress: Progress) -> Path:
+    """Return the Python of an environment, which is made first if it is not complete.
+
+    Args:
+        fill: installs everything, and returns the list that it installed.
+    """
     if (folder / COMPLETE).is_file():
         return python_in(folder)
     label = f"installing the tool environment {name}"
     progress(label, 0, 1)
     with in_turn(folder.with_suffix(".lock"), lambda who: progress(f"{label}: waiting for {who}", 0, 1)):
         if not (folder / COMPLETE).is_file():
-            _make(folder, read_pins(requirements, hashed=hashed))
+            _make(folder, fill)
     progress(label, 1, 1)
     return python_in(folder)
 
@@ -122,22 +156,42 @@ def _list_of(pins: list[Pin]) -> str:
     return "".join(f"{pin.line()}\n" for pin in pins)
 
 
-def _make(folder: Path, pins: list[Pin]) -> None:
+def _make(folder: Path, fill: Callable[[], str]) -> None:
     """Install everything and mark the folder as complete last; a folder without the mark does not count."""
     uv = str(find_uv())
-    wanted = _list_of(pins)
     with reporting_disk_errors(folder):
         shutil.rmtree(folder, ignore_errors=True)
     try:
         _run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], VENV_SECONDS)
-        write_atomically(folder / LIST, wanted.encode())
-        hashes = ["--require-hashes"] if pins[0].hashes else []
-        sync = [uv, "pip", "sync", "--quiet", "--only-binary", ":all:", *hashes]
-        _run([*sync, "--python", str(python_in(folder)), str(folder / LIST)], SYNC_SECONDS)
-        write_atomically(folder / COMPLETE, wanted.encode())
+        write_atomically(folder / COMPLETE, fill().encode())
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _sync(folder: Path, pins: list[Pin]) -> str:
+    hashes = ["--require-hashes"] if pins[0].hashes else []
+    return _installed(folder, pins, ["sync", *hashes, str(folder / LIST)])
+
+
+def _add(folder: Path, pins: Sequence[Pin], others: Sequence[str]) -> str:
+    """Install packages, and put those of this environment behind them."""
+    write_atomically(folder / EXCLUDED, "".join(f"{name}\n" for name in others).encode())
+    wanted = _installed(folder, pins, ["install", "--excludes", str(folder / EXCLUDED), "-r", str(folder / LIST)])
+    here = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    behind = next(folder.glob("lib/python*/site-packages")) / "assay-behind.pth"
+    write_atomically(behind, "".join(f"{one}\n" for one in here).encode())
+    return wanted
+
+
+def _installed(folder: Path, pins: Sequence[Pin], how: list[str]) -> str:
+    """Install packages, from wheels alone, and return their list."""
+    wanted = _list_of(list(pins))
+    write_atomically(folder / LIST, wanted.encode())
+    command, *options = how
+    uv, python = str(find_uv()), str(python_in(folder))
+    _run([uv, "pip", command, "--quiet", "--only-binary", ":all:", "--python", python, *options], SYNC_SECONDS)
+    return wanted
 
 
 def _run(command: list[str], limit_seconds: float) -> None:

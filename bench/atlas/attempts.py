@@ -24,6 +24,7 @@ class OperatorRequest(Record):
 
     Attributes:
         most: number of samples.
+        routes: the routes to judge, of those of the suite.
         folder: an empty folder for the files of every sample.
         done: beginnings that are not to be made again, as `Attempt.key`.
     """
@@ -32,6 +33,7 @@ class OperatorRequest(Record):
     operator: str
     dtype: str
     most: int
+    routes: tuple[str, ...]
     opset: int
     folder: Written
     done: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ def judged_cases(request: OperatorRequest, suite: Suite) -> Iterator[News]:
     """Judge all cases of an operator in this process, each in every runtime."""
     for case in suite.reader().cases(request.operator):
         told = f"{case.name}: {', '.join(map(_in_words, case.inputs))}"
-        for runtime in suite.routes:
+        for runtime in request.routes:
             attempt = Attempt(sample=case.place, inputs=told, route=runtime)
             if attempt.key in request.done:
                 continue

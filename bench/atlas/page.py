@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from assay.bench.atlas.record import DEFECTS, IN_WORDS, MEANINGS, Atlas, Finding, Verdict
 from assay.bench.atlas.suites.entries import SUITES
 from assay.bench.atlas.summary import Square, counted_by_route, squares
+from assay.bench.atlas.versions.changes import OperatorChange, changes_of
+from assay.bench.atlas.versions.section import versions_section
 from assay.bench.report.page.blocks import Column, Section, Table, Tone, Value
 from assay.bench.report.page.page import policy_for, script, styles, templates
 from assay.bench.words.numbers import counted, moment, significant
@@ -23,7 +27,7 @@ SHOWN_FINDINGS = 2
 def render_atlas(atlas: Atlas) -> str:
     """Return the whole page."""
     found = squares(atlas)
-    sections = [_summary(atlas, found)]
+    sections = [_summary(atlas, found), *filter(None, (versions_section(atlas),))]
     code = script("atlas.js")
     return (
         templates()
@@ -36,7 +40,7 @@ def render_atlas(atlas: Atlas) -> str:
             date=moment(atlas.created, time=True),
             extent=", ".join(f"{name} {version}" for name, version in atlas.versions.items()),
             sections=sections,
-            groups=_groups(found),
+            groups=_groups(found, changes_of(atlas)),
             operators=len(found) - sum(one.route != SUITES[one.suite].routes[0] for one in found),
             verdicts=[(verdict, TONES.get(verdict, "muted"), meaning) for verdict, meaning in MEANINGS.items()],
             policy=policy_for([code]),
@@ -66,29 +70,30 @@ def _summary(atlas: Atlas, found: list[Square]) -> Section:
     asked = " and ".join(
         f"{counted(many, 'operator')} of {SUITES[name].title}" for name, many in atlas.operators.items()
     )
+    findings = sum(not one.other_versions for one in atlas.findings)
     lead = (
-        f"{asked}, {counted(len(atlas.findings), 'finding')}. Each operator is exported on its own, and its file is "
+        f"{asked}, {counted(findings, 'finding')}. Each operator is exported on its own, and its file is "
         "compared with the operator in float64, at every optimisation level of ONNX Runtime, within the rounding that "
         "its data type explains."
     )
     return Section("verdict", "What survives", lead, blocks=(table,))
 
 
-def _groups(found: list[Square]) -> list[dict[str, object]]:
+def _groups(found: list[Square], changes: Sequence[OperatorChange]) -> list[dict[str, object]]:
     """Return the rows of each suite, whose routes are its own."""
     return [
         {
             "suite": name,
             "title": SUITES[name].title,
             "routes": SUITES[name].routes,
-            "rows": _rows([one for one in found if one.suite == name]),
+            "rows": _rows([one for one in found if one.suite == name], [one for one in changes if one.suite == name]),
         }
         for name in dict.fromkeys(one.suite for one in found)
     ]
 
 
-def _rows(found: list[Square]) -> list[dict[str, object]]:
-    """Return a row for each operator of a suite: its squares, and its findings in words."""
+def _rows(found: list[Square], changes: Sequence[OperatorChange]) -> list[dict[str, object]]:
+    """Return a row for each operator of a suite: its squares, and its findings in words, also with other versions."""
     rows: dict[str, list[Square]] = {}
     for one in found:
         rows.setdefault(one.operator, []).append(one)
@@ -105,6 +110,11 @@ def _rows(found: list[Square]) -> list[dict[str, object]]:
                 for one in row
             ],
             "told": [_told(one) for square in row for one in _wanting(square)[:SHOWN_FINDINGS]],
+            "versions": [
+                f"{one.route} with {one.other_versions}: {one.there} in {counted(one.samples, 'sample')}."
+                for one in changes
+                if one.operator == operator and {one.older, one.newer} != {"right"}
+            ],
             "more": _more(sum(len(_wanting(square)[SHOWN_FINDINGS:]) for square in row)),
         }
         for operator, row in rows.items()

@@ -73,6 +73,7 @@ class Finding(Record):
         apart: largest distance from float64 over the tolerance, 0 where there is none, -1 where it cannot be measured.
         nodes: nodes at which a wrong file goes wrong.
         kernels: the framework's operators that computed in the sample, such as "aten::softplus".
+        other_versions: packages in other versions than the atlas', such as "onnxruntime 1.28.0"; "" for none.
     """
 
     suite: str
@@ -87,6 +88,7 @@ class Finding(Record):
     apart: float = 0.0
     nodes: list[Localisation] = Field(default_factory=list)
     kernels: tuple[str, ...] = ()
+    other_versions: str = ""
 
     @property
     def place(self) -> str:
@@ -105,7 +107,7 @@ class Atlas(Record):
 
     Attributes:
         created: date and time, UTC.
-        versions: versions of the packages by name.
+        versions: versions of the packages by name, but for findings with `other_versions`.
         operators: number of operators of each suite that were asked for.
     """
 

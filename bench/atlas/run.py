@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from assay.bench.atlas.attempts import Attempt, News, OperatorRequest, finding_o
 from assay.bench.atlas.operator_job import JUDGE, LIST, ListRequest
 from assay.bench.atlas.record import DEFECTS, Atlas, Finding, OperatorFindings
 from assay.bench.atlas.suites.entries import SUITES
+from assay.bench.atlas.versions.others import InOthers, OtherVersions, pins_of, routes_with, with_others
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.errors import DiskError, InputError, WorkerError
@@ -47,6 +48,7 @@ class Asked:
         most: number of samples of an operator.
         limit: number of operators, the first by name; None for all.
         anew: whether to judge what an earlier run has judged.
+        others: packages in other versions, with which the routes that use them are judged; None for the installed ones.
     """
 
     suite: str
@@ -56,6 +58,17 @@ class Asked:
     limit: int | None = None
     opset: int = OPSET
     anew: bool = False
+    others: OtherVersions | None = None
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The routes that are judged."""
+        suite = SUITES[self.suite]
+        return routes_with(self.others.pins, suite) if self.others else suite.routes
+
+    @property
+    def other_versions(self) -> str:
+        return self.others.words if self.others else ""
 
 
 def make_atlas(asked: Asked, folder: Path, narrator: Narrator, host: Host = LOCAL) -> Atlas:
@@ -66,22 +79,45 @@ def make_atlas(asked: Asked, folder: Path, narrator: Narrator, host: Host = LOCA
         NotInstalledError: a package is missing.
     """
     suite = SUITES[asked.suite]
-    versions = installed_versions(suite.packages)
-    store = Store(folder / OPERATORS)
-    cores = len(host.cores())
-    with keeping(host, folder / "logs") as kept, narrator.showing():
+    installed = installed_versions(suite.packages)
+    versions = {**installed, **asked.others.versions} if asked.others else installed
+    store, routes = Store(folder / OPERATORS), ", ".join(asked.routes)
+    cores, starter = len(host.cores()), InOthers(host, asked.others.python) if asked.others else host
+    told = f" with {asked.other_versions}" if asked.others else ""
+    with keeping(starter, folder / "logs") as kept, narrator.showing():
         workers = shared(kept.of(asked.suite), cores, cores)
         names = _names(asked, workers, folder)
-        narrator.note(f"{len(names)} operators of {suite.title}, {asked.dtype}, by {', '.join(suite.routes)}")
+        narrator.note(f"{len(names)} operators of {suite.title}, {asked.dtype}, by {routes}{told}")
         every = [partial(_kept, asked, name, store, versions, workers, folder, narrator) for name in names]
         judged = side_by_side(every, cores)
     return Atlas(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         assay_version=__version__,
-        versions=versions,
+        versions=installed,
         operators={asked.suite: len(names)},
         findings=[one for some in judged for one in some.findings],
     )
+
+
+def in_others(asked: Sequence[Asked], packages: Sequence[str], narrator: Narrator) -> list[Asked]:
+    """Return the same requests with packages in other versions, whose environment is made first if there is none; none
+    where no package is named.
+
+    Args:
+        packages: packages as NAME==VERSION.
+
+    Raises:
+        InputError: a package is not named so, or no route of a suite uses one.
+        NotInstalledError: the environment cannot be made.
+    """
+    if not packages:
+        return []
+    pins = pins_of(packages)
+    for one in asked:
+        routes_with(pins, SUITES[one.suite])
+    with narrator.showing():
+        others = with_others(pins, narrator.bar)
+    return [replace(one, others=others) for one in asked]
 
 
 def together(atlases: Sequence[Atlas]) -> Atlas:
@@ -165,6 +201,7 @@ def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -
             operator=name,
             dtype=asked.dtype,
             most=asked.most,
+            routes=asked.routes,
             opset=asked.opset,
             folder=Path(scratch),
         )
@@ -176,7 +213,7 @@ def _judged(asked: Asked, name: str, place: Path, workers: Starter, log: Path) -
         except WorkerError as error:
             found.append(finding_on(request, last, "not judged", str(error)))
         _keep_files(found, Path(scratch), place)
-    return OperatorFindings(findings=found)
+    return OperatorFindings(findings=[one.model_copy(update={"other_versions": asked.other_versions}) for one in found])
 
 
 def _keep_files(findings: Sequence[Finding], scratch: Path, place: Path) -> None:

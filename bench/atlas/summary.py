@@ -58,10 +58,11 @@ def squares(atlas: Atlas) -> list[Square]:
 
 
 def by_operator(atlas: Atlas) -> dict[tuple[str, str], list[Finding]]:
-    """Return the findings of each operator, by suite and operator, in their order."""
+    """Return the findings of each operator with the atlas' own versions, by suite and operator, in their order."""
     found: dict[tuple[str, str], list[Finding]] = {}
     for one in atlas.findings:
-        found.setdefault((one.suite, one.operator), []).append(one)
+        if not one.other_versions:
+            found.setdefault((one.suite, one.operator), []).append(one)
     return found
 
 

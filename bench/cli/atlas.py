@@ -34,6 +34,14 @@ def atlas(
     again: Annotated[
         bool, typer.Option("--again", help="Judge again what an earlier run has judged with the same versions.")
     ] = False,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="NAME==VERSION",
+            help="Judge them with this package in this version as well, and say what is different; repeatable.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the atlas.")] = ARTIFACTS / "atlas-run",
     as_json: Json = False,
 ) -> None:
@@ -41,7 +49,7 @@ def atlas(
     from assay.bench.atlas.defects.write import FOLDER, write_defects
     from assay.bench.atlas.lookup import PUBLISHED_FILE, published_of
     from assay.bench.atlas.page import render_atlas
-    from assay.bench.atlas.run import Asked, make_atlas, together
+    from assay.bench.atlas.run import Asked, in_others, make_atlas, together
     from assay.bench.atlas.suites.entries import SUITES
     from assay.bench.atlas.summary import table_of
     from assay.bench.atlas.words import spoken
@@ -58,10 +66,10 @@ def atlas(
     if operator and len(suites) > 1:
         raise InputError("--operator names operators of one suite", expected="one --suite", found=", ".join(suites))
     operators = tuple(dict.fromkeys(operator or ()))
+    asked = [Asked(name, operators, dtype, samples, limit, anew=again) for name in suites]
     with working_in(out):
-        made = together(
-            [make_atlas(Asked(name, operators, dtype, samples, limit, anew=again), out, Narrator()) for name in suites]
-        )
+        others = in_others(asked, with_ or [], Narrator())
+        made = together([make_atlas(one, out, Narrator()) for one in (*asked, *others)])
         write_atomically(out / RECORD, made.model_dump_json(indent=1).encode())
         write_table(out / TABLE, table_of(made))
         write_atomically(out / PUBLISHED_FILE, published_of(made).model_dump_json(indent=1).encode())

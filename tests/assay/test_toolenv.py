@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -72,6 +74,31 @@ def test_it_is_made_once_and_then_reused(requirements: Path) -> None:
     assert answer.stdout == "42\n"
     assert toolenv.ensure("tiny", requirements, steps) == python
     assert len(steps.seen) == 2
+
+
+def write_wheel(folder: Path, name: str, version: str, needs: str = "") -> None:
+    """Write a wheel of a module that says its version."""
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+        info = f"{name}-{version}.dist-info"
+        wheel.writestr(f"{name}.py", f"__version__ = {version!r}\n")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+def test_one_beside_this_has_other_versions_and_everything_else_as_here(requirements: Path) -> None:
+    """Packages that are installed here are found here, behind the other versions; missing ones come with them."""
+    write_wheel(requirements.parent / "wheels", "leaning", "2.0", "Requires-Dist: numpy\nRequires-Dist: tiny\n")
+    write_wheel(requirements.parent / "wheels", "numpy", "0.1")
+    tell = "import json, numpy, tiny, leaning as one; print(json.dumps([one.__version__, numpy.__version__]))"
+    steps, found = Steps(), []
+    for pins in ((Pin("leaning", "2.0"),), (Pin("leaning", "2.0"), Pin("numpy", "0.1"))):
+        python = toolenv.ensure_beside(pins, steps)
+        assert toolenv.ensure_beside(pins, steps) == python
+        answer = subprocess.run([python, "-P", "-c", tell], capture_output=True, text=True, check=True)
+        found.append(json.loads(answer.stdout))
+    assert len(steps.seen) == 4
+    assert found == [["2.0", np.__version__], ["2.0", "0.1"]]
 
 
 def test_it_does_not_see_the_packages_of_this_environment(requirements: Path) -> None:

@@ -27,4 +27,22 @@
   search.addEventListener("input", show);
   route.addEventListener("change", show);
   boxes.forEach((box) => box.addEventListener("change", show));
+  for (const button of document.querySelectorAll("[data-check]")) {
+    button.addEventListener("click", () => {
+      boxes.forEach((box) => { box.checked = Boolean(button.dataset.check); });
+      show();
+    });
+  }
+
+  // A link to an operator unfolds it.
+  function unfold() {
+    const row = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (row && row.dataset.operator) {
+      row.open = true;
+      row.scrollIntoView();
+    }
+  }
+
+  window.addEventListener("hashchange", unfold);
+  unfold();
 })();

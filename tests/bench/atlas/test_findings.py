@@ -196,6 +196,8 @@ def test_the_first_sample_of_numbers_is_also_tried_far_from_one() -> None:
 
 
 def test_a_reason_says_nothing_of_scratch_files(tmp_path: Path) -> None:
-    request = OperatorRequest(suite="opinfo", operator="fill", dtype="float32", most=1, opset=18, folder=tmp_path)
+    request = OperatorRequest(
+        suite="opinfo", operator="fill", dtype="float32", most=1, routes=(), opset=18, folder=tmp_path
+    )
     found = finding_on(request, Attempt(sample=0), "not exported", f"No ONNX file: found {tmp_path}/0-given/model.onnx")
     assert found.reason == "No ONNX file: found 0-given/model.onnx"

@@ -1,0 +1,1 @@
+"""Operators judged with packages in other versions: where they run, and what is different there."""
