@@ -7,6 +7,7 @@ distance.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from assay.errors import DataError
+from assay.numerics.rounding import FP32
 
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
@@ -25,6 +27,10 @@ DIGITS_OF_FLOAT64 = 2**53
 """The number beyond which not every whole number is a float64."""
 NO_EVIDENCE = "the reference is NaN throughout, so that it would agree with any broken output"
 EQUALITY = "equality: integers have no rounding error"
+REPEATABLE = FP32.ceiling / FP32.factor
+"""The largest difference of sums of two runs taken in another order: with more than this, the tolerance of
+`assay.numerics.agreement` would be as large as it can be.
+"""
 
 
 def of_type(array: NDArray[Any], kind: type[Numbers]) -> NDArray[Numbers]:
@@ -168,3 +174,24 @@ def _as_float32(value: float) -> float:
 def _as_float64(values: Array) -> Float64:
     with np.errstate(over="ignore", invalid="ignore"):
         return values.astype(np.float64, copy=False)
+
+
+def difference(first: Mapping[str, Array], second: Mapping[str, Array], most: float = REPEATABLE) -> str:
+    """Say how two answers differ beyond what the order of sums explains, or ""; each output on its own scale.
+
+    Args:
+        most: largest difference over the largest number of an output.
+    """
+    for name, one in first.items():
+        other = second.get(name)
+        if other is None or other.shape != one.shape:
+            return f"output '{name}' of shape {one.shape}, then {None if other is None else other.shape}"
+        if is_whole(one.dtype):
+            counted = differences(one, other)
+            if counted.differing:
+                return f"output '{name}': {counted}"
+        elif one.size:
+            both = settled(one, other)
+            if both.problem or both.apart > most * both.scale:
+                return f"output '{name}': " + ("other values are finite" if both.problem else f"{both.apart:.3g} apart")
+    return ""

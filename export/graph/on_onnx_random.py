@@ -14,7 +14,8 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from assay.errors import InputError
 from assay.export.graph.inspect import read_model
 from assay.export.localise.source import Array
-from assay.export.probing.steadiness import EXPECTED, IN_FILE, RANDOM, difference
+from assay.export.probing.steadiness import EXPECTED, IN_FILE, RANDOM
+from assay.numerics.values import difference
 
 DRAWING = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 PER_CALL = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "DynamicFusedMatMul"}

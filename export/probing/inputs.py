@@ -36,11 +36,13 @@ class Form:
         inputs: the inputs, with the shape of one record.
         whole: whether a record is a whole call.
         batch: number of rows in every call; None for any.
+        opened: name of the first dimension where there may be any number of rows; else "".
     """
 
     inputs: tuple[Tensor, ...]
     whole: bool
     batch: int | None
+    opened: str = ""
 
 
 def form_of(declared: Sequence[Declared], *, whole: bool = False) -> Form:
@@ -56,7 +58,9 @@ def form_of(declared: Sequence[Declared], *, whole: bool = False) -> Form:
         _tensor(one, one.shape[1:]) if one.shape[:1] == (first,) else _tensor(one, one.shape, shared=True)
         for one in declared
     )
-    return Form(inputs, whole=False, batch=first if isinstance(first, int) else None)
+    if isinstance(first, str):
+        return Form(inputs, whole=False, batch=None, opened=first)
+    return Form(inputs, whole=False, batch=first)
 
 
 def of_one_row(declared: Sequence[Declared]) -> list[Declared]:

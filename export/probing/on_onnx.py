@@ -36,6 +36,12 @@ Array = NDArray[np.generic]
 TYPES = {"": "", "text": TEXT, "a tensor of bfloat16": NARROW}
 """The types of inputs that can be made, by what `other_than_numbers` says of them; "" for numpy's own."""
 
+REMEDIES = {
+    "same node name": "Give its nodes other names, or none: they mean nothing",
+    "till opset": "Export it with an opset that the installed ONNX Runtime supports",
+}
+"""Advice where ONNX Runtime refuses a file, by words of its message."""
+
 
 def load(location: Location) -> LoadedModel:
     """
@@ -91,7 +97,9 @@ def _native(
     try:
         session = ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base
-        raise ArtifactError(f"ONNX Runtime refuses {location}", found=one_line(error)) from error
+        said = one_line(error)
+        remedy = next((way for words, way in REMEDIES.items() if words in said), None)
+        raise ArtifactError(f"ONNX Runtime refuses {location}", found=said, remedy=remedy) from error
 
     def compute(inputs: Sequence[Array]) -> dict[str, Array]:
         try:
@@ -101,7 +109,8 @@ def _native(
             raise InputError(
                 f"{location} does not run" + (f" with {sizes}" if sizes else ""),
                 found=one_line(error),
-                remedy="It declares these sizes dynamic but may have been exported for others: try those"
+                remedy="It declares these sizes dynamic but may have been exported for others: try those, such as "
+                f"--dimension {sizes.partition('=')[0]}=1"
                 if sizes
                 else None,
             ) from error
@@ -136,15 +145,11 @@ def _sizes(declared: Sequence[Declared], inputs: Mapping[str, Array]) -> str:
 def _declared(value: ValueInfoProto) -> Declared:
     """
     Raises:
-        InputError: it is not a tensor of numbers or text of a fixed rank.
+        InputError: it is not a tensor of numbers or text.
     """
     if value.type.HasField("optional_type"):  # ONNX Runtime takes the tensor itself
         value = onnx.helper.make_value_info(value.name, value.type.optional_type.elem_type)
     shape, other = dimensions_of(value), other_than_numbers(value)
-    if shape is None or other not in TYPES:
-        raise InputError(
-            f"Input '{value.name}' cannot be made",
-            expected="a tensor of numbers or text with a fixed rank",
-            found=other or "a tensor of any rank",
-        )
-    return Declared(name=value.name, dtype=TYPES[other] or type_of(value), shape=shape)
+    if other not in TYPES:
+        raise InputError(f"Input '{value.name}' cannot be made", expected="a tensor of numbers or text", found=other)
+    return Declared(name=value.name, dtype=TYPES[other] or type_of(value), shape=shape or (), any_rank=shape is None)

@@ -48,6 +48,7 @@ class Learned:
 def told_of(model: UserModel, left_out: Mapping[str, str]) -> list[str]:
     """Return sentences on outputs that cannot be compared, or only in another form."""
     found = [f"Output '{name}' is left out, since it is {kind}." for name, kind in left_out.items()]
+    found += [f"The model writes to its input '{name}', and gets a copy of it in every call." for name in model.written]
     if varying := [f"'{one.name}'" for one in model.outputs if one.varying]:
         found.append(
             f"The size of {', '.join(varying)} depends on the values of the inputs: a call has one record, and entries "

@@ -168,8 +168,9 @@ def probe(request: ProbeRequest) -> Probed:
         except IncomparableError as error:
             outputs = outputs.after(error)
             loaded = load(location)[1]
-    records, native, weights = seen.records, seen.rows, loaded.made.weights if loaded.made else ""
-    model = seen.model.model_copy(update={"without": (*request.without, *outputs.left_out), "weights": weights})
+    records, native = seen.records, seen.rows
+    left_out = (*request.without, *outputs.left_out)
+    model = seen.model.model_copy(update={"without": left_out, **_known_of(loaded)})
     places = open_places(usual, request.shapes, given, list(request.varied), model) if request.varied else {}
     model = model.model_copy(update={"inputs": with_open_sizes(model.inputs, places, request.varied)})
     edges = (
@@ -192,8 +193,7 @@ def probe(request: ProbeRequest) -> Probed:
             keep_doubt(request.folder, error)
     if edges is not None and len(edges):
         edges.save(request.folder)
-    fingerprint = hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode())
-    model = model.model_copy(update={"fingerprint": fingerprint.hexdigest()})
+    model = model.model_copy(update={"fingerprint": _fingerprint(location, native)})
     _describe(model, request.folder / DESCRIPTION_FILE)
     seconds = slowest_call()
     cost = cost_against(request.original, model, records, native) if request.original else []
@@ -209,6 +209,16 @@ def probe(request: ProbeRequest) -> Probed:
         kernels=loaded.kernels(),
         told=[*loaded.told, *told_of(model, outputs.left_out)],
     )
+
+
+def _known_of(loaded: LoadedModel) -> dict[str, object]:
+    """Return what a model that has been called is known to do, and where its weights are from."""
+    return {"weights": loaded.made.weights if loaded.made else "", "written": loaded.written()}
+
+
+def _fingerprint(location: Location, native: Array) -> str:
+    """Return the hash of a model's files and of its outputs."""
+    return hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode()).hexdigest()
 
 
 def _is_whole_throughout(model: UserModel) -> bool:
@@ -314,25 +324,21 @@ def _run_as_declared(
             return _Seen(model, records, ranges, rows, at_once)
         steady.check_often(inputs_of(model, repeated(records[:MOST_ROWS], model.batch or MOST_ROWS)))
         if model.batch is None:
-            raise refusal_of_rows(model, _with_batch(declared), asked, records[:MOST_ROWS], apart, drawn=not arrays)
-    elif form.batch is None:
-        raise refusal_of_shapes(location, _with_batch(declared))
+            raise refusal_of_rows(model, form.opened, asked, records[:MOST_ROWS], apart, drawn=not arrays)
     form = form_of(declared, whole=True)
     model, records, ranges = _described(form, arrays, batches, asked, steady)
     assert model is not None, "a whole call has a row for itself"
     return _Seen(model, records, ranges, computed(model, native, records[:MOST_ROWS]))
 
 
-def _with_batch(declared: Sequence[Declared]) -> Declared:
-    """Return the first input that has the batch."""
-    return next(one for one in declared if one.shape and isinstance(one.shape[0], str))
-
-
 def _described(
     form: Form, arrays: dict[str, Array], batches: Sequence[int], asked: CalledModel, steady: SteadinessCheck
 ) -> tuple[UserModel | None, Records, Mapping[str, Range]]:
     """Return the model with the outputs of one call, which is made twice; None where they have no row for each
-    record.
+    record of a fixed batch.
+
+    Raises:
+        InputError: they have none where the batch may be any.
     """
     records = records_of(form, arrays, max(batches), asked.said)
     location, kind = steady.location, steady.location.kind
@@ -352,8 +358,11 @@ def _described(
     inputs, outputs = list(first.inputs.values()), first.outputs
     refuse_incomparable(outputs, location, asked.varying)
     steady.check(inputs, outputs, is_first_call=True)
-    if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
+    without_rows = {name: value.shape for name, value in outputs.items() if value.shape[:1] != (count,)}
+    if not form.whole and without_rows:
         steady.native(inputs_of(model, repeated(records[::-1], count)))  # reports sizes that depend on the values
+        if form.batch is None:
+            raise refusal_of_shapes(location, form.opened, without_rows, outputs, count)
         return None, records, {}
     first = replace(first, outputs={name: value for name, value in outputs.items() if name not in asked.varying})
     ranges = {} if arrays else ranges_of(first, steadily, asked.loaded.places(names, inputs), asked.said)

@@ -99,20 +99,28 @@ def _wanted(found: Sequence[Declared], given: Sequence[Declared], arrays: Mappin
         )
     _refuse_unknown(given, found)
     asked = {one.name for one in given} | set(arrays)
-    return tuple(_narrowed(one, given) for one in found if not one.optional or one.name in asked)
+    return tuple(_narrowed(one, given, arrays) for one in found if not one.optional or one.name in asked)
 
 
 def _of_array(name: str, array: Array) -> Declared:
     return Declared(name=name, dtype=array.dtype.name, shape=array.shape)
 
 
-def _narrowed(one: Declared, given: Sequence[Declared]) -> Declared:
+def _narrowed(one: Declared, given: Sequence[Declared], arrays: Mapping[str, Array]) -> Declared:
     """Return the file's input with the shape that the user gives it.
 
     Raises:
-        InputError: the two contradict each other.
+        InputError: the two contradict each other, or nobody says how many dimensions it has.
     """
     wanted = next((other for other in given if other.name == one.name), None)
+    if one.any_rank:
+        if wanted is None and one.name not in arrays:
+            raise InputError(
+                f"The model's file does not say what shape input '{one.name}' has",
+                remedy=f"Give it with --shape {one.name}=batch,3,224,224, or arrays with --inputs FILE.npz",
+            )
+        shape = wanted.shape if wanted else arrays[one.name].shape
+        return one.model_copy(update={"shape": shape, "any_rank": False})
     if wanted is None:
         return one
     pairs = list(zip(one.shape, wanted.shape, strict=False))

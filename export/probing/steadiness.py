@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import AssayError, InputError
-from assay.numerics.agreement import CEILING, FACTOR
-from assay.numerics.values import differences, is_whole, settled
+from assay.numerics.values import difference
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import Location
 from assay.train.brought.source import forget, seed_all
@@ -23,10 +22,6 @@ from assay.train.brought.source import forget, seed_all
 Array = NDArray[np.generic]
 Outputs = Mapping[str, Array]
 
-REPEATABLE = CEILING / FACTOR
-"""The largest difference of sums of two runs taken in another order: with more than this, the tolerance of
-`assay.numerics.agreement` would be as large as it can be.
-"""
 OFTEN = 3
 RANDOM, STATE, EITHER = "draws random numbers", "keeps a state", "is random or keeps a state"
 EXPECTED = "the same answer to the same input, since runtimes could not be compared otherwise"
@@ -87,11 +82,10 @@ class SteadinessCheck:
 
     def _cause(self, inputs: Sequence[Array], first: Outputs | None) -> str:
         try:
-            answers = []
-            for _ in range(2):
-                seed_all(0)
-                answers.append(self.native(inputs))
-            if not difference(*answers):
+            seed_all(0)
+            one = self.native(inputs)
+            seed_all(0)
+            if not difference(one, self.native(inputs)):
                 return RANDOM
             if first is None:
                 first = self._from_the_start(inputs, seed=0)  # a state that counts calls begins again
@@ -104,20 +98,3 @@ class SteadinessCheck:
         fresh = self.again()
         seed_all(seed)
         return fresh(inputs)
-
-
-def difference(first: Outputs, second: Outputs) -> str:
-    """Say how two answers differ beyond what the order of sums explains, or ""; each output on its own scale."""
-    for name, one in first.items():
-        other = second.get(name)
-        if other is None or other.shape != one.shape:
-            return f"output '{name}' of shape {one.shape}, then {None if other is None else other.shape}"
-        if is_whole(one.dtype):
-            counted = differences(one, other)
-            if counted.differing:
-                return f"output '{name}': {counted}"
-        elif one.size:
-            both = settled(one, other)
-            if both.problem or both.apart > REPEATABLE * both.scale:
-                return f"output '{name}': " + ("other values are finite" if both.problem else f"{both.apart:.3g} apart")
-    return ""

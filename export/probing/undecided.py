@@ -6,7 +6,7 @@ seem to: where the model in float64 gives a row the same in any company, the dif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from assay.numerics.values import differences, is_whole, settled
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records
 from assay.train.brought.loaders.loaded import LoadedModel
-from assay.train.brought.model import Declared, Location, UserModel
+from assay.train.brought.model import Location, UserModel
 
 DOUBT_FILE = "doubt.npy"
 UNDECIDED = "undecided on these inputs"
@@ -46,12 +46,12 @@ class CalledModel:
 
 
 def refusal_of_rows(
-    model: UserModel, first: Declared, asked: CalledModel, records: Records, apart: str, *, drawn: bool
+    model: UserModel, opened: str, asked: CalledModel, records: Records, apart: str, *, drawn: bool
 ) -> InputError:
     """Return the error for a model that takes any number of rows and gives them differently in other company.
 
     Args:
-        first: its first input.
+        opened: name of the dimension of its rows.
         apart: by how much and between which calls they differ, in words.
         drawn: whether the records are random numbers.
     """
@@ -61,7 +61,7 @@ def refusal_of_rows(
             "others in its batch",
             expected="one row of every output for each input row, whatever the other rows are",
             found=apart,
-            remedy=f"Compare it at the batch sizes used: {_fixed(first, 1)} or more; or give the model from "
+            remedy=f"Compare it at the batch sizes used: {_fixed(opened, 1)} or more; or give the model from "
             "before quantisation",
         )
     if _is_rounding(model, asked.again, records[:ALONE]):
@@ -77,16 +77,28 @@ def refusal_of_rows(
         f"The rows of a batch of {model.location} depend on each other",
         expected="one row of every output for each input row, whatever the other rows are",
         found=apart,
-        remedy=f"Give the model a fixed size: {_fixed(first, 4)}, or --shape with numbers alone",
+        remedy=f"Give the model a fixed size: {_fixed(opened, 4)}, or --shape with numbers alone",
     )
 
 
-def refusal_of_shapes(location: Location, first: Declared) -> InputError:
-    """Return the error for a model with an output that does not have as many rows as the input."""
+def refusal_of_shapes(
+    location: Location, opened: str, wrong: Mapping[str, tuple[int, ...]], outputs: Collection[str], rows: int
+) -> InputError:
+    """Return the error for a model with outputs that do not have as many rows as the input.
+
+    Args:
+        opened: name of the dimension of its rows.
+        wrong: shapes of these outputs, by name.
+        outputs: names of all.
+        rows: number of rows of the input.
+    """
+    without = " ".join(f"--without {name}" for name in wrong)
+    otherwise = f"; or leave out what has no rows: {without}" if {*outputs} - {*wrong} else ""
     return InputError(
-        f"The rows of a batch of {location} depend on each other",
-        expected="one row of every output for each input row, whatever the other rows are",
-        remedy=f"Give the model a fixed size: {_fixed(first, 4)}, or --shape with numbers alone",
+        f"Outputs of {location} do not have a row for each row of a batch",
+        expected=f"outputs that begin with {rows}, for inputs of {rows} rows",
+        found=", ".join(f"'{name}' {list(shape)}" for name, shape in wrong.items()),
+        remedy=f"Give the model a fixed size: {_fixed(opened, 4)}, or --shape with numbers alone{otherwise}",
     )
 
 
@@ -143,8 +155,8 @@ def undecided(furthest: float, doubt: float, narrow: str = "") -> str:
     )
 
 
-def _fixed(first: Declared, rows: int) -> str:
-    return f"--dimension {first.shape[0]}={rows}"
+def _fixed(opened: str, rows: int) -> str:
+    return f"--dimension {opened}={rows}"
 
 
 def _is_rounding(model: UserModel, again: Callable[[], LoadedModel], records: Records) -> bool:

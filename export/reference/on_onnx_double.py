@@ -18,7 +18,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from assay.errors import InputError
 from assay.export.graph.inspect import one_line
 from assay.export.reference.memory import TooLargeError, in_words
-from assay.export.reference.on_onnx_evaluator import evaluator_of, with_conditions
+from assay.export.reference.on_onnx_evaluator import evaluable, evaluator_of
 from assay.export.reference.on_onnx_sparing import Watch, run_sparingly
 from assay.export.reference.on_onnx_written_out import written_out
 from assay.files.arrays import most_bytes
@@ -91,7 +91,7 @@ def evaluate(
         InputError: the evaluator lacks an operator, or the model does not run.
     """
     try:
-        found = run_sparingly(evaluator_of(model), with_conditions(model), feeds, wanted, watch, at_most)
+        found = run_sparingly(evaluator_of(model), evaluable(model), feeds, wanted, watch, at_most)
     except InputError:
         raise
     except Exception as error:  # the evaluator and numpy may raise anything
@@ -110,7 +110,7 @@ def to_double(model: ModelProto) -> ModelProto:
         TooLargeError: memory cannot hold its weights as often as an evaluation needs them.
     """
     _check_weights(model)
-    written, wide = written_out(model), ModelProto()
+    written, wide = written_out(evaluable(model)), ModelProto()
     wide.CopyFrom(written)
     _widen_graph(wide.graph)
     for function in wide.functions:
@@ -193,5 +193,5 @@ def _widen_tensor(tensor: TensorProto) -> None:
 
 def without_initialisers(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     """Return the inputs that a caller has to give; old files list their initialisers among the inputs."""
-    fixed = {tensor.name for tensor in graph.initializer}
+    fixed = {tensor.name for tensor in graph.initializer} | {one.values.name for one in graph.sparse_initializer}
     return [value for value in graph.input if value.name not in fixed]

@@ -1,9 +1,9 @@
 """onnx's reference evaluator with its known faults worked around.
 
 Its LRN runs over as many channels as there are images; its BatchNormalization below opset 14 takes the statistics of
-the batch wherever `momentum` is set; it has no DequantizeLinear for opsets before 19; and its Loop does not run where
-the condition is left out. The first three are computed here from their definitions; a Loop without a condition is given
-one.
+the batch wherever `momentum` is set; it has no DequantizeLinear for opsets before 19; its Loop does not run where the
+condition is left out; and it reads no sparse initialiser. The first three are computed here from their definitions; a
+Loop without a condition is given one, and sparse initialisers are made dense.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
@@ -173,17 +173,35 @@ OPERATORS = [LRN, BatchNormalization, DequantizeLinear, Conv]
 
 def evaluator_of(model: ModelProto) -> ReferenceEvaluator:
     """Return the evaluator of a model; raises whatever onnx raises."""
-    return ReferenceEvaluator(with_conditions(model), new_ops=OPERATORS)
+    return ReferenceEvaluator(evaluable(model), new_ops=OPERATORS)
 
 
-def with_conditions(model: ModelProto) -> ModelProto:
-    """Return the model itself, or a copy in which every loop has a condition: one that is left out is always true."""
-    if not any(_is_unconditional(node) for node in _nodes_below(model.graph)):
+def evaluable(model: ModelProto) -> ModelProto:
+    """Return the model itself, or a copy in which every loop has a condition, since one that is left out is always
+    true, and every initialiser is dense.
+    """
+    loops = any(_is_unconditional(node) for node in _nodes_below(model.graph))
+    if not loops and not model.graph.sparse_initializer:
         return model
     found = ModelProto()
     found.CopyFrom(model)
     _write_conditions(found.graph)
+    found.graph.initializer.extend(map(_dense, found.graph.sparse_initializer))
+    del found.graph.sparse_initializer[:]
     return found
+
+
+def _dense(sparse: SparseTensorProto) -> TensorProto:
+    """Return a tensor whose few values are given with their indices: places in the flattened tensor, (n,), or one in
+    each dimension, (n, rank).
+    """
+    values, places = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+    dense = np.zeros(tuple(sparse.dims), values.dtype)
+    if places.ndim == 1:
+        dense.reshape(-1)[places] = values
+    else:
+        dense[tuple(places.T)] = values
+    return numpy_helper.from_array(dense, sparse.values.name)
 
 
 def _write_conditions(graph: GraphProto) -> None:

@@ -49,13 +49,37 @@ def write_function(
     _check_size([*traced.variables, *(one for one in traced.captured_inputs if one.dtype != tf.resource)])
     operators = {node.type for node in traced.graph.get_operations()}
     tf2onnx.convert.from_function(
-        named,
+        _without_captures(named, traced, signature),
         input_signature=signature,
         opset=min(opset, NEWEST_OPSET),
         custom_op_handlers={"Erfc": (_write_erfc, [])},
         output_path=str(output),
     )
     return (ERFC_TRANSFORM,) if "Erfc" in operators else ()
+
+
+def _without_captures(
+    named: tensorflow.types.experimental.PolymorphicFunction,
+    traced: tensorflow.types.experimental.ConcreteFunction,
+    signature: Sequence[tensorflow.TensorSpec],
+) -> tensorflow.types.experimental.PolymorphicFunction:
+    """Return the function, with constants in place of tensors from outside that are no variables, such as the mean of
+    Keras' Normalization: tf2onnx takes these for inputs.
+    """
+    import tensorflow as tf  # noqa: PLC0415
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2  # noqa: PLC0415
+
+    if all(one.dtype == tf.resource for one in traced.captured_inputs):
+        return named
+    frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    if len(frozen.inputs) != len(signature):  # a table is no constant
+        return named
+    names = sorted(traced.structured_outputs)  # as TensorFlow flattens a dictionary
+
+    def constant(*tensors: tensorflow.Tensor) -> dict[str, tensorflow.Tensor]:
+        return dict(zip(names, frozen(*tensors), strict=True))
+
+    return tf.function(constant, signature, autograph=False)
 
 
 def _check_size(weights: Sequence[tensorflow.Tensor | tensorflow.Variable]) -> None:

@@ -2,45 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Literal
 
 from tests.zoo import folders, sklearn_files
+from tests.zoo.member import AGREES, NETS, Member
+from tests.zoo.strangers import STRANGERS
 
-Right = Literal["agrees", "differs", "refused"]
-"""What Assay has to say: the numbers agree (exit 0, or 1 where a route fails and is told), they differ, or it cannot
-compare the model, in a sentence that says what to do.
-"""
-NETS = Path(__file__).parent / "nets"
-
-
-@dataclass(frozen=True)
-class Member:
-    """
-    Attributes:
-        name: the row's name in the table.
-        model: what a person writes for it; "{}" is the folder of what was fetched, or else made.
-        right: what is right; `words` are part of what is said then.
-        options: further words of the command; "{made}" is the folder of what was made.
-        wheel: package that is fetched, without what it depends on, and unpacked; "" where nothing is.
-        make: writes files into a folder.
-        needs: packages without which the row is skipped.
-    """
-
-    name: str
-    model: str
-    right: Right
-    words: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    wheel: str = ""
-    make: Callable[[Path], None] | None = None
-    needs: tuple[str, ...] = ()
-
-
-AGREES = ("agree",)
 MAGIKA, RAPID, SILERO = "magika==1.0.3", "rapidocr-onnxruntime==1.4.4", "silero-vad==6.2.1"
 SPEECH, PIPECAT, OCR, NUDE, PITCH = (
     "speechmos==0.0.1.1", "pipecat-ai==1.14.0", "ddddocr==1.6.1", "nudenet==3.4.2", "basic-pitch==0.4.0",
@@ -138,4 +105,5 @@ MEMBERS = (
            ("agree", "Output 'spectrum' is left out"), ("--shape", "x=batch,32")),
     Member("PyTorch, dynamic int8", f"{NETS}/torch_nets.py:dynamic_int8", "refused", ("no route gave",),
            ("--shape", "x=batch,32")),
+    *STRANGERS,
 )  # fmt: skip

@@ -20,7 +20,8 @@ from assay.bench.words.progress import Narrator
 from assay.errors import AssayError
 from assay.train.brought.model import read_ranges, read_shapes
 from assay.train.brought.sources import locate
-from tests.zoo.members import MEMBERS, Member
+from tests.zoo.member import Member
+from tests.zoo.members import MEMBERS
 from tests.zoo.table import RESULTS, Found, read_results, write_page
 from tests.zoo.visit import check_needs, words_of
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.zoo.members import MEMBERS, Member
+from tests.zoo.member import Member
+from tests.zoo.members import MEMBERS
 from tests.zoo.table import PAGE, read_results, table
 from tests.zoo.visit import visit
 

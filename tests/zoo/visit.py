@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.cli.test_cli import assay
-from tests.zoo.members import Member
+from tests.zoo.member import Member
 
 FETCHED = "ASSAY_ZOO"
 """The environment variable with the folder that keeps what was fetched."""

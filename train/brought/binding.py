@@ -3,14 +3,16 @@
 It needs nothing but the standard library, since it also runs in tool environments.
 
 A name that is an argument's binds to that argument, whatever the order. Where no name at all is an argument's, inputs
-go to the required arguments in their order, if they are as many: "image" for `forward(self, x)`. Everything else is
-refused with the names that exist, since an input in another's place gives numbers that look right.
+go to the required arguments in their order, if they are as many: "image" for `forward(self, x)`. Inputs named after an
+argument's parts, "batch.ids" or "states.0" and "states.1", are passed as one dictionary or sequence, as outputs are
+named. Everything else is refused with the names that exist, since an input in another's place gives numbers that look
+right.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any, Protocol
@@ -18,7 +20,12 @@ from typing import Any, Protocol
 from assay.errors import InputError
 
 BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-REMEDY = "Name each input after its argument; optional ones may be left out"
+REMEDY = (
+    "Name each input after its argument; optional ones may be left out. The parts of a list or dictionary are "
+    "NAME.0, NAME.1 or NAME.KEY"
+)
+Place = int | dict[str, "Place"]
+"""The place of an input, or those of the parts of a container by their keys."""
 
 
 class Binds(Protocol):
@@ -39,10 +46,12 @@ class Binding:
     Attributes:
         positional: places of the inputs that are passed by position, in the order of the arguments.
         keywords: places of the other inputs, by argument.
+        sequence: makes a sequence of the parts of an argument.
     """
 
-    positional: tuple[int, ...]
-    keywords: Mapping[str, int]
+    positional: tuple[Place, ...]
+    keywords: Mapping[str, Place]
+    sequence: Callable[[list[object]], object] = tuple
 
     @property
     def is_plain(self) -> bool:
@@ -53,8 +62,14 @@ class Binding:
         """Call the function with inputs that come in the order of their names."""
         if self.is_plain:
             return function(*inputs)
-        named = {name: inputs[place] for name, place in self.keywords.items()}
-        return function(*(inputs[place] for place in self.positional), **named)
+        named = {name: self._value(place, inputs) for name, place in self.keywords.items()}
+        return function(*(self._value(place, inputs) for place in self.positional), **named)
+
+    def _value(self, place: Place, inputs: Sequence[object]) -> object:
+        if isinstance(place, int):
+            return inputs[place]
+        parts = {key: self._value(one, inputs) for key, one in place.items()}
+        return self.sequence([parts[key] for key in sorted(parts, key=int)]) if _is_sequence(parts) else parts
 
 
 def by_position(count: int) -> Binding:
@@ -87,6 +102,8 @@ def binding_of(parameters: Sequence[Parameter] | None, names: Sequence[str], wha
     if parameters is None or not names:
         return by_position(len(names))
     own = {one.name: one for one in parameters if one.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)}
+    places = _gathered(names, own)
+    names = list(places)
     more, any_name = (
         any(one.kind is kind for one in parameters) for kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
     )
@@ -95,7 +112,8 @@ def binding_of(parameters: Sequence[Parameter] | None, names: Sequence[str], wha
     if not known and _fits_by_position(parameters, len(names), more=more):
         return by_position(len(names))
     strangers = [name for name in names if name not in own]
-    if strangers and more and [*names[: len(known)]] == placed == known:
+    flat = all(isinstance(place, int) for place in places.values())
+    if strangers and more and flat and [*names[: len(known)]] == placed == known:
         return by_position(len(names))  # the rest goes to *arguments
     if strangers and not any_name:
         raise InputError(
@@ -113,8 +131,39 @@ def binding_of(parameters: Sequence[Parameter] | None, names: Sequence[str], wha
             expected=described(parameters),
             found=", ".join(names),
         )
-    positional = tuple(names.index(name) for name in placed[:first])
-    return Binding(positional, {name: at for at, name in enumerate(names) if at not in positional})
+    keywords = {name: place for name, place in places.items() if name not in placed[:first]}
+    return Binding(tuple(places[name] for name in placed[:first]), keywords, _sequence_of(own, places))
+
+
+def _gathered(names: Sequence[str], own: Collection[str]) -> dict[str, Place]:
+    """Return the places of the inputs by argument, those of an argument's parts together."""
+    found: dict[str, Place] = {}
+    for at, name in enumerate(names):
+        *way, last = name.split(".")
+        above = {".".join(way[:depth]) for depth in range(1, len(way) + 1)}
+        if not way or name in own or way[0] not in own or above & {*names}:
+            found[name] = at
+            continue
+        inside = found
+        for key in way:
+            deeper = inside.setdefault(key, {})
+            assert isinstance(deeper, dict), "no input is named like what it is a part of"
+            inside = deeper
+        inside[last] = at
+    return found
+
+
+def _is_sequence(keys: Collection[str]) -> bool:
+    """Return whether these are the places of a sequence: all numbers from 0 on."""
+    return {*keys} == {str(at) for at in range(len(keys))}
+
+
+def _sequence_of(own: Mapping[str, Parameter], places: Mapping[str, Place]) -> Callable[[list[object]], object]:
+    """Return what makes a sequence for arguments that have parts: a list where one is annotated so, as TorchScript
+    needs it, and else a tuple, which traced functions can hand on.
+    """
+    kinds = [str(own[name].annotation) for name, place in places.items() if isinstance(place, dict)]
+    return list if any("list" in one.lower() for one in kinds) else tuple
 
 
 def _fits_by_position(parameters: Sequence[Parameter], count: int, *, more: bool) -> bool:

@@ -68,14 +68,18 @@ class Declared(Record):
 
     Attributes:
         optional: whether the model runs without it; it is not passed unless the user names it.
+        any_rank: whether the file does not even say how many dimensions it has, so that `shape` says nothing.
     """
 
     name: str
     dtype: str
     shape: tuple[Dimension, ...]
     optional: bool = False
+    any_rank: bool = False
 
     def __str__(self) -> str:
+        if self.any_rank:
+            return f"'{self.name}' {in_words(self.dtype)} of any shape"
         return f"'{self.name}' {in_words(self.dtype)} [{', '.join(map(str, self.shape))}]"
 
 
@@ -163,6 +167,7 @@ class UserModel(Record):
             by their rounding, all others by fp32's (`assay.numerics.rounding`).
         axis_size: the size at which it is timed, of the dimension along which it is compared; 0 where there is none.
         weights: where a library's model has its weights from; "" where the user's own file says it.
+        written: names of the inputs that it writes to: it gets a copy of each in every call.
         fingerprint: hash of its files, of the source that was run, and of its results: it changes with the model.
     """
 
@@ -176,6 +181,7 @@ class UserModel(Record):
     arithmetic: str = "fp32"
     weights: str = ""
     axis_size: int = Field(default=0, exclude_if=operator.not_)
+    written: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
     fingerprint: str = ""
 
     @property
@@ -291,4 +297,7 @@ def _declared(text: str) -> Declared:
     return Declared(name=name, dtype=dtype or "float32", shape=shape)
 
 
-DTYPES = ("float32", "float64", "float16", NARROW, "uint8", "int8", "int16", "int32", "int64", "bool")
+DTYPES = (
+    "float32", "float64", "float16", NARROW, "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+    "bool",
+)  # fmt: skip

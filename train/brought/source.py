@@ -24,6 +24,7 @@ from typing import Literal
 
 from assay.errors import InputError, NotInstalledError, missing, nearest
 from assay.foreign import said_by
+from assay.train.brought.binding import described, parameters_of
 from assay.train.brought.imports import import_file, is_users, package_of
 
 LONGEST = 300
@@ -34,6 +35,8 @@ SEEDED = {
     "tensorflow": "keras.utils.set_random_seed",
 }
 """The function that seeds the random numbers of a library, by the library's name."""
+FRAMEWORKS: dict[str, Literal["torch", "tf", "jax"]] = {"jax": "jax", "tensorflow": "tf", "torch": "torch"}
+"""The frameworks whose functions are models, by the package that is imported for them."""
 
 
 @functools.cache
@@ -78,7 +81,7 @@ def _is_builder(found: object) -> bool:
 
 def _imported(path: Path, module: str) -> ModuleType:
     with explained(path, "while it is imported"), _as_a_program(path):
-        _seed(_frameworks_in(path))
+        _seed(_named_in(path) & set(SEEDED))
         return import_file(path, module)
 
 
@@ -99,12 +102,12 @@ def _as_a_program(path: Path) -> Iterator[None]:
             numpy.seterr(**errors)
 
 
-def _frameworks_in(path: Path) -> set[str]:
-    """Return the libraries in `SEEDED` that a file imports by name."""
+def _named_in(path: Path) -> set[str]:
+    """Return the libraries that a file imports by name."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    return {name.partition(".")[0] for name in names} & set(SEEDED)
+    return {name.partition(".")[0] for name in names}
 
 
 def forget(path: Path) -> None:
@@ -180,17 +183,28 @@ def kind_of(found: object, path: Path) -> Literal["torch", "tf", "jax"]:
         return "tf"
     if tensorflow is not None and (isinstance(found, tensorflow.Module) or hasattr(found, "get_concrete_function")):
         return "tf"
-    if callable(found) and not inspect.isclass(found):
-        if "jax" in sys.modules:
-            return "jax"
-        if tensorflow is not None:
-            return "tf"
+    if inspect.isclass(found):
+        raise InputError(
+            f"{found.__name__} of {path.name} is a class that cannot be made without arguments",
+            expected="a model, or a class or function that needs no arguments",
+            found=f"{found.__name__}({described(parameters_of(found) or [])})",
+            remedy=f"Write a function that returns one: def build(): return {found.__name__}(...)",
+        )
+    if callable(found) and (frameworks := _of_functions(path)):
+        return frameworks[0]
     raise InputError(
         f"{path.name} does not give a model",
-        expected="a torch.nn.Module, a Keras model, a tf.function, or a function of JAX arrays",
+        expected="a torch.nn.Module, a Keras model, a tf.function, or a function of arrays or tensors",
         found=type(found).__name__,
         remedy="If it is a function of one framework, name it with --framework",
     )
+
+
+def _of_functions(path: Path) -> list[Literal["torch", "tf", "jax"]]:
+    """Return the frameworks that a function may be of: those that are imported, first those that its file names."""
+    loaded = [name for name in FRAMEWORKS if name in sys.modules]
+    named = _named_in(path) if path.is_file() else set()
+    return [FRAMEWORKS[name] for name in sorted(loaded, key=lambda one: one not in named)]
 
 
 def source_hash(path: Path) -> str:

@@ -13,10 +13,9 @@ from assay.export.probing.calls import company_matters, computed
 from assay.export.probing.undecided import CalledModel, refusal_of_rows
 from assay.train.brought.arrays import record_type
 from assay.train.brought.loaders.loaded import Array, Compute, LoadedModel
-from assay.train.brought.model import Declared, Location, Tensor, UserModel
+from assay.train.brought.model import Location, Tensor, UserModel
 
 WIDTH = 4
-FIRST = Declared(name="x", dtype="float32", shape=("rows", WIDTH))
 
 
 def model(width: int = WIDTH, batch: int | None = None, dtype: str = "float32") -> UserModel:
@@ -100,7 +99,7 @@ def refusal(function: Callable[[Array], Array], double: Callable[[Array], Array]
         return LoadedModel((), lambda *_: called, per_call=lambda: names).bound([])
 
     apart = matters(function)
-    return str(refusal_of_rows(model(), FIRST, CalledModel(loaded(), loaded), records(), apart, drawn=True))
+    return str(refusal_of_rows(model(), "rows", CalledModel(loaded(), loaded), records(), apart, drawn=True))
 
 
 def test_a_scale_for_each_call_is_distinguished_from_dependent_rows() -> None:

@@ -121,6 +121,13 @@ def test_text_beside_numbers_is_left_out_and_alone_refused(tmp_path: Path) -> No
         probed(other, nodes, [X], [label], WEIGHTS)
 
 
+def test_an_output_without_rows_is_named_with_the_option_that_leaves_it_out(tmp_path: Path) -> None:
+    nodes = [PRODUCT, helper.make_node("Identity", ["w"], ["fixed"])]
+    fixed = helper.make_tensor_value_info("fixed", FLOAT, [4, 3])
+    with pytest.raises(InputError, match=r"found 'fixed' \[4, 3\].*--dimension batch=4.*--without fixed"):
+        probed(tmp_path, nodes, [X], [Y, fixed], WEIGHTS)
+
+
 def test_numbers_in_bfloat16_are_rounded_before_and_compared_exactly(tmp_path: Path) -> None:
     nodes = [helper.make_node("Cast", ["x"], ["wide"], to=FLOAT), helper.make_node("MatMul", ["wide", "w"], ["y"])]
     found = probed(tmp_path, nodes, [helper.make_tensor_value_info("x", BF16, ["batch", 4])], [Y], WEIGHTS)

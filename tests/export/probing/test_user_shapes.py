@@ -96,6 +96,15 @@ def test_an_optional_input_goes_in_where_it_is_named_only() -> None:
     assert len(declared_inputs(declared, [], {}, {"x": zeros(2, 4), "mask": zeros(2, 4)})) == 2
 
 
+def test_an_input_of_any_rank_has_the_shape_that_the_user_gives() -> None:
+    found = Declared(name="x", dtype="float32", shape=(), any_rank=True)
+    with pytest.raises(InputError, match=r"does not say what shape input 'x' has.*--shape x=batch"):
+        shapes(found)
+    given = declared_inputs([found], [one("x", "batch", 3)], {}, {})
+    assert (given[0].shape, given[0].any_rank) == (("batch", 3), False)
+    assert shapes(found, x=zeros(2, 5)) == [(2, 5)]
+
+
 @pytest.mark.parametrize("dtype", ["string", "object", "complex64", "resource"])
 def test_inputs_that_are_not_numbers_are_refused_in_one_line(dtype: str) -> None:
     advice = "the real and the imaginary part" if dtype.startswith("complex") else "takes numbers"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from assay.errors import InputError
-from assay.export.probing.steadiness import REPEATABLE, SteadinessCheck, difference
+from assay.export.probing.steadiness import SteadinessCheck
+from assay.numerics.values import REPEATABLE, difference
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import Location
 from assay.train.brought.source import built

@@ -75,12 +75,22 @@ def loop_without_a_condition() -> ModelProto:
     return model_of([node], ([3], [3]), times=np.array(3, np.int64), half=np.float32(0.5) * np.ones(1, np.float32))
 
 
+def sparse_weights(places: list[int] | list[list[int]]) -> ModelProto:
+    model = model_of([helper.make_node("MatMul", ["x", "w"], ["y"])], ([2, 4], [2, 3]))
+    kept = helper.make_tensor("w", FLOAT, [3], [1.5, -2.0, 0.1])
+    indices = numpy_helper.from_array(np.array(places, np.int64), "places")
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(kept, indices, [4, 3]))
+    return model
+
+
 WORKED_AROUND = {
     **{f"BatchNormalization of opset {opset}": batch_norm(opset) for opset in (7, 8, 9, 13, 14, 15)},
     **{f"LRN of {size}": lrn(size) for size in (3, 5, 7)},
     "LRN of more images than channels": lrn(5, batch=9),
     **{f"DequantizeLinear of opset {opset}": dequantized(opset) for opset in (13, 18, 19, 21)},
     "Loop": loop_without_a_condition(),
+    "sparse weights by place": sparse_weights([0, 5, 11]),
+    "sparse weights by row and column": sparse_weights([[0, 0], [1, 2], [3, 2]]),
 }
 
 

@@ -30,6 +30,14 @@ def optional(x: object = None) -> object:
     return x
 
 
+def parted(states: object, batch: object = None) -> tuple[object, object]:
+    return states, batch
+
+
+def listed(states: list[object]) -> object:
+    return states
+
+
 def called(function: Callable[..., object], names: Sequence[str]) -> object:
     binding = binding_of(parameters_of(function), names, "model.py:build")
     return binding.call(function, [name.upper() for name in names])
@@ -56,6 +64,18 @@ def test_names_of_none_of_the_arguments_go_to_the_required_ones_in_order() -> No
     assert called(anything, ["a", "b"]) == {"a": "A", "b": "B"}
 
 
+def test_the_parts_of_an_argument_go_in_as_one_container() -> None:
+    assert called(parted, ["states.1", "states.0"]) == (("STATES.0", "STATES.1"), None)
+    assert called(parted, ["batch.ids", "states", "batch.kind.a"]) == (
+        "STATES",
+        {"ids": "BATCH.IDS", "kind": {"a": "BATCH.KIND.A"}},
+    )
+    assert called(parted, ["states.0.h", "states.0.c"]) == (({"h": "STATES.0.H", "c": "STATES.0.C"},), None)
+    assert called(parted, ["states.1"]) == ({"1": "STATES.1"}, None)  # not all numbers from 0 on
+    assert called(listed, ["states.0"]) == ["STATES.0"]
+    assert called(anything, ["a.b"]) == {"a.b": "A.B"}
+
+
 @pytest.mark.parametrize(
     ("function", "names", "words"),
     [
@@ -66,6 +86,9 @@ def test_names_of_none_of_the_arguments_go_to_the_required_ones_in_order() -> No
         (placed, ["a"], "no argument 'a'"),
         (placed, ["left", "scale"], "needs the argument 'right'"),
         (many, ["second", "first"], "no argument 'second'"),
+        (listed, ["a", "b"], r"no argument 'a'.*parts of a list or dictionary are NAME\.0, NAME\.1 or NAME\.KEY"),
+        (parted, ["states", "states.0"], "no argument 'states.0'"),
+        (parted, ["batch.ids"], "needs the argument 'states'"),
     ],
 )
 def test_what_fits_no_argument_is_refused_with_the_names_there_are(

@@ -34,6 +34,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[np.ndarray], np.ndarr
     "a loop": (looped, lambda x: x * 1.5**3),
     "a branch": (lambda x: jax.lax.cond(x[0, 0] > 9, lambda y: y, lambda y: -y, x), lambda x: -x),
     "a scatter": (lambda x: x.at[0].add(1.0), lambda x: x + (np.arange(4)[:, None] == 0)),
+    "complex numbers": (
+        lambda x: jnp.real(jnp.fft.fft(x.astype("complex64") * 3j)),
+        lambda x: np.real(np.fft.fft(x * 3j)),
+    ),
     "a function of its own": (jax.jit(lambda x: jax.nn.relu(x) / 3), lambda x: np.maximum(x, 0) / 3),
 }
 

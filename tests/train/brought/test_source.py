@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -106,3 +106,15 @@ def test_something_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
 def test_a_function_is_of_the_framework_that_its_file_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jax", ModuleType("jax"))
     assert kind_of(lambda image: image, tmp_path / "mine.py") == "jax"
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(nn=SimpleNamespace(Module=int)))
+    assert kind_of(lambda image: image, tmp_path / "mine.py") == "jax"
+    named = write(tmp_path, "import math\nfrom torch.nn import functional\n", "named.py")
+    assert kind_of(lambda image: image, named) == "torch"
+
+
+def test_a_class_that_needs_arguments_is_no_model_yet(tmp_path: Path) -> None:
+    class Net:
+        def __init__(self, classes: int, width: int = 4) -> None: ...
+
+    with pytest.raises(InputError, match=r"found Net\(classes, width \(optional\)\).*def build\(\): return Net"):
+        kind_of(Net, tmp_path / "mine.py")

@@ -141,21 +141,26 @@ def _as_traced(value: Array, to: Any) -> jax.Array:
 
 
 def _is_narrow(dtype: Any) -> bool:
-    return bool(jnp.issubdtype(dtype, jnp.floating)) and jnp.dtype(dtype).itemsize < 8
+    return bool(jnp.issubdtype(dtype, jnp.inexact)) and jnp.finfo(dtype).bits < 64
+
+
+def _widest(dtype: Any) -> Any:
+    """Return the type in 64 bits of real numbers, or of complex ones."""
+    return jnp.complex128 if jnp.issubdtype(dtype, jnp.complexfloating) else jnp.float64
 
 
 def _wide(value: Any) -> Any:
-    """Return a value with its floating point widened to float64."""
+    """Return a value with its floating point widened to 64 bits."""
     dtype = jnp.result_type(value)
-    return jnp.asarray(value, jnp.float64) if _is_narrow(dtype) else value
+    return jnp.asarray(value, _widest(dtype)) if _is_narrow(dtype) else value
 
 
 def _wide_type(parameter: Any) -> Any:
-    """Return a parameter, with float64 where it names a narrower type."""
+    """Return a parameter, with a type in 64 bits where it names a narrower one."""
     if parameter is None or isinstance(parameter, str | int | float | tuple | list):
         return parameter
     try:
         dtype: Any = jnp.dtype(parameter)
     except TypeError:
         return parameter
-    return jnp.dtype("float64") if _is_narrow(dtype) else parameter
+    return jnp.dtype(_widest(dtype)) if _is_narrow(dtype) else parameter

@@ -16,8 +16,11 @@ from assay.foreign import said_by
 from assay.train.brought.loaders.loaded import Array, Compute
 
 Outputs = dict[str, tf.Tensor]
-NARROW = {tf.float32.as_datatype_enum, tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum}
 WIDE = tf.float64.as_datatype_enum
+WIDENED = {
+    **dict.fromkeys((one.as_datatype_enum for one in (tf.float32, tf.float16, tf.bfloat16)), WIDE),
+    tf.complex64.as_datatype_enum: tf.complex128.as_datatype_enum,
+}
 REINTERPRETS = {"Bitcast"}
 NORMS = {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}
 """Norms without a kernel in float64, which are written out as arithmetic."""
@@ -55,6 +58,8 @@ def _program(call: Callable[..., Outputs], like: Sequence[Array]) -> Compute:
 
     traced = tf.function(kept, autograph=False).get_concrete_function(*specs)
     frozen = convert_variables_to_constants_v2(traced, lower_control_flow=True)
+    if len(frozen.inputs) != len(specs):
+        raise InputError("It keeps a table, or another thing that is neither an input nor a number")
     graph = widened_graph(frozen.graph.as_graph_def())
     wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
     feeds = [wrapped.graph.get_tensor_by_name(one.name) for one in frozen.inputs]
@@ -92,13 +97,14 @@ def widened_graph(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
 
 def _widen(attribute: tf.compat.v1.AttrValue) -> None:
     kind = attribute.WhichOneof("value")
-    if kind == "type" and attribute.type in NARROW:
-        attribute.type = WIDE
+    if kind == "type":
+        attribute.type = WIDENED.get(attribute.type, attribute.type)
     elif kind == "list":
-        attribute.list.type[:] = [WIDE if one in NARROW else one for one in attribute.list.type]
-    elif kind == "tensor" and attribute.tensor.dtype in NARROW:
-        value = tf.make_ndarray(attribute.tensor).astype("float64")
-        attribute.tensor.CopyFrom(tf.make_tensor_proto(value, tf.float64, value.shape))
+        attribute.list.type[:] = [WIDENED.get(one, one) for one in attribute.list.type]
+    elif kind == "tensor" and attribute.tensor.dtype in WIDENED:
+        wide = tf.dtypes.as_dtype(WIDENED[attribute.tensor.dtype])
+        value = tf.make_ndarray(attribute.tensor).astype(wide.as_numpy_dtype)
+        attribute.tensor.CopyFrom(tf.make_tensor_proto(value, wide, value.shape))
 
 
 def _write_norm(graph: tf.compat.v1.GraphDef, node: tf.compat.v1.NodeDef) -> None:

@@ -20,7 +20,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from assay.errors import InputError
 
-NARROW = {torch.float32, torch.float16, torch.bfloat16}
+WIDE = {
+    torch.float32: torch.float64, torch.float16: torch.float64, torch.bfloat16: torch.float64,
+    torch.complex64: torch.complex128, torch.complex32: torch.complex128,
+}  # fmt: skip
 QUANTISES = "aten::quantize_per_tensor"
 OF_INTEGERS = "quantized::"
 CONVOLUTIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
@@ -121,10 +124,10 @@ def _in_steps(value: Tensor, scale: float, zero: int) -> Tensor:
 
 
 def _widened_type(value: object) -> object:
-    return torch.float64 if isinstance(value, torch.dtype) and value in NARROW else value
+    return WIDE.get(value, value) if isinstance(value, torch.dtype) else value
 
 
 def _widened(value: object) -> object:
-    if isinstance(value, Tensor) and value.dtype in NARROW:
-        return value.to(torch.float64)
+    if isinstance(value, Tensor) and value.dtype in WIDE:
+        return value.to(WIDE[value.dtype])
     return _widened_type(value)

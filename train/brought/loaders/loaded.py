@@ -69,7 +69,8 @@ class LoadedModel:
             "aten::softplus", or "aten::batch_norm(training)" with the arguments that choose a form of it.
         drawing: names those among them that draw random numbers, whatever seed the model sets.
         unordered: names those among them whose results come in no order that is defined.
-        told: sentences on how its file was changed to be compared.
+        written: names the inputs to which its calls so far have written.
+        told: sentences on how it was changed to be compared; its calls may add some.
         words: the texts to draw for inputs of text, by input: for each of their columns, or in one group for all.
     """
 
@@ -86,7 +87,8 @@ class LoadedModel:
     kernels: Callable[[], tuple[str, ...]] = tuple
     drawing: Callable[[], tuple[str, ...]] = tuple
     unordered: Callable[[], tuple[Unordered, ...]] = tuple
-    told: tuple[str, ...] = ()
+    written: Callable[[], tuple[str, ...]] = tuple
+    told: Sequence[str] = ()
     words: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
     def usual(self, given: Sequence[Declared], arrays: Collection[str]) -> tuple[Declared, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import Parameter
 
@@ -13,6 +13,8 @@ import tensorflow as tf
 from assay.boxed.boxing import is_trusted
 from assay.errors import ArtifactError, InputError
 from assay.foreign import said_by
+from assay.numerics.rounding import rounding_of
+from assay.numerics.values import difference
 from assay.train.brought.binding import binding_of, parameters_of
 from assay.train.brought.files.on_keras_file import check_keras_file
 from assay.train.brought.files.on_saved_model import check_saved_model
@@ -54,11 +56,11 @@ def load(location: Location) -> LoadedModel:
         ArtifactError: the file is not what its extension says.
         InputError: the function fails, or returns no model.
     """
-    program = _load_program(location)
+    program, told = _load_program(location), list[str]()
 
     def called(names: Sequence[str], without: Sequence[str], narrow: Sequence[str] = ()) -> Called:
         forward = _by_name(program, names, without, str(location), narrow)
-        return _compute(forward, location), lambda: _double(forward, location)
+        return _as_traced(forward, location, told), lambda: _double(forward, location)
 
     def places(
         names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
@@ -83,6 +85,7 @@ def load(location: Location) -> LoadedModel:
         places=places,
         narrow=narrow,
         kernels=lambda: tuple(sorted(kernels)),
+        told=told,
     )
 
 
@@ -126,20 +129,31 @@ def _function(function: Callable[..., object], location: Location) -> TensorProg
     """Describe a function, or an object with `__call__`, whether it is a tf.function or not."""
     named = function if hasattr(function, "input_signature") else getattr(function, "__call__", function)  # noqa: B004
     parameters = parameters_of(named)
-    specs = getattr(named, "input_signature", None) or ()
+    signature = getattr(named, "input_signature", None) or ()
     arguments = [one.name for one in parameters or () if one.kind is not Parameter.KEYWORD_ONLY]
-    names = [
-        str(spec.name or (arguments[place] if place < len(arguments) else f"input_{place}"))
-        for place, spec in enumerate(specs)
-    ]
+    specs: dict[str, tf.TypeSpec] = {}
+    for place, spec in enumerate(signature):
+        argument = arguments[place] if place < len(arguments) else f"input_{place}"
+        name = str(getattr(spec, "name", None) or argument)
+        specs |= named_outputs({name: spec}, _is_spec, sort=True)
 
     def bound(given: Sequence[str]) -> Callable[..., object]:
-        if names and set(given) <= set(names):
-            return function
+        if specs and {*given} <= {*specs}:
+            return lambda *tensors: function(*_packed(signature, specs, dict(zip(given, tensors, strict=True))))
         binding = binding_of(parameters, given, str(location))
         return lambda *tensors: binding.call(function, tensors)
 
-    return TensorProgram(_declared_of(specs, names), function, bound)
+    return TensorProgram(_declared_of([*specs.values()], [*specs]), function, bound)
+
+
+def _is_spec(value: object) -> bool:
+    return isinstance(value, tf.TypeSpec)
+
+
+def _packed(signature: Sequence[object], names: Collection[str], tensors: Mapping[str, tf.Tensor]) -> Sequence[object]:
+    """Return tensors by name in the containers of a signature."""
+    given = [tensors[name] for name in names if name in tensors]
+    return list(tf.nest.pack_sequence_as(signature, given)) if len(given) == len(names) else given
 
 
 def _read_keras(location: Location) -> keras.Model:
@@ -186,10 +200,10 @@ def _saved_model(location: Location) -> TensorProgram:
 def _declared_of(specs: Sequence[tf.TensorSpec], names: Sequence[str]) -> tuple[Declared, ...]:
     found = []
     for name, spec in zip(names, specs, strict=True):
-        if spec.shape.rank is None:
-            raise InputError(f"Input '{name}' has no fixed rank", remedy="Give the function an input_signature")
-        shape = tuple(unnamed(name, at) if size is None else int(size) for at, size in enumerate(spec.shape))
-        found.append(Declared(name=name, dtype=spec.dtype.name, shape=shape))
+        any_rank = spec.shape.rank is None
+        sizes = () if any_rank else spec.shape
+        shape = tuple(unnamed(name, at) if size is None else int(size) for at, size in enumerate(sizes))
+        found.append(Declared(name=name, dtype=spec.dtype.name, shape=shape, any_rank=any_rank))
     return tuple(found)
 
 
@@ -200,6 +214,43 @@ def _compute(forward: Forward, location: Location) -> Compute:
             return {name: np.asarray(value) for name, value in outputs.items()}
 
     return compute
+
+
+def _as_traced(forward: Forward, location: Location, told: list[str]) -> Compute:
+    """Return a model called directly; or as a tf.function, as Keras' `predict` and every export compute it, where its
+    outputs differ in one, for which `told` gets a sentence.
+    """
+    chosen: list[Compute] = []
+
+    def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        if chosen:
+            return chosen[0](inputs)
+        called = _compute(forward, location)
+        traced = _compute(tf.function(forward, autograph=False, reduce_retracing=True), location)
+        outputs = called(inputs)
+        try:
+            outputs_traced = traced(inputs)
+        except InputError:  # whatever traces it later will say why
+            chosen.append(called)
+            return outputs
+        most = _repeatable(forward, inputs)
+        apart = difference(outputs, outputs_traced, most)
+        if not apart or difference(outputs, called(inputs), most):  # a state or random numbers are another matter
+            chosen.append(called)
+            return outputs
+        said = f"Its outputs in a tf.function differ from those outside ({apart}); the former are compared."
+        told.extend([said] if said not in told else [])
+        chosen.append(traced)
+        return outputs_traced
+
+    return compute
+
+
+def _repeatable(forward: Forward, inputs: Sequence[Array]) -> float:
+    """Return how far two calls may be apart, over the largest output, in the precision of the model."""
+    from assay.train.brought.narrow.on_tf import narrow_arithmetic, traced_nodes  # noqa: PLC0415  beside `on_tf_double`
+
+    return rounding_of(narrow_arithmetic(traced_nodes(forward, inputs))).repeatable
 
 
 def _double(forward: Forward, location: Location) -> Compute:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from assay.errors import ArtifactError, AssayError, InputError
 from assay.foreign import said_by
@@ -17,7 +18,7 @@ from assay.train.brought.files.on_torch_program import binding_of_program, decla
 from assay.train.brought.libraries.made import MadeModel, made
 from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel, Unordered
 from assay.train.brought.model import Location, UserModel
-from assay.train.brought.named.on_torch import Forward, InBf16, forward_of, module_binding
+from assay.train.brought.named.on_torch import Forward, OfFunction, PreparedInputs, forward_of, module_binding
 from assay.train.brought.narrow.on_torch import narrow_arithmetic
 from assay.train.brought.outputs import incomparable
 from assay.train.brought.source import explained
@@ -35,10 +36,11 @@ def load(location: Location) -> LoadedModel:
     found = made(location) if location.form in MADE else None
     module = load_module(location, found)
     program = load_program(location) if location.form == "program" else None
+    written, wrapper = set[str](), _unwrapped(found.model)[1] if found else ""
 
     def called(names: Sequence[str], without: Sequence[str], narrow: Sequence[str] = ()) -> Called:
         binding = _binding(module, program, location, names, narrow)
-        forward = forward_of(module, binding, without, str(location))
+        forward = _noting(forward_of(module, binding, without, str(location)), names, written)
         return _compute(forward, location), lambda: _double(module, forward, location)
 
     declared = () if program is None else declared_of(program)
@@ -64,7 +66,24 @@ def load(location: Location) -> LoadedModel:
         kernels=lambda: tuple(sorted(kernels)),
         drawing=lambda: tuple(sorted(drawing)),
         unordered=lambda: tuple(unordered),
+        written=lambda: tuple(sorted(written)),
+        told=(f"{wrapper} is removed: the model inside it is exported and timed.",) if wrapper else (),
     )
+
+
+def _noting(forward: Forward, names: Sequence[str], written: set[str]) -> Forward:
+    """Return the same function, noting the names of the inputs that it writes to: PyTorch counts the changes of each
+    tensor.
+    """
+
+    def noting(inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        counted = {name: one for name, one in zip(names, inputs, strict=True) if not one.is_inference()}
+        before = {name: one._version for name, one in counted.items()}
+        outputs = forward(inputs)
+        written.update(name for name, one in counted.items() if one._version != before[name])
+        return outputs
+
+    return noting
 
 
 def load_bound(model: UserModel) -> tuple[nn.Module, Binds]:
@@ -72,7 +91,7 @@ def load_bound(model: UserModel) -> tuple[nn.Module, Binds]:
     location = model.location
     module = load_module(location)
     program = load_program(location) if location.form == "program" else None
-    return module, _binding(module, program, location, [one.name for one in model.inputs], model.narrow)
+    return module, _binding(module, program, location, [one.name for one in model.inputs], model.narrow, model.written)
 
 
 def _binding(
@@ -81,9 +100,12 @@ def _binding(
     location: Location,
     names: Sequence[str],
     narrow: Sequence[str],
+    written: Sequence[str] = (),
 ) -> Binds:
     found = module_binding(module, names, str(location)) if program is None else binding_of_program(program, names)
-    return InBf16(found, frozenset(names.index(name) for name in narrow)) if narrow else found
+    if not narrow and not written:
+        return found
+    return PreparedInputs(found, frozenset(map(names.index, narrow)), frozenset(map(names.index, written)))
 
 
 def load_module(location: Location, found: MadeModel | None = None) -> nn.Module:
@@ -93,11 +115,15 @@ def load_module(location: Location, found: MadeModel | None = None) -> nn.Module
         found: the object that a function or a library made, where that has been done already.
     """
     if location.form in MADE:
-        module = (found or made(location)).model
+        module, _ = _unwrapped((found or made(location)).model)
         if not isinstance(module, nn.Module):
-            raise InputError(
-                f"{location} does not give a model", expected="a torch.nn.Module", found=type(module).__name__
-            )
+            if not callable(module) or isinstance(module, type):
+                raise InputError(
+                    f"{location} does not give a model",
+                    expected="a torch.nn.Module or a function of tensors",
+                    found=type(module).__name__,
+                )
+            module = OfFunction(module)
         module.eval()
     elif location.form == "program":
         module = load_program(location).module()  # it is in evaluation mode, and refuses to be told so
@@ -105,8 +131,19 @@ def load_module(location: Location, found: MadeModel | None = None) -> nn.Module
         module = _load_script(location)
         module.eval()
     for parameter in module.parameters():  # TorchScript has no requires_grad_ of its own
-        parameter.requires_grad_(False)
+        if not is_lazy(parameter):  # the first call makes it
+            parameter.requires_grad_(False)
     return module
+
+
+def _unwrapped(module: object) -> tuple[object, str]:
+    """Return the module that torch.compile or DataParallel has wrapped, and the name of the wrapper; the object itself
+    and "" where there is none. Exporters do not take it, and compiling is a runtime of its own.
+    """
+    if isinstance(module, nn.DataParallel):
+        return module.module, "DataParallel"
+    inner = getattr(module, "_orig_mod", None) or getattr(module, "_torchdynamo_orig_callable", None)
+    return (module, "") if inner is None else (inner, "torch.compile()")
 
 
 def load_program(location: Location) -> torch.export.ExportedProgram:

@@ -53,7 +53,8 @@ def call_of(model: keras.Model, names: Sequence[str], what: str) -> Callable[...
     parameters = parameters_of(model.call, without=GIVEN)
     needed = [one for one in parameters or () if one.default is one.empty]
     switched = {} if parameters_of(model.call) == parameters else {"training": False}
-    if len(needed) == 1 and len(names) > 1 and not {one.name for one in parameters or ()} & set(names):
+    known = {one.name for one in parameters or ()}
+    if len(needed) == 1 and len(names) > 1 and not known & {name.partition(".")[0] for name in names}:
         return lambda *tensors: model(list(tensors), **switched)  # Keras's own way to pass several inputs: one list
     binding = binding_of(parameters, names, what)
     return lambda *tensors: binding.call(lambda *given, **named: model(*given, **named, **switched), tensors)

@@ -47,32 +47,55 @@ def module_binding(module: Callable[..., object], names: Sequence[str], what: st
 
 
 @dataclass(frozen=True)
-class InBf16:
-    """Inputs passed on by another binding, some of them in bf16.
+class PreparedInputs:
+    """Inputs passed on by another binding, some of them in bf16 or copied.
 
     Attributes:
-        places: places of the inputs that are cast.
+        cast: places of the inputs that are cast to bf16.
+        copied: places of those that the model writes to, so that it gets a copy.
     """
 
     binding: Binds
-    places: frozenset[int]
+    cast: frozenset[int]
+    copied: frozenset[int]
     is_plain: bool = False
 
     def call(self, function: Callable[..., Any], inputs: Sequence[Any]) -> Any:
         """Call the function with inputs that come in the order of their names."""
-        cast = [one.to(BF16) if place in self.places else one for place, one in enumerate(inputs)]
-        return self.binding.call(function, cast)
+        return self.binding.call(function, [self._prepared(place, one) for place, one in enumerate(inputs)])
+
+    def _prepared(self, place: int, one: Any) -> Any:
+        if place in self.cast:
+            return one.to(BF16)
+        return one.clone() if place in self.copied else one
+
+
+class OfFunction(nn.Module):  # type: ignore[misc, unused-ignore]
+    """A function of tensors as a module, since exporters take nothing else."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Tensor, **named: Tensor) -> object:
+        return self.function(*inputs, **named)
 
 
 def traceable(module: nn.Module, binding: Binds, without: Sequence[str], example: Sequence[Tensor]) -> nn.Module:
     """Return a module that can be traced and that takes and returns tensors by position: the module itself if it
     already does.
     """
-    with torch.inference_mode():
+    with torch.no_grad():  # what a module keeps of its first call would be of no use outside inference mode
         outputs = binding.call(module, example)
     flat = [outputs] if isinstance(outputs, Tensor) else outputs
     plain = type(flat) in (list, tuple) and all(isinstance(one, Tensor) and one.dtype != BF16 for one in flat)
-    return module if binding.is_plain and plain and not without else ByPosition(module, binding, without)
+    plain = plain and binding.is_plain and not without and not _takes_any_number(module)
+    return module if plain else ByPosition(module, binding, without)
+
+
+def _takes_any_number(module: nn.Module) -> bool:
+    """Return whether a module takes *arguments, which torch.export sees as one argument."""
+    return any(one.kind is Parameter.VAR_POSITIONAL for one in parameters_of(module.forward) or ())
 
 
 class ByPosition(nn.Module):  # type: ignore[misc, unused-ignore]
@@ -99,9 +122,12 @@ def _parameters(module: Callable[..., object]) -> list[Parameter] | None:
                 one.name,
                 kinds[one.kwarg_only],
                 default=one.default_value if one.has_default_value() else Parameter.empty,
+                annotation=str(one.type),
             )
             for one in arguments
         ]
+    if isinstance(module, OfFunction):
+        return parameters_of(module.function)
     return parameters_of(module.forward if isinstance(module, nn.Module) else module)
 
 
