@@ -30,8 +30,8 @@ from assay.study import Study
 
 NEEDED = ("numpy", "pydantic", "safetensors")
 ASK = (
-    "import importlib.metadata as m, json, sys; "
-    "print(json.dumps({(d.metadata['Name'] or '').lower(): d.version for d in m.distributions()} "
+    "import importlib.metadata as m, json, re, sys; "
+    "print(json.dumps({re.sub('[-_.]+', '-', d.metadata['Name'] or '').lower(): d.version for d in m.distributions()} "
     "| {'python': sys.version.split()[0]}))"
 )
 ASK_SECONDS = 60

@@ -16,6 +16,7 @@ def test_this_environment_is_one(tmp_path: Path) -> None:
     found = environment_of(Path(sys.executable), Narrator())
     assert found.python == Path(sys.executable).absolute()
     assert {"numpy", "pydantic", "safetensors", "python"} <= set(found.versions)
+    assert not [name for name in found.versions if {*name} & {*"_."}], "names are normalised, as in tensorflow-cpu"
 
 
 def test_a_file_that_is_not_an_environment_is_named(tmp_path: Path) -> None:
