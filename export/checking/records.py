@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 CHECKED_BATCHES = (1, 3, 32)
 
 
+class OtherOutputsError(ExportFailedError):
+    """A file runs, and its outputs have other sizes than the model's, or there is another number of them."""
+
+
 class Against(Record):
     """The files that an export is compared with, all .npy.
 
@@ -167,9 +171,9 @@ def _rows(session: onnxruntime.InferenceSession, model: UserModel, records: Reco
         try:
             rows = rows_of(model, [np.asarray(one) for one in outputs])[: len(part)]
         except InputError as error:
-            raise ExportFailedError(f"{subject} gives other outputs than the model", found=str(error)) from error
+            raise OtherOutputsError(f"{subject} gives other outputs than the model", found=str(error)) from error
         if rows.shape[1:] != (model.width,):
-            raise ExportFailedError(
+            raise OtherOutputsError(
                 f"{subject} gives outputs of another size than the model",
                 expected=", ".join(f"{one.name} {list(model.shape_of(one, batch))}" for one in model.outputs),
                 found=", ".join(str(list(np.shape(one))) for one in outputs),

@@ -12,11 +12,13 @@ import pytest
 from assay.bench.atlas.record import Atlas, Finding
 from assay.bench.atlas.run import Asked, make_atlas
 from assay.bench.words.progress import Narrator
+from assay.numerics.agreement import NOT_COMPARED
 
 KNOWN = {
     "nn.functional.avg_pool2d": ("torch-dynamo", "divisor_override", "wrong"),
     "log1p": ("torch-dynamo", "log(1 + x) loses tiny numbers", "wrong"),
     "nn.functional.softplus": ("torch-script", "the threshold is lost", "wrong"),
+    "nn.functional.adaptive_max_pool2d": ("torch-script", "the results have another size", "wrong"),
     "nn.functional.logsigmoid": ("torch-dynamo", "ONNX Runtime's Softplus", "wrong in the runtime"),
     "scatter_reduce.mean": ("torch-dynamo", "the mean counts another number of values", "wrong"),
 }
@@ -34,7 +36,7 @@ def test_a_known_defect_is_found(made: tuple[Atlas, Path], operator: str) -> Non
     route, _, verdict = KNOWN[operator]
     found = [one for one in made[0].findings if one.operator == operator and one.route == route]
     assert verdict in {one.verdict for one in found}
-    assert any(one.verdict != "right" and one.apart > 1 for one in found)
+    assert any(one.verdict != "right" and (one.apart > 1 or one.apart == NOT_COMPARED) for one in found)
 
 
 def test_a_right_operator_is_right_by_both_routes(made: tuple[Atlas, Path]) -> None:
