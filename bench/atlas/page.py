@@ -105,7 +105,7 @@ def _rows(found: list[Square], changes: Sequence[OperatorChange]) -> list[dict[s
                     "route": one.route,
                     "verdict": one.verdict,
                     "tone": TONES.get(one.verdict, "muted"),
-                    "of": f"{one.right} of {one.of}" if one.of else "",
+                    "of": _extent(one),
                 }
                 for one in row
             ],
@@ -119,6 +119,12 @@ def _rows(found: list[Square], changes: Sequence[OperatorChange]) -> list[dict[s
         }
         for operator, row in rows.items()
     ]
+
+
+def _extent(square: Square) -> str:
+    if not square.of:
+        return ""
+    return f"{square.right} of {square.of}" + ("" if square.verdict == "right" else " right")
 
 
 def _wanting(square: Square) -> list[Finding]:

@@ -49,10 +49,11 @@ class Square:
 
 
 def squares(atlas: Atlas) -> list[Square]:
-    """Return a square for each operator and route of its suite, by suite, operator and route."""
+    """Return a square for each operator and route of its suite: the suites in their order, operators by name."""
+    ordered, order = by_operator(atlas), list(SUITES)
     return [
-        _square(suite, operator, route, [one for one in findings if one.route in ("", route)])
-        for (suite, operator), findings in sorted(by_operator(atlas).items())
+        _square(suite, operator, route, [one for one in ordered[suite, operator] if one.route in ("", route)])
+        for suite, operator in sorted(ordered, key=lambda one: (order.index(one[0]), one[1]))
         for route in SUITES[suite].routes
     ]
 

@@ -11,15 +11,18 @@ from packaging.version import Version
 from assay.bench.atlas.record import DEFECTS, Atlas, Finding, Verdict
 from assay.bench.atlas.summary import WORST_FIRST
 
-Kind = Literal["right in both", "wrong in both", "mended", "broke", "other"]
+Kind = Literal["right in both", "wrong in both", "mended", "broke", "gained", "lost", "other"]
 KINDS: Mapping[Kind, str] = {
     "right in both": "right with both",
     "wrong in both": "wrong with both",
     "mended": "wrong with the older version, and right with the newer one",
     "broke": "right with the older version, and wrong with the newer one",
-    "other": "the rest, such as what only one of them exports",
+    "gained": "refused or not run with the older version, and right with the newer one",
+    "lost": "right with the older version, and refused or not run with the newer one",
+    "other": "the rest, most of which is refused, not run or without comparison with both",
 }
 """The kinds of changes, with their meanings."""
+REFUSED: tuple[Verdict, ...] = ("not exported", "not run", "fixed batch")
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,21 @@ class OperatorChange:
 
     @property
     def kind(self) -> Kind:
-        if self.older == self.newer == "right":
-            return "right in both"
-        if self.older in DEFECTS and self.newer in DEFECTS:
-            return "wrong in both"
-        if self.older in DEFECTS and self.newer == "right":
-            return "mended"
-        return "broke" if self.older == "right" and self.newer in DEFECTS else "other"
+        return KIND_OF.get((_outcome(self.older), _outcome(self.newer)), "other")
+
+
+KIND_OF: Mapping[tuple[str, str], Kind] = {
+    ("right", "right"): "right in both",
+    ("wrong", "wrong"): "wrong in both",
+    ("wrong", "right"): "mended",
+    ("right", "wrong"): "broke",
+    ("refused", "right"): "gained",
+    ("right", "refused"): "lost",
+}
+
+
+def _outcome(verdict: Verdict) -> str:
+    return "wrong" if verdict in DEFECTS else "refused" if verdict in REFUSED else verdict
 
 
 def changes_of(atlas: Atlas) -> list[OperatorChange]:

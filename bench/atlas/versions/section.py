@@ -8,10 +8,16 @@ from collections.abc import Iterator, Sequence
 from assay.bench.atlas.record import Atlas
 from assay.bench.atlas.suites.entries import SUITES
 from assay.bench.atlas.versions.changes import KINDS, Kind, OperatorChange, changes_of
-from assay.bench.report.page.blocks import Column, Item, Listing, Section, Table, Tone, Value
+from assay.bench.report.page.blocks import Column, Item, Listing, Paragraphs, Section, Table, Tone, Value
 from assay.bench.words.numbers import counted, listed
 
-TONES: dict[Kind, Tone] = {"broke": "bad", "wrong in both": "bad", "mended": "good"}
+TONES: dict[Kind, Tone] = {
+    "wrong in both": "bad",
+    "mended": "good",
+    "broke": "bad",
+    "gained": "good",
+    "lost": "notice",
+}
 Row = tuple[str, str, str]
 """The other versions, the suite and the route."""
 
@@ -39,7 +45,11 @@ def versions_section(atlas: Atlas) -> Section | None:
         "broke. Rows have only the operators that were judged again, out of those that the route has here."
     )
     meanings = "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
-    blocks = (table, Listing("", (Item(meanings),)), *((Listing("Not the same", tuple(told)),) if told else ()))
+    blocks = (
+        table,
+        Paragraphs((f"{meanings[0].upper()}{meanings[1:]}.",)),
+        *((Listing("Not the same", tuple(told)),) if told else ()),
+    )
     return Section("versions", "With other versions", lead, blocks=blocks)
 
 
@@ -74,7 +84,7 @@ def _row(atlas: Atlas, row: Row, some: Sequence[OperatorChange]) -> tuple[Value,
 def _named(row: Row, some: Sequence[OperatorChange]) -> Iterator[tuple[str, str, Tone]]:
     """Yield the operators of each kind that are not the same: in words, with a sign and its tone."""
     words, _, route = row
-    for kind in ("broke", "mended", "other"):
+    for kind in ("broke", "lost", "mended", "gained", "other"):
         mine = [one for one in some if one.kind == kind and one.older != one.newer]
         if mine:
             named = [

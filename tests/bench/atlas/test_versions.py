@@ -42,6 +42,9 @@ def atlas(*findings: Finding) -> Atlas:
         (OLD, ["wrong"], "mended"),
         (NEW, ["wrong"], "broke"),
         (OLD, ["not exported", "not exported"], "other"),
+        (OLD, ["not exported"], "gained"),
+        (NEW, ["not run"], "lost"),
+        (OLD, ["undecided"], "other"),
     ],
 )
 def test_a_change_is_over_the_samples_judged_with_both(words: str, there: list[Verdict], kind: str) -> None:
