@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,13 +27,18 @@ from assay.errors import InputError, NotInstalledError
 from assay.files.mistakes import mistake_in
 from assay.jobs.programs import run_program
 from assay.jobs.running import LateError
+from assay.registry import RUNTIMES
+from assay.runtimes.entry import RuntimeEntry
 from assay.study import Study
 
 NEEDED = ("numpy", "pydantic", "safetensors")
+OBSERVED_BY = "onnx"
+"""The package by which a worker observes what a runtime makes of an ONNX file."""
 ASK = (
-    "import importlib.metadata as m, json, re, sys; "
-    "print(json.dumps({re.sub('[-_.]+', '-', d.metadata['Name'] or '').lower(): d.version for d in m.distributions()} "
-    "| {'python': sys.version.split()[0]}))"
+    "import importlib.metadata as m, importlib.util as u, json, re, sys; "
+    "print(json.dumps([[name for name in sys.argv[1:] if u.find_spec(name) is None], "
+    "{re.sub('[-_.]+', '-', d.metadata['Name'] or '').lower(): d.version for d in m.distributions()} "
+    "| {'python': sys.version.split()[0]}]))"
 )
 ASK_SECONDS = 60
 
@@ -57,13 +63,16 @@ def compare_environments(
 
     Raises:
         InputError: an environment cannot be used.
-        NotInstalledError: an environment lacks packages that every worker needs.
+        NotInstalledError: an environment lacks packages that the study's workers need.
     """
     study = study.model_copy(update={"data": study.data.model_copy(update={"root": data_root or study.data.root})})
     check_machine(study, LOCAL)
     run = Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator())
     with run.narrator.showing():
-        sides = {BASE: environment_of(base, run.narrator), NEW: environment_of(new, run.narrator)}
+        sides = {
+            variant: environment_of(named, run.narrator, study.runtimes)
+            for variant, named in ((BASE, base), (NEW, new))
+        }
         trainings, _ = train_all(run)
         subjects = choose_subjects(run, trainings)
         groups = [in_both(group, sides) for group in groups_of(run, subjects, export_all(run, subjects))]
@@ -80,12 +89,15 @@ def compare_environments(
     )
 
 
-def environment_of(named: Path, narrator: Narrator) -> Environment:
+def environment_of(named: Path, narrator: Narrator, runtimes: Sequence[str] = ()) -> Environment:
     """Return the environment behind a path.
+
+    Args:
+        runtimes: the runtimes that its workers run.
 
     Raises:
         InputError: there is none, or its interpreter does not answer.
-        NotInstalledError: it lacks packages that every worker needs.
+        NotInstalledError: it lacks packages that these workers need.
     """
     if named.suffix == ".txt":
         python = toolenv.ensure(named.stem, named, narrator.bar, hashed=False)
@@ -97,25 +109,42 @@ def environment_of(named: Path, narrator: Narrator) -> Environment:
             expected="a virtual environment's folder, a Python interpreter, or a pinned list of packages (.txt)",
             found=f"no file {python}",
         )
-    versions = _versions(named, python.absolute())
-    missing = [name for name in NEEDED if name not in versions]
-    if missing:
+    needed = {name: packages_of(RUNTIMES[name]) for name in runtimes}
+    packages = list(dict.fromkeys([*NEEDED, *(one for some in needed.values() for one in some)]))
+    lacking, versions = _told(named, python.absolute(), packages)
+    if lacking:
+        needed_by_all = set(NEEDED).intersection(lacking)
+        without = [name for name, some in needed.items() if some.intersection(lacking)]
+        others = [name for name in runtimes if name not in without]
+        remedy = f"Install them there: {python} -m pip install {' '.join(lacking)}"
+        if named.suffix == ".txt":
+            remedy = f"Add them to {named}: {', '.join(lacking)}"
+        if others and not needed_by_all:
+            remedy += f"; or leave out those runtimes: --set 'bench.runtimes=[{', '.join(others)}]'"
         raise NotInstalledError(
-            f"The environment {named} cannot run a worker",
-            expected=", ".join(NEEDED),
-            found=f"no {', '.join(missing)}",
-            remedy=f"Install them there: {python} -m pip install {' '.join(missing)}",
+            f"The environment {named} cannot run {'a worker' if needed_by_all else ', '.join(without)}",
+            expected=", ".join(packages),
+            found=f"no {', '.join(lacking)}",
+            remedy=remedy,
         )
     return Environment(str(named), python.absolute(), versions)
 
 
-def _versions(named: Path, python: Path) -> dict[str, str]:
+def packages_of(runtime: RuntimeEntry) -> set[str]:
+    """Return the import names of the packages that a worker needs for a runtime."""
+    needed = {name.partition(".")[0] for name in runtime.needed}
+    return needed | {OBSERVED_BY} if runtime.runs_files else needed
+
+
+def _told(named: Path, python: Path, packages: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return which of these packages, by import name, an interpreter lacks, and its versions by distribution."""
     try:
-        answer = run_program([str(python), "-I", "-c", ASK], ASK_SECONDS)
+        answer = run_program([str(python), "-I", "-c", ASK, *packages], ASK_SECONDS)
         if answer.status:
             raise ValueError(f"exit status {answer.status}")
-        return {str(name): str(version) for name, version in json.loads(answer.out).items()}
-    except (OSError, ValueError, LateError) as error:
+        lacking, versions = json.loads(answer.out)
+        return list(map(str, lacking)), {str(name): str(version) for name, version in versions.items()}
+    except (OSError, TypeError, ValueError, AttributeError, LateError) as error:
         raise InputError(f"--env {named} does not respond as a Python interpreter", found=mistake_in(error)) from error
 
 
