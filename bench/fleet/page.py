@@ -17,7 +17,7 @@ from assay.bench.fleet.words import (
     rulers_that_failed,
     setting,
 )
-from assay.bench.report.page.audit_page import POLICY
+from assay.bench.report.page.audit_page import render_without_script
 from assay.bench.report.page.blocks import (
     Block,
     Item,
@@ -29,9 +29,8 @@ from assay.bench.report.page.blocks import (
     Value,
     headings,
 )
-from assay.bench.report.page.page import styles, templates
 from assay.bench.words.numbers import counted, interval, moment, ratio, significant
-from assay.fleet.joined import Joined, KindCell, KindRace
+from assay.fleet.joined import JOINED_FILE, Joined, KindCell, KindRace
 from assay.records.races import OF_ALL
 
 SIGNS: dict[str, tuple[str, Tone]] = {
@@ -55,22 +54,15 @@ HOW_SURE = (
 def render_joined(joined: Joined) -> str:
     """Return the whole page."""
     machines = sum(kind.machines for kind in joined.kinds)
-    sections = joined_sections(joined)
-    return (
-        templates()
-        .get_template("joined.html")
-        .render(
-            assay_version=joined.assay_version,
-            kicker=joined.study,
-            created=joined.created,
-            title=f"{joined.title or joined.study}, by kind of machine",
-            date=moment(joined.created, time=True),
-            extent=f"{counted(len(joined.kinds), 'kind')}, {counted(machines, 'machine')}, "
-            f"{counted(len(joined.runs), 'run')}",
-            sections=sections,
-            policy=POLICY,
-            styles=styles(sections),
-        )
+    return render_without_script(
+        joined_sections(joined),
+        kicker=joined.study,
+        title=f"{joined.title or joined.study}, by kind of machine",
+        created=joined.created,
+        assay_version=joined.assay_version,
+        record=JOINED_FILE,
+        extent=f"{counted(len(joined.kinds), 'kind')}, {counted(machines, 'machine')}, "
+        f"{counted(len(joined.runs), 'run')}",
     )
 
 
@@ -113,7 +105,7 @@ def _winners(joined: Joined) -> Section | None:
                     )
                 )
     columns = headings("Case | Kind of machine | Fastest | # A call, ms | # ONNX over native | Winner")
-    table = Table("winners", "The fastest of each case on each kind", columns, tuple(rows), sortable=False)
+    table = Table("winners", "The fastest of each case on each kind", columns, tuple(rows))
     return Section("winners", "Latency by kind", "", (table,)) if rows else None
 
 
@@ -146,7 +138,7 @@ def _cost(joined: Joined) -> Section | None:
         "Cells that no other cell beats in both speed and cost, on any kind of machine, cheapest first. A machine is "
         "paid for as a whole: a cell that leaves part of it idle has no price."
     )
-    table = Table("cost", "The front of cost and latency", columns, tuple(rows), sortable=False)
+    table = Table("cost", "The front of cost and latency", columns, tuple(rows))
     return Section("cost", "Cost against latency", lead, (table,))
 
 
@@ -171,7 +163,7 @@ def _machines(joined: Joined) -> Section:
     kinds = tuple(
         Item(f"{kind.name} ({kind.key[:6]}): {kind.kind.words}; {kind.kind.processor.words}") for kind in joined.kinds
     )
-    table = Table("machines", "Each run, its machine and its ruler", columns, tuple(rows), sortable=False)
+    table = Table("machines", "Each run, its machine and its ruler", columns, tuple(rows))
     return Section("machines", "Machines", "", (Listing("Kinds", kinds), table))
 
 
@@ -195,7 +187,7 @@ def _spread(joined: Joined) -> Section | None:
     )
     races = tuple(Item(_spread_of(race, joined)) for race in joined.races if race.spread is not None)
     blocks = [Listing("Ratios within each machine", races)] if races else []
-    table = Table("spread", "Times on each machine of a kind", columns, rows, sortable=False)
+    table = Table("spread", "Times on each machine of a kind", columns, rows)
     return Section("spread", "Between machines of a kind", lead, (*blocks, table))
 
 
@@ -224,7 +216,7 @@ def _all(joined: Joined) -> Section:
         "Case | Kind of machine | Runtime | Precision | # A call, ms | # p99 of the worst machine, ms | "
         "# Rows a second | A million rows, or why there is no number"
     )
-    table = Table("cells", "Every cell on every kind", columns, rows, sortable=False)
+    table = Table("cells", "Every cell on every kind", columns, rows)
     return Section("cells", "All cells", "", (table,), detail=True)
 
 

@@ -9,7 +9,7 @@ from assay.bench.report.page.audit_sections import audit_sections
 from assay.bench.report.page.blocks import Section, Table
 from assay.bench.report.page.page import styles, templates
 from assay.bench.words.numbers import moment
-from assay.records.audit import Audit
+from assay.records.audit import AUDIT_FILE, Audit
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
@@ -24,18 +24,29 @@ def render_audit(audit: Audit) -> str:
         title=title,
         created=audit.created,
         assay_version=audit.assay_version,
+        record=AUDIT_FILE,
         notice=audit.notice,
     )
 
 
 def render_without_script(
-    sections: Iterable[Section], *, kicker: str, title: str, created: str, assay_version: str, notice: str = ""
+    sections: Iterable[Section],
+    *,
+    kicker: str,
+    title: str,
+    created: str,
+    assay_version: str,
+    record: str,
+    extent: str = "",
+    notice: str = "",
 ) -> str:
     """Return sections as a page like an audit's.
 
     Args:
         kicker: the kind of page.
         created: UTC, ISO 8601.
+        record: name of the file that the page is made from.
+        extent: the number of things in it, "" for none.
         notice: remark on the images, "" for none.
     """
     shown = [_without_script(section) for section in sections]
@@ -47,6 +58,8 @@ def render_without_script(
             kicker=kicker,
             created=created,
             notice=notice,
+            record=record,
+            extent=extent,
             title=title,
             date=moment(created, time=True),
             sections=shown,

@@ -29,7 +29,7 @@ from assay.fingerprint import fingerprint_in
 from assay.records.results import Results
 from assay.texts import markdown, markdown_fence, printable
 
-TEMPLATES = ("base.html", "page.html", "audit.html", "joined.html", "atlas.html", "blocks.html", "page.md")
+TEMPLATES = ("base.html", "page.html", "audit.html", "atlas.html", "blocks.html", "page.md")
 OPEN_TO_THE_PAGE = "window.vegaEmbed = vegaEmbed;"
 POLICY = (
     "default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "

@@ -8,7 +8,7 @@ from pathlib import Path
 from assay.bench.report.page.audit_page import render_without_script
 from assay.bench.report.page.blocks import Section, Table, Tone, Value, headings
 from assay.bench.report.page.values import tiny
-from assay.bench.tasks.causal_lm.record import Decoder, FollowedText, Part, TextParting, TokenPace
+from assay.bench.tasks.causal_lm.record import DECODER_FILE, Decoder, FollowedText, Part, TextParting, TokenPace
 from assay.bench.tasks.causal_lm.speed import BOUNDARY, LEAD, table_of
 from assay.bench.words.numbers import count, counted, interval, listed, scientific
 from assay.store import write_atomically
@@ -27,6 +27,7 @@ def write_page(found: Decoder, folder: Path) -> Path:
         title=f"{found.model}, prompt by prompt and token by token",
         created=found.created,
         assay_version=found.assay_version,
+        record=DECODER_FILE,
     )
     write_atomically(folder / PAGE_FILE, page.encode())
     return folder / PAGE_FILE
