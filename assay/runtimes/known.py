@@ -36,7 +36,9 @@ SHAPES = frozenset((
     "wedge",
 ))  # fmt: skip
 MOST_WORDS = 120
-FORMATS = frozenset(("weights", "torch", "torch-decode", "tf", "jax", "onnx"))
+WEIGHTS = "weights"
+"""The format of our own architectures: neutral weights."""
+FORMATS = frozenset((WEIGHTS, "torch", "torch-decode", "tf", "jax", "onnx"))
 DEVICES = frozenset(("cpu", "cuda"))
 
 

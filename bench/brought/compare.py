@@ -38,12 +38,12 @@ from assay.export.probing.probe import RECORDS_FILE
 from assay.export.variants.mixed import MIXED_MINUTES, SUFFIX
 from assay.records.results import Agreement, Cell, Export, Results
 from assay.registry import RUNTIMES
-from assay.runtimes.known import DEVICES
+from assay.runtimes.known import DEVICES, WEIGHTS
 from assay.runtimes.openvino import BF16
 from assay.runtimes.rulers import NULL
 from assay.spec import Settings
 from assay.steps import in_proportion
-from assay.train.brought.model import KINDS, UserModel
+from assay.train.brought.model import UserModel
 from assay.train.brought.own import own_tolerances
 
 COMMAND_SECONDS = 180.0
@@ -99,17 +99,19 @@ def compared_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Ho
             brought, exports = exported(work, brought, partial(tried_by, wanted, what))
             sides, exports = at_sizes(work, brought, exports)
         check_metric(work, what, brought)
-        groups = [
+        apart = [
             group_of_model(work, one.model, exports, what.records, records=one.folder / RECORDS_FILE) for one in sides
         ]
+        mixed = []
         if wanted.mixed_sizes:
             of_any_size = group_of_model(work, brought.model, exports, what.records)
-            groups.append(mixed_group(of_any_size, sides))
+            mixed = [mixed_group(of_any_size, sides)]
+        groups = [*apart, *mixed]
         budget = Budget(
             wanted.minutes * 60, wanted.processes, command_seconds(work), BLOCKS, wanted.interval_width, soon=True
         )
         keys = {group.name: brought.model.fingerprint for group in groups}
-        compare = partial(_compared, work, sides, groups, exports, own)
+        compare = partial(_compared, work, sides, apart, mixed, exports, own)
         measured, timed = measured_cells(
             work, groups, budget, work.store("units"), keys, compare, again=wanted.again, show=narrator.times
         )
@@ -123,7 +125,7 @@ def compared_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Ho
             judged = judgements_of(work, decided(wanted, one), one, _cells_of(one, cells), measured.logits)
             cells = with_judgements(cells, judged)
         limits = {"call_seconds": command_seconds(work), "seconds": ATTRIBUTION_SHARE * wanted.minutes * 60}
-        attribute = partial(attribute_stage, work, groups[: len(sides)], cells, opset=wanted.opset, **limits)
+        attribute = partial(attribute_stage, work, apart, cells, opset=wanted.opset, **limits)
         attributed = Attributed() if measured.interrupted else attribute()
         cost = {"cost": list(brought.cost)}
         results = file_results(work, heading_of(work, brought), exports, measured, cells, attributed, cost)
@@ -135,20 +137,24 @@ def compared_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Ho
 def _compared(
     work: Work,
     sides: Sequence[Brought],
-    groups: Sequence[Group],
+    apart: Sequence[Group],
+    mixed: Sequence[Group],
     exports: Sequence[Export],
     own: Mapping[str, float],
     measured: Measurements,
 ) -> Compared:
-    """Compare the outputs at every size, and those of mixed sizes, whose group is the last."""
+    """Compare the outputs at every size, and those of mixed sizes.
+
+    Args:
+        apart: the group of each size.
+        mixed: the group whose calls are of mixed sizes, if there is one.
+    """
+    found = [compared_in(work, side, group, exports, measured, own) for side, group in zip(sides, apart, strict=True)]
+    found += [compared_when_mixed(group, sides, work.wanted, measured, own) for group in mixed]
     agreements: dict[str, Agreement] = {}
     calls: dict[str, Agreement] = {}
-    for place, group in enumerate(groups):
-        if place < len(sides):
-            found, timed = compared_in(work, sides[place], group, exports, measured, own)
-        else:
-            found, timed = compared_when_mixed(group, sides, work.wanted, measured, own)
-        agreements |= found
+    for outputs, timed in found:
+        agreements |= outputs
         calls |= timed
     return agreements, calls
 
@@ -177,7 +183,7 @@ def check_wanted(wanted: Wanted, host: Host) -> None:
         raise InputError("--device is not a device", expected=" or ".join(sorted(DEVICES)), found=wanted.device)
     if wanted.device == "cuda":
         check_gpu("--device cuda", host, "Leave it out to time on the CPU, or run it on a machine with one")
-    able = [one for kind in (*KINDS, "torch-decode") for one in RUNTIMES.loading(kind)]
+    able = [one for one in RUNTIMES.values() if {*one.formats} - {WEIGHTS} and not one.ruler]
     known = dict.fromkeys(one.name for one in able if {"cpu", wanted.device} & {*one.devices})
     for name, exporter in map(parted, wanted.runtimes):
         if exporter and name in RUNTIMES and not RUNTIMES[name].runs_files:
