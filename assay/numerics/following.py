@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.numerics.precisions import is_less_exact, is_quantised
-from assay.numerics.ties import Alternatives, Deciding
+from assay.numerics.ties import Alternatives, Deciding, Unfollowed
 from assay.numerics.values import is_whole
 
 LARGEST_SHARE = 0.1
@@ -91,8 +91,8 @@ def widened(decider: Deciding | None) -> Deciding | None:
     """Return what decides a whole number with the tolerance of reduced precision: an index may differ where the values
     that it chooses from are closer than that, and whatever is rounded at all may be off by as much.
     """
-    if decider is None:
-        return None
+    if decider is None or isinstance(decider, Unfollowed):
+        return decider
     if isinstance(decider, Alternatives):
         return replace(decider, values=decider.reduced)
     deviation = deviation_of(decider.values.reshape(len(decider.values), -1))

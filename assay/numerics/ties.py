@@ -2,7 +2,8 @@
 
 A whole number has no rounding error, but scores that decide it have one: where the largest two are closer than their
 tolerance, two correct runs may choose different indices, and a score that is as close to a threshold, or to where it is
-rounded up, may fall on either side. No other difference of a whole number is excused.
+rounded up, may fall on either side. No other difference of a whole number is excused. Where scores decide it through an
+operator that is not followed, nobody can say whether they tie, and the verdict says so.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.files.named_arrays import read_named
+from assay.numerics.values import is_whole
 
 VALUES, TOLERANCE, EXACT = "values of ", "tolerance of ", "exact values of "
 MAY_BE, MAY_BE_REDUCED = "may be ", "may be, reduced: "
+NOT_FOLLOWED = "not followed: "
+OPEN = "which is not followed, so they may tie"
+"""The words of a verdict on whole numbers that scores decide in a way that is not followed."""
+NEARLY = 1e-6
+"""The relative distance up to which a number is one of its alternatives where these are floating-point numbers."""
 
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
@@ -88,7 +95,8 @@ class Decider:
 
 @dataclass(frozen=True)
 class Alternatives:
-    """The whole numbers that one output may have in correct runs, whose scores are rounded differently.
+    """The numbers that one output may have in correct runs, whose scores are rounded differently: whole numbers, or
+    others that scores decide, such as a rounded score or one of two constants.
 
     Attributes:
         values: (records, numbers, alternatives); a number with fewer alternatives has one of them several times.
@@ -110,16 +118,73 @@ class Alternatives:
         excused: Mask = there[:, None] & _among(expected, values) & _among(found, values)
         return excused
 
+    def beside(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Array:
+        """Return floating-point numbers as far from the expected ones as they are from their own nearest alternative.
+
+        Args:
+            expected: numbers (records, numbers); one that is not among its alternatives excuses nothing.
+            found, places: see `Decider.excuses`.
+        """
+        known_places = np.arange(len(expected)) if places is None else places
+        there = known_places < len(self.values)
+        values = self.values[np.where(there, known_places, 0)].astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            apart = np.nan_to_num(np.abs(values - found.astype(np.float64)[..., None]), nan=np.inf, posinf=np.inf)
+            nearest = np.take_along_axis(values, apart.argmin(axis=-1)[..., None], axis=-1)[..., 0]
+            moved = found.astype(np.float64) - nearest + expected.astype(np.float64)
+        other = there[:, None] & _among(expected, values) & ~_among(nearest, expected[..., None])
+        return np.where(other, moved, found) if other.any() else found
+
     def decides(self, numbers: Array) -> bool:
         """Return whether every one of these numbers is among its alternatives."""
         return bool(_among(numbers, self.values).all())
 
 
-Deciding = Decider | Alternatives
+@dataclass(frozen=True)
+class Unfollowed:
+    """Scores that decide the whole numbers of one output through something that is not followed.
+
+    Attributes:
+        operator: the operator of ONNX at which following them ends.
+    """
+
+    operator: str
+
+    @property
+    def records(self) -> int:
+        return 0
+
+    def excuses(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Mask:
+        """Return that nothing is excused; see `Decider.excuses`."""
+        del found, places
+        return np.zeros(expected.shape, bool)
+
+    def decides(self, numbers: Array) -> bool:
+        """Return true: whatever the numbers are, the scores decide them."""
+        del numbers
+        return True
+
+
+Deciding = Decider | Alternatives | Unfollowed
+
+
+def told_of_ties(differs: str, decider: Deciding | None) -> str:
+    """Return in which numbers an output differs, in words, with why nobody can say that it is wrong, if so."""
+    if not differs or not isinstance(decider, Unfollowed):
+        return differs
+    return f"{differs}; scores decide them through {decider.operator}, {OPEN}"
+
+
+def is_open(reason: str) -> bool:
+    """Return whether a reason against an output says that nobody can say whether it is wrong."""
+    return OPEN in reason
 
 
 def _among(numbers: Array, alternatives: Array) -> Mask:
-    found: Mask = (numbers[..., None] == alternatives).any(axis=-1)
+    same = numbers[..., None] == alternatives
+    if not is_whole(alternatives.dtype):
+        same |= np.isclose(numbers[..., None].astype(np.float64), alternatives, rtol=NEARLY, atol=0)
+    found: Mask = same.any(axis=-1)
     return found
 
 
@@ -144,6 +209,8 @@ def read_deciders(path: Path) -> dict[str, Deciding]:
         if key.startswith(VALUES):
             name = key.removeprefix(VALUES)
             found[name] = Decider(array, float(arrays[TOLERANCE + name]), arrays.get(EXACT + name))
+        elif key.startswith(NOT_FOLLOWED):
+            found[key.removeprefix(NOT_FOLLOWED)] = Unfollowed(array.tobytes().decode())
         elif key.startswith(MAY_BE):
             name = key.removeprefix(MAY_BE)
             found[name] = Alternatives(array, arrays[MAY_BE_REDUCED + name])

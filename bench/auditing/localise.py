@@ -17,6 +17,7 @@ from assay.export.record import MODEL_FILE
 from assay.export.run import artifact_folder
 from assay.jobs.pace import Sized, allowed
 from assay.numerics.guilt import EVALUATOR, UNOPTIMISED
+from assay.numerics.ties import is_open
 from assay.records.audit import AUDIT_FILE, Comparison, read_audit
 from assay.records.localisation import Localisation
 from assay.records.results import Export
@@ -146,17 +147,20 @@ def _followed(
 
 
 def outcomes_of(comparisons: Iterable[Comparison], runners: Mapping[str, str]) -> dict[str, bool]:
-    """Return whether every comparison of a runtime passed, by its name in `RUNNERS`.
+    """Return whether every comparison of a runtime passed, by its name in `RUNNERS`; a runtime of which nobody can say
+    that it is wrong, and no more, is left out.
 
     Args:
         runners: name of the runner for each subject; other subjects are left out.
     """
     found: dict[str, bool] = {}
+    unsure: set[str] = set()
     for one in comparisons:
         if one.subject in runners:
-            runner = runners[one.subject]
-            found[runner] = found.get(runner, True) and one.passed
-    return found
+            runner, is_unsure = runners[one.subject], is_open(one.reason)
+            found[runner] = found.get(runner, True) and (one.passed or is_unsure)
+            unsure |= {runner} if is_unsure else set()
+    return {runner: passed for runner, passed in found.items() if not (passed and runner in unsure)}
 
 
 def disagreeing(outcomes: Mapping[str, bool]) -> tuple[list[str], str]:

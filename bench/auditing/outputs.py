@@ -23,7 +23,7 @@ from assay.numerics.following import (
 from assay.numerics.numbers import Measured, measure
 from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import Rounding, rounding_of
-from assay.numerics.ties import Deciding
+from assay.numerics.ties import Alternatives, Deciding, told_of_ties
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Mask, differences, settled
 from assay.records.audit import AuditedTolerance, Comparison
 from assay.train.brought.own import reason_by_own
@@ -47,7 +47,7 @@ class AuditedOutput:
         shape: shape of one row.
         whole: whether it has only whole numbers or bools, in whatever type.
         exact: false where the reference is the model itself in fp32.
-        decider: deciding values, where it has whole numbers that scores decide.
+        decider: deciding values, where scores decide its numbers.
         arithmetic: precision of the reference, by whose rounding its runs are judged (`assay.numerics.rounding`).
         narrower: precision of a candidate that is less exact than the reference: "fp16", "bf16", or "".
         may_be_wider: whether the natives may have computed in more than `arithmetic`.
@@ -85,7 +85,7 @@ class AuditedOutput:
             return self._counted(reference, found)
         if np.isnan(reference).all():
             return NO_EVIDENCE
-        both = settled(reference, found)
+        both = settled(reference, self._but_for_ties(found))
         return measure(both.reference, both.found).model_copy(update={"lost": both.lost})
 
     def _counted(self, reference: Array, found: Array) -> Measured:
@@ -94,6 +94,14 @@ class AuditedOutput:
         largest = counted.largest if np.isfinite(counted.largest) else 0.0
         changes = {"values": counted.values, "differing": counted.differing, "excused": counted.excused}
         return measure(both.reference, both.found).model_copy(update={**changes, "max_absolute": largest})
+
+    def _but_for_ties(self, found: Array) -> Array:
+        """Return a run's rows, in which no floating-point number differs for a tie alone."""
+        reference = self.reference[: len(found)]
+        if not isinstance(self.decider, Alternatives) or found.shape != reference.shape:
+            return found
+        records = (1, -1) if self.decider.records == 1 else reference.shape
+        return self.decider.beside(reference.reshape(records), found.reshape(records)).reshape(reference.shape)
 
     def _excused(self, reference: Array, found: Array) -> Mask | None:
         if self.decider is None:
@@ -159,9 +167,11 @@ class AuditedOutput:
     def compared(self, subject: str, call: AuditCall, found: Array, precision: str = "fp32") -> Comparison:
         """Return the record of one run."""
         made = judged(subject, call, self.measured(found), self.tolerance, self.native_bits, precision)
-        if not made.passed or self.whole or precision != "fp32":
+        if self.whole:
+            return made.model_copy(update={"reason": told_of_ties(made.reason, self.decider)})
+        if not made.passed or precision != "fp32":
             return made
-        both = settled(self.reference[: len(found)], found)
+        both = settled(self.reference[: len(found)], self._but_for_ties(found))
         error = both.errors.reshape(-1, *self.shape)
         reason = reason_against_columns(self._columns, error)
         return made.model_copy(update={"passed": not reason, "reason": reason})
@@ -170,12 +180,16 @@ class AuditedOutput:
         """Return the record of a run in reduced precision, which has to follow the reference
         (`assay.numerics.following`).
         """
-        measured = replace(self, decider=widened(self.decider)).measured(found)
+        wider = replace(self, decider=widened(self.decider))
+        measured = wider.measured(found)
         made = judged(subject, call, measured, self.tolerance, self.native_bits, precision)
-        if self.whole or isinstance(measured, str):
+        if self.whole:
+            return made.model_copy(update={"reason": told_of_ties(made.reason, self.decider)})
+        if isinstance(measured, str):
             return made
         whole = settled(self.reference, self.reference).reference
-        both, deviation = settled(self.reference[: len(found)], found), deviation_of(whole)
+        both = settled(self.reference[: len(found)], wider._but_for_ties(found))
+        deviation = deviation_of(whole)
         reason = both.problem or reason_against_share(share_of_error(both.errors, deviation))
         changes = {"tolerance": LARGEST_SHARE * deviation, "passed": not reason, "reason": reason, "note": ""}
         return made.model_copy(update=changes)
@@ -194,7 +208,7 @@ class AuditedOutput:
             return []
         shape = (-1, *self.shape)
         sound = [one for run, one in self.natives.items() if isinstance(self.measured_natives[run], Measured)]
-        errors = [settled(self.reference, one).errors for one in sound]
+        errors = [settled(self.reference, self._but_for_ties(one)).errors for one in sound]
         finite = [error for error in errors if np.isfinite(error).all()]
         if not finite:
             return []

@@ -44,7 +44,7 @@ DOING = {
     PROBE.name: "Inspecting the model",
     CHECK.name: "The check of the export",
     DOUBLE.name: "The export in float64",
-    DECIDERS.name: "The search for the scores that decide whole numbers",
+    DECIDERS.name: "The search for the scores that decide outputs",
 }
 """The description of each job, for use where it reports no step of its own."""
 DECIDERS_FILE = "deciders.npz"
@@ -100,7 +100,7 @@ class Brought:
 
     @property
     def deciders(self) -> dict[str, Deciding]:
-        """The values that decide outputs of whole numbers, where they were looked for."""
+        """The values that decide outputs, where they were looked for."""
         return read_deciders(self.folder / DECIDERS_FILE)
 
     def judge(self, own: Mapping[str, float]) -> Judge:
@@ -294,25 +294,30 @@ def _on_records(brought: Brought, file: Path, out: Path) -> DoubleRequest:
 
 
 def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -> bool:
-    """Look for the scores that decide an output of whole numbers; return whether some file shows them for the first
-    time.
+    """Look for the scores that decide an output; return whether some file shows them for the first time, or that it has
+    some which cannot be followed.
 
-    This is only done where one differs, as it computes the file in float64 once more.
+    This is only done where one differs, as it computes the file in float64 once more. Where no output has whole
+    numbers, one file is asked.
     """
     place = brought.folder / DECIDERS_FILE
-    if not brought.has_whole_outputs or place.exists():
+    if place.exists():
         return False
+    files = files if brought.has_whole_outputs else dict(list(files.items())[:1])
+    unfollowed = False
     for route, file in files.items():
         request = _on_records(brought, file, place)
-        work.narrator.tell(f"looking in the export by {route} for the scores that decide its whole numbers")
+        work.narrator.tell(f"looking in the export by {route} for the scores that decide its outputs")
         try:
-            found = _job(work, DECIDERS, request, f"deciders-{route}", brought.folder).outputs
+            found = _job(work, DECIDERS, request, f"deciders-{route}", brought.folder)
         except AssayError as error:
-            work.narrator.note(f"the export by {route} does not show which scores decide its whole numbers: {error}")
+            if brought.has_whole_outputs:
+                work.narrator.note(f"the export by {route} does not show which scores decide its outputs: {error}")
             continue
-        if found:
+        if found.outputs:
             return True
-    return False
+        unfollowed = unfollowed or bool(found.unfollowed)
+    return unfollowed
 
 
 def _own_reference(brought: Brought) -> Brought:

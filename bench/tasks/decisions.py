@@ -19,7 +19,7 @@ from assay.errors import InputError
 from assay.numerics.classification.reduced import LARGEST_FLIPPED_MARGIN
 from assay.numerics.following import widened
 from assay.numerics.judgement import Flips, Judgement, Quality, Scores
-from assay.numerics.ties import Alternatives, Decider, Deciding
+from assay.numerics.ties import Decider, Deciding
 from assay.numerics.values import is_whole
 from assay.records.results import Results
 from assay.train.brought.model import Tensor
@@ -112,7 +112,7 @@ def _in_logits(decider: Deciding) -> Deciding | None:
     `scores_of` says, with a threshold that the model has in itself: the same number in every comparison. Where only the
     alternatives are known, their scores may be off by what reduced precision allows.
     """
-    if isinstance(decider, Alternatives):
+    if not isinstance(decider, Decider):
         return widened(decider)
     values, margin = decider.values, LARGEST_FLIPPED_MARGIN / 2
     between = bool(((values >= 0) & (values <= 1)).all())

@@ -1,7 +1,9 @@
-"""The whole numbers that an output of an ONNX file may have, where floating-point scores decide it.
+"""The numbers that an output of an ONNX file may have, where floating-point scores decide it.
 
 A threshold, a rounding or a choice of the largest makes whole numbers of scores, and what follows (Where, And, a
-look-up in a table, a sum) passes them on. Each score may be off by its tolerance. Every number that a correct run can
+look-up in a table, a sum) passes them on, also as floating-point numbers. An operator that is not followed gives one
+result where all that it reads is certain, as do NonZero of a mask far from its threshold, and NonMaxSuppression where
+no score and no overlap is near its limit. Each score may be off by its tolerance. Every number that a correct run can
 have then is followed to the output, for each number by itself: a score that decides two numbers is not required to
 decide both alike. A score that is the same in float64 and in fp32 has not been rounded and stays what it is, such as
 the zeros of a ReLU.
@@ -10,7 +12,7 @@ the zeros of a ReLU.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
+from assay.export.checking.suppression import Boxes, keeps_clearly
 from assay.export.reference.on_onnx_double import without_initialisers
 from assay.export.reference.on_onnx_evaluator import evaluator_of
 from assay.numerics.agreement import tolerance_of_errors
@@ -28,7 +31,10 @@ from assay.numerics.values import is_whole
 Array = NDArray[Any]
 Float64 = NDArray[np.float64]
 
+INNER = {"If", "Loop", "Scan"}
+"""Operators with graphs inside."""
 COMPARES = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual"}
+EQUALS, SUPPRESSES = "Equal", "NonMaxSuppression"
 ROUNDS = {"Round", "Floor", "Ceil", "Sign", "Cast"}
 """Operators that make a whole number of one score; `Cast` where it casts to whole numbers or bools."""
 CHOOSERS = {"ArgMax": 0, "ArgMin": 0, "TopK": 1}
@@ -49,7 +55,12 @@ SUMS = {"ReduceSum", "ReduceMax", "ReduceMin"}
 """Operators that grow with each number of their input: whatever lies between their least and largest result is possible
 for whole numbers.
 """
-FOLLOWED = {*MOVES, *ONE_BY_ONE, *SUMS, *CHOOSERS}
+IF_CERTAIN = {
+    "NonZero", "Compress", "CumSum", "Unique", "Range", "ConstantOfShape", "Trilu", "ScatterElements", "ScatterND",
+    "GatherND", "ReduceProd", SUPPRESSES, *INNER,
+}  # fmt: skip
+"""Operators that are passed where all that they read is certain."""
+FOLLOWED = {*MOVES, *ONE_BY_ONE, *SUMS, *CHOOSERS, *IF_CERTAIN}
 SIZES = {"Shape", "Size"}
 MOST_FOLLOWED, MOST_ALTERNATIVES, MOST_TRIED = 200, 16, 256
 """The most nodes between scores and an output, the most numbers that one may be, and the most combinations of an
@@ -76,14 +87,34 @@ def followed(model: ModelProto, output: str) -> list[NodeProto]:
         seen.add(name)
         if node not in found:
             found.append(node)
-            names += node.input
-    decides = any(node.op_type in {*COMPARES, *ROUNDS, *CHOOSERS} for node in found)
+            names += read_by(node)
+    decides = any(node.op_type in {*COMPARES, *ROUNDS, *CHOOSERS, *INNER, EQUALS, SUPPRESSES} for node in found)
     return found if decides and len(found) <= MOST_FOLLOWED else []
+
+
+def computed_in(model: ModelProto) -> set[str]:
+    """Return the names of the values that depend on an input of the file, and not only on its shape."""
+    found = {one.name for one in without_initialisers(model.graph)}
+    for node in model.graph.node:
+        if node.op_type not in SIZES and found.intersection(read_by(node)):
+            found.update(node.output)
+    return found
 
 
 def names_read(nodes: Sequence[NodeProto]) -> set[str]:
     """Return the names of all values that have to be known in order to follow these nodes."""
-    return {name for node in nodes for name in (*node.input, *node.output) if name}
+    return {name for node in nodes for name in (*read_by(node), *node.output) if name}
+
+
+def read_by(node: NodeProto) -> Iterator[str]:
+    """Iterate over the names of the values that a node reads; its inner graphs take some from outside."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+            own = {one.name for one in (*graph.input, *graph.initializer)}
+            own |= {name for inner in graph.node for name in inner.output}
+            read = (name for inner in graph.node for name in read_by(inner))
+            yield from (name for name in (*read, *(one.name for one in graph.output)) if name not in own)
 
 
 def tolerance_of_scores(exact: Float64, rounded: Float64) -> float | None:
@@ -140,29 +171,35 @@ class Follower:
                 self._known[name] = None
         return self._known[name]
 
+    def ends_at(self, name: str) -> str:
+        """Return the operator at which following ends, for a value that is not followed."""
+        node = next((one for one in self.model.graph.node if name in one.output), None)
+        if node is None:
+            return "an input"
+        for one in filter(None, read_by(node)):
+            value = self.exact.get(one)
+            if value is not None and is_whole(value.dtype) and self.alternatives(one) is None:
+                return self.ends_at(one)
+        return str(node.op_type)
+
     @cached_property
     def _makers(self) -> dict[str, tuple[NodeProto, Any, int]]:
         """The nodes with what runs them, and the place of the output, by output."""
-        graph = helper.make_graph(list(self.nodes), "followed", [], [])
+        run_alone = [node for node in self.nodes if node.op_type not in IF_CERTAIN]
+        graph = helper.make_graph(run_alone, "followed", [], [])
         alone = helper.make_model(graph, opset_imports=self.model.opset_import, ir_version=self.model.ir_version)
         alone.functions.extend(self.model.functions)
-        runs = evaluator_of(alone).rt_nodes_
+        runs = [*zip(run_alone, evaluator_of(alone).rt_nodes_, strict=True)]
         return {
             name: (node, run, place)
-            for node, run in zip(self.nodes, runs, strict=True)
+            for node, run in [*runs, *((node, None) for node in self.nodes if node.op_type in IF_CERTAIN)]
             for place, name in enumerate(node.output)
             if name
         }
 
     @cached_property
     def _computed(self) -> set[str]:
-        """The names that depend on an input of the file, and not only on its shape."""
-        found = {one.name for one in without_initialisers(self.model.graph)}
-        for node in self.model.graph.node:
-            inner = any(attribute.HasField("g") for attribute in node.attribute)
-            if node.op_type not in SIZES and (inner or found.intersection(node.input)):
-                found.update(node.output)
-        return found
+        return computed_in(self.model)
 
     def _followed(self, name: str) -> Array | None:
         value = self.exact.get(name)
@@ -174,6 +211,8 @@ class Follower:
             is_input = any(one.name == name for one in self.model.graph.input)
             return value[None] if is_input and is_whole(value.dtype) else None
         node, run, place = self._makers[name]
+        if node.op_type in IF_CERTAIN:
+            return value[None] if self._is_certain(node) else None
         given = [self.alternatives(one) if one else None for one in node.input]
         if all(one is not None for one, name in zip(given, node.input, strict=True) if name):
             found = self._passed_on(node.op_type, run, given, place)
@@ -183,11 +222,11 @@ class Follower:
 
     def _passed_on(self, operator: str, run: Any, given: Sequence[Array | None], place: int) -> Array | None:
         """Return what an operator makes of whole numbers, which may each be several."""
-        if operator in CHOOSERS:
-            return None
         if operator in SUMS:
             return self._sums(run, given, place)
         counts = [1 if one is None else len(one) for one in given]
+        if operator in CHOOSERS and max(counts) > 1:
+            return None
         if operator in MOVES:
             tries = [[min(number, count - 1) for count in counts] for number in range(max(counts))]
         elif np.prod(counts) > MOST_TRIED:
@@ -220,13 +259,42 @@ class Follower:
     def _decided(self, node: NodeProto, run: Any, place: int) -> Array | None:
         """Return what an operator makes of scores that may each be off by their tolerance."""
         operator = node.op_type
-        if operator in COMPARES:
+        if operator in {*COMPARES, EQUALS}:
             return self._compared(node, run)
         if operator in CHOOSERS and place == CHOOSERS[operator]:
             return self._chosen(node)
         if operator in ROUNDS and (operator != "Cast" or _attribute(node, "to", 0) in WHOLE):
             return self._rounded(node, run)
         return None
+
+    def _is_certain(self, node: NodeProto) -> bool:
+        """Return whether an operator gives one result whatever correct runs make of its inputs."""
+        if node.op_type == SUPPRESSES:
+            return self._suppresses_clearly(node)
+        given = [self.alternatives(name) for name in read_by(node) if name]
+        return all(one is not None and len(one) == 1 for one in given)
+
+    def _suppresses_clearly(self, node: NodeProto) -> bool:
+        """Return whether no rounding changes what a NonMaxSuppression keeps."""
+        boxes, scores = self._scores(node.input[0]), self._scores(node.input[1])
+        most, overlap, least = (
+            float(self.exact[name].reshape(-1)[0]) if name and name in self.exact else default
+            for name, default in zip([*node.input[2:5], *[""] * (5 - len(node.input))], (0, 0, -np.inf), strict=True)
+        )
+        if not most:  # nothing is kept
+            return True
+        if boxes is None or scores is None:
+            return False
+        box_off, score_off = self._tolerance(boxes), self._tolerance(scores)
+        if box_off is None or score_off is None:
+            return False
+        return keeps_clearly(
+            Boxes(boxes.exact, box_off, centred=bool(_attribute(node, "center_point_box", 0))),
+            scores.exact,
+            np.where(scores.moves, score_off, 0.0),
+            least=least,
+            overlap=overlap,
+        )
 
     def _compared(self, node: NodeProto, run: Any) -> Array | None:
         first, second = (self._scores(name) for name in node.input)
@@ -238,7 +306,7 @@ class Follower:
             return None
         answer = np.asarray(run.run(first.exact, second.exact)[0])
         apart = np.abs(both.exact[..., 0] - both.exact[..., 1])
-        return np.stack([answer, answer ^ ((apart <= 2 * tolerance) & both.moves.any(axis=-1))])
+        return _distinct(np.stack([answer, answer ^ ((apart <= 2 * tolerance) & both.moves.any(axis=-1))]))
 
     def _rounded(self, node: NodeProto, run: Any) -> Array | None:
         scores = self._scores(node.input[0])

@@ -1,9 +1,10 @@
-"""The values that decide the whole numbers among the outputs of an ONNX file.
+"""The values that decide the outputs of an ONNX file that are no continuous function of its inputs.
 
 Where an output is the index that an ArgMax, ArgMin or TopK gives, or the answer of a comparison, such as a score and
 its threshold, these are the values chosen from: see `assay.numerics.ties.Decider`. Any other one that scores
-decide is followed from them, see `on_onnx_alternatives`. Scores are computed in float64, and in fp32 for their
-tolerance, both by onnx's reference evaluator.
+decide is followed from them, see `on_onnx_alternatives`, and so are floating-point outputs that only take numbers that
+scores decide. Where whole numbers cannot be followed, the operator is named that following them ends at. Scores are
+computed in float64, and in fp32 for their tolerance, both by onnx's reference evaluator.
 """
 
 from __future__ import annotations
@@ -16,21 +17,35 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, inliner
+from onnx import ModelProto, NodeProto, helper, inliner, shape_inference
 
 from assay.export.checking.on_onnx_alternatives import (
     CHOOSERS,
     COMPARES,
+    SIZES,
     WHOLE,
     Follower,
     axis_of,
+    computed_in,
     followed,
     names_read,
+    read_by,
     tolerance_of_scores,
 )
 from assay.export.reference.on_onnx_double import evaluate, to_double, widened
 from assay.files.named_arrays import save_named
-from assay.numerics.ties import EXACT, MAY_BE, MAY_BE_REDUCED, TOLERANCE, VALUES, Alternatives, Decider, Deciding
+from assay.numerics.ties import (
+    EXACT,
+    MAY_BE,
+    MAY_BE_REDUCED,
+    NOT_FOLLOWED,
+    TOLERANCE,
+    VALUES,
+    Alternatives,
+    Decider,
+    Deciding,
+    Unfollowed,
+)
 from assay.numerics.values import is_whole
 
 Array = NDArray[np.generic]
@@ -53,13 +68,31 @@ def chooser_of(model: ModelProto, output: str) -> NodeProto | None:
 
 
 def is_decided(model: ModelProto, output: str) -> bool:
-    """Return whether an output has whole numbers that scores may decide."""
-    kinds = {one.name: one.type.tensor_type.elem_type for one in model.graph.output}
-    return chooser_of(model, output) is not None or (kinds[output] in WHOLE and bool(followed(model, output)))
+    """Return whether scores may decide the numbers of an output, and can be followed."""
+    return chooser_of(model, output) is not None or bool(followed(model, output))
+
+
+def scored_in(model: ModelProto) -> set[str]:
+    """Return the outputs of whole numbers that depend on floating-point ones."""
+    whole = {one.name for one in model.graph.output if one.type.tensor_type.elem_type in WHOLE}
+    if not whole:
+        return whole
+    try:
+        known = shape_inference.infer_shapes(model).graph
+    except Exception:  # noqa: BLE001  it refuses files that run, such as those of more than 2 GB
+        return whole
+    exact = {one.name for one in (*known.input, *known.value_info) if one.type.tensor_type.elem_type in WHOLE}
+    computed = computed_in(model)
+    scored = computed - exact - {one.name for one in known.output}
+    for node in model.graph.node:
+        if node.op_type not in SIZES and scored.intersection(read_by(node)):
+            scored.update(node.output)
+    return whole & scored
 
 
 def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, name: str) -> dict[str, Deciding]:
-    """Return what decides each output of whole numbers, by name; only of those that can be followed.
+    """Return what decides the outputs that scores decide, by name; `Unfollowed` for whole numbers that cannot be
+    followed.
 
     Args:
         rows: whether the first dimension of every output counts records; else the call is one record.
@@ -67,9 +100,9 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
     Raises:
         InputError: onnx's reference evaluator cannot run the model.
     """
-    model = inliner.inline_local_functions(model) if model.functions else model
+    model = with_fixed_branches(inliner.inline_local_functions(model) if model.functions else model, feeds, name)
     if not any(is_decided(model, one.name) for one in model.graph.output):
-        return {}
+        return {one: Unfollowed(_maker_of(model, one)) for one in scored_in(model)}
     double = to_double(model)
     choosers = dict(_choosers(model))
     further = {one.name: followed(double, one.name) for one in model.graph.output}
@@ -78,17 +111,49 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
     exact = evaluate(double, {key: widened(array) for key, array in feeds.items()}, name, wanted)
     single = evaluate(model, feeds, name, wanted)
     found: dict[str, Deciding] = {}
+    scored = scored_in(model)
     for output, nodes in further.items():
-        own = exact[output]
-        if not is_whole(own.dtype) or (rows and not own.ndim):
+        own = exact.get(output)
+        if own is None or (rows and not own.ndim) or not own.size:
             continue
-        numbers = own.reshape(len(own) if rows else 1, -1)
-        decider = _decider(choosers[output], exact, single, rows=rows) if output in choosers else None
+        numbers, whole = own.reshape(len(own) if rows else 1, -1), is_whole(own.dtype)
+        decider = _decider(choosers[output], exact, single, rows=rows) if whole and output in choosers else None
+        follower = Follower(double, nodes, exact, single, rows=rows)
         if decider is not None and decider.decides(numbers):
             found[output] = decider
-        elif alternatives := _alternatives(Follower(double, nodes, exact, single, rows=rows), output, len(numbers)):
+        elif alternatives := _alternatives(follower, output, len(numbers)):
             found[output] = alternatives
+        elif output in scored:
+            found[output] = Unfollowed(follower.ends_at(output))
     return found
+
+
+def with_fixed_branches(model: ModelProto, feeds: Mapping[str, Array], name: str) -> ModelProto:
+    """Return the model itself, or a copy in which each If whose condition depends on no input, but for its size, is the
+    branch that it takes.
+    """
+    fixed = {node.input[0] for node in model.graph.node if node.op_type == "If"} - computed_in(model)
+    if not fixed:
+        return model
+    holds = {key: bool(value.all()) for key, value in evaluate(model, feeds, name, fixed).items()}
+    found = ModelProto()
+    found.CopyFrom(model)
+    del found.graph.node[:]
+    for node in model.graph.node:
+        if node.op_type != "If" or node.input[0] not in holds:
+            found.graph.node.append(node)
+            continue
+        taken = "then_branch" if holds[node.input[0]] else "else_branch"
+        branch = next(one.g for one in node.attribute if one.name == taken)
+        found.graph.node.extend(branch.node)
+        found.graph.initializer.extend(branch.initializer)
+        ends = zip(branch.output, node.output, strict=True)
+        found.graph.node.extend(helper.make_node("Identity", [inner.name], [outer]) for inner, outer in ends)
+    return found
+
+
+def _maker_of(model: ModelProto, name: str) -> str:
+    return next((str(node.op_type) for node in model.graph.node if name in node.output), "an input")
 
 
 def _choosers(model: ModelProto) -> Iterator[tuple[str, NodeProto]]:
@@ -147,6 +212,8 @@ def _by_choice(values: NDArray[Number], axis: int, *, rows: bool) -> NDArray[Num
 
 def joined(deciders: Sequence[Deciding]) -> Deciding | None:
     """Join what decides an output in several calls, one after the other; None where it is not of one kind in all."""
+    if unfollowed := [one for one in deciders if isinstance(one, Unfollowed)]:
+        return unfollowed[0]
     alternatives = [one for one in deciders if isinstance(one, Alternatives)]
     choices = [one for one in deciders if isinstance(one, Decider)]
     if alternatives and choices:
@@ -175,6 +242,9 @@ def save_deciders(deciders: Mapping[str, Deciding], path: Path) -> None:
     for output, one in deciders.items():
         if isinstance(one, Alternatives):
             arrays |= {MAY_BE + output: one.values, MAY_BE_REDUCED + output: one.reduced}
+            continue
+        if isinstance(one, Unfollowed):
+            arrays[NOT_FOLLOWED + output] = np.frombuffer(one.operator.encode(), np.uint8)
             continue
         arrays |= {VALUES + output: one.values, TOLERANCE + output: np.array(one.tolerance)}
         if one.exact is not None:

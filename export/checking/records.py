@@ -22,7 +22,7 @@ from assay.files.arrays import load_array
 from assay.numerics.following import is_variant
 from assay.numerics.guilt import Guilt
 from assay.numerics.judgement import TaskName
-from assay.numerics.ties import read_deciders
+from assay.numerics.ties import is_open, read_deciders
 from assay.records.base import Record
 from assay.records.results import Agreement
 from assay.registry import TASK_OF_ARCHITECTURES
@@ -101,11 +101,20 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str,
         problems = [f"{one.subject}: {one.reason}" for one in levels.agreements if not one.passed]
         reason = next(iter([*problems, *map(str, levels.failures.values())]), "")
         return judged_by(levels.agreements, Sentence(reason, Guilt("undecided", "")))
-    found = sentence_on(levels, lambda: others_on(file, levels, records, judge, edges))
+    found = _open(levels) or sentence_on(levels, lambda: others_on(file, levels, records, judge, edges))
     doubt = 0.0 if against.exact else doubt_of(against.records.parent)
     if found.reason and (why := undecided(max(furthest, default=0.0), doubt, _narrow(file))):
         found = Sentence(why, Guilt("undecided", why))
     return judged_by(levels.agreements, found)
+
+
+def _open(levels: Levels) -> Sentence | None:
+    """Return the verdict on a file that differs only where nobody can say whether it is wrong; None for all others."""
+    failed = [one for one in levels.agreements if not one.passed]
+    if levels.failures or not failed or not all(is_open(one.reason) for one in failed):
+        return None
+    why = f"not judged: {failed[0].subject}: {failed[0].reason}"
+    return Sentence(why, Guilt("undecided", why))
 
 
 def _heard_of_others(file: Path, error: ExportFailedError, records: Records, judge: Judge) -> Judged:

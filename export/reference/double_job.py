@@ -1,5 +1,5 @@
 """An export of a user's model computed in float64, by onnx's reference evaluator, in a process of its own. "double"
-gives a reference where a framework has none of its own; "deciders" gives what decides outputs of whole numbers.
+gives a reference where a framework has none of its own; "deciders" gives what decides outputs that scores decide.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from assay.files.arrays import load_array
 from assay.jobs.files import Written
 from assay.jobs.job import Job, Nothing
 from assay.jobs.serving import serve_job
+from assay.numerics.ties import Unfollowed
 from assay.records.base import Record
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Array, inputs_of
@@ -32,9 +33,10 @@ class DoubleRequest(Record):
 
 
 class DecidedOutputs(Record):
-    """The names of the outputs of whole numbers of which is known what decides them."""
+    """The names of the outputs that scores decide in a way that was followed, and of those where it was not."""
 
     outputs: list[str]
+    unfollowed: list[str]
 
 
 DOUBLE = Job("assay.export.reference.double_job", "double", DoubleRequest, Nothing)
@@ -60,7 +62,7 @@ def double(request: DoubleRequest) -> Nothing:
 
 
 def deciders(request: DoubleRequest) -> DecidedOutputs:
-    """Find what decides the outputs of whole numbers, by an export that gives the model's own.
+    """Find what decides the outputs that scores decide, by an export that gives the model's own.
 
     Raises:
         InputError: onnx's reference evaluator cannot run the file.
@@ -83,7 +85,8 @@ def deciders(request: DoubleRequest) -> DecidedOutputs:
     }
     sound = {name: one for name, one in found.items() if one and one.decides(native[: one.records, parts[name]])}
     save_deciders(sound, request.out)
-    return DecidedOutputs(outputs=list(sound))
+    unfollowed = [name for name, one in sound.items() if isinstance(one, Unfollowed)]
+    return DecidedOutputs(outputs=[name for name in sound if name not in unfollowed], unfollowed=unfollowed)
 
 
 def _in_order(model: UserModel, outputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper
 
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.export.job import CHECK, CheckExportRequest
@@ -19,6 +18,7 @@ from assay.jobs.running import run_job
 from assay.records.audit import Audit
 from assay.train.brought.model import Location
 from assay.train.brought.sources import locate
+from tests.onnx_files import save_onnx
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 ROWS, WIDTH = 16, 6
@@ -31,15 +31,14 @@ def save(
     kind: int = FLOAT,
     **constants: np.ndarray,
 ) -> Path:
-    graph = helper.make_graph(
-        list(nodes),
-        "numbers",
-        [helper.make_tensor_value_info("x", kind, ["batch", WIDTH])],
+    return save_onnx(
+        path,
+        nodes,
+        {"x": (kind, ["batch", WIDTH])},
         [helper.make_tensor_value_info(name, of, shape) for name, (of, shape) in outputs.items()],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+        constants,
+        ir_version=8,
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
-    return path
 
 
 def audited(folder: Path, reference: Path, candidate: Path, x: np.ndarray) -> Audit:
@@ -118,27 +117,44 @@ def test_an_index_may_be_another_where_its_values_tie_and_nowhere_else(tmp_path:
     assert all("numbers differ (largest by" in one for one in worse.reasons)
 
 
+THRESHOLD = [
+    helper.make_node("Mul", ["x", "third"], ["third of it"]),
+    helper.make_node("Add", ["third of it", "noise"], ["scores"], name="scores"),
+    helper.make_node("LessOrEqual", ["scores", "threshold"], ["below"], name="decide"),
+    helper.make_node("Not", ["below"], ["above"]),
+]
+ENDS = {
+    "as whole numbers": (helper.make_node("Cast", ["above"], ["label"], to=INT64), (INT64, ["batch", WIDTH])),
+    "as floats": (helper.make_node("Cast", ["above"], ["label"], to=FLOAT), (FLOAT, ["batch", WIDTH])),
+    "through NonZero": (helper.make_node("NonZero", ["above"], ["label"]), (INT64, [2, None])),
+}
+
+
 @pytest.mark.slow
-def test_a_decision_by_a_threshold_in_the_file_may_be_another_where_they_tie_and_nowhere_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ENDS)
+def test_a_decision_by_a_threshold_in_the_file_may_be_another_where_they_tie_and_nowhere_else(
+    end: str, tmp_path: Path
+) -> None:
     """The scores are compared with a constant in the file: only the file shows the score."""
+    last, kind = ENDS[end]
 
     def above(path: Path, threshold: float, noise: float = 0.0) -> Path:
-        nodes = [
-            helper.make_node("Add", ["x", "noise"], ["scores"], name="scores"),
-            helper.make_node("LessOrEqual", ["scores", "threshold"], ["below"], name="decide"),
-            helper.make_node("Not", ["below"], ["above"]),
-            helper.make_node("Cast", ["above"], ["label"], to=INT64),
-        ]
-        constants = {"noise": np.array(noise, np.float32), "threshold": np.array(threshold, np.float32)}
-        return save(path, nodes, {"label": (INT64, ["batch", WIDTH])}, **constants)
+        constants = {"noise": np.float32(noise), "threshold": np.float32(threshold), "third": np.float32(1 / 3)}
+        return save(path, [*THRESHOLD, last], {"label": kind}, **constants)
 
     reference = above(tmp_path / "a.onnx", 0.5)
     x = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
-    x[3, 2] = 0.5
-    found = audited(tmp_path, reference, above(tmp_path / "b.onnx", 0.5, noise=1e-7), x)
+    x[3, 2] = 1.5
+    found = audited(tmp_path, reference, above(tmp_path / "b.onnx", 0.5, noise=-1e-7), x)
+    if end == "through NonZero":
+        assert not found.passed
+        assert all("scores decide them through NonZero, which is not followed" in one for one in found.reasons)
+        assert found.models[0].guilt == ["candidate: nobody can say whether it is wrong"]
+        return
     assert found.passed, found.reasons
-    excused = [one.measured.excused for one in found.models[0].comparisons if one.measured and "cand" in one.subject]
-    assert excused == [1, 1]
+    if end == "as whole numbers":
+        mine = [one.measured for one in found.models[0].comparisons if one.measured and "cand" in one.subject]
+        assert [one.excused for one in mine] == [1, 1]
     assert not audited(tmp_path, reference, above(tmp_path / "c.onnx", 0.7), x).passed
 
 
@@ -208,15 +224,7 @@ def keepdims(path: Path) -> Path:
     random = np.random.default_rng(0)
     constants = {"two": np.float32(2), "eps": np.float32(1e-5)}
     constants |= {name: random.normal(1, 0.2, WIDTH).astype(np.float32) for name in ("scale", "bias")}
-    graph = helper.make_graph(
-        nodes,
-        "keepdims",
-        [helper.make_tensor_value_info("x", FLOAT, [WIDTH, WIDTH])],
-        [helper.make_tensor_value_info("y", FLOAT, [WIDTH, WIDTH])],
-        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
+    return save_onnx(path, nodes, {"x": [WIDTH, WIDTH]}, {"y": [WIDTH, WIDTH]}, constants, opset=17, ir_version=8)
 
 
 def test_both_commands_call_a_file_right_that_only_the_optimiser_gets_wrong(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """How the outputs of a user's model are compared: each output by itself, with a tolerance derived for it. Differences
-of whole numbers and bools are counted (`assay.numerics.values`), those that scores decide are excused where these tie
-(`assay.numerics.ties`), and columns of a floating-point output are also judged on their own scale
-(`assay.numerics.columns`).
+of whole numbers and bools are counted (`assay.numerics.values`), those that scores decide are excused where these tie,
+in whatever type they are given (`assay.numerics.ties`), and columns of a floating-point output are also judged on their
+own scale (`assay.numerics.columns`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from assay.numerics.following import (
     widened,
 )
 from assay.numerics.rounding import rounding_of
-from assay.numerics.ties import Deciding
+from assay.numerics.ties import Alternatives, Deciding, Unfollowed, is_open, told_of_ties
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Settled, differences, is_whole, settled
 from assay.records.results import Agreement
 from assay.train.brought.model import Tensor, UserModel
@@ -46,7 +46,7 @@ class Judge:
         natives: the outputs of correct runs in fp32, by a name for the tolerance's text.
         exact: false where the reference is the model's own output in fp32, for lack of float64: then nothing can be
             derived from its error, and everything passes that is closer than the next coarser arithmetic.
-        deciders: deciding values of outputs of whole numbers, by name.
+        deciders: deciding values of outputs that scores decide, by name.
         own: the user's own tolerances, by output (`assay.train.brought.own`).
     """
 
@@ -97,7 +97,8 @@ class Judge:
         others = int((~same).sum())
         said = f"its size differs from the reference's in {others} of {len(same)} records"
         if others > MOST_APART * len(same):
-            return _failed(subject, len(rows), f"output '{output.name}': {said}")
+            unfollowed = next((one for one in self.deciders.values() if isinstance(one, Unfollowed)), None)
+            return _failed(subject, len(rows), told_of_ties(f"output '{output.name}': {said}", unfollowed))
         found = one(subject, output, rows[same], places[same], part)
         return found.model_copy(update={"derivation": f"{found.derivation}; {said}"}) if others else found
 
@@ -115,6 +116,7 @@ class Judge:
         label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
         if is_whole(output.dtype):
             return self._counted(subject, output, rows, places, part)
+        rows = self._but_for_ties(output.name, self.reference[places, part], rows, places)
         if np.isnan(self.reference[:, part]).all():
             return _failed(subject, len(rows), label + NO_EVIDENCE)
         mine = settled(self.reference[places, part], rows)
@@ -123,7 +125,7 @@ class Judge:
         exact = settled(self.reference[:, part], self.reference[:, part]).reference
         if not exact.any() and not mine.found.any():
             return _equal(subject, output.name, len(rows))
-        tolerance = self._tolerance(exact, part)
+        tolerance = self._tolerance(output.name, exact, part)
         if exact.any() and not mine.reference.any():
             return _near_zero(subject, output.name, mine.found, tolerance, float(np.abs(exact).max()))
         made = compare(subject, mine.found, mine.reference, tolerance)
@@ -136,6 +138,7 @@ class Judge:
         label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
         if is_counted(output.dtype, self.model.arithmetic):
             return self._counted(subject, output, rows, places, part, reduced=True)
+        rows = self._but_for_ties(output.name, self.reference[places, part], rows, places, reduced=True)
         mine = settled(self.reference[places, part], rows)
         if mine.problem:
             return _failed(subject, len(rows), label + mine.problem)
@@ -156,6 +159,16 @@ class Judge:
             reason=label + reason if reason else "",
         )
 
+    def _but_for_ties(
+        self, name: str, expected: Rows, rows: Rows, places: Places | None = None, *, reduced: bool = False
+    ) -> Rows:
+        """Return an output's rows, in which no number differs for a tie alone."""
+        decider = self.deciders.get(name)
+        decider = widened(decider) if reduced else decider
+        if not isinstance(decider, Alternatives) or rows.shape != expected.shape:
+            return rows
+        return decider.beside(expected, rows, places)
+
     def _counted(
         self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice, *, reduced: bool = False
     ) -> Agreement:
@@ -165,7 +178,8 @@ class Judge:
         if rows.shape != expected.shape:
             return _failed(subject, len(rows), f"outputs of shape {rows.shape}, expected {expected.shape}")
         found = differences(expected, rows, decider.excuses(expected, rows, places) if decider else None)
-        reason = f"output '{output.name}': {found}" if len(self.model.outputs) > 1 else str(found)
+        reason = told_of_ties(str(found) if found.differing else "", decider)
+        label = f"output '{output.name}': " if reason and len(self.model.outputs) > 1 else ""
         largest = found.largest if np.isfinite(found.largest) else NOT_COMPARED
         scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0))
         return Agreement(
@@ -176,8 +190,8 @@ class Judge:
             tolerance=0.0,
             derivation=f"{EQUALITY}; {found}",
             largest_moved=0,
-            passed=not found.differing,
-            reason=reason if found.differing else "",
+            passed=not reason,
+            reason=label + reason,
         )
 
     def _reason_against_columns(
@@ -188,27 +202,28 @@ class Judge:
         """
         if not self.exact or not output.shape:
             return ""
-        errors = [np.abs(one - exact) for one in self._natives(exact, part).values()]
+        errors = [np.abs(one - exact) for one in self._natives(output.name, exact, part).values()]
         shape = (-1, *output.shape)
         columns = columns_of(exact.reshape(shape), np.max(errors, axis=0).reshape(shape), tolerance.value)
         return reason_against_columns(columns, mine.errors.reshape(shape))
 
-    def _tolerance(self, exact: NDArray[np.float64], part: slice) -> Tolerance:
+    def _tolerance(self, name: str, exact: NDArray[np.float64], part: slice) -> Tolerance:
         if not exact.any():
             return Tolerance(0.0, "none could be derived", "the reference is zero everywhere, and the output is not")
         if not self.exact:
             rounding = rounding_of(self.model.arithmetic)
             return Tolerance(rounding.ceiling * float(np.abs(exact).max()), f"{rounding.in_words}: no float64")
         is_file = self.model.kind == "onnx"
-        return derive_tolerance(exact, self._natives(exact, part), self.model.arithmetic, may_be_wider=is_file)
+        return derive_tolerance(exact, self._natives(name, exact, part), self.model.arithmetic, may_be_wider=is_file)
 
-    def _natives(self, exact: NDArray[np.float64], part: slice) -> dict[str, NDArray[np.float64]]:
+    def _natives(self, name: str, exact: NDArray[np.float64], part: slice) -> dict[str, NDArray[np.float64]]:
         """Return the native outputs with the reference's non-finite values replaced; NaN throughout for an output that
         lost one.
         """
         found = {}
         for key, value in self.natives.items():
-            one = settled(self.reference[:, part], value[: len(exact), part])
+            right = self.reference[:, part]
+            one = settled(right, self._but_for_ties(name, right, value[: len(exact), part]))
             found[key] = np.full_like(one.found, np.nan) if one.lost else one.found
         return found
 
@@ -221,11 +236,13 @@ def parts_of(model: UserModel) -> Iterator[tuple[str, slice]]:
         start += output.size
 
 
-def distress(one: Agreement) -> tuple[bool, float]:
-    """Return by how much a comparison is worse off than others: whether it failed, and its share of the tolerance."""
+def distress(one: Agreement) -> tuple[bool, bool, float]:
+    """Return by how much a comparison is worse off than others: whether it failed, whether beyond doubt, and its share
+    of the tolerance.
+    """
     tolerated = one.tolerance if one.own_tolerance is None else min(one.tolerance, one.own_tolerance)
     share = one.max_absolute / tolerated if tolerated > 0 else float(one.max_absolute != 0)
-    return (not one.passed, share)
+    return (not one.passed, not is_open(one.reason), share)
 
 
 def _failed(subject: str, records: int, reason: str) -> Agreement:

@@ -7,13 +7,13 @@ import pytest
 
 from assay.bench.auditing.outputs import AuditedOutput
 from assay.bench.auditing.runs import AuditCall
-from assay.numerics.ties import Decider
+from assay.numerics.ties import Alternatives, Decider, Deciding, Unfollowed, is_open
 
 ROWS = 16
 CALL = AuditCall("y", batch=ROWS, threads=1, images=ROWS)
 
 
-def output(reference: np.ndarray, decider: Decider | None = None, *, exact: bool = True) -> AuditedOutput:
+def output(reference: np.ndarray, decider: Deciding | None = None, *, exact: bool = True) -> AuditedOutput:
     whole = reference.dtype.kind in "biu"
     native = reference if whole else reference.astype(np.float32)
     return AuditedOutput("y", reference, {"it": native}, reference.shape[1:], whole, exact, decider)
@@ -52,6 +52,27 @@ def test_an_index_is_excused_where_its_values_tie_in_one_call() -> None:
     assert one.compared("it", CALL, other).passed
     other[1] = 2
     assert one.compared("it", CALL, other).reason.startswith(f"1 of {ROWS} numbers differ")
+
+
+def test_a_float_that_scores_decide_is_compared_with_the_nearest_that_a_correct_run_may_give() -> None:
+    exact = np.repeat(np.arange(1.0, ROWS + 1), 3).reshape(ROWS, 3)
+    may_be = np.stack([exact, exact + np.array([1, 0, 0])], axis=-1)
+    decider = Alternatives(may_be.reshape(1, -1, 2), may_be.reshape(1, -1, 2))
+    one = output(exact, decider)
+    other = exact.astype(np.float32)
+    other[2, 0] += 1
+    assert not output(exact).compared("it", CALL, other).passed
+    assert one.compared("it", CALL, other).passed
+    other[2, 1] += 1
+    assert not one.compared("it", CALL, other).passed
+
+
+def test_whole_numbers_that_cannot_be_followed_are_said() -> None:
+    ids = np.arange(ROWS)[:, None]
+    one = output(ids, Unfollowed("NonZero"))
+    assert one.compared("it", CALL, ids).passed
+    for wrong in (ids + 1, ids[:, [0, 0]]):
+        assert is_open(one.compared("it", CALL, wrong).reason)
 
 
 @pytest.mark.parametrize("special", [-np.inf, np.inf, np.nan])

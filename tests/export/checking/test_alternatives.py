@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from assay.export.checking.on_onnx_alternatives import MOST_ALTERNATIVES
 from assay.export.checking.on_onnx_deciders import deciders_of, is_decided, joined, save_deciders
 from assay.export.reference.on_onnx_double import evaluate
 from assay.numerics.following import widened
-from assay.numerics.ties import Alternatives, Decider, read_deciders
+from assay.numerics.ties import Alternatives, Decider, Unfollowed, is_open, read_deciders, told_of_ties
+from tests.onnx_files import onnx_graph, onnx_model
 
 BOOL, INT64, FLOAT, UINT8 = TensorProto.BOOL, TensorProto.INT64, TensorProto.FLOAT, TensorProto.UINT8
 ROUNDED = 1 / 3
@@ -28,15 +29,8 @@ def file_of(nodes: Sequence[NodeProto], kind: int, constants: dict[str, np.ndarr
     """A file whose score is its input over 3, and whose output is `y`."""
     tensors = {"third": np.float32(ROUNDED), "half": np.float32(0.5), "zero": np.int64(0), "one": np.int64(1)}
     tensors |= {"four": np.int64(4), "ten": np.float32(10), "axes": np.array([1]), **(constants or {})}
-    graph = helper.make_graph(
-        [node("Mul", ["x", "third"], ["score"]), *nodes],
-        "g",
-        [helper.make_tensor_value_info("x", FLOAT, ["batch", None])],
-        [helper.make_tensor_value_info("y", kind, None)],
-        [numpy_helper.from_array(np.asarray(one), name) for name, one in tensors.items()],
-    )
-    sets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
-    return helper.make_model(graph, opset_imports=sets, ir_version=8)
+    score = node("Mul", ["x", "third"], ["score"])
+    return onnx_model([score, *nodes], {"x": ["batch", None]}, {"y": (kind, None)}, tensors, ir_version=8, ai_onnx_ml=3)
 
 
 def found_for(model: ModelProto, x: np.ndarray) -> Alternatives:
@@ -108,6 +102,12 @@ FORMS: dict[str, tuple[list[NodeProto], int, list[set[int]]]] = {
         ],
         INT64,
         [{1, 2}],
+    ),
+    "Equal of a score": ([node("Equal", ["score", "half"], ["y"])], BOOL, [{0, 1}, {0}, {0}]),
+    "floats that a threshold decides": (
+        [ABOVE, node("Where", ["above", "ten", "third"], ["y"])],
+        FLOAT,
+        [{float(np.float32(ROUNDED)), 10}, {10}, {float(np.float32(ROUNDED))}],
     ),
     "any": (
         [
@@ -237,19 +237,87 @@ def test_what_follows_a_choice_is_not_taken_for_the_choice() -> None:
     assert sets_of(found_for(file_of(nodes, BOOL), CHOICES)) == [[{0, 1}], [{0}]]
 
 
-@pytest.mark.parametrize(
-    "nodes",
+THEN = onnx_graph([ABOVE], {}, {"above": (BOOL, None)})
+ELSE = onnx_graph([node("Less", ["score", "score"], ["never"])], {}, {"never": (BOOL, None)})
+COUNTED = onnx_graph(
     [
-        [node("Greater", ["score", "half"], ["b"]), node("NonZero", ["b"], ["y"])],
-        [
-            node("Greater", ["score", "half"], ["b"]),
-            node("Where", ["b", "score", "half"], ["w"]),
-            node("NonZero", ["w"], ["y"]),
-        ],
+        node("Identity", ["go"], ["on"]),
+        ABOVE,
+        node("Cast", ["above"], ["i"], to=INT64),
+        node("Add", ["sum", "i"], ["more"]),
+    ],
+    {"n": (INT64, None), "go": (BOOL, None), "sum": (INT64, None)},
+    {"on": (BOOL, None), "more": (INT64, None)},
+)
+"""The body of a loop that adds up answers of a threshold."""
+
+
+@pytest.mark.parametrize(
+    ("nodes", "kind", "through"),
+    [
+        ([ABOVE, node("NonZero", ["above"], ["y"])], INT64, "NonZero"),
+        ([ABOVE, node("Where", ["above", "score", "half"], ["w"]), node("NonZero", ["w"], ["y"])], INT64, "NonZero"),
+        ([node("Loop", ["four", "", "zero"], ["y"], body=COUNTED)], INT64, "Loop"),
+        ([node("Loop", ["four", "", "zero"], ["l"], body=COUNTED), node("Neg", ["l"], ["y"])], INT64, "Loop"),
+        (
+            [
+                node("ReduceMax", ["score"], ["m"], keepdims=0),
+                node("Greater", ["m", "half"], ["c"]),
+                node("If", ["c"], ["y"], then_branch=THEN, else_branch=ELSE),
+            ],
+            BOOL,
+            "If",
+        ),
+        ([node("Relu", ["score"], ["r"]), node("IsInf", ["r"], ["y"])], BOOL, "IsInf"),
     ],
 )
-def test_what_cannot_be_followed_excuses_nothing(nodes: list[NodeProto]) -> None:
-    assert deciders_of(file_of(nodes, INT64), {"x": AT_HALF.astype(np.float32)}, rows=True, name="it") == {}
+def test_what_cannot_be_followed_excuses_nothing_and_the_operator_is_named(
+    nodes: list[NodeProto], kind: int, through: str, tmp_path: Path
+) -> None:
+    found = deciders_of(file_of(nodes, kind), {"x": AT_HALF.astype(np.float32)}, rows=False, name="it")
+    assert found == {"y": Unfollowed(through)}
+    numbers = np.zeros((1, 3), np.int64)
+    assert not found["y"].excuses(numbers, numbers + 1).any()
+    assert is_open(told_of_ties("3 of 3 numbers differ", found["y"]))
+    assert joined([found["y"], Alternatives(numbers[..., None], numbers[..., None])]) == found["y"]
+    save_deciders(found, tmp_path / "deciders.npz")
+    assert read_deciders(tmp_path / "deciders.npz") == found
+
+
+def test_what_no_score_decides_is_not_said_to_be_open() -> None:
+    ends = {"x": (INT64, ["batch", None])}, {"y": (INT64, None)}
+    sums = onnx_model([node("CumSum", ["x", "one"], ["y"])], *ends, {"one": np.int64(1)}, ir_version=8)
+    assert deciders_of(sums, {"x": np.array([[1, 2, 3]])}, rows=True, name="it") == {}
+
+
+def test_what_is_certain_passes_any_operator() -> None:
+    x = {"x": np.array([[0, 3.0, 9]], np.float32)}
+    model = file_of([ABOVE, node("NonZero", ["above"], ["y"])], INT64)
+    found = deciders_of(model, x, rows=False, name="it")["y"]
+    assert isinstance(found, Alternatives)
+    assert sets_of(found) == [[{0}, {0}, {1}, {2}]]
+
+
+def test_the_branch_of_a_fixed_condition_is_followed_like_any_other_node() -> None:
+    nodes = [
+        node("Cast", ["one"], ["c"], to=BOOL),
+        node("If", ["c"], ["b"], then_branch=THEN, else_branch=ELSE),
+        node("Where", ["b", "four", "one"], ["y"]),
+    ]
+    assert sets_of(found_for(file_of(nodes, INT64), AT_HALF)) == [[{1, 4}, {4}, {1}]]
+
+
+def test_floating_point_numbers_that_scores_decide_are_judged_beside_their_nearest_alternative() -> None:
+    nodes = [node("Floor", ["score"], ["f"]), node("Mul", ["f", "third"], ["y"])]
+    found = found_for(file_of(nodes, FLOAT), np.array([[3.0, 4.5]]))
+    third = float(np.float32(ROUNDED))
+    assert sets_of(found) == [[{0, third}, {third}]]
+    expected = np.array([[third, third]])
+    run = np.array([[1e-9, third + 1e-9]])
+    np.testing.assert_allclose(found.beside(expected, run), expected + 1e-9, rtol=1e-12)
+    wrong = np.array([[2 * third, 0.0]])
+    np.testing.assert_array_equal(found.beside(expected, wrong), wrong)
+    np.testing.assert_array_equal(found.beside(expected, np.full((1, 2), np.nan)), np.full((1, 2), np.nan))
 
 
 def test_whole_numbers_that_no_score_decides_are_what_they_are() -> None:
@@ -282,8 +350,8 @@ def test_what_may_be_too_many_numbers_is_not_followed() -> None:
         node("Cast", ["b"], ["i"], to=INT64),
         node("ReduceSum", ["i", "axes"], ["y"]),
     ]
-    x = np.full((1, MOST_ALTERNATIVES + 1), 1.5)
-    assert deciders_of(file_of(nodes, INT64), {"x": x.astype(np.float32)}, rows=True, name="it") == {}
+    x = {"x": np.full((1, MOST_ALTERNATIVES + 1), 1.5, np.float32)}
+    assert deciders_of(file_of(nodes, INT64), x, rows=True, name="it") == {"y": Unfollowed("ReduceSum")}
 
 
 def test_alternatives_go_through_a_file_beside_choices(tmp_path: Path) -> None:

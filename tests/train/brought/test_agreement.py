@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from assay.numerics.agreement import NOT_COMPARED, derive_tolerance
-from assay.numerics.ties import Decider
+from assay.numerics.ties import Alternatives, Decider, Unfollowed, is_open
 from assay.train.brought.agreement import Judge, parts_of
 from assay.train.brought.model import Location, Tensor, UserModel
 from tests.train.brought.test_model import HERE
@@ -89,6 +91,41 @@ def test_a_record_of_zeros_is_judged_on_the_scale_of_the_other_records(error: fl
     one = Judge(model(BOXES), native.astype(np.float64), {"torch": native})
     found = one.compare("ort.cpu", native[:1] + np.float32(error), np.array([0]))
     assert found.passed == passed
+
+
+def test_floats_that_scores_decide_are_compared_with_the_nearest_that_a_correct_run_may_give() -> None:
+    """Steps of a third; the second number of each record may be either of two."""
+    third = float(np.float32(1 / 3))
+    exact = third * np.arange(4 * RECORDS, dtype=np.float64).reshape(RECORDS, 4)
+    may_be = np.stack([exact, exact], axis=-1)
+    may_be[:, 1, 1] += third
+    native = exact.astype(np.float32)
+    native[3, 1] += np.float32(third)  # the model itself ties
+    plain = Judge(model(BOXES), exact, {"torch": native})
+    assert "did not compute this model" in plain.compare("it", native, np.arange(RECORDS)).reason
+    one = replace(plain, deciders={"boxes": Alternatives(may_be, may_be)})
+    other = exact.astype(np.float32)
+    other[5, 1] += np.float32(third)
+    assert one.compare("it", other, np.arange(RECORDS)).passed
+    assert one.compare("it", other[5:6], np.array([5])).passed
+    for place in ((5, 2), (0, 1)):
+        wrong = other.copy()
+        wrong[place] += np.float32(0.01 if place == (0, 1) else third)
+        assert not one.compare("it", wrong, np.arange(RECORDS)).passed
+
+
+def test_whole_numbers_that_cannot_be_followed_are_said_and_come_behind_what_is_wrong_beyond_doubt() -> None:
+    right = np.concatenate([ids(), np.random.default_rng(0).normal(size=(RECORDS, 3))], axis=1)
+    one = Judge(model(IDS, SCORES), right, {"tf": right}, deciders={"ids": Unfollowed("Loop")})
+    other = right.copy()
+    other[5, 1] += 1
+    found = one.compare("ort.cpu", other, np.arange(RECORDS))
+    assert not found.passed
+    assert found.reason.endswith("scores decide them through Loop, which is not followed, so they may tie")
+    assert is_open(found.reason)
+    other[5, 5] += 1e-3
+    assert "scores" in one.compare("ort.cpu", other, np.arange(RECORDS)).reason
+    assert not is_open(one.compare("ort.cpu", other, np.arange(RECORDS)).reason)
 
 
 IDS = Tensor(name="ids", dtype="int64", shape=(4,))
