@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from assay.bench.deployment.config import WARM_UP, config_of, config_text
 from assay.bench.deployment.folder import write_checksums
@@ -18,6 +18,7 @@ from assay.numerics.served import Records, ServedTensor, as_records, records_of
 from assay.records.base import Interval
 from assay.records.deployment import Deployment, ServedTolerance, Version
 from assay.records.results import DataSummary
+from tests.onnx_files import onnx_model
 
 SIDE, CLASSES, IMAGES, MOST = 12, 4, 96, 16
 NAME = "cells"
@@ -72,20 +73,13 @@ def write_model(path: Path, version: int) -> None:
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
         helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
     ]
-    graph = helper.make_graph(
+    model = onnx_model(
         nodes,
-        "cells",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", SIDE, SIDE, 3])],
-        [
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", CLASSES]),
-            helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]),
-        ],
-        [
-            numpy_helper.from_array(np.float32(255), "scale"),
-            numpy_helper.from_array(weights_of(version), "weights"),
-        ],
+        {"images": (TensorProto.UINT8, ["batch", SIDE, SIDE, 3])},
+        {"probabilities": ["batch", CLASSES], "label": (TensorProto.INT64, ["batch"])},
+        {"scale": np.float32(255), "weights": weights_of(version)},
+        ir_version=9,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True)
     onnx.save(model, path)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_study import small_study
 from tests.test_installed import ROOT, wheel_of
 
 pytestmark = pytest.mark.slow
@@ -40,24 +41,9 @@ x, y = (h.make_tensor_value_info(name, T.FLOAT, ["batch", 8]) for name in "xy")
 graph = h.make_graph([h.make_node("Relu", ["x"], ["y"])], "relu", [x], [y])
 onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8), "relu.onnx")
 """
-
-
-STUDY = """
-name = "small"
-[data]
-name = "synthetic"
-limit = 400
-[[models]]
-architecture = "bloodnet"
-sizes = [28]
-epochs = [1]
-[train]
-frameworks = ["{framework}"]
-[bench]
-batches = [1]
-processes = 2
-budget_minutes = 2
-"""
+STUDY = small_study(
+    limit=400, train={"frameworks": ["{framework}"]}, bench={"batches": [1], "processes": 2, "budget_minutes": 2}
+)
 
 
 @pytest.fixture

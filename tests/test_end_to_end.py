@@ -17,29 +17,22 @@ from assay.records.results import Results, read_results
 from tests.bench.cli.test_cli import ASSAY, assay
 from tests.good_run import status_of_good
 from tests.real_images import PBC
+from tests.small_study import small_study
 
-STUDY = """
-name = "small"
-[data]
-name = "auto"
-limit = 320
-[[models]]
-architecture = "bloodnet"
-sizes = [28]
-epochs = [1]
-[train]
-batch_size = 32
-parity_steps = 5
-[export]
-exporters = ["torch-script", "tf2onnx"]
-[bench]
-runtimes = ["torch.eager", "tf.function", "jax.jit", "ort.cpu", "null"]
-batches = [1, 4]
-processes = 2
-interval_width = 0
-blocks = 3
-budget_minutes = 5
-"""
+STUDY = small_study(
+    data="auto",
+    limit=320,
+    train={"batch_size": 32, "parity_steps": 5},
+    export={"exporters": ["torch-script", "tf2onnx"]},
+    bench={
+        "runtimes": ["torch.eager", "tf.function", "jax.jit", "ort.cpu", "null"],
+        "batches": [1, 4],
+        "processes": 2,
+        "interval_width": 0,
+        "blocks": 3,
+        "budget_minutes": 5,
+    },
+)
 # Attribution takes about a third of a run: it is left out but in the slow one.
 ATTRIBUTED = STUDY.replace('"auto"', '"synthetic"')
 DRAWN = ATTRIBUTED + "attribute = false\n"

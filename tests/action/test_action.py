@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from tests.action.runner import ACTION, ROOT, Runner
+from tests.onnx_files import onnx_model
 
 HOW_TO = (ROOT / "docs" / "how-to" / "github-actions.md").read_text(encoding="utf-8")
 WIDTH = 256
@@ -25,10 +26,8 @@ def model(layers: int) -> onnx.ModelProto:
     weights = [(rng.normal(size=(WIDTH, WIDTH)) / WIDTH**0.5).astype(np.float32) for _ in range(layers)]
     names = ["x", *(f"h{place}" for place in range(1, layers)), "y"]
     nodes = [helper.make_node("MatMul", [names[place], f"w{place}"], [names[place + 1]]) for place in range(layers)]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", WIDTH]) for name in "xy"]
     kept = [numpy_helper.from_array(one, f"w{place}") for place, one in enumerate(weights)]
-    graph = helper.make_graph(nodes, "products", ends[:1], ends[1:], kept)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return onnx_model(nodes, {"x": ["rows", WIDTH]}, {"y": ["rows", WIDTH]}, kept, ir_version=9)
 
 
 def git(folder: Path, *words: str) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from pydantic import JsonValue
 
 from assay.bench.brought.audit import audit_user_model
@@ -29,6 +29,7 @@ from assay.store import KEY_CHARACTERS, file_sha256, write_artifact
 from assay.train.brought.arrays import inputs_of, record_type, rows_of
 from assay.train.brought.model import Location, Tensor, UserModel
 from tests.bench.report.sample_results import _timed, sample_results
+from tests.onnx_files import onnx_model
 
 WIDTH, ROWS, FIXED = 6, 8, 4
 FINGERPRINT = "f" * 64
@@ -77,18 +78,16 @@ def write_model(path: Path, takes: Takes, more: str = "") -> None:
         helper.make_node("Mul", ["both", "column"], [total]),
     ]
     tensor = helper.make_tensor_value_info
-    graph = helper.make_graph(
+    model = onnx_model(
         nodes,
-        "pair",
         [
             tensor(left, TensorProto.FLOAT, [rows, WIDTH]),
             tensor(right, TensorProto.FLOAT, [rows, WIDTH]),
             tensor(times, TensorProto.INT64, [rows]),
         ],
         [tensor(likeness, TensorProto.FLOAT, [rows]), tensor(total, TensorProto.FLOAT, [rows, WIDTH])],
-        [numpy_helper.from_array(np.array([1]), "last")],
+        {"last": np.array([1])},
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 

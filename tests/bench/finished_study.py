@@ -39,17 +39,8 @@ from assay.train.datasets.data import open_dataset
 from assay.train.weights import save_weights
 from tests.bench.report.sample_results import _timed, sample_results
 from tests.contract.training_steps import moved_weights
+from tests.small_study import small_study
 
-STUDY = """
-name = "small"
-[data]
-name = "synthetic"
-limit = {images}
-[[models]]
-architecture = "bloodnet"
-sizes = [28]
-epochs = [1]
-"""
 EXPORTER = "torch-script"
 CELL = f"bloodnet/28/b1/t1/ort.cpu@{EXPORTER}"
 BATCHES = {1: 1.0, 8: 3.0, 32: 20.0}
@@ -82,7 +73,7 @@ def finished_study(factory: pytest.TempPathFactory, images: int = 96) -> Path:
 
 def _make_study(root: Path, images: int) -> Path:
     """Make the study in root/small and its data in root/data, and return its folder."""
-    (root / "small.toml").write_text(STUDY.format(images=images))
+    (root / "small.toml").write_text(small_study(limit=images))
     folder = root / "small"
     run = Run(load_study(root / "small.toml"), folder, root / "data", Narrator())
     dataset = run.data(28)[1]

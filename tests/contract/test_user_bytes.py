@@ -7,7 +7,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -15,6 +14,7 @@ from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import InputError
 from assay.export.probing.probe import RECORDS_FILE, ProbeRequest, probe
 from assay.train.brought.sources import locate
+from tests.onnx_files import save_onnx
 
 WORDS, LENGTH, HIDDEN, KINDS = 257, 64, 32, 7
 
@@ -39,18 +39,17 @@ def save_reader(path: Path) -> Path:
         helper.make_node("MatMul", ["even", "dense"], ["scores"]),
         helper.make_node("Softmax", ["scores"], ["kinds"], axis=-1),
     ]
-    graph = helper.make_graph(
+    return save_onnx(
+        path,
         nodes,
-        "reader",
-        [helper.make_tensor_value_info("bytes", TensorProto.INT32, ["batch", LENGTH])],
-        [helper.make_tensor_value_info("kinds", TensorProto.FLOAT, ["batch", KINDS])],
+        {"bytes": (TensorProto.INT32, ["batch", LENGTH])},
+        {"kinds": ["batch", KINDS]},
         [
             *(numpy_helper.from_array(array.astype(np.float32), name) for name, array in tensors.items()),
             numpy_helper.from_array(np.array([2]), "axes"),
         ],
+        ir_version=9,
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
-    return path
 
 
 def save_quantised(source: Path, path: Path) -> Path:

@@ -20,6 +20,7 @@ from assay.registry import GIVEN
 from assay.train.brought.model import read_shapes
 from assay.train.brought.sources import locate
 from tests.contract.test_user_models import LIMIT_SECONDS, checked
+from tests.onnx_files import onnx_model
 
 ROWS, WIDTH = 140_000, 1000
 """The size of one of four embedding tables: 2.24 GB of fp32 in all."""
@@ -75,10 +76,9 @@ def written(folder: Path) -> Path:
     nodes = [helper.make_node("Gather", [f"words{one}", "ids"], [f"rows{one}"]) for one in range(4)]
     nodes += [helper.make_node("Sum", [f"rows{one}" for one in range(4)], ["sum"])]
     nodes += [helper.make_node("ReduceMean", ["sum", "axes"], ["y"], keepdims=0)]
-    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", 3])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", WIDTH])
-    graph = helper.make_graph(nodes, "wide", [ids], [y], [*tables, axes])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    model = onnx_model(
+        nodes, {"ids": (TensorProto.INT64, ["batch", 3])}, {"y": ["batch", WIDTH]}, [*tables, axes], ir_version=9
+    )
     onnx.save(model, folder / "wide.onnx", save_as_external_data=True, location="wide.onnx.data")
     return folder / "wide.onnx"
 

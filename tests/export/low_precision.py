@@ -20,6 +20,8 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from tests.onnx_files import onnx_model
+
 FILE = "model.onnx"
 
 
@@ -38,11 +40,7 @@ def _weights(*shape: int, seed: int) -> NDArray[np.float32]:
 
 
 def _model(nodes: list[Any], weights: dict[str, NDArray[Any]], shape: list[Any], opset: int = 17) -> ModelProto:
-    fixed = [numpy_helper.from_array(array, name) for name, array in weights.items()]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], 5])
-    graph = helper.make_graph(nodes, "small", [x], [y], fixed)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    return onnx_model(nodes, {"x": shape}, {"y": [shape[0], 5]}, weights, opset=opset, ir_version=9)
 
 
 def convolutions() -> ModelProto:

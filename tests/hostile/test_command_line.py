@@ -18,13 +18,14 @@ from assay.files.texts import parse_json
 from assay.files.toml import NotTomlError, parse_toml
 from assay.records.base import Interval
 from assay.study import load_study
+from tests.small_study import small_study
 
 OF_LIBRARIES = re.compile(
     r"\[Errno|No such option|Invalid value|is not a valid|Missing (option|argument|parameter|command)|Got unexpected|"
     r"Possible options|Input should be|validation error|requires an argument|[Pp]ydantic|Usage:|Traceback|Expecting|"
     r"EOF while|at line \d|^Expected|Invalid statement|\(char \d|_click|tomllib"
 )
-STUDY = 'name = "tiny"\n[[models]]\narchitecture = "bloodnet"\nsizes = [28]\nepochs = [1]\n'
+STUDY = small_study("tiny", data=None)
 WITHOUT_FILES = {"doctor", "list", "selfcheck", "data show", "data build"}
 """Commands that read no file: their arguments are names, or they have none."""
 

@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.bench.brought.exports import bring
@@ -17,6 +16,7 @@ from assay.bench.words.progress import Narrator
 from assay.errors import WorkerError
 from assay.train.brought.sources import locate
 from tests.bench.cli.test_cli import assay
+from tests.onnx_files import save_onnx
 
 FUNCTIONS = """
 def forward_hangs():
@@ -75,12 +75,15 @@ def write_endless(path: Path) -> Path:
     gives = [("on", flag, []), ("w", value, None)]
     inside, outside = ([helper.make_tensor_value_info(*one) for one in some] for some in (takes, gives))
     body = helper.make_graph(nodes, "body", inside, outside)
-    tensors = [numpy_helper.from_array(np.array(2**62), "rounds"), numpy_helper.from_array(np.array(True), "true")]
     loop = helper.make_node("Loop", ["rounds", "true", "x"], ["y"], body=body)
-    x, y = (helper.make_tensor_value_info(name, value, ["batch", 4]) for name in "xy")
-    graph = helper.make_graph([loop], "endless", [x], [y], tensors)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
-    return path
+    return save_onnx(
+        path,
+        [loop],
+        {"x": (value, ["batch", 4])},
+        {"y": (value, ["batch", 4])},
+        {"rounds": np.array(2**62), "true": np.array(True)},
+        ir_version=9,
+    )
 
 
 def test_an_onnx_file_that_never_returns_is_given_up(tmp_path: Path) -> None:

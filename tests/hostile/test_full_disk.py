@@ -20,13 +20,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from assay.errors import DiskError, ExportFailedError, FailedError, InputError, WorkerError
 from assay.files.disk import OF_THE_DISK, disk_error_in, instead_of, refusal_of
 from assay.jobs.running import error_from
 from assay.jobs.serving import told_of
 from tests.bench.cli.test_cli import ASSAY
+from tests.onnx_files import onnx_model
+from tests.small_study import small_study
 
 
 def limited(command: list[str]) -> list[str]:
@@ -67,30 +69,21 @@ REFERENCE = Path(__file__).parents[2] / "artifacts" / "reference"
 SAID = ("No space left on device", "Read-only file system")
 
 
-STUDY = """
-name = "disk"
-[data]
-name = "synthetic"
-limit = 160
-[[models]]
-architecture = "bloodnet"
-sizes = [28]
-epochs = [1]
-[train]
-frameworks = ["torch"]
-batch_size = 32
-parity_steps = 0
-[export]
-exporters = ["torch-script"]
-[bench]
-runtimes = ["torch.eager", "ort.cpu", "null"]
-batches = [1]
-processes = 2
-interval_width = 0
-blocks = 3
-budget_minutes = 2
-weights = "torch"
-"""
+STUDY = small_study(
+    "disk",
+    limit=160,
+    train={"frameworks": ["torch"], "batch_size": 32, "parity_steps": 0},
+    export={"exporters": ["torch-script"]},
+    bench={
+        "runtimes": ["torch.eager", "ort.cpu", "null"],
+        "batches": [1],
+        "processes": 2,
+        "interval_width": 0,
+        "blocks": 3,
+        "budget_minutes": 2,
+        "weights": "torch",
+    },
+)
 
 
 def on_a_small_disk(place: Path, commands: list[list[str]], free: list[int | None], seeds: list[Path]) -> None:
@@ -137,11 +130,13 @@ def judge(command: list[str], found: dict[str, Any]) -> None:
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A model of one product, 600 kB, a study, and the report of another."""
     place = tmp_path_factory.mktemp("seeds")
-    weights = numpy_helper.from_array(np.random.default_rng(0).normal(size=(4, 40_000)).astype(np.float32), "weights")
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 40_000])
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "weights"], ["y"])], "product", [x], [y], [weights])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    model = onnx_model(
+        [helper.make_node("MatMul", ["x", "weights"], ["y"])],
+        {"x": ["batch", 4]},
+        {"y": ["batch", 40_000]},
+        {"weights": np.random.default_rng(0).normal(size=(4, 40_000)).astype(np.float32)},
+        ir_version=9,
+    )
     onnx.save(model, place / "product.onnx")
     (place / "disk.toml").write_text(STUDY)
     return [place / "product.onnx", place / "disk.toml", REFERENCE / "quick"]

@@ -89,6 +89,7 @@ from tests.hostile.hostile_text import (
     renamed,
     sentinels,
 )
+from tests.onnx_files import onnx_model
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
@@ -836,13 +837,11 @@ def write_sum(path: Path, names: Sequence[str]) -> Path:
     """A model that adds as many inputs as there are names, and returns the sum and its positive part."""
     nodes = [helper.make_node("Sum", list(names), ["out"]), helper.make_node("Relu", ["out"], [f"{names[0]} too"])]
     tensor = helper.make_tensor_value_info
-    graph = helper.make_graph(
+    model = onnx_model(
         nodes,
-        "sum",
         [tensor(name, TensorProto.FLOAT, ["batch", WIDTH]) for name in names],
         [tensor(name, TensorProto.FLOAT, ["batch", WIDTH]) for name in ("out", f"{names[0]} too")],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     path.write_bytes(model.SerializeToString())
     return path
 

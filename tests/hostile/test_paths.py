@@ -23,6 +23,7 @@ from assay.records.results import SAMPLE_COLUMNS, read_results
 from tests.bench.cli.test_cli import ASSAY, assay
 from tests.bench.report.sample_results import sample_results
 from tests.good_run import status_of_good
+from tests.small_study import small_study
 
 ALL_AT_ONCE = "-a [red]*?{x}'\"`$HOME ~%41#:=\u00e9\u4e2d\t\n;\\ \u202e|&<b>"
 NAMES = {
@@ -130,28 +131,20 @@ def test_a_model_of_any_name_is_compared(name: str, model: Path, tmp_path: Path)
 def test_a_study_in_a_folder_of_any_name(tmp_path: Path) -> None:
     place = tmp_path / ALL_AT_ONCE
     place.mkdir()
-    study = """
-name = "any"
-[data]
-name = "synthetic"
-limit = 160
-[[models]]
-architecture = "bloodnet"
-sizes = [28]
-epochs = [1]
-[train]
-batch_size = 32
-parity_steps = 2
-[export]
-exporters = ["torch-script", "torch-dynamo", "tf2onnx", "jax2onnx", "jax2tf"]
-[bench]
-runtimes = ["torch.eager", "torch.compile", "tf.function", "jax.jit", "ort.cpu", "null"]
-batches = [1]
-processes = 2
-interval_width = 0
-blocks = 3
-budget_minutes = 3
-"""
+    study = small_study(
+        "any",
+        limit=160,
+        train={"batch_size": 32, "parity_steps": 2},
+        export={"exporters": ["torch-script", "torch-dynamo", "tf2onnx", "jax2onnx", "jax2tf"]},
+        bench={
+            "runtimes": ["torch.eager", "torch.compile", "tf.function", "jax.jit", "ort.cpu", "null"],
+            "batches": [1],
+            "processes": 2,
+            "interval_width": 0,
+            "blocks": 3,
+            "budget_minutes": 3,
+        },
+    )
     (place / f"{ALL_AT_ONCE}.toml").write_text(study)
     done = assay("run", f"--out={ALL_AT_ONCE}", "--", f"{ALL_AT_ONCE}.toml", folder=place)
     cells = assay("report", "--json", "--", f"{ALL_AT_ONCE}/any", folder=place)

@@ -24,16 +24,9 @@ from assay.records.selfcheck import SELFCHECK_FILE
 from assay.store import MANIFEST, Store, read_artifact, write_artifact
 from tests.bench.cli.test_cli import assay
 from tests.bench.report.sample_results import sample_results
+from tests.small_study import small_study
 
-STUDY = """
-name = "busy"
-[data]
-name = "synthetic"
-[[models]]
-architecture = "bloodnet"
-sizes = [28]
-epochs = [1.0]
-"""
+STUDY = small_study("busy", epochs=1.0)
 COMMANDS = {
     "run": ["run", "busy.toml"],
     "train": ["train", "busy.toml"],

@@ -23,6 +23,7 @@ from assay.bench.words.terminal import Terminal
 from assay.records.results import Export
 from assay.train.brought.model import read_shapes
 from assay.train.brought.sources import locate
+from tests.onnx_files import onnx_model
 
 pytestmark = pytest.mark.slow
 WEIGHTS = """
@@ -178,8 +179,7 @@ def written(folder: Path, kind: str) -> str:
     ]
     constants = [numpy_helper.from_array(scope[name.upper()], name) for name in ("first", "last", "bias")]
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", w]) for n, w in (("input", 2), ("output", 3))]
-    graph = helper.make_graph(nodes, "classes", ends[:1], ends[1:], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = onnx_model(nodes, ends[:1], ends[1:], constants)
     onnx.save(model, folder / "classes.onnx")
     return f"{folder}/classes.onnx"
 

@@ -21,6 +21,7 @@ from assay.bench.machine.machine import usable_cores
 from assay.errors import StudyError
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, RUNTIMES
 from tests.bench.report.sample_results import sample_results
+from tests.small_study import small_study
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 ASSAY = Path(sys.executable).with_name("assay")
@@ -183,8 +184,7 @@ def one_line_error(done: subprocess.CompletedProcess[str], code: int, *parts: st
 
 def study(folder: Path, text: str = "") -> str:
     path = folder / "study.toml"
-    head = 'name = "tiny"\n[[models]]\narchitecture = "bloodnet"\nsizes = [28]\nepochs = [1]\n'
-    path.write_text(head + text)
+    path.write_text(small_study("tiny", data=None) + text)
     return str(path)
 
 

@@ -13,28 +13,22 @@ import pytest
 from assay.bench.fleet.runs import read_run
 from assay.fleet.joined import Joined
 from assay.store import MANIFEST, Manifest
+from tests.small_study import small_study
 
 ASSAY = Path(sys.executable).with_name("assay")
-STUDY = """
-name = "small"
-[data]
-name = "synthetic"
-limit = 96
-[[models]]
-architecture = "bloodnet"
-sizes = [28]
-epochs = [0.3]
-[train]
-frameworks = ["torch"]
-[export]
-exporters = ["torch-script"]
-[bench]
-runtimes = ["torch.eager", "ort.cpu"]
-batches = [1]
-threads = [1, 2]
-budget_minutes = 0.4
-attribute = false
-"""
+STUDY = small_study(
+    limit=96,
+    epochs=0.3,
+    train={"frameworks": ["torch"]},
+    export={"exporters": ["torch-script"]},
+    bench={
+        "runtimes": ["torch.eager", "ort.cpu"],
+        "batches": [1],
+        "threads": [1, 2],
+        "budget_minutes": 0.4,
+        "attribute": False,
+    },
+)
 
 
 def node(name: str, folder: Path, *command: str) -> str:

@@ -24,30 +24,23 @@ from assay.train.built import BuiltModel
 from assay.train.weights import initial_weights, save_weights
 from tests.assay.small_job import SMALL, At, Deed, Outcome
 from tests.bench.hosts.relayed import RelayHost
+from tests.small_study import small_study
 
 SPEC = ModelSpec("bloodnet", 12, 3)
-STUDY = """
-name = "small"
-[data]
-name = "synthetic"
-limit = 96
-[[models]]
-architecture = "bloodnet"
-sizes = [28]
-epochs = [0.2]
-[train]
-frameworks = ["torch"]
-parity_steps = 0
-[export]
-exporters = ["torch-script"]
-[bench]
-runtimes = ["torch.eager", "ort.cpu"]
-batches = [1]
-threads = [1]
-processes = 2
-blocks = 4
-budget_minutes = 0.5
-"""
+STUDY = small_study(
+    limit=96,
+    epochs=0.2,
+    train={"frameworks": ["torch"], "parity_steps": 0},
+    export={"exporters": ["torch-script"]},
+    bench={
+        "runtimes": ["torch.eager", "ort.cpu"],
+        "batches": [1],
+        "threads": [1],
+        "processes": 2,
+        "blocks": 4,
+        "budget_minutes": 0.5,
+    },
+)
 
 
 @pytest.fixture

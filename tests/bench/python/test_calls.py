@@ -9,23 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, helper
 
 import assay
 from assay.bench.words.terminal import Terminal
 from assay.errors import InputError
 from assay.start import START
+from tests.onnx_files import onnx_model
 
 ROOT = Path(__file__).parents[3]
 
 
 def product(more: float = 0) -> ModelProto:
     weights = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32) + np.float32(more)
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 4])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 3])
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
-    graph = helper.make_graph(nodes, "product", [x], [y], [numpy_helper.from_array(weights, "w")])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return onnx_model(nodes, {"x": ["rows", 4]}, {"y": ["rows", 3]}, {"w": weights}, ir_version=9)
 
 
 def test_a_pair_of_live_models_is_audited(tmp_path: Path) -> None:

@@ -9,25 +9,14 @@ import pytest
 from assay.records.audit import Audit, read_audit
 from assay.store import file_sha256
 from tests.bench.cli.test_cli import assay
+from tests.small_study import small_study
 
-STUDY = """
-name = "small"
-[data]
-name = "synthetic"
-limit = 128
-[[models]]
-architecture = "bloodnet"
-sizes = [28]
-epochs = [1]
-[train]
-frameworks = ["torch"]
-batch_size = 32
-parity_steps = 0
-[export]
-exporters = ["torch-script"]
-[bench]
-runtimes = ["torch.eager", "jax.jit", "ort.cpu", "null"]
-"""
+STUDY = small_study(
+    limit=128,
+    train={"frameworks": ["torch"], "batch_size": 32, "parity_steps": 0},
+    export={"exporters": ["torch-script"]},
+    bench={"runtimes": ["torch.eager", "jax.jit", "ort.cpu", "null"]},
+)
 LEVELS = {f"ort.cpu{level}@torch-script" for level in ("", ".no-opt", ".basic", ".extended")}
 
 

@@ -13,24 +13,9 @@ from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.words.progress import Narrator
 from assay.records.results import read_results
 from assay.study import load_study
+from tests.small_study import small_study
 
-STUDY = """
-name = "chained"
-[data]
-name = "synthetic"
-limit = 48
-[[models]]
-architecture = "bloodnet"
-sizes = [12]
-epochs = [0.1]
-[[models]]
-architecture = "bloodnet"
-sizes = [16]
-epochs = [0.1]
-[train]
-frameworks = ["torch"]
-batch_size = 8
-"""
+STUDY = small_study("chained", limit=48, sizes=(12, 16), epochs=0.1, train={"frameworks": ["torch"], "batch_size": 8})
 
 
 def test_a_later_entry_starts_from_where_an_earlier_one_ended(tmp_path: Path) -> None:
@@ -41,21 +26,13 @@ def test_a_later_entry_starts_from_where_an_earlier_one_ended(tmp_path: Path) ->
     assert [training.started_from for training in trainings] == [None, trainings[0].weights]
 
 
-EACH_DEFAULT = """
-name = "defaults"
-[data]
-name = "synthetic"
-limit = 48
-[[models]]
-architecture = "bloodnet"
-sizes = [12]
-epochs = [0.5]
-[train]
-frameworks = ["torch"]
-batch_size = 8
-each_default = true
-repeat_seeds = [1]
-"""
+EACH_DEFAULT = small_study(
+    "defaults",
+    limit=48,
+    sizes=(12,),
+    epochs=0.5,
+    train={"frameworks": ["torch"], "batch_size": 8, "each_default": True, "repeat_seeds": [1]},
+)
 CHANGED = [
     "norm_momentum=0.99", "norm_epsilon=0.001", "adam_epsilon=1e-07",
     "convention=torch", "convention=keras", "convention=flax",

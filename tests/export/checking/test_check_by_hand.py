@@ -15,6 +15,7 @@ from assay.errors import ExportFailedError
 from assay.export.checking.check import BATCHES, check_agreement, check_structure, level_names, others_on
 from assay.numerics.agreement import JudgeOfImages
 from assay.spec import ModelSpec
+from tests.onnx_files import onnx_model
 
 SPEC = ModelSpec("bloodnet", 12, 5)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (40, 12, 12, 3)).astype(np.float32)
@@ -36,14 +37,14 @@ def model(
         helper.make_node("ReduceMean", [inputs[0]], ["mean"], axes=axes, keepdims=0),
         helper.make_node("MatMul", ["mean", "weights"], [outputs[0]]),
     ]
-    graph = helper.make_graph(
+    return onnx_model(
         nodes,
-        "by hand",
         [helper.make_tensor_value_info(*inputs)],
         [helper.make_tensor_value_info(*outputs)],
-        [numpy_helper.from_array(weights, "weights")],
+        {"weights": weights},
+        opset=17,
+        ir_version=8,
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def saved(made: onnx.ModelProto, folder: Path) -> Path:

@@ -7,6 +7,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from assay.export.checking.on_onnx_deciders import deciders_of
+from tests.onnx_files import onnx_model
 
 SCORES = np.array([[0.1, 0.5], [0.9, 0.4]], np.float32)
 THRESHOLD = 0.5
@@ -27,10 +28,9 @@ def deciding(operator: str, *, negated: bool = False, kind: int = TensorProto.FL
         numpy_helper.from_array(one.astype(helper.tensor_dtype_to_np_dtype(kind)), name)
         for name, one in numbers.items()
     ]
-    inputs = [helper.make_tensor_value_info("x", kind, ["batch", 2])]
-    outputs = [helper.make_tensor_value_info("label", TensorProto.INT64, ["batch", 2])]
-    graph = helper.make_graph(nodes, "g", inputs, outputs, typed)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return onnx_model(
+        nodes, {"x": (kind, ["batch", 2])}, {"label": (TensorProto.INT64, ["batch", 2])}, typed, ir_version=8
+    )
 
 
 @pytest.mark.parametrize("negated", [False, True])

@@ -18,6 +18,7 @@ from assay.export.record import Judged
 from assay.train.brought.arrays import record_type
 from assay.train.brought.model import Location, Tensor, UserModel
 from assay.train.brought.sources import locate
+from tests.onnx_files import save_onnx
 
 WIDTH, RECORDS = 5, 32
 
@@ -25,15 +26,9 @@ WIDTH, RECORDS = 5, 32
 def traced(path: Path, batch: int | str) -> Path:
     """x * 2, as a trace records a model that gives x * 2 if the first number is positive and x otherwise."""
     shape = [batch, WIDTH]
-    graph = helper.make_graph(
-        [helper.make_node("Mul", ["x", "two"], ["y"])],
-        "traced",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-        [numpy_helper.from_array(np.float32(2), "two")],
+    return save_onnx(
+        path, [helper.make_node("Mul", ["x", "two"], ["y"])], {"x": shape}, {"y": shape}, {"two": np.float32(2)}
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
 
 
 def checked(

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from assay.export.checking.second_shape import second_shape
 from assay.train.brought.arrays import record_type
 from assay.train.brought.model import Location, Tensor, UserModel
+from tests.onnx_files import save_onnx
 
 STEPS = 6
 MODEL = UserModel(
@@ -23,11 +24,13 @@ MODEL = UserModel(
 
 
 def saved(path: Path, node: onnx.NodeProto, steps: int | str = "steps") -> Path:
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", steps]) for name in ("x", "y")]
-    constants = [numpy_helper.from_array(np.array([1, STEPS]), "six"), numpy_helper.from_array(np.float32(2), "two")]
-    graph = helper.make_graph([node], "graph", values[:1], values[1:], constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
+    return save_onnx(
+        path,
+        [node],
+        {"x": ["batch", steps]},
+        {"y": ["batch", steps]},
+        {"six": np.array([1, STEPS]), "two": np.float32(2)},
+    )
 
 
 def session(path: Path) -> ort.InferenceSession:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, helper
 
 from assay.errors import ExportFailedError, InputError, needing
 from assay.export.checking.check import level_names, session_at
@@ -20,21 +20,14 @@ from assay.export.localise.on_onnx_runners import run_in
 from assay.export.localise.source import Array
 from assay.export.reference.on_onnx_double import evaluate
 from assay.numerics.guilt import guilt_of
+from tests.onnx_files import save_onnx
 
 HIDDEN, WIDTH = 4, 3
 FEEDS = {"x": np.random.default_rng(0).normal(size=(5, 2, WIDTH)).astype(np.float32)}
 
 
 def saved(path: Path, nodes: list[NodeProto], opset: int = 22, **constants: Array) -> Path:
-    graph = helper.make_graph(
-        nodes,
-        "made",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [5, 2, WIDTH])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10), path)
-    return path
+    return save_onnx(path, nodes, {"x": [5, 2, WIDTH]}, {"y": None}, constants, opset=opset)
 
 
 def with_peepholes(path: Path) -> Path:

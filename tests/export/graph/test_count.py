@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -23,18 +23,12 @@ from assay.records.results import Export
 from assay.records.roofline import GraphWork
 from assay.registry import ARCHITECTURES, EXPORTERS
 from tests.export.models import Workspace, workspace
+from tests.onnx_files import onnx_model
 
 
 def graph(nodes: list[onnx.NodeProto], shape: tuple[int | str, ...], **constants: np.ndarray) -> onnx.ModelProto:
     """A model from "x" to "y"."""
-    made = make.make_graph(
-        nodes,
-        "graph",
-        [make.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *shape])],
-        [make.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
-    )
-    return make.make_model(made, opset_imports=[make.make_opsetid("", 18)], ir_version=9)
+    return onnx_model(nodes, {"x": ["batch", *shape]}, {"y": None}, constants, ir_version=9)
 
 
 def counted(model: onnx.ModelProto, batch: int = 1) -> GraphWork:

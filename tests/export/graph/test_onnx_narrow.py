@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from assay.export.graph.on_onnx_narrow import narrow_arithmetic
+from tests.onnx_files import onnx_model
 
 HALF, BRAIN, FULL, BOOL = TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.BOOL
 
 
 def made(*nodes: NodeProto, takes: int = FULL, gives: int = FULL, weights: int = HALF) -> ModelProto:
-    w = numpy_helper.from_array(np.ones((4, 4), helper.tensor_dtype_to_np_dtype(weights)), "w")
     x, y = (helper.make_tensor_value_info(name, kind, [None, 4]) for name, kind in (("x", takes), ("y", gives)))
-    graph = helper.make_graph(nodes, "it", [x], [y], [w])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return onnx_model(nodes, [x], [y], {"w": np.ones((4, 4), helper.tensor_dtype_to_np_dtype(weights))})
 
 
 def cast(source: str, target: str, to: int) -> NodeProto:

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import InputError
 from assay.export.graph.on_onnx_random import check_repeats, per_call_operators, random_operators
 from assay.export.probing.probe import ProbeRequest, probe
 from assay.train.brought.sources import locate
+from tests.onnx_files import save_onnx
 
 WIDTH = 10
 NODES = {
@@ -31,21 +32,14 @@ NODES = {
 def saved(path: Path, middle: list[onnx.NodeProto]) -> Path:
     """x @ w, then these nodes from "a" to "r"."""
     rng = np.random.default_rng(0)
-    constants = [
-        numpy_helper.from_array(rng.normal(size=(WIDTH, WIDTH)).astype(np.float32), "w"),
-        numpy_helper.from_array(np.float32(0.3), "ratio"),
-        numpy_helper.from_array(np.array(True), "train"),
-    ]
     shape = ["n", WIDTH]
-    graph = helper.make_graph(
+    return save_onnx(
+        path,
         [helper.make_node("MatMul", ["x", "w"], ["a"]), *middle, helper.make_node("Add", ["a", "r"], ["y"])],
-        "graph",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-        constants,
+        {"x": shape},
+        {"y": shape},
+        {"w": rng.normal(size=(WIDTH, WIDTH)).astype(np.float32), "ratio": np.float32(0.3), "train": np.array(True)},
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
 
 
 def asked(path: Path, folder: Path) -> ProbeRequest:

@@ -17,6 +17,7 @@ from assay.export.graph.on_onnx_signature import (
     without_outputs,
 )
 from assay.export.probing.undecided import undecided
+from tests.onnx_files import onnx_model
 
 MAP = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
 
@@ -72,7 +73,7 @@ def two_outputs() -> ModelProto:
     """y = relu(x w); where = NonZero(x), which only the second output needs; the branches read `w` from outside."""
     inside = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["h_inside"])], "b", [], [tensor(None)])
     inside.output[0].name = "h_inside"
-    graph = helper.make_graph(
+    return onnx_model(
         [
             helper.make_node("Constant", [], ["yes"], value=numpy_helper.from_array(np.array(True))),
             helper.make_node("If", ["yes"], ["h"], name="if", then_branch=inside, else_branch=inside),
@@ -80,15 +81,10 @@ def two_outputs() -> ModelProto:
             helper.make_node("Abs", ["x"], ["size"], name="abs"),
             helper.make_node("NonZero", ["size"], ["where"], name="nonzero"),
         ],
-        "two",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
-        [
-            helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3]),
-            helper.make_tensor_value_info("where", TensorProto.INT64, [2, None]),
-        ],
-        [numpy_helper.from_array(np.ones((4, 3), np.float32), "w")],
+        {"x": ["batch", 4]},
+        {"y": ["batch", 3], "where": (TensorProto.INT64, [2, None])},
+        {"w": np.ones((4, 3), np.float32)},
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
 def test_an_output_that_is_left_out_goes_with_what_only_it_needs() -> None:

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper
 
 from assay.export.localise.on_onnx_cause import OTHER_ORDER
 from assay.export.localise.on_onnx_repro import localise_with_repros
 from assay.records.localisation import Localisation
+from tests.onnx_files import save_onnx
 
 node = helper.make_node
 SHAPE = (4, 6, 5)
@@ -23,15 +23,7 @@ SHAPE = (4, 6, 5)
 
 def saved(path: Path, nodes: list[NodeProto], kind: int = TensorProto.FLOAT, **constants: object) -> Path:
     """A file from `x` to `y`."""
-    graph = helper.make_graph(
-        nodes,
-        "made",
-        [helper.make_tensor_value_info("x", kind, SHAPE)],
-        [helper.make_tensor_value_info("y", kind, None)],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
+    return save_onnx(path, nodes, {"x": (kind, SHAPE)}, {"y": (kind, None)}, constants)
 
 
 def parted(folder: Path, right: list[NodeProto], wrong: list[NodeProto], **constants: object) -> list[Localisation]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from assay.export.localise.on_onnx_localize import localise
 from tests.export.models import Workspace, workspace
@@ -22,6 +22,7 @@ from tests.export.pairs.pair_models import (
     transposed,
     wrong_sign,
 )
+from tests.onnx_files import save_onnx
 
 
 @pytest.fixture
@@ -63,7 +64,8 @@ def pool_model(path: Path, pads: list[int], *, moved: bool) -> Path:
     ]
     if moved:
         pooled.input[0] = "t"
-    graph = helper.make_graph(
+    return save_onnx(
+        path,
         [
             *moves,
             helper.make_node("Conv", ["nchw", "w"], ["c"], pads=[1, 1, 1, 1]),
@@ -72,13 +74,10 @@ def pool_model(path: Path, pads: list[int], *, moved: bool) -> Path:
             pooled,
             helper.make_node("GlobalAveragePool", ["p"], ["logits"]),
         ],
-        "pooled",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 9, 9, 3])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(weight, "w")],
+        {"image": ["batch", 9, 9, 3]},
+        {"logits": None},
+        {"w": weight},
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
 
 
 def test_a_lost_padding_is_found_behind_moved_dimensions(tmp_path: Path) -> None:

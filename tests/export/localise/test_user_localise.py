@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from assay.export.localise.localise_job import PARTINGS, PartingsRequest, partings_of
 from assay.jobs.running import run_job
 from assay.records.localisation import Localisation
 from assay.train.brought.arrays import record_type
 from assay.train.brought.model import Kind, Location, Tensor, UserModel
+from tests.onnx_files import save_onnx
 
 RECORDS = 12
 TORCH = """
@@ -74,11 +74,13 @@ def divided(folder: Path, kind: int) -> Path:
         helper.make_node("Div", ["a", "two"], ["b"], name="divide"),
         helper.make_node("Neg", ["b"], ["y"], name="last"),
     ]
-    two = numpy_helper.from_array(np.array(2, helper.tensor_dtype_to_np_dtype(kind)), "two")
-    values = [helper.make_tensor_value_info(name, kind, ["batch", 4]) for name in "xy"]
-    graph = helper.make_graph(nodes, "divided", values[:1], values[1:], [two])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), folder / "m.onnx")
-    return folder / "m.onnx"
+    return save_onnx(
+        folder / "m.onnx",
+        nodes,
+        {"x": (kind, ["batch", 4])},
+        {"y": (kind, ["batch", 4])},
+        {"two": np.array(2, helper.tensor_dtype_to_np_dtype(kind))},
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,11 +112,7 @@ def pooled(folder: Path, **attributes: object) -> Path:
         helper.make_node("AveragePool", ["a"], ["b"], name="pool", kernel_shape=[3, 3], strides=[2, 2], **attributes),
         helper.make_node("Tanh", ["b"], ["y"], name="tanh"),
     ]
-    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2, 7, 7])]
-    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 2, 4, 4])]
-    graph = helper.make_graph(nodes, "pooled", inputs, outputs)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), folder / "m.onnx")
-    return folder / "m.onnx"
+    return save_onnx(folder / "m.onnx", nodes, {"x": ["batch", 2, 7, 7]}, {"y": ["batch", 2, 4, 4]})
 
 
 def test_a_lost_divisor_is_found_at_its_layer(tmp_path: Path) -> None:

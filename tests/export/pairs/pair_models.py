@@ -10,6 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.onnx_files import onnx_model, save_onnx
+
 WIDTH, CLASSES = 16, 16
 Weights = dict[str, NDArray[np.float32]]
 
@@ -34,19 +36,17 @@ def save_classifier(path: Path, change: Callable[[Weights], None] | None = None,
     if change:
         change(made)
     image, logits = names.get("image", "image"), names.get("logits", "logits")
-    graph = helper.make_graph(
+    model = onnx_model(
         [
             helper.make_node("MatMul", [image, "first"], ["a"], name="first_matmul"),
             helper.make_node("Add", ["a", "offset"], ["b"], name="add"),
             helper.make_node("Relu", ["b"], ["c"], name="relu"),
             helper.make_node("MatMul", ["c", "second"], [logits], name="second_matmul"),
         ],
-        "classifier",
-        [helper.make_tensor_value_info(image, TensorProto.FLOAT, ["batch", WIDTH])],
-        [helper.make_tensor_value_info(logits, TensorProto.FLOAT, ["batch", CLASSES])],
-        [numpy_helper.from_array(array, name) for name, array in made.items()],
+        {image: ["batch", WIDTH]},
+        {logits: ["batch", CLASSES]},
+        made,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.save(model, path)
     return path
 
@@ -103,7 +103,8 @@ def save_with_map(path: Path) -> Path:
 
 def save_with_state(path: Path) -> Path:
     """A model as for recordings: `input` of any size, a `state` whose second dimension is open, and a scalar."""
-    graph = helper.make_graph(
+    return save_onnx(
+        path,
         [
             helper.make_node("ReduceMean", ["state"], ["mean"], name="mean", keepdims=0),
             helper.make_node("Cast", ["rate"], ["wide"], name="cast", to=TensorProto.FLOAT),
@@ -111,16 +112,6 @@ def save_with_state(path: Path) -> Path:
             helper.make_node("Mul", ["input", "factor"], ["output"], name="scaled"),
             helper.make_node("Tanh", ["state"], ["next"], name="tanh"),
         ],
-        "state",
-        [
-            helper.make_tensor_value_info("input", TensorProto.FLOAT, [-1, "?"]),
-            helper.make_tensor_value_info("state", TensorProto.FLOAT, [2, None, 4]),
-            helper.make_tensor_value_info("rate", TensorProto.INT64, []),
-        ],
-        [
-            helper.make_tensor_value_info("output", TensorProto.FLOAT, [None, None]),
-            helper.make_tensor_value_info("next", TensorProto.FLOAT, [2, None, 4]),
-        ],
+        {"input": [-1, "?"], "state": [2, None, 4], "rate": (TensorProto.INT64, [])},
+        {"output": [None, None], "next": [2, None, 4]},
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path

@@ -5,22 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, helper
 
 from assay.export.pairs.on_onnx_pair_company import told_of_company
+from tests.onnx_files import save_onnx
 
 WIDTH = 8
 FEEDS = {"x": np.random.default_rng(0).normal(size=(8, WIDTH)).astype(np.float32)}
 
 
 def saved(path: Path, *nodes: NodeProto, **tensors: np.ndarray) -> Path:
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", WIDTH]) for name in "xy")
-    fixed = [numpy_helper.from_array(array, name) for name, array in tensors.items()]
-    graph = helper.make_graph(nodes, "it", [x], [y], fixed)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
+    return save_onnx(path, nodes, {"x": ["batch", WIDTH]}, {"y": ["batch", WIDTH]}, tensors)
 
 
 def node(operator: str, inputs: list[str], outputs: list[str], **more: object) -> NodeProto:

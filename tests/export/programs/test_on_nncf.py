@@ -19,6 +19,7 @@ from assay.infer.runtimes.on_openvino import load_int8
 from assay.spec import OPENVINO_FILE, Settings
 from assay.train.brought.arrays import record_type
 from assay.train.brought.model import Location, Tensor, UserModel
+from tests.onnx_files import save_onnx
 
 RANDOM = np.random.default_rng(0)
 MODEL = UserModel(
@@ -39,17 +40,14 @@ for one in MODEL.inputs:
 def request_(tmp_path_factory: pytest.TempPathFactory) -> ProgramRequest:
     place = tmp_path_factory.mktemp("nncf")
     weights = RANDOM.standard_normal((4, 3, 3, 3)).astype(np.float32)
-    graph = helper.make_graph(
+    save_onnx(
+        place / "net.onnx",
         [helper.make_node("Conv", ["rows", "w"], ["made"]), helper.make_node("Add", ["made", "more"], ["sum"])],
-        "net",
-        [
-            helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["batch", 3, 8, 8]),
-            helper.make_tensor_value_info("more", TensorProto.FLOAT, ["batch", 4, 6, 6]),
-        ],
-        [helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["batch", 4, 6, 6])],
-        [numpy_helper.from_array(weights, "w")],
+        {"rows": ["batch", 3, 8, 8], "more": ["batch", 4, 6, 6]},
+        {"sum": ["batch", 4, 6, 6]},
+        {"w": weights},
+        ir_version=9,
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), place / "net.onnx")
     np.save(place / "records.npy", RECORDS)
     (place / "program").mkdir()
     return ProgramRequest(

@@ -11,6 +11,7 @@ from assay.errors import InputError
 from assay.export.reference.on_onnx_double import run_double, to_double, without_initialisers
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
 from tests.export.models import silent, workspace
+from tests.onnx_files import onnx_model
 
 THIRD = 1 / 3
 
@@ -18,14 +19,7 @@ THIRD = 1 / 3
 def model(nodes: list[NodeProto], weights: dict[str, np.ndarray], rank: int = 2) -> ModelProto:
     """A model from `x` to `y`, both float32."""
     shape = ["batch", *[4] * (rank - 1)]
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(array, name) for name, array in weights.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return onnx_model(nodes, {"x": shape}, {"y": None}, weights)
 
 
 LARGER = tuple(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet18", "vit-tiny"))

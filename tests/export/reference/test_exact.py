@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from assay.errors import InputError
@@ -15,6 +15,7 @@ from assay.export.localise.on_onnx_runners import run_in
 from assay.export.reference import on_onnx_exact
 from assay.export.reference.on_onnx_double import run_double
 from assay.export.reference.on_onnx_exact import EVALUATOR, KERNELS, exact_of, relative_difference
+from tests.onnx_files import onnx_model
 
 FLOAT = TensorProto.FLOAT
 
@@ -22,14 +23,7 @@ FLOAT = TensorProto.FLOAT
 def model_of(
     nodes: list[NodeProto], shapes: tuple[list[int], list[int]], opset: int = 18, **constants: np.ndarray
 ) -> ModelProto:
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [helper.make_tensor_value_info("x", FLOAT, shapes[0])],
-        [helper.make_tensor_value_info("y", FLOAT, shapes[1])],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    return onnx_model(nodes, {"x": shapes[0]}, {"y": shapes[1]}, constants, opset=opset, ir_version=8)
 
 
 def batch_norm(opset: int) -> ModelProto:

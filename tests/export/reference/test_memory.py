@@ -31,6 +31,7 @@ from assay.files.named_arrays import read_named
 from assay.train.brought.arrays import record_type
 from assay.train.brought.loaders.loaded import Array
 from assay.train.brought.model import Location, Tensor, UserModel
+from tests.onnx_files import onnx_model, save_onnx
 
 NUMBERS = 10_000
 A_VALUE = 8 * NUMBERS
@@ -49,9 +50,7 @@ def chain(rows: int | str = 1) -> onnx.ModelProto:
     ]
     nodes.append(helper.make_node("If", ["true"], ["late"], then_branch=branches[0], else_branch=branches[1]))
     nodes.append(helper.make_node("Add", [f"v{LAYERS - 1}", "late"], ["y"]))
-    true = numpy_helper.from_array(np.array(True), "true")
-    graph = helper.make_graph(nodes, "chain", [value("x", shape)], [value("y", shape)], [true])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return onnx_model(nodes, [value("x", shape)], [value("y", shape)], {"true": np.array(True)})
 
 
 def value(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
@@ -81,10 +80,8 @@ def test_what_does_not_fit_is_refused_with_what_it_would_take() -> None:
 
 
 def test_a_value_that_is_made_from_nothing_is_asked_for_before_it_is_made() -> None:
-    shape = numpy_helper.from_array(np.array([10_000_000_000]), "shape")
     nodes = [helper.make_node("ConstantOfShape", ["shape"], ["y"])]
-    graph = helper.make_graph(nodes, "large", [], [value("y", ["n"])], [shape])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = onnx_model(nodes, {}, [value("y", ["n"])], {"shape": np.array([10_000_000_000])})
     with pytest.raises(TooLargeError, match=r"found 149\.0 GiB"):
         evaluate(model, {}, "a large one", ["y"], at_most=1 << 30)
 
@@ -172,9 +169,7 @@ def test_a_convolution_in_pieces_is_the_convolution(
     random = np.random.default_rng(0)
     x, w, b = (random.normal(size=one).astype(np.float32) for one in (shape, weights, weights[:1]))
     node = helper.make_node("Conv", ["x", "w", "b"], ["y"], **attributes)
-    constants = [numpy_helper.from_array(w, "w"), numpy_helper.from_array(b, "b")]
-    graph = helper.make_graph([node], "conv", [value("x", shape)], [value("y", ["?"] * len(shape))], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = onnx_model([node], [value("x", shape)], [value("y", ["?"] * len(shape))], {"w": w, "b": b})
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     found = evaluate(model, {"x": x}, "a convolution")["y"]
     assert found.dtype == np.float32
@@ -204,8 +199,7 @@ def test_a_convolution_of_sound_takes_a_fraction_of_what_all_of_its_windows_do(t
         nodes.append(helper.make_node("Conv", [before, f"w{place}"], [f"c{place}"], pads=[7, 7]))
         nodes.append(helper.make_node("Tanh", [f"c{place}"], [f"a{place}"]))
     nodes.append(helper.make_node("GlobalAveragePool", [f"a{layers - 1}"], ["y"]))
-    graph = helper.make_graph(nodes, "audio", [value("x", ["n", 1, "t"])], [value("y", ["n", channels, 1])], constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "a.onnx")
+    save_onnx(tmp_path / "a.onnx", nodes, [value("x", ["n", 1, "t"])], [value("y", ["n", channels, 1])], constants)
     command = [sys.executable, "-c", MEASURED, str(tmp_path / "a.onnx")]
     answer = subprocess.run(
         command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3], env=dict(os.environ)
@@ -217,16 +211,11 @@ def test_weights_that_memory_does_not_hold_in_float64_are_refused_before_they_ar
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """2.2 GB of weights in fp32 took 19 GB in all, until the system killed the process."""
-    model = helper.make_model(
-        helper.make_graph(
-            [helper.make_node("MatMul", ["x", "w"], ["y"])],
-            "it",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 100])],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 100])],
-            [numpy_helper.from_array(np.ones((100, 100), np.float32), "w")],
-        ),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=10,
+    model = onnx_model(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        {"x": [1, 100]},
+        {"y": [1, 100]},
+        {"w": np.ones((100, 100), np.float32)},
     )
     taken = 4 * 8 * 100 * 100
     monkeypatch.setattr(on_onnx_double, "most_bytes", lambda share: taken)

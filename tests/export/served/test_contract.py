@@ -8,13 +8,14 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 
 from assay.errors import ArtifactError, ExportFailedError
 from assay.export.served.contract import HALF_RANGE, SHIFT, check_contract, deployable, write_deployable
 from assay.export.served.contract_job import check_answers
 from assay.spec import ModelSpec
 from assay.train.batches import normalise
+from tests.onnx_files import onnx_model
 
 SPEC = ModelSpec("bloodnet", 6, 4)
 
@@ -28,14 +29,7 @@ def export(layout: str, *, transposes: bool = False) -> onnx.ModelProto:
     nodes.append(helper.make_node("MatMul", ["flat", "weights"], ["logits"]))
     if transposes:
         nodes.insert(0, helper.make_node("Transpose", ["image"], ["moved"], perm=[0, 3, 1, 2]))
-    graph = helper.make_graph(
-        nodes,
-        "linear",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", *shape])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 4])],
-        [onnx.numpy_helper.from_array(weights, "weights")],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return onnx_model(nodes, {"image": ["batch", *shape]}, {"logits": ["batch", 4]}, {"weights": weights}, ir_version=9)
 
 
 def pixels(count: int = 5) -> np.ndarray:

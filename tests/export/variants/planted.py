@@ -6,9 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime as ort
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from assay.export.checking.records import Against
 from assay.export.variants.mixed_job import MixedRequest
@@ -16,6 +15,7 @@ from assay.records.localisation import Calibration
 from assay.records.results import Export
 from assay.train.brought.arrays import record_type
 from assay.train.brought.model import Location, Tensor, UserModel
+from tests.onnx_files import save_onnx
 
 WIDTH, ROWS = 16, 64
 UNHEARD = 300.0
@@ -41,10 +41,7 @@ def write_layers(path: Path, depth: int, bad: Collection[int], names: bool = Tru
         if place < depth - 1:
             nodes.append(helper.make_node("Relu", [out], [f"kept{place}"]))
             last = f"kept{place}"
-    inputs = [helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["batch", WIDTH])]
-    outputs = [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", WIDTH])]
-    graph = helper.make_graph(nodes, "layers", inputs, outputs, known)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    save_onnx(path, nodes, {"numbers": ["batch", WIDTH]}, {"scores": ["batch", WIDTH]}, known)
 
 
 def asked(folder: Path, depth: int, bad: Collection[int], seconds: float = 60.0, *, names: bool = True) -> MixedRequest:

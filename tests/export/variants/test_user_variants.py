@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from assay.errors import ExportFailedError
 from assay.export.checking.records import Against
@@ -17,6 +17,7 @@ from assay.numerics.following import LARGEST_SHARE
 from assay.records.results import Export
 from assay.train.brought.arrays import inputs_of, record_type, rows_of
 from assay.train.brought.model import Location, Tensor, UserModel
+from tests.onnx_files import save_onnx
 
 WIDTH, ROWS, FIXED = 12, 40, 4
 
@@ -52,10 +53,7 @@ def write_without_products(path: Path) -> None:
 def _save(
     path: Path, nodes: list[onnx.NodeProto], known: list[onnx.TensorProto], rows: str | int, out: int = 3
 ) -> None:
-    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [rows, WIDTH]) for name in ("left", "right")]
-    outputs = [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [rows, out])]
-    graph = helper.make_graph(nodes, "pair", inputs, outputs, known)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    save_onnx(path, nodes, {"left": [rows, WIDTH], "right": [rows, WIDTH]}, {"scores": [rows, out]}, known)
 
 
 def asked(folder: Path, takes: str = "rows", precision: str = "int8", out: int = 3) -> VariantRequest:

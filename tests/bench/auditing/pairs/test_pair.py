@@ -30,6 +30,7 @@ from tests.export.pairs.pair_models import (
     transposed,
     wrong_sign,
 )
+from tests.onnx_files import save_onnx
 
 
 def audited(folder: Path, change: Callable[[Weights], None] | None = None, inputs: Path | None = None) -> Audit:
@@ -186,15 +187,13 @@ def integers(path: Path, nodes: list[onnx.NodeProto], kind: int = TensorProto.IN
     """A model from `codes` to `y`, both whole numbers."""
     shape = ["n", 6]
     constants = [numpy_helper.from_array(np.array(number, np.int64), name) for name, number in NUMBERS.items()]
-    graph = helper.make_graph(
+    return save_onnx(
+        path,
         nodes,
-        "integers",
-        [helper.make_tensor_value_info("codes", TensorProto.INT64, shape)],
-        [helper.make_tensor_value_info("y", kind, shape)],
+        {"codes": (TensorProto.INT64, shape)},
+        {"y": (kind, shape)},
         [*constants, numpy_helper.from_array(np.arange(50, dtype=np.float32), "table")],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
 
 
 NUMBERS = {"three": 3, "four": 4}
@@ -234,11 +233,7 @@ def test_an_index_is_drawn_from_its_places_and_from_all_of_them(tmp_path: Path) 
 def test_a_softplus_that_overflows_is_found_at_the_edges(tmp_path: Path) -> None:
     def saved(name: str, nodes: list[onnx.NodeProto]) -> Path:
         shape = ["n", 6]
-        values = [helper.make_tensor_value_info(one, TensorProto.FLOAT, shape) for one in ("x", "y")]
-        one = numpy_helper.from_array(np.float32(1), "one")
-        graph = helper.make_graph(nodes, "softplus", values[:1], values[1:], [one])
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / name)
-        return tmp_path / name
+        return save_onnx(tmp_path / name, nodes, {"x": shape}, {"y": shape}, {"one": np.float32(1)})
 
     right = saved("right.onnx", [helper.make_node("Softplus", ["x"], ["y"])])
     naive = [helper.make_node("Exp", ["x"], ["e"]), helper.make_node("Add", ["e", "one"], ["s"])]
