@@ -89,6 +89,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
+def meant_by(name: str, known: Iterable[str]) -> str | None:
+    """Return the remedy that offers the nearest known name, or None."""
+    close = nearest(name, known)
+    return f"Did you mean '{close}'?" if close else None
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], also: str = "") -> InputError:
     """Return the error for an unregistered name: it offers the nearest name and lists all.
 
@@ -96,8 +102,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], also: str = "") -> 
         also: sentences about other possible causes.
     """
     known = sorted(known)
-    suggestion = nearest(name, known)
-    remedies = [f"Did you mean '{suggestion}'?" if suggestion else "", also]
+    remedies = [meant_by(name, known), also]
     return InputError(
         f"Unknown {kind} '{name}'",
         expected=f"one of {', '.join(known)}",

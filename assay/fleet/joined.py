@@ -9,11 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from assay.errors import ArtifactError
-from assay.files.mistakes import mistake_in
-from assay.files.texts import read_bytes
 from assay.fleet.kind import MachineKind
 from assay.records.base import Interval, Record, Verdict
 
@@ -186,13 +183,7 @@ def read_joined(folder: Path) -> Joined:
     Raises:
         ArtifactError: there is none, or it is damaged or of another version.
     """
-    path = folder / JOINED_FILE
-    try:
-        return Joined.model_validate_json(read_bytes(path))
-    except (OSError, ValidationError) as error:
-        raise ArtifactError(
-            f"Cannot read joined runs from {path}",
-            expected="a joined.json written by `assay join`",
-            found=mistake_in(error),
-            remedy="Join the runs again",
-        ) from error
+    path, expected = folder / JOINED_FILE, "a joined.json written by `assay join`"
+    return Joined.read_from(
+        path, f"Cannot read joined runs from {path}", expected=expected, remedy="Join the runs again"
+    )

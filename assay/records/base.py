@@ -8,9 +8,14 @@ number is.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError, ValidationInfo, model_validator
+
+from assay.errors import ArtifactError
+from assay.files.mistakes import mistake_in
+from assay.files.texts import read_bytes
 
 # How one time compares with another; see `assay.bench.judging.verdicts`.
 Verdict = Literal["faster", "slower", "same", "undecided"]
@@ -29,6 +34,25 @@ class Record(BaseModel):
     """Base of the records: unknown keys are errors, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def read_from(
+        cls, path: Path, wrong: str = "", *, expected: str | None = None, remedy: str | None = None, older: bool = False
+    ) -> Self:
+        """Read one from a JSON file.
+
+        Args:
+            wrong: begins the error, "Cannot read PATH" by default.
+            older: whether records of an older Assay are widened.
+
+        Raises:
+            ArtifactError: the file is missing, damaged, too large, or not such a record.
+        """
+        try:
+            return cls.model_validate_json(read_bytes(path), context=OLDER if older else None)
+        except (OSError, ValidationError) as error:
+            wrong = wrong or f"Cannot read {path}"
+            raise ArtifactError(wrong, expected=expected, found=mistake_in(error), remedy=remedy) from error
 
 
 class OfMeasure(Record):

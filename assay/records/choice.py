@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat
 
-from assay.errors import ArtifactError
-from assay.files.mistakes import mistake_in
-from assay.files.texts import read_bytes
 from assay.records.base import ONCE, Interval, OfMeasure, Record
 from assay.runtimes.entry import Tier
 from assay.store import write_atomically
@@ -198,15 +195,8 @@ def read_choice(folder: Path) -> Choice:
     Raises:
         ArtifactError: there is none, or it is damaged.
     """
-    path = folder / CHOICE_FILE
-    try:
-        return Choice.model_validate_json(read_bytes(path))
-    except (OSError, ValidationError) as error:
-        raise ArtifactError(
-            f"Cannot read a choice from {path}",
-            found=mistake_in(error),
-            remedy="Run `assay choose` on the study, or name a cell with --cell",
-        ) from error
+    path, remedy = folder / CHOICE_FILE, "Run `assay choose` on the study, or name a cell with --cell"
+    return Choice.read_from(path, f"Cannot read a choice from {path}", remedy=remedy)
 
 
 def write_choice(choice: Choice, folder: Path) -> None:

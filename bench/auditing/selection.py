@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assay.errors import StudyError, nearest
+from assay.errors import StudyError, meant_by
 from assay.study import ModelSection, Study
 
 
@@ -22,11 +22,10 @@ def with_models(study: Study, names: Sequence[str]) -> Study:
     known = [f"{model.architecture}/{size}" for model in study.models for size in model.sizes]
     for name in names:
         if name not in known:
-            close = nearest(name, known)
             raise StudyError(
                 f"The study {study.name} has no model '{name}'",
                 expected=", ".join(known),
-                remedy=f"Did you mean '{close}'?" if close else None,
+                remedy=meant_by(name, known),
             )
     largest = {name.partition("/")[0]: 0 for name in names}
     for name in names:

@@ -16,14 +16,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from assay.bench.deployment.subject import AuditedModel, FinishedStudy, check_hash
 from assay.errors import ArtifactError, FailedError, InputError
 from assay.export.probing.probe import DESCRIPTION_FILE, LOCATION_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.files.arrays import load_array
-from assay.files.mistakes import mistake_in
-from assay.files.texts import read_bytes, read_text
+from assay.files.texts import read_text
 from assay.numerics.agreement import FLOOR_ULPS
 from assay.numerics.following import FOLLOWING_POLICY, deviation_of, is_reduced, reason_against_share, share_of_error
 from assay.numerics.served import DATATYPES, Records, ServedTensor, records_of
@@ -93,12 +91,7 @@ def served_name(name: str) -> str:
 def _model(folder: Path, audit: ModelAudit) -> UserModel:
     """Return the model as `assay model` found it, after checking that its records are the audited ones."""
     path = folder / DESCRIPTION_FILE
-    try:
-        model = UserModel.model_validate_json(read_bytes(path))
-    except (OSError, ValidationError) as error:
-        raise ArtifactError(
-            f"Cannot read {path}", expected="a file of `assay model`", found=mistake_in(error), remedy=REMEDY
-        ) from error
+    model = UserModel.read_from(path, expected="a file of `assay model`", remedy=REMEDY)
     if model.fingerprint != audit.models.get("model"):
         raise ArtifactError(
             f"{path} belongs to a different model from the one audited",

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from assay.bench.deployment.subject import Deployable
-from assay.errors import ArtifactError
-from assay.files.mistakes import mistake_in
-from assay.files.texts import read_bytes
 from assay.records.base import Record
 from assay.records.races import SpeedComparison
 from assay.records.results import Cell, Export
@@ -62,9 +59,4 @@ def read(path: Path) -> MeasuredVersion:
     Raises:
         ArtifactError: missing or damaged.
     """
-    try:
-        return MeasuredVersion.model_validate_json(read_bytes(path))
-    except (OSError, ValidationError) as error:
-        raise ArtifactError(
-            f"Cannot read {path}", expected="a file of `assay deploy`", found=mistake_in(error)
-        ) from error
+    return MeasuredVersion.read_from(path, expected="a file of `assay deploy`")

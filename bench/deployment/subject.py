@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from assay.bench.words.names import in_words, points_of, sized
 from assay.bench.words.progress import Narrator
-from assay.errors import ArtifactError, FailedError, InputError, nearest
+from assay.errors import ArtifactError, FailedError, InputError, meant_by
 from assay.export.served import contract_job
 from assay.export.served.contract_job import ContractRequest, run_contract
 from assay.export.served.made import ExportContract
@@ -199,8 +199,7 @@ def servable_cell(results: Results, name: str) -> Cell:
     """
     cell = next((one for one in results.cells if one.name == name), None)
     if cell is None:
-        near = nearest(name, [one.name for one in results.cells])
-        raise InputError(f"The study has no cell '{name}'", remedy=f"Did you mean '{near}'?" if near else None)
+        raise InputError(f"The study has no cell '{name}'", remedy=meant_by(name, (one.name for one in results.cells)))
     if cell.status != "ok" or cell.host is None:
         raise FailedError(f"{name} was not measured", found=f"{cell.status}: {cell.reason}")
     points = points_of(results)

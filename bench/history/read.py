@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from assay.bench.comparing.compare import Outcome, packages_of
 from assay.bench.fleet.runs import read_run
 from assay.bench.history.record import ReadRun
@@ -15,8 +13,6 @@ from assay.bench.machine.machine import RECORDED_PACKAGES
 from assay.bench.statistics.stats import Samples
 from assay.bench.timing.unit_files import SAMPLES_FILE
 from assay.errors import ArtifactError, InputError
-from assay.files.mistakes import mistake_in
-from assay.files.texts import read_text
 from assay.fleet.kind import kind_in
 from assay.records.results import RESULTS_FILE, Results, read_results
 
@@ -99,11 +95,4 @@ def read_outcome(path: Path) -> Outcome:
     Raises:
         ArtifactError: the file is not a comparison.
     """
-    try:
-        return Outcome.model_validate_json(read_text(path))
-    except (OSError, ValueError, ValidationError) as error:
-        raise ArtifactError(
-            f"{path} is not a comparison",
-            expected="what assay compare --json prints",
-            found=mistake_in(error),
-        ) from error
+    return Outcome.read_from(path, f"{path} is not a comparison", expected="what assay compare --json prints")

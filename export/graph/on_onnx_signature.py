@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
-from assay.errors import InputError, nearest
+from assay.errors import InputError, meant_by
 from assay.export.graph.on_onnx_order import names_read
 from assay.train.brought.model import unnamed
 from assay.train.brought.outputs import incomparable
@@ -161,12 +161,11 @@ def without_outputs(model: ModelProto, names: Sequence[str], what: str) -> Model
     known = [one.name for one in graph.output]
     for name in names:
         if name not in known:
-            close = nearest(name, known)
             raise InputError(
                 f"--without does not name an output of {what}",
                 expected=", ".join(known),
                 found=name,
-                remedy=f"Did you mean '{close}'?" if close else None,
+                remedy=meant_by(name, known),
             )
     if set(known) <= set(names):
         raise InputError(

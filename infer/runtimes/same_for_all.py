@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from assay.boxed.platform import can_pin, own_threads, pin
 from assay.errors import InputError
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import onnxruntime
     import torch
 
+    from assay.infer.runtime import ModelFiles, Session
+
+Loaded = TypeVar("Loaded", bound="Session[Any]")
 CPU_ALONE = 'Set bench.device = "cpu" in the study file'
 TF32_OFF = {"TF32": "off"}
 """The CPU has no TF32, and CUDA is told not to use it."""
@@ -109,13 +112,24 @@ def tell_torch_of_gpu() -> None:
     torch.backends.cudnn.benchmark = True
 
 
-def on_a_gpu(settings: Settings) -> None:
+def in_tf32(
+    load: Callable[[ModelFiles, Settings], Loaded], let_round: Callable[[], None]
+) -> Callable[[ModelFiles, Settings], Loaded]:
+    """Return a loader of the same sessions on a GPU, which may round fp32 to TF32. A session that is traced or compiled
+    at its first call is so after its framework has been told.
+
+    Loading raises InputError on a device that has no TF32.
     """
-    Raises:
-        InputError: the device is none that has TF32.
-    """
-    if settings.device != "cuda":
-        raise InputError("Only NVIDIA GPUs compute in TF32", found=settings.device)
+
+    def loaded(model: ModelFiles, settings: Settings) -> Loaded:
+        if settings.device != "cuda":
+            raise InputError("Only NVIDIA GPUs compute in TF32", found=settings.device)
+        session = load(model, settings)
+        let_round()
+        session.precision = "tf32"
+        return session
+
+    return loaded
 
 
 def let_torch_round() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from assay.errors import InputError, nearest
+from assay.errors import InputError, meant_by
 
 Value = TypeVar("Value")
 Children = list[tuple[object, object]]
@@ -125,12 +125,11 @@ def kept_outputs(
     """
     for name in without:
         if name not in outputs:
-            close = nearest(name, list(outputs))
             raise InputError(
                 f"--without does not name an output of {what}",
                 expected=", ".join(outputs),
                 found=name,
-                remedy=f"Did you mean '{close}'?" if close else None,
+                remedy=meant_by(name, outputs),
             )
     kept = {name: value for name, value in outputs.items() if name not in without}
     if not kept:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from assay.errors import InputError, NotInstalledError, missing, nearest
+from assay.errors import InputError, NotInstalledError, meant_by, missing
 from assay.foreign import said_by
 from assay.train.brought.binding import described, parameters_of
 from assay.train.brought.imports import import_file, is_users, package_of
@@ -53,11 +53,10 @@ def built(path: Path, function: str, module: str = "") -> object:
     imported = _imported(path, module)
     if not hasattr(imported, function):
         names = [name for name, value in vars(imported).items() if callable(value) and not name.startswith("_")]
-        close = nearest(function, names)
         raise InputError(
             f"{path.name} has no '{function}'",
             found=", ".join(names) or "no functions",
-            remedy=f"Did you mean '{close}'?" if close else None,
+            remedy=meant_by(function, names),
         )
     found = getattr(imported, function)
     if not _is_builder(found):

@@ -7,12 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from assay.errors import ArtifactError
-from assay.files.mistakes import mistake_in
-from assay.files.texts import read_json
-from assay.records.base import OLDER, Interval, Record, Verdict
+from assay.records.base import Interval, Record, Verdict
 from assay.records.results import Agreement
 
 DECODER_FILE = "decoder.json"
@@ -122,10 +119,4 @@ def read_decoder(folder: Path) -> Decoder:
     Raises:
         ArtifactError: missing, or not such a record.
     """
-    path = folder / DECODER_FILE
-    try:
-        return Decoder.model_validate(read_json(path), context=OLDER)
-    except (OSError, ValueError, ValidationError) as error:
-        raise ArtifactError(
-            f"Cannot read {path}", expected="what `assay model --task causal-lm` wrote", found=mistake_in(error)
-        ) from error
+    return Decoder.read_from(folder / DECODER_FILE, expected="what `assay model --task causal-lm` wrote", older=True)

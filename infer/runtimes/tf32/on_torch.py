@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-from assay.infer.runtime import ModelFiles
 from assay.infer.runtimes import on_torch
 from assay.infer.runtimes.inductor import on_torch_compiled
-from assay.infer.runtimes.on_torch import TorchSession
-from assay.infer.runtimes.same_for_all import let_torch_round, on_a_gpu
-from assay.spec import Settings
+from assay.infer.runtimes.same_for_all import in_tf32, let_torch_round
 
-
-def load_eager(model: ModelFiles, settings: Settings) -> TorchSession:
-    on_a_gpu(settings)
-    return _rounded(on_torch.load_eager(model, settings))
-
-
-def load_channels_last(model: ModelFiles, settings: Settings) -> TorchSession:
-    on_a_gpu(settings)
-    return _rounded(on_torch.load_channels_last(model, settings))
-
-
-def load_script(model: ModelFiles, settings: Settings) -> TorchSession:
-    on_a_gpu(settings)
-    return _rounded(on_torch.load_script(model, settings))
-
-
-def load_compile(model: ModelFiles, settings: Settings) -> TorchSession:
-    """It compiles at the first call, when PyTorch has been told."""
-    on_a_gpu(settings)
-    return _rounded(on_torch_compiled.load_compile(model, settings))
-
-
-def _rounded(session: TorchSession) -> TorchSession:
-    let_torch_round()
-    session.precision = "tf32"
-    return session
+load_eager = in_tf32(on_torch.load_eager, let_torch_round)
+load_channels_last = in_tf32(on_torch.load_channels_last, let_torch_round)
+load_script = in_tf32(on_torch.load_script, let_torch_round)
+load_compile = in_tf32(on_torch_compiled.load_compile, let_torch_round)

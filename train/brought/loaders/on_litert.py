@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from assay.errors import ArtifactError, InputError, nearest
+from assay.errors import ArtifactError, InputError, meant_by
 from assay.foreign import said_by
 from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 from assay.train.brought.model import Declared, Location, unnamed
@@ -33,11 +33,10 @@ def load(location: Location) -> LoadedModel:
     def called(names: Sequence[str], without: Sequence[str]) -> Called:
         for name in names:
             if name not in inputs:
-                close = nearest(name, list(inputs))
                 raise InputError(
                     f"{location} has no input '{name}'",
                     expected=", ".join(inputs),
-                    remedy=f"Did you mean '{close}'?" if close else None,
+                    remedy=meant_by(name, inputs),
                 )
         kept = kept_outputs(outputs, lambda _: True, without, str(location))
         return _compute(interpreter, [inputs[name] for name in names], kept, location), _no_double
