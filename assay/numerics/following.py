@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.numerics.precisions import is_less_exact, is_quantised
-from assay.numerics.ties import Alternatives, Deciding, Unfollowed
+from assay.numerics.ties import Alternatives, Deciding, Entries, Unfollowed
 from assay.numerics.values import is_whole
 
 LARGEST_SHARE = 0.1
@@ -95,6 +95,8 @@ def widened(decider: Deciding | None) -> Deciding | None:
         return decider
     if isinstance(decider, Alternatives):
         return replace(decider, values=decider.reduced)
+    if isinstance(decider, Entries):
+        return replace(decider, may_be=decider.may_be[[2, 3, 2, 3]])
     deviation = deviation_of(decider.values.reshape(len(decider.values), -1))
     return replace(decider, tolerance=LARGEST_SHARE * deviation, exact=None)
 

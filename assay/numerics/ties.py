@@ -19,6 +19,7 @@ from assay.numerics.values import is_whole
 
 VALUES, TOLERANCE, EXACT = "values of ", "tolerance of ", "exact values of "
 MAY_BE, MAY_BE_REDUCED = "may be ", "may be, reduced: "
+LISTS, LISTS_ACROSS = "may list ", "may list, across: "
 NOT_FOLLOWED = "not followed: "
 OPEN = "which is not followed, so they may tie"
 """The words of a verdict on whole numbers that scores decide in a way that is not followed."""
@@ -165,7 +166,61 @@ class Unfollowed:
         return True
 
 
-Deciding = Decider | Alternatives | Unfollowed
+@dataclass(frozen=True)
+class Entries:
+    """The places that an output may list, as NonZero lists those of an array's numbers that are not zero.
+
+    Attributes:
+        may_be: which numbers of the array are not zero, (4, records, *the array's shape): in every correct run, in some
+            correct run, and the same for runs in reduced precision.
+        across: whether the output has a place in each column, as NonZero does, or in each row.
+    """
+
+    may_be: Mask
+    across: bool
+
+    @property
+    def records(self) -> int:
+        return len(self.may_be[0])
+
+    def excuses(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Mask:
+        """Return that no number is excused by itself: a list is right as a whole; see `beside`."""
+        del found, places
+        return np.zeros(expected.shape, bool)
+
+    def decides(self, numbers: Array) -> bool:
+        """Return whether every list, (records, numbers), is one of a correct run."""
+        return all(self._explains(one, record) for record, one in enumerate(numbers))
+
+    def beside(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Array:
+        """Return lists (records, numbers), with the expected one in place of each that is as good.
+
+        Args:
+            expected: lists, with numbers below zero where there is room for more places.
+            found: lists, which may have another length where all are of one record.
+            places: see `Decider.excuses`.
+        """
+        known_places = np.arange(len(expected)) if places is None else places
+        good = [at < self.records and self._explains(one, at) for at, one in zip(known_places, found, strict=True)]
+        if expected.shape != found.shape:
+            return expected if all(good) else found
+        return np.where(np.array(good, bool)[:, None], expected, found)
+
+    def _explains(self, listed: Array, record: int) -> bool:
+        always, sometimes = self.may_be[0, record], self.may_be[1, record]
+        if listed.size % sometimes.ndim:
+            return False
+        grid = listed.reshape((sometimes.ndim, -1) if self.across else (-1, sometimes.ndim))
+        entries = grid.T if self.across else grid
+        entries = entries[(entries >= 0).all(axis=1)].astype(np.int64)
+        if (entries >= sometimes.shape).any():
+            return False
+        there = np.zeros(sometimes.shape, bool)
+        there[tuple(entries.T)] = True
+        return int(there.sum()) == len(entries) and bool((always <= there).all() and (there <= sometimes).all())
+
+
+Deciding = Decider | Alternatives | Entries | Unfollowed
 
 
 def told_of_ties(differs: str, decider: Deciding | None) -> str:
@@ -211,6 +266,10 @@ def read_deciders(path: Path) -> dict[str, Deciding]:
             found[name] = Decider(array, float(arrays[TOLERANCE + name]), arrays.get(EXACT + name))
         elif key.startswith(NOT_FOLLOWED):
             found[key.removeprefix(NOT_FOLLOWED)] = Unfollowed(array.tobytes().decode())
+        elif key.startswith(LISTS_ACROSS):
+            found[key.removeprefix(LISTS_ACROSS)] = Entries(array, across=True)
+        elif key.startswith(LISTS):
+            found[key.removeprefix(LISTS)] = Entries(array, across=False)
         elif key.startswith(MAY_BE):
             name = key.removeprefix(MAY_BE)
             found[name] = Alternatives(array, arrays[MAY_BE_REDUCED + name])

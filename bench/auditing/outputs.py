@@ -23,7 +23,7 @@ from assay.numerics.following import (
 from assay.numerics.numbers import Measured, measure
 from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import Rounding, rounding_of
-from assay.numerics.ties import Alternatives, Deciding, told_of_ties
+from assay.numerics.ties import Alternatives, Deciding, Entries, told_of_ties
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Mask, differences, settled
 from assay.records.audit import AuditedTolerance, Comparison
 from assay.train.brought.own import reason_by_own
@@ -76,6 +76,7 @@ class AuditedOutput:
 
     def measured(self, found: Array) -> Measured | str:
         """Measure a run's rows, which are the first rows of the reference, or return why they cannot be compared."""
+        found = self._but_for_ties(found) if isinstance(self.decider, Entries) else found
         reference = self.reference[: len(found)]
         if found.shape != reference.shape:
             return f"outputs of shape {found.shape}, which does not match the reference's {reference.shape}"
@@ -96,8 +97,14 @@ class AuditedOutput:
         return measure(both.reference, both.found).model_copy(update={**changes, "max_absolute": largest})
 
     def _but_for_ties(self, found: Array) -> Array:
-        """Return a run's rows, in which no floating-point number differs for a tie alone."""
+        """Return a run's rows, in which no floating-point number, and no list of places, differs for a tie alone."""
         reference = self.reference[: len(found)]
+        if isinstance(self.decider, Entries):
+            right = self.reference
+            if self.decider.records > 1:
+                return self.decider.beside(reference, found) if found.shape == reference.shape else found
+            beside = self.decider.beside(right.reshape(1, -1), found.reshape(1, -1))
+            return beside.reshape(right.shape if beside.size == right.size else found.shape)
         if not isinstance(self.decider, Alternatives) or found.shape != reference.shape:
             return found
         records = (1, -1) if self.decider.records == 1 else reference.shape

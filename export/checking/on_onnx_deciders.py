@@ -36,6 +36,8 @@ from assay.export.reference.on_onnx_double import evaluate, to_double, widened
 from assay.files.named_arrays import save_named
 from assay.numerics.ties import (
     EXACT,
+    LISTS,
+    LISTS_ACROSS,
     MAY_BE,
     MAY_BE_REDUCED,
     NOT_FOLLOWED,
@@ -44,6 +46,7 @@ from assay.numerics.ties import (
     Alternatives,
     Decider,
     Deciding,
+    Entries,
     Unfollowed,
 )
 from assay.numerics.values import is_whole
@@ -121,6 +124,8 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
         follower = Follower(double, nodes, exact, single, rows=rows)
         if decider is not None and decider.decides(numbers):
             found[output] = decider
+        elif entries := None if rows else _entries(follower, output):
+            found[output] = entries
         elif alternatives := _alternatives(follower, output, len(numbers)):
             found[output] = alternatives
         elif output in scored:
@@ -186,6 +191,22 @@ def _alternatives(follower: Follower, output: str, records: int) -> Alternatives
     return None if usual is None else Alternatives(usual, usual if reduced is None else reduced)
 
 
+def _entries(follower: Follower, output: str) -> Entries | None:
+    """Return the places that an output may list; None where it is not the result of NonZero, in either order."""
+    maker = {name: node for node in follower.model.graph.node for name in node.output}
+    name, across = output, True
+    while (node := maker.get(name)) is not None and node.op_type in {"Identity", "Cast", "Transpose"}:
+        name, across = node.input[0], across ^ (node.op_type == "Transpose")
+    if node is None or node.op_type != "NonZero":
+        return None
+    found = [replace(follower, reduced=reduced).alternatives(node.input[0]) for reduced in (False, True)]
+    usual, reduced = found[0], found[1] if found[1] is not None else found[0]
+    if usual is None or reduced is None or usual.ndim == 1:
+        return None
+    there = [one for each in (usual != 0, reduced != 0) for one in (each.all(axis=0), each.any(axis=0))]
+    return Entries(np.stack(there)[:, None], across)
+
+
 def _deciding(node: NodeProto) -> list[str]:
     """Return the names of the values that a node chooses from."""
     return list(node.input) if node.op_type in COMPARES else list(node.input[:1])
@@ -214,6 +235,10 @@ def joined(deciders: Sequence[Deciding]) -> Deciding | None:
     """Join what decides an output in several calls, one after the other; None where it is not of one kind in all."""
     if unfollowed := [one for one in deciders if isinstance(one, Unfollowed)]:
         return unfollowed[0]
+    lists = [one for one in deciders if isinstance(one, Entries)]
+    if lists:
+        of_one_shape = len({(one.across, one.may_be.shape[2:]) for one in lists}) == 1
+        return Entries(np.concatenate([one.may_be for one in lists], axis=1), lists[0].across) if of_one_shape else None
     alternatives = [one for one in deciders if isinstance(one, Alternatives)]
     choices = [one for one in deciders if isinstance(one, Decider)]
     if alternatives and choices:
@@ -242,6 +267,9 @@ def save_deciders(deciders: Mapping[str, Deciding], path: Path) -> None:
     for output, one in deciders.items():
         if isinstance(one, Alternatives):
             arrays |= {MAY_BE + output: one.values, MAY_BE_REDUCED + output: one.reduced}
+            continue
+        if isinstance(one, Entries):
+            arrays[(LISTS_ACROSS if one.across else LISTS) + output] = one.may_be
             continue
         if isinstance(one, Unfollowed):
             arrays[NOT_FOLLOWED + output] = np.frombuffer(one.operator.encode(), np.uint8)

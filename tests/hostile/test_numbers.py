@@ -123,10 +123,12 @@ THRESHOLD = [
     helper.make_node("LessOrEqual", ["scores", "threshold"], ["below"], name="decide"),
     helper.make_node("Not", ["below"], ["above"]),
 ]
+WHERE = helper.make_node("NonZero", ["above"], ["where"])
 ENDS = {
-    "as whole numbers": (helper.make_node("Cast", ["above"], ["label"], to=INT64), (INT64, ["batch", WIDTH])),
-    "as floats": (helper.make_node("Cast", ["above"], ["label"], to=FLOAT), (FLOAT, ["batch", WIDTH])),
-    "through NonZero": (helper.make_node("NonZero", ["above"], ["label"]), (INT64, [2, None])),
+    "as whole numbers": ([helper.make_node("Cast", ["above"], ["label"], to=INT64)], (INT64, ["batch", WIDTH])),
+    "as floats": ([helper.make_node("Cast", ["above"], ["label"], to=FLOAT)], (FLOAT, ["batch", WIDTH])),
+    "as places": ([WHERE, helper.make_node("Transpose", ["where"], ["label"])], (INT64, [None, 2])),
+    "behind NonZero": ([WHERE, helper.make_node("Neg", ["where"], ["label"])], (INT64, [2, None])),
 }
 
 
@@ -140,13 +142,13 @@ def test_a_decision_by_a_threshold_in_the_file_may_be_another_where_they_tie_and
 
     def above(path: Path, threshold: float, noise: float = 0.0) -> Path:
         constants = {"noise": np.float32(noise), "threshold": np.float32(threshold), "third": np.float32(1 / 3)}
-        return save(path, [*THRESHOLD, last], {"label": kind}, **constants)
+        return save(path, [*THRESHOLD, *last], {"label": kind}, **constants)
 
     reference = above(tmp_path / "a.onnx", 0.5)
     x = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
     x[3, 2] = 1.5
     found = audited(tmp_path, reference, above(tmp_path / "b.onnx", 0.5, noise=-1e-7), x)
-    if end == "through NonZero":
+    if end == "behind NonZero":
         assert not found.passed
         assert all("scores decide them through NonZero, which is not followed" in one for one in found.reasons)
         assert found.models[0].guilt == ["candidate: nobody can say whether it is wrong"]

@@ -25,7 +25,7 @@ from assay.numerics.following import (
     widened,
 )
 from assay.numerics.rounding import rounding_of
-from assay.numerics.ties import Alternatives, Deciding, Unfollowed, is_open, told_of_ties
+from assay.numerics.ties import Alternatives, Deciding, Entries, Unfollowed, is_open, told_of_ties
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Settled, differences, is_whole, settled
 from assay.records.results import Agreement
 from assay.train.brought.model import Tensor, UserModel
@@ -93,6 +93,7 @@ class Judge:
         """Return the comparison of an output on the records where its size is the reference's."""
         if not output.varying:
             return one(subject, output, rows, places, part)
+        rows = self._but_for_ties(output.name, self.reference[places, part], rows, places)
         same = alike(self.reference[places, part], rows, output)
         others = int((~same).sum())
         said = f"its size differs from the reference's in {others} of {len(same)} records"
@@ -165,7 +166,7 @@ class Judge:
         """Return an output's rows, in which no number differs for a tie alone."""
         decider = self.deciders.get(name)
         decider = widened(decider) if reduced else decider
-        if not isinstance(decider, Alternatives) or rows.shape != expected.shape:
+        if not isinstance(decider, Alternatives | Entries) or rows.shape != expected.shape:
             return rows
         return decider.beside(expected, rows, places)
 

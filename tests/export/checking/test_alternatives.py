@@ -16,7 +16,7 @@ from assay.export.checking.on_onnx_alternatives import MOST_ALTERNATIVES
 from assay.export.checking.on_onnx_deciders import deciders_of, is_decided, joined, save_deciders
 from assay.export.reference.on_onnx_double import evaluate
 from assay.numerics.following import widened
-from assay.numerics.ties import Alternatives, Decider, Unfollowed, is_open, read_deciders, told_of_ties
+from assay.numerics.ties import Alternatives, Decider, Entries, Unfollowed, is_open, read_deciders, told_of_ties
 from tests.onnx_files import onnx_graph, onnx_model
 
 BOOL, INT64, FLOAT, UINT8 = TensorProto.BOOL, TensorProto.INT64, TensorProto.FLOAT, TensorProto.UINT8
@@ -255,7 +255,7 @@ COUNTED = onnx_graph(
 @pytest.mark.parametrize(
     ("nodes", "kind", "through"),
     [
-        ([ABOVE, node("NonZero", ["above"], ["y"])], INT64, "NonZero"),
+        ([ABOVE, node("NonZero", ["above"], ["n"]), node("Neg", ["n"], ["y"])], INT64, "NonZero"),
         ([ABOVE, node("Where", ["above", "score", "half"], ["w"]), node("NonZero", ["w"], ["y"])], INT64, "NonZero"),
         ([node("Loop", ["four", "", "zero"], ["y"], body=COUNTED)], INT64, "Loop"),
         ([node("Loop", ["four", "", "zero"], ["l"], body=COUNTED), node("Neg", ["l"], ["y"])], INT64, "Loop"),
@@ -292,10 +292,41 @@ def test_what_no_score_decides_is_not_said_to_be_open() -> None:
 
 def test_what_is_certain_passes_any_operator() -> None:
     x = {"x": np.array([[0, 3.0, 9]], np.float32)}
-    model = file_of([ABOVE, node("NonZero", ["above"], ["y"])], INT64)
+    model = file_of([ABOVE, node("NonZero", ["above"], ["n"]), node("Neg", ["n"], ["y"])], INT64)
     found = deciders_of(model, x, rows=False, name="it")["y"]
     assert isinstance(found, Alternatives)
-    assert sets_of(found) == [[{0}, {0}, {1}, {2}]]
+    assert sets_of(found) == [[{0}, {0}, {-1}, {-2}]]
+
+
+@pytest.mark.parametrize("across", [True, False])
+def test_the_places_that_nonzero_lists_are_right_as_a_list(across: bool, tmp_path: Path) -> None:
+    """The first score is at the threshold, the second above it and the third below."""
+    nodes = [ABOVE, node("NonZero", ["above"], ["n"]), node("Identity" if across else "Transpose", ["n"], ["y"])]
+    found = deciders_of(file_of(nodes, INT64), {"x": AT_HALF.astype(np.float32)}, rows=False, name="it")
+    both = joined([found["y"], found["y"]])
+    assert both is not None
+    save_deciders({"y": both}, tmp_path / "deciders.npz")
+    one = read_deciders(tmp_path / "deciders.npz")["y"]
+    assert isinstance(one, Entries)
+    assert (one.across, one.records) == (across, 2)
+
+    def listed(*columns: int) -> np.ndarray:
+        room = np.full((4, 2), -1)
+        for place, column in enumerate(columns):
+            room[place] = (0, column)
+        return (room.T if across else room).reshape(1, -1)
+
+    expected = np.concatenate([listed(1), listed(0, 1)])
+    for right in (listed(1), listed(0, 1), listed(1, 0)):
+        assert one.decides(right)
+        np.testing.assert_array_equal(one.beside(expected, np.concatenate([right, right])), expected)
+        np.testing.assert_array_equal(one.beside(expected[:1, :2], right), expected[:1, :2])
+    for wrong in (listed(), listed(0), listed(1, 2), listed(1, 1), listed(1, 3), listed(0, 1, 2)):
+        assert not one.decides(wrong)
+        np.testing.assert_array_equal(one.beside(expected[:1], wrong, np.array([1])), wrong)
+    wider = widened(one)
+    assert isinstance(wider, Entries)
+    assert (wider.may_be[1] >= one.may_be[1]).all()
 
 
 def test_the_branch_of_a_fixed_condition_is_followed_like_any_other_node() -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from assay.numerics.agreement import NOT_COMPARED, derive_tolerance
-from assay.numerics.ties import Alternatives, Decider, Unfollowed, is_open
+from assay.numerics.ties import Alternatives, Decider, Entries, Unfollowed, is_open
 from assay.train.brought.agreement import Judge, parts_of
 from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.brought.varying import padding_of
 from tests.train.brought.test_model import HERE
 
 BOXES, SCORES = Tensor(name="boxes", dtype="float32", shape=(4,)), Tensor(name="scores", dtype="float32", shape=(3,))
@@ -112,6 +113,22 @@ def test_floats_that_scores_decide_are_compared_with_the_nearest_that_a_correct_
         wrong = other.copy()
         wrong[place] += np.float32(0.01 if place == (0, 1) else third)
         assert not one.compare("it", wrong, np.arange(RECORDS)).passed
+
+
+def test_a_list_of_places_whose_length_scores_decide_passes_as_any_that_a_correct_run_may_give() -> None:
+    """Each record has two places of four; the third may be in the list as well."""
+    output = Tensor(name="places", dtype="int64", shape=(1, 4), varying=(1,))
+    empty = padding_of("int64")
+    right = np.full((RECORDS, 4), empty)
+    right[:, :2] = [0, 1]
+    always = np.array([True, True, False, False])
+    may_be = np.stack([np.tile(one, (RECORDS, 1)) for one in (always, always | [False, False, True, False]) * 2])
+    one = Judge(model(output), right, {"torch": right}, deciders={"places": Entries(may_be, across=True)})
+    other = right.copy()
+    other[:, 2] = 2
+    assert one.compare("it", other, np.arange(RECORDS)).passed
+    other[:, 2] = 3
+    assert "its size differs" in one.compare("it", other, np.arange(RECORDS)).reason
 
 
 def test_whole_numbers_that_cannot_be_followed_are_said_and_come_behind_what_is_wrong_beyond_doubt() -> None:
