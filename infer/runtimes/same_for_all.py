@@ -112,6 +112,15 @@ def tell_torch_of_gpu() -> None:
     torch.backends.cudnn.benchmark = True
 
 
+def on_a_gpu(settings: Settings) -> None:
+    """
+    Raises:
+        InputError: the device is not one that has TF32.
+    """
+    if settings.device != "cuda":
+        raise InputError("Only NVIDIA GPUs compute in TF32", found=settings.device)
+
+
 def in_tf32(
     load: Callable[[ModelFiles, Settings], Loaded], let_round: Callable[[], None]
 ) -> Callable[[ModelFiles, Settings], Loaded]:
@@ -122,8 +131,7 @@ def in_tf32(
     """
 
     def loaded(model: ModelFiles, settings: Settings) -> Loaded:
-        if settings.device != "cuda":
-            raise InputError("Only NVIDIA GPUs compute in TF32", found=settings.device)
+        on_a_gpu(settings)
         session = load(model, settings)
         let_round()
         session.precision = "tf32"
