@@ -15,13 +15,14 @@ from assay.export.checking.lacking import lacks_operator
 from assay.export.checking.levels import Levels, Sentence, judged_at_levels, sentence_on
 from assay.export.checking.second_shape import second_shape
 from assay.export.graph.inspect import one_line, read_model
-from assay.export.probing.undecided import doubt_of, furthest_from, undecided
+from assay.export.probing.undecided import doubt_of, furthest_from, undecided, within_steps
 from assay.export.record import Judged, judged_by
 from assay.export.reference.memory import FittingBatches
 from assay.files.arrays import load_array
 from assay.numerics.following import is_variant
 from assay.numerics.guilt import Guilt
 from assay.numerics.judgement import TaskName
+from assay.numerics.precisions import is_quantised
 from assay.numerics.ties import is_open, read_deciders
 from assay.records.base import Record
 from assay.records.results import Agreement
@@ -103,7 +104,10 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str,
         return judged_by(levels.agreements, Sentence(reason, Guilt("undecided", "")))
     found = _open(levels) or sentence_on(levels, lambda: others_on(file, levels, records, judge, edges))
     doubt = 0.0 if against.exact else doubt_of(against.records.parent)
-    if found.reason and (why := undecided(max(furthest, default=0.0), doubt, _narrow(file))):
+    why = undecided(max(furthest, default=0.0), doubt, _narrow(file)) if found.reason else ""
+    if found.reason and not why and is_quantised(model.arithmetic) and not levels.failures:
+        why = within_steps(model, native)
+    if why:
         found = Sentence(why, Guilt("undecided", why))
     return judged_by(levels.agreements, found)
 

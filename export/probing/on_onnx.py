@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from assay.export.graph.on_onnx_signature import (
     without_outputs,
 )
 from assay.export.graph.on_onnx_words import words_of
-from assay.export.reference.on_onnx_double import evaluate, without_initialisers
+from assay.export.reference.on_onnx_double import evaluate, to_double, without_initialisers
 from assay.export.reference.on_onnx_exact import EVALUATOR, exact_of
 from assay.train.brought.loaders.loaded import Called, Compute, LoadedModel
 from assay.train.brought.model import NARROW, TEXT, Declared, Location
@@ -85,7 +85,8 @@ def load(location: Location) -> LoadedModel:
 def double(model: ModelProto, name: str) -> Compute:
     """Return a model in float64; calling it raises InputError where there is no reference, see `on_onnx_exact`."""
     names = [value.name for value in without_initialisers(model.graph)]
-    return lambda inputs: exact_of(model, dict(zip(names, inputs, strict=True)), name).outputs
+    wide = cache(lambda: to_double(model))
+    return lambda inputs: exact_of(model, dict(zip(names, inputs, strict=True)), name, wide=wide).outputs
 
 
 def _native(

@@ -16,6 +16,7 @@ from assay.errors import AssayError, InputError
 from assay.export.probing.calls import ALONE, Array, company_matters, computed
 from assay.export.probing.drawn_ranges import Range
 from assay.files.arrays import load_array
+from assay.numerics.following import LARGEST_SHARE, deviation_of, is_counted
 from assay.numerics.values import differences, is_whole, settled
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records
@@ -153,6 +154,26 @@ def undecided(furthest: float, doubt: float, narrow: str = "") -> str:
         f"{UNDECIDED}: it is {furthest:.2g} from the model, relative to the largest output, and the "
         f"model in fp32 itself is {doubt:.2g} from its own float64. Give real inputs with --inputs"
     )
+
+
+def within_steps(model: UserModel, native: Array) -> str:
+    """Return why a file that does not follow a quantised model is not called wrong, or "" if it is: an output varies so
+    little that a number rounded to the next step alone is more than follows.
+
+    Args:
+        native: the model's own outputs, (records, width).
+    """
+    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+        values = np.unique(native[:, part].astype(np.float64))
+        if is_counted(output.dtype, model.arithmetic) or len(values) < 2 or not np.isfinite(values).all():
+            continue
+        step, varies = float(np.diff(values).min()), deviation_of(native[:, part].astype(np.float64))
+        if step > LARGEST_SHARE * varies:
+            return (
+                f"{UNDECIDED}: the model's output '{name}' varies by {varies / step:.1f} of the steps that its "
+                "quantisation leaves it. Give real inputs with --inputs"
+            )
+    return ""
 
 
 def _fixed(opened: str, rows: int) -> str:

@@ -8,7 +8,7 @@ whole reference to float32.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 import onnx
@@ -40,7 +40,11 @@ TYPE_ATTRIBUTES = {"to", "dtype", "output_datatype"}
 
 
 def run_double(
-    model: ModelProto, feeds: Mapping[str, Array], name: str, at_most: int | None = None
+    model: ModelProto,
+    feeds: Mapping[str, Array],
+    name: str,
+    at_most: int | None = None,
+    wide: Callable[[], ModelProto] | None = None,
 ) -> dict[str, Array]:
     """Return the outputs of a model with float64 throughout, by name.
 
@@ -48,6 +52,7 @@ def run_double(
         feeds: inputs by name; floating-point ones are widened.
         name: name of the model in messages.
         at_most: limit on the bytes of values; a share of the free memory by default.
+        wide: returns the model in float64, where that is made for several calls.
 
     Raises:
         TooLargeError: memory does not hold them.
@@ -56,7 +61,7 @@ def run_double(
     random = sorted({node.op_type for node in model.graph.node} & RANDOM)
     if random:
         raise InputError(f"{name} has no reference: its result is random", found=", ".join(random))
-    wide = {key: widened(array) for key, array in feeds.items()}
+    given = {key: widened(array) for key, array in feeds.items()}
 
     def watch(key: str, value: Array) -> None:
         if _is_floating(value) and value.dtype != np.float64 and not key.endswith(EXACT_SUFFIX):
@@ -66,10 +71,10 @@ def run_double(
                 remedy="Name another reference, or a file without that operator",
             )
 
-    for key, value in wide.items():
+    for key, value in given.items():
         watch(key, value)
     outputs = [output.name for output in model.graph.output]
-    values = evaluate(to_double(model), wide, name, outputs, watch, at_most)
+    values = evaluate(wide() if wide else to_double(model), given, name, outputs, watch, at_most)
     return {output: values[output] for output in outputs}
 
 

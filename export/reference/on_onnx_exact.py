@@ -9,8 +9,10 @@ node at which the two part.
 
 from __future__ import annotations
 
+import functools
+import gc
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from onnx import ModelProto, TensorProto
 
 from assay.errors import InputError
 from assay.export.checking.on_onnx_deciders import chooser_of
-from assay.export.graph.saved import is_large
+from assay.export.graph.saved import is_large, save_in_two
 from assay.export.localise.on_onnx_runners import NATIVE_LEVEL, called, run_in
 from assay.export.localise.on_onnx_runtimes import first_apart
 from assay.export.reference.memory import TooLargeError
@@ -58,21 +60,30 @@ class Exact:
     note: str = ""
 
 
-def exact_of(model: ModelProto, feeds: Mapping[str, Array], name: str, at_most: int | None = None) -> Exact:
+def exact_of(
+    model: ModelProto,
+    feeds: Mapping[str, Array],
+    name: str,
+    at_most: int | None = None,
+    wide: Callable[[], ModelProto] | None = None,
+) -> Exact:
     """
     Args:
         feeds: inputs by name, in the file's own types.
         name: name of the file in messages.
         at_most: limit on the bytes of values; a share of the free memory by default.
+        wide: returns the model in float64, where that is made for several calls.
 
     Raises:
         TooLargeError: memory does not hold them.
         InputError: neither evaluator can run it, or they disagree and nothing decides.
     """
+    wide = wide or functools.cache(lambda: to_double(model))
     with tempfile.TemporaryDirectory(prefix="assay-exact-") as text:
-        others = _OtherEvaluators(model, feeds, name, Path(text))
+        others = _OtherEvaluators(model, feeds, name, Path(text), wide)
         try:
-            first = run_double(model, feeds, name, at_most)
+            first = run_double(model, feeds, name, at_most, wide)
+            gc.collect()  # the evaluator and its nodes hold each other, and a copy of the weights
         except TooLargeError:  # the other evaluator would take as much
             raise
         except InputError as error:
@@ -92,10 +103,11 @@ class _OtherEvaluators:
     feeds: Mapping[str, Array]
     name: str
     folder: Path
+    wide: Callable[[], ModelProto]
 
     def in_kernels_for_double(self) -> Outputs | None:
         wide = {key: widened(array) for key, array in self.feeds.items()}
-        found = self._run(to_double(self.model), NATIVE_LEVEL, wide)
+        found = self._run(self.wide(), NATIVE_LEVEL, wide)
         whole = found is not None and all(is_whole(one.dtype) or one.dtype == np.float64 for one in found.values())
         return found if whole else None
 
@@ -132,7 +144,7 @@ class _OtherEvaluators:
         if is_large(model):  # its copy on disk would take the memory that its weights leave
             return None
         try:
-            onnx.save(model, path)
+            save_in_two(model, path)
             found = run_in(runtime, path, feeds)
             return {output.name: found[output.name] for output in model.graph.output}
         except (InputError, KeyError, ValueError):  # no kernel for an operator, or more than a file of 2 GiB

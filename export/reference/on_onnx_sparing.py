@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, shape_inference
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from assay.export.graph.saved import with_initialisers
 from assay.export.reference.memory import SHARE, TooLargeError, in_words
 from assay.files.arrays import most_bytes
 
 Array = NDArray[Any]
 Watch = Callable[[str, Array], None]
 
+LARGEST_SHAPE = 1024
+"""The most numbers of a tensor that may be a shape."""
 BESIDE = 2
 """The memory that a node may need: so many times its inputs if nothing is known of it, else so many times its results,
 since numpy makes copies on the way.
@@ -123,15 +126,7 @@ def _bytes_made(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, int]
     """Return the bytes of each value with these inputs, where shape inference knows its shape; eight bytes for each
     number.
     """
-    bare = ModelProto()
-    bare.CopyFrom(model)
-    for tensor in bare.graph.initializer:
-        if math.prod(tensor.dims) > 1024:  # not a shape, and only the shape of a weight is needed
-            dims, kind, name = list(tensor.dims), tensor.data_type, tensor.name
-            tensor.Clear()
-            tensor.dims.extend(dims)
-            tensor.data_type, tensor.name = kind, name
-    del bare.graph.value_info[:]
+    bare = _without_weights(model)
     for value in bare.graph.input:
         if value.name in feeds:
             _fix(value, feeds[value.name].shape)
@@ -147,6 +142,19 @@ def _bytes_made(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, int]
         if value.type.tensor_type.HasField("shape") and all(one.HasField("dim_value") for one in dimensions):
             found[value.name] = 8 * math.prod(one.dim_value for one in dimensions)
     return found
+
+
+def _without_weights(model: ModelProto) -> ModelProto:
+    """Return a copy that has only the shapes of large initialisers, and none of those that the file states inside."""
+    shapes = (
+        one
+        if math.prod(one.dims) <= LARGEST_SHAPE
+        else TensorProto(name=one.name, data_type=one.data_type, dims=one.dims)
+        for one in model.graph.initializer
+    )
+    bare = with_initialisers(model, shapes)
+    del bare.graph.value_info[:]
+    return bare
 
 
 def _fix(value: ValueInfoProto, shape: tuple[int, ...]) -> None:

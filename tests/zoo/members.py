@@ -61,8 +61,11 @@ MEMBERS = (
            ("--dimension", "batch_size=1", "--dimension", "frames=32"), SPEECH),
     Member("speechmos, PLCMOS", "{}/speechmos/plcmos_models/plcmos_v2.onnx", "agrees", AGREES,
            ("--dimension", "batch_size=1", "--dimension", "frames=32"), SPEECH),
+    # ONNX Runtime's own optimiser, without Assay: on these voices its answers are off by 21 % of their variation, and
+    # some cross 0.5 (0.44 becomes 0.56); without optimisations the file agrees.
     Member("pipecat, smart-turn in int8",
-           "{}/pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx", "agrees", AGREES, wheel=PIPECAT),
+           "{}/pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx", "refused", ("the file is right",),
+           ("--inputs", "{made}/voices.npz"), PIPECAT, make=folders.voices),
     Member("ddddocr, reader of captchas", "{}/ddddocr/common_old.onnx", "agrees", AGREES,
            ("--dimension", "image_width=64"), OCR),
     Member("nudenet, detector", "{}/nudenet/320n.onnx", "agrees", AGREES, SMALL_IMAGE, NUDE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from assay.errors import InputError
 from assay.export.probing.calls import company_matters, computed
-from assay.export.probing.undecided import CalledModel, refusal_of_rows
+from assay.export.probing.undecided import CalledModel, refusal_of_rows, within_steps
 from assay.train.brought.arrays import record_type
 from assay.train.brought.loaders.loaded import Array, Compute, LoadedModel
 from assay.train.brought.model import Location, Tensor, UserModel
@@ -106,6 +107,14 @@ def test_a_scale_for_each_call_is_distinguished_from_dependent_rows() -> None:
     found = refusal(per_call, names="Linear")
     assert "quantises each call with its own scale (Linear)" in found
     assert "--dimension rows=1" in found
+
+
+def test_a_quantised_output_that_varies_by_few_steps_decides_nothing() -> None:
+    quantised = model().model_copy(update={"arithmetic": "int8"})
+    steps = np.random.default_rng(0).integers(0, 8, (32, quantised.width))
+    assert re.search(r"'y' varies by 2\.\d of the steps.*--inputs", within_steps(quantised, 0.5 + 0.01 * steps))
+    assert within_steps(quantised, 0.5 + 0.01 * steps**2) == ""
+    assert within_steps(quantised, np.random.default_rng(0).normal(size=(32, quantised.width))) == ""
 
 
 def test_float64_distinguishes_rounding_from_dependent_rows() -> None:
