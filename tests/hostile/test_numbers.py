@@ -18,7 +18,7 @@ from assay.jobs.running import run_job
 from assay.records.audit import Audit
 from assay.train.brought.model import Location
 from assay.train.brought.sources import locate
-from tests.onnx_files import save_onnx
+from tests.onnx_files import onnx_graph, save_onnx
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 ROWS, WIDTH = 16, 6
@@ -260,6 +260,56 @@ def test_what_decides_an_index_is_found_by_the_job_and_taken_up_by_the_check(tmp
     assert run_job(DECIDERS, asked, tmp_path / "log", limit_seconds=300).outputs == ["label"]
     after = run_job(CHECK, check, tmp_path / "log", limit_seconds=300)
     assert after.reason == ""
+
+
+LOOP = helper.make_node(
+    "Loop",
+    ["once", "", "flags"],
+    ["label"],
+    body=onnx_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Xor", ["held", "above"], ["other"])],
+        {"n": (INT64, []), "go": (BOOL, []), "held": (BOOL, None)},
+        {"on": (BOOL, []), "other": (BOOL, None)},
+    ),
+)
+FURTHER = {
+    "floats": ([ENDS["as floats"][0][0]], (FLOAT, ["batch", WIDTH]), ""),
+    "through a loop": (
+        [helper.make_node("And", ["above", "below"], ["flags"]), LOOP],
+        (BOOL, ["batch", WIDTH]),
+        "Loop",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", FURTHER)
+def test_a_file_passes_where_its_scores_tie_and_is_not_called_wrong_where_they_cannot_be_followed(
+    end: str, tmp_path: Path
+) -> None:
+    last, kind, operator = FURTHER[end]
+
+    def above(path: Path, noise: float) -> Path:
+        constants = {"noise": np.float32(noise), "threshold": np.float32(0.5), "third": np.float32(1 / 3)}
+        return save(path, [*THRESHOLD, *last], {"label": kind}, **constants, once=np.int64(1))
+
+    model, file = above(tmp_path / "a.onnx", 1e-7), above(tmp_path / "b.onnx", -1e-7)
+    x = np.random.default_rng(0).normal(size=(8, WIDTH)).astype(np.float32)
+    x[3, 2] = 1.5
+    np.savez(tmp_path / "inputs.npz", x=x)
+    probed = probed_in(tmp_path, locate(str(model)), tmp_path / "inputs.npz")
+    check = to_check(tmp_path, probed, file, "it")
+    assert run_job(CHECK, check, tmp_path / "log", limit_seconds=300).reason
+    asked = DoubleRequest(model=probed.model, file=file, records=check.records, native=check.native, out=check.deciders)
+    decided = run_job(DECIDERS, asked, tmp_path / "log", limit_seconds=300)
+    after = run_job(CHECK, check, tmp_path / "log", limit_seconds=300)
+    if operator:
+        assert decided.unfollowed == ["label"]
+        assert after.undecided
+        assert f"scores decide them through {operator}, which is not followed" in after.reason
+    else:
+        assert decided.outputs == ["label"]
+        assert (after.reason, after.undecided) == ("", False)
 
 
 def probed_in(folder: Path, location: Location, inputs: Path | None) -> Probed:
