@@ -92,6 +92,26 @@ def followed(model: ModelProto, output: str) -> list[NodeProto]:
     return found if decides and len(found) <= MOST_FOLLOWED else []
 
 
+def only_decided(model: ModelProto, output: str) -> bool:
+    """Return whether an output depends on the inputs through operators that decide alone, so that it only takes numbers
+    which scores decide.
+    """
+    maker = {name: node for node in model.graph.node for name in node.output}
+    computed, names, seen = computed_in(model), [output], set[str]()
+    while names:
+        name = names.pop()
+        if name in seen or name not in computed:
+            continue
+        seen.add(name)
+        node = maker.get(name)
+        if node is None or node.op_type not in FOLLOWED:
+            return False
+        rounds = node.op_type in ROUNDS and (node.op_type != "Cast" or _attribute(node, "to", 0) in WHOLE)
+        if not (rounds or node.op_type in {*COMPARES, *CHOOSERS, EQUALS, SUPPRESSES}):
+            names += read_by(node)
+    return True
+
+
 def computed_in(model: ModelProto) -> set[str]:
     """Return the names of the values that depend on an input of the file, and not only on its shape."""
     found = {one.name for one in without_initialisers(model.graph)}

@@ -29,6 +29,7 @@ from assay.export.checking.on_onnx_alternatives import (
     computed_in,
     followed,
     names_read,
+    only_decided,
     read_by,
     tolerance_of_scores,
 )
@@ -71,8 +72,11 @@ def chooser_of(model: ModelProto, output: str) -> NodeProto | None:
 
 
 def is_decided(model: ModelProto, output: str) -> bool:
-    """Return whether scores may decide the numbers of an output, and can be followed."""
-    return chooser_of(model, output) is not None or bool(followed(model, output))
+    """Return whether scores may decide all numbers of an output, and can be followed."""
+    kinds = {one.name: one.type.tensor_type.elem_type for one in model.graph.output}
+    if chooser_of(model, output) is not None:
+        return True
+    return bool(followed(model, output)) and (kinds[output] in WHOLE or only_decided(model, output))
 
 
 def scored_in(model: ModelProto) -> set[str]:
@@ -103,18 +107,18 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
     Raises:
         InputError: onnx's reference evaluator cannot run the model.
     """
-    model = with_fixed_branches(inliner.inline_local_functions(model) if model.functions else model, feeds, name)
+    model = inliner.inline_local_functions(model) if model.functions else model
+    found: dict[str, Deciding] = {one: Unfollowed(_maker_of(model, one)) for one in scored_in(model)}
     if not any(is_decided(model, one.name) for one in model.graph.output):
-        return {one: Unfollowed(_maker_of(model, one)) for one in scored_in(model)}
+        return found
+    model = with_fixed_branches(model, feeds, name)
     double = to_double(model)
     choosers = dict(_choosers(model))
-    further = {one.name: followed(double, one.name) for one in model.graph.output}
+    further = {one.name: followed(double, one.name) for one in model.graph.output if is_decided(model, one.name)}
     wanted = names_read([*choosers.values(), *(node for nodes in further.values() for node in nodes)])
-    wanted |= {one.name for one in model.graph.output}
+    wanted |= set(further)
     exact = evaluate(double, {key: widened(array) for key, array in feeds.items()}, name, wanted)
     single = evaluate(model, feeds, name, wanted)
-    found: dict[str, Deciding] = {}
-    scored = scored_in(model)
     for output, nodes in further.items():
         own = exact.get(output)
         if own is None or (rows and not own.ndim) or not own.size:
@@ -128,7 +132,7 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
             found[output] = entries
         elif alternatives := _alternatives(follower, output, len(numbers)):
             found[output] = alternatives
-        elif output in scored:
+        elif output in found:
             found[output] = Unfollowed(follower.ends_at(output))
     return found
 

@@ -329,6 +329,23 @@ def test_the_places_that_nonzero_lists_are_right_as_a_list(across: bool, tmp_pat
     assert (wider.may_be[1] >= one.may_be[1]).all()
 
 
+@pytest.mark.parametrize(
+    ("last", "decided"),
+    [
+        ([node("Floor", ["score"], ["y"])], True),
+        ([node("Floor", ["score"], ["f"]), node("Mul", ["f", "third"], ["y"])], True),
+        ([ABOVE, node("Where", ["above", "score", "half"], ["y"])], False),
+        ([node("Floor", ["score"], ["f"]), node("Sub", ["score", "f"], ["y"])], False),
+        ([node("Cast", ["score"], ["y"], to=TensorProto.DOUBLE)], False),
+        ([node("Relu", ["score"], ["y"])], False),
+    ],
+)
+def test_floats_are_followed_where_they_depend_on_scores_through_decisions_alone(
+    last: list[NodeProto], decided: bool
+) -> None:
+    assert is_decided(file_of(last, FLOAT), "y") is decided
+
+
 def test_the_branch_of_a_fixed_condition_is_followed_like_any_other_node() -> None:
     nodes = [
         node("Cast", ["one"], ["c"], to=BOOL),
