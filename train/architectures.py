@@ -79,6 +79,7 @@ def parameters(spec: ModelSpec) -> tuple[Parameter, ...]:
 
 
 def bloodnet_widths(spec: ModelSpec) -> tuple[int, ...]:
+    """Return the number of channels after each convolution, as few as possible for a skeleton."""
     return BLOODNET_LEAST if spec.skeleton else BLOODNET_WIDTHS
 
 

@@ -180,7 +180,7 @@ class Deployment(Record):
         return self
 
     @model_validator(mode="after")
-    def _versions_and_tensors_are_told_apart(self) -> Self:
+    def _versions_and_tensors_are_distinct(self) -> Self:
         kinds = {"versions": [str(one.number) for one in self.versions]}
         kinds |= {"inputs": [one.name for one in self.inputs], "outputs": [one.name for one in self.outputs]}
         for kind, names in kinds.items():

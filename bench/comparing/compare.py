@@ -325,6 +325,7 @@ def _machine_unsure(base: Results, new: Results) -> str:
 
 
 def packages_of(results: Results) -> dict[str, str]:
+    """Return the versions of the packages that a run recorded, by name; empty for records without any."""
     packages = results.environment.get("packages")
     return {name: str(version) for name, version in packages.items()} if isinstance(packages, dict) else {}
 

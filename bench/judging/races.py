@@ -131,6 +131,7 @@ def computed_in(cell: Cell) -> str:
 
 
 def fastest(cells: Sequence[Cell]) -> Cell | None:
+    """Return the cell with the least median time of a call at the host; None where there are none."""
     return min(cells, key=lambda cell: cell.host.median_ms.value if cell.host else math.inf, default=None)
 
 

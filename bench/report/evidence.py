@@ -93,6 +93,7 @@ def worded_columns(columns: Sequence[Column], results: Results) -> tuple[Column,
 
 
 def is_timed(cell: Cell) -> bool:
+    """Return whether a cell has times, valid ones or not."""
     return cell.status == "ok" and cell.host is not None
 
 

@@ -54,6 +54,7 @@ def tiers_in_words(group: CellGroup, precision: str, results: Results) -> str:
 
 
 def said(race: Race, results: Results) -> Said:
+    """Return the outcome of a race in a sentence, or why there is none that counts."""
     if race.verdict is None or race.speedup is None:
         return Said(race.precision, "missing", _one_sided(race, results))
     wrong = [label for label in (race.native, race.onnx) if _fails(label, race, results)]

@@ -19,6 +19,7 @@ class TooLargeError(InputError):
 
 
 def in_words(size: int) -> str:
+    """Return bytes in GiB or MiB."""
     return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"
 
 

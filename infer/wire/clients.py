@@ -30,6 +30,7 @@ def text_of(error: BaseException) -> str:
 
 
 def http_client(address: str, limit_seconds: float) -> Any:  # tritonclient has no types
+    """Return a client for HTTP, whose connection and answers may take so many seconds each."""
     return package("http").InferenceServerClient(
         address, connection_timeout=limit_seconds, network_timeout=limit_seconds
     )
