@@ -17,6 +17,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from assay.errors import InputError
 from assay.export.graph.inspect import one_line
+from assay.export.graph.saved import with_initialisers
 from assay.export.reference.memory import TooLargeError, in_words
 from assay.export.reference.on_onnx_evaluator import evaluable, evaluator_of
 from assay.export.reference.on_onnx_sparing import Watch, run_sparingly
@@ -115,8 +116,10 @@ def to_double(model: ModelProto) -> ModelProto:
         TooLargeError: memory cannot hold its weights as often as an evaluation needs them.
     """
     _check_weights(model)
-    written, wide = written_out(evaluable(model)), ModelProto()
-    wide.CopyFrom(written)
+    written = written_out(evaluable(model))
+    wide = with_initialisers(written, ())  # what protobuf copies and then replaces stays in memory
+    for tensor in written.graph.initializer:
+        wide.graph.initializer.append(_wide_tensor(tensor) if tensor.data_type in FLOATS else tensor)
     _widen_graph(wide.graph)
     for function in wide.functions:
         _widen_nodes(function.node)
@@ -192,8 +195,11 @@ def _widen_attribute(node: NodeProto, attribute: AttributeProto) -> None:
 
 def _widen_tensor(tensor: TensorProto) -> None:
     if tensor.data_type in FLOATS:
-        array = numpy_helper.to_array(tensor).astype(np.float64)
-        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+        tensor.CopyFrom(_wide_tensor(tensor))
+
+
+def _wide_tensor(tensor: TensorProto) -> TensorProto:
+    return numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name)
 
 
 def without_initialisers(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
