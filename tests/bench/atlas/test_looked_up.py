@@ -5,11 +5,15 @@ from __future__ import annotations
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from assay.bench.atlas import lookup
 from assay.bench.atlas.lookup import KnownDefect, Published, read_published
+from assay.bench.atlas.suites.on_onnx_cases import cases
+from assay.bench.auditing.localise import RUNNERS
+from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.bench.brought.compare import compare_model
 from assay.bench.brought.work import Wanted
 from assay.bench.run import Run
@@ -79,6 +83,20 @@ def test_a_study_is_told_before_its_export(tmp_path: Path, monkeypatch: pytest.M
     assert len(known) == 1
     assert "by torch-script: In the atlas, aten::max_pool2d by torch-script is wrong in 1 of 3 samples, " in known[0]
     assert "with torch 1.0, where torch " in known[0]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of onnx, whose cases overflow on purpose
+def test_an_audit_of_a_file_points_at_the_operator_that_a_runtime_gets_wrong(tmp_path: Path) -> None:
+    """The entry is real: OpenVINO computes one of ONNX's own cases of SpaceToDepth in another mode."""
+    pytest.importorskip("openvino")
+    case = next(one for one in cases("SpaceToDepth") if one.name == "test_spacetodepth_crd_mode_example")
+    (tmp_path / "case.onnx").write_bytes(case.model)
+    np.savez(tmp_path / "inputs.npz", allow_pickle=False, x=case.inputs[0])
+    file, runtimes = tmp_path / "case.onnx", (RUNNERS["openvino"], RUNNERS["ort.cpu"])
+    (model,) = audit_pair(PairRequest(file, file, tmp_path / "inputs.npz", {}, runtimes)).models
+    assert len(model.guilt) == 2
+    assert model.guilt[1].startswith("candidate: In the atlas, SpaceToDepth in openvino is wrong in 1 of 8 samples, ")
+    assert model.guilt[1].endswith(": assay atlas --suite onnx --operator SpaceToDepth")
 
 
 @pytest.mark.parametrize(
