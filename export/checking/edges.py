@@ -31,6 +31,7 @@ from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, in_bf16, record_type
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import Tensor, UserModel
+from assay.train.brought.varying import in_order
 
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
@@ -129,7 +130,7 @@ def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Arr
     """
     if exactly is None or not len(edges):
         return edges
-    exact = exactly(edges.records)
+    exact = in_order(edges.native, exactly(edges.records), model.outputs)
     sound = np.ones(len(edges), bool)
     for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
         own, right = edges.native[:, part], exact[:, part]
@@ -150,7 +151,7 @@ def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ord
         rows: an export's outputs for the records.
         ordinary: the reference of the other records: an output that is small at an edge is judged on their scale.
     """
-    found, rounding = [], rounding_of(model.arithmetic)
+    found, rounding, rows = [], rounding_of(model.arithmetic), in_order(edges.reference, rows, model.outputs)
     for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
         if is_whole(output.dtype):
             if all(is_whole(one.dtype) for one in model.inputs):

@@ -52,7 +52,7 @@ from assay.records.results import Agreement
 from assay.registry import LIBRARIES, installed_versions
 from assay.store import file_sha256
 from assay.train.brought.arrays import Records, inputs_of, repeated
-from assay.train.brought.loaders.loaded import Compute, LoadedModel
+from assay.train.brought.loaders.loaded import Compute, Lines, LoadedModel
 from assay.train.brought.model import NARROW, Declared, Kind, Location, Tensor, UserModel
 from assay.train.brought.outputs import IncomparableError
 from assay.train.brought.source import source_hash
@@ -378,7 +378,15 @@ def _described(
             shape, varying = varying_shapes(name, [one[name].shape for one in calls], list(outputs), location)
         found.append(Tensor(name=beside(name, taken), dtype=value.dtype.name, shape=shape, varying=varying))
     arithmetic = asked.loaded.narrow(names, inputs) or model.arithmetic
+    lines = asked.loaded.in_lines()
+    found = [_with_lines(one, lines.get(name), form) for one, name in zip(found, outputs, strict=True)]
     return model.model_copy(update={"outputs": tuple(found), "arithmetic": arithmetic}), records, ranges
+
+
+def _with_lines(tensor: Tensor, lines: Lines | None, form: Form) -> Tensor:
+    """Return an output with its lines along a dimension of a record; rows themselves are in order."""
+    axis = -1 if lines is None else lines.axis - (0 if form.whole else 1)
+    return tensor if lines is None or axis < 0 else tensor.model_copy(update={"lines": (lines.call, axis)})
 
 
 def _files_hash(location: Location) -> str:

@@ -137,6 +137,8 @@ class Tensor(Record):
             cast before the model gets it.
         varying: dimensions of an output whose size depends on the values of the inputs; `shape` has room for more than
             was seen (`assay.train.brought.varying`).
+        lines: of an output whose lines come in no order that is defined, as those of top-k that need not be sorted: the
+            number of the call that gives it, and the dimension of a line.
     """
 
     name: str
@@ -146,6 +148,7 @@ class Tensor(Record):
     open: tuple[OpenSize, ...] = Field(default=(), exclude_if=operator.not_)
     narrow: bool = Field(default=False, exclude_if=operator.not_)
     varying: tuple[int, ...] = Field(default=(), exclude_if=operator.not_)
+    lines: tuple[int, int] | None = Field(default=None, exclude_if=operator.not_)
 
     @property
     def size(self) -> int:

@@ -95,16 +95,21 @@ def alike(reference: Array, rows: Array, output: Tensor) -> NDArray[np.bool_]:
 
 
 def in_order(reference: Array, rows: Array, outputs: Sequence[Tensor]) -> Array:
-    """Return rows with the entries of sets in the order of the reference.
+    """Return rows with the entries of sets, and of lines without a defined order, in the order of the reference.
 
     Args:
         reference: rows of the same records, (records, numbers).
         outputs: the outputs that lie side by side in the rows.
     """
     sets = [(part, one) for part, one in _parts(outputs) if one.varying == (0,)]
-    if not sets or reference.shape != rows.shape:
+    lines = [(part, one) for part, one in _parts(outputs) if one.lines and not one.varying]
+    if not (sets or lines) or reference.shape != rows.shape:
         return rows
     found = rows.copy()
+    for call in {one.lines[0] for _, one in lines if one.lines}:
+        together = [(part, one) for part, one in lines if one.lines and one.lines[0] == call]
+        for (part, _), moved in zip(together, _lines_in_order(reference, rows, together), strict=True):
+            found[:, part] = moved
     for record in range(len(rows)):
         for together in _of_one_length(reference[record], rows[record], sets):
             entries = [(part, _entries(found[record, part], one)) for part, one in together]
@@ -113,6 +118,23 @@ def in_order(reference: Array, rows: Array, outputs: Sequence[Tensor]) -> Array:
             for part, some in entries:
                 found[record, part] = some[order].reshape(-1)
     return found
+
+
+def _lines_in_order(reference: Array, rows: Array, together: Sequence[tuple[slice, Tensor]]) -> Iterator[Array]:
+    """Yield the results of one call with each line in the order of the reference, by rank of the values, the first."""
+    wanted, found = ([_as_lines(some[:, part], one) for part, one in together] for some in (reference, rows))
+    order, own = (np.argsort(some[0], -1, kind="stable") for some in (wanted, found))
+    for (_, one), values in zip(together, found, strict=True):
+        moved = np.empty_like(values)
+        np.put_along_axis(moved, order, np.take_along_axis(values, own, -1), -1)
+        assert one.lines is not None
+        yield np.moveaxis(moved, -1, one.lines[1] + 1).reshape(len(rows), -1)
+
+
+def _as_lines(rows: Array, one: Tensor) -> Array:
+    """Return an output with its lines along the last axis."""
+    assert one.lines is not None
+    return np.moveaxis(rows.reshape(len(rows), *one.shape), one.lines[1] + 1, -1)
 
 
 def _parts(outputs: Sequence[Tensor]) -> Iterator[tuple[slice, Tensor]]:

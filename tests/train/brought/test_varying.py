@@ -91,3 +91,30 @@ def test_other_sizes_are_told_where_few_differ_and_refused_where_many_do() -> No
     many = one.compare("it", rows(*[call(*FOUND)] * 2, *[call(*FOUND[:2])] * 2), np.arange(4))
     assert not many.passed
     assert "its size differs from the reference's in 2 of 4 records" in many.reason
+
+
+TOP = Tensor(name="top", dtype="float32", shape=(2, 3), lines=(0, 1))
+PLACES = Tensor(name="places", dtype="int64", shape=(2, 3), lines=(0, 1))
+OTHER = Tensor(name="other", dtype="float32", shape=(2, 3))
+
+
+def test_lines_without_a_defined_order_are_put_into_that_of_the_reference() -> None:
+    """Each line has an order of its own, the numbers beside the values move with them, and other outputs stay."""
+    top, places = [[9.0, 7.0, 8.0], [1.0, 3.0, 2.0]], [[4, 2, 3], [0, 5, 1]]
+    reference = np.array([[*np.ravel(top), *np.ravel(places), *np.ravel(top)]])
+    moved = [[8.01, 9.01, 7.01], [3.01, 2.01, 1.01]], [[3, 4, 2], [5, 1, 0]]
+    rows = np.array([[*np.ravel(moved[0]), *np.ravel(moved[1]), *np.ravel(moved[0])]])
+    found = in_order(reference, rows, (TOP, PLACES, OTHER))
+    np.testing.assert_allclose(found[0, :6], np.ravel(top), atol=0.02)
+    np.testing.assert_array_equal(found[0, 6:12], np.ravel(places))
+    np.testing.assert_array_equal(found[0, 12:], rows[0, 12:])
+    across = [one.model_copy(update={"lines": (0, 0)}) for one in (TOP, PLACES)]
+    same = in_order(reference[:, :12], reference[:, [3, 1, 5, 0, 4, 2, 9, 7, 11, 6, 10, 8]], across)
+    np.testing.assert_array_equal(same, reference[:, :12])
+
+
+def test_a_place_that_is_not_its_values_is_still_wrong() -> None:
+    reference = np.array([[9.0, 7.0, 8.0, 4, 2, 3]])
+    one = [output.model_copy(update={"shape": (3,), "lines": (0, 0)}) for output in (TOP, PLACES)]
+    found = in_order(reference, np.array([[8.0, 9.0, 7.0, 4, 3, 2]]), one)
+    np.testing.assert_array_equal(found, [[9.0, 7.0, 8.0, 3, 2, 4]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,15 @@ class Unordered:
     others: tuple[bool, ...] = ()
 
 
+class Lines(NamedTuple):
+    """The lines of an output that come in no order that is defined: the number of the call of an operator that gives it
+    and perhaps others, in the same order, and the dimension along which they lie.
+    """
+
+    call: int
+    axis: int
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """A loaded model, to be called once it is `bound` to the names of its inputs.
@@ -70,6 +80,7 @@ class LoadedModel:
         drawing: names those among them that draw random numbers, whatever seed the model sets.
         unordered: names those among them whose results come in no order that is defined.
         written: names the inputs to which its calls so far have written.
+        in_lines: names the outputs that are such results, line by line; the first of a call has the values.
         told: sentences on how it was changed to be compared; its calls may add some.
         words: the texts to draw for inputs of text, by input: for each of their columns, or in one group for all.
     """
@@ -87,6 +98,7 @@ class LoadedModel:
     kernels: Callable[[], tuple[str, ...]] = tuple
     drawing: Callable[[], tuple[str, ...]] = tuple
     unordered: Callable[[], tuple[Unordered, ...]] = tuple
+    in_lines: Callable[[], Mapping[str, Lines]] = dict
     written: Callable[[], tuple[str, ...]] = tuple
     told: Sequence[str] = ()
     words: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)

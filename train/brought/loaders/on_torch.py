@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from assay.train.brought.double.on_torch import float64_throughout, widen_weight
 from assay.train.brought.files.on_torch_archive import load_checked_program, load_checked_script
 from assay.train.brought.files.on_torch_program import binding_of_program, declared_of
 from assay.train.brought.libraries.made import MadeModel, made
-from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel, Unordered
+from assay.train.brought.loaders.loaded import Array, Called, Compute, Lines, LoadedModel, Unordered
 from assay.train.brought.model import Location, UserModel
 from assay.train.brought.named.on_torch import Forward, OfFunction, PreparedInputs, forward_of, module_binding
 from assay.train.brought.narrow.on_torch import narrow_arithmetic
@@ -45,16 +45,18 @@ def load(location: Location) -> LoadedModel:
 
     declared = () if program is None else declared_of(program)
     kernels, drawing, unordered = set[str](), set[str](), set[Unordered]()
+    in_lines = dict[str, Lines]()
 
     def narrow(
         names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
     ) -> str:
         compute, _ = called(names, without, cast)
         with narrow_arithmetic() as seen:
-            compute(inputs)
+            outputs = compute(inputs)
         kernels.update(seen.kernels)
         drawing.update(seen.drawing)
-        unordered.update(seen.unordered)
+        unordered.update(one for one, _ in seen.unordered)
+        in_lines.update(_in_lines(seen.unordered, outputs))
         return seen.narrowest
 
     return LoadedModel(
@@ -66,9 +68,21 @@ def load(location: Location) -> LoadedModel:
         kernels=lambda: tuple(sorted(kernels)),
         drawing=lambda: tuple(sorted(drawing)),
         unordered=lambda: tuple(unordered),
+        in_lines=lambda: in_lines,
         written=lambda: tuple(sorted(written)),
         told=(f"{wrapper} is removed: the model inside it is exported and timed.",) if wrapper else (),
     )
+
+
+def _in_lines(
+    unordered: Sequence[tuple[Unordered, Sequence[Tensor]]], outputs: Mapping[str, Array]
+) -> Iterator[tuple[str, Lines]]:
+    """Yield the outputs that are results of an operator without a defined order, where its values are the first."""
+    for call, (one, results) in enumerate(unordered):
+        known = [(result.data_ptr(), tuple(result.shape)) for result in results if result.numel()]
+        found = {name: at for name, array in outputs.items() if (at := (array.ctypes.data, array.shape)) in known}
+        if one.lines and known[:1] == list(found.values())[:1]:
+            yield from ((name, Lines(call, one.axis % len(shape))) for name, (_, shape) in found.items() if shape)
 
 
 def _noting(forward: Forward, names: Sequence[str], written: set[str]) -> Forward:

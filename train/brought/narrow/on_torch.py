@@ -45,7 +45,7 @@ class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         kernels: the operators that reached a kernel and do more than move numbers, as they were called, such as
             "aten::softplus" or "aten::batch_norm(training)"; see `switches_of`.
         drawing: names of those among them that draw random numbers.
-        unordered: those among them whose results come in no order that is defined.
+        unordered: those among them whose results come in no order that is defined, with these results.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         self._found: set[str] = set()
         self.kernels: set[str] = set()
         self.drawing: set[str] = set()
-        self.unordered: set[Unordered] = set()
+        self.unordered: list[tuple[Unordered, list[Tensor]]] = []
 
     @property
     def narrowest(self) -> str:
@@ -83,7 +83,7 @@ class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         if torch.Tag.nondeterministic_seeded in func.tags:
             self.drawing.add(func.name().partition(".")[0])
         if unordered := _unordered(func, args, kwargs or {}):
-            self.unordered.add(unordered)
+            self.unordered.append((unordered, _tensors(result)))
         return result
 
 

@@ -1,0 +1,60 @@
+"""A model whose results come in no order that is defined: its exports are compared in one, also at the edges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.export.checking.records import Against, check_records
+from assay.export.job import EXPORT, RouteRequest
+from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE, ProbeRequest
+from assay.jobs.running import run_job
+from assay.train.brought.model import read_shapes
+from assay.train.brought.sources import locate
+
+pytestmark = pytest.mark.slow
+MODEL = """
+import torch
+
+
+class Top(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = torch.nn.Linear(8, 40)
+
+    def forward(self, x):
+        return self.linear(x).topk(12, sorted=False)
+
+
+def build():
+    return Top().eval()
+"""
+
+
+def test_top_k_that_need_not_be_sorted_agrees_by_every_route_and_a_wrong_one_does_not(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(MODEL)
+    location = locate(f"{tmp_path / 'model.py'}:build")
+    request = ProbeRequest(
+        location=location, shapes=read_shapes(["x=1,8"]), dimensions={}, inputs=None, batches=(1,), folder=tmp_path
+    )
+    model = run_job(PROBE, request, tmp_path / "probe.log", limit_seconds=300).model
+    assert [one.lines for one in model.outputs] == [(0, 0), (0, 0)]
+    against = Against(
+        records=tmp_path / RECORDS_FILE, native=tmp_path / NATIVE_FILE, reference=tmp_path / REFERENCE_FILE
+    )
+    for route in ("torch-dynamo", "torch-script"):
+        folder = tmp_path / route
+        folder.mkdir()
+        asked = RouteRequest(model=model, exporter=route, opset=18, key="key", folder=folder)
+        run_job(EXPORT, asked, tmp_path / f"{route}.log", limit_seconds=300)
+        judged = check_records(folder / "model.onnx", model, against, route)
+        assert judged.reason == ""
+        assert any("at the edges" in one.subject for one in judged.agreement)
+    for path in (against.native, against.reference):
+        moved = np.load(path)
+        moved[:, :12] += 0.01
+        np.save(path, moved)
+    assert "differs by 0.01" in check_records(tmp_path / "torch-script" / "model.onnx", model, against, "").reason
