@@ -91,11 +91,11 @@ STRANGERS = (
     _of_jax("trees in and out", "trees", "batch.image=batch,8", "states.0=batch,16", "states.1=int32:batch"),
     _of_jax("scan", "scanned", "xs=batch,5,8"),
     _of_jax("a gradient of its own", "straight_through"),
-    _of_jax("bf16 inside", "narrow"),
+    _of_jax("bf16 inside", "narrow", right="refused", words=("lacks an operator",)),
     _of_jax("a table in a closure", "closure", "ids=int32:batch,6"),
     _of_jax("whole numbers", "whole", "codes=int32:batch,8"),
     _of_jax("a key inside", "keyed", right="differs"),  # jax2onnx draws other numbers
-    _of_jax("a key as an input", "with_key", "x=4,8", "key=uint32:2"),
+    _of_jax("a key as an input", "with_key", "x=4,8", "key=uint32:2", right="refused", words=("lacks an operator",)),
     _of_jax("vmap", "vmapped", "x=batch,8", "y=batch,8"),
     _of_jax("the gradient of an energy", "gradient"),
     _of_jax("a spectrum", "spectrum", "x=batch,16"),

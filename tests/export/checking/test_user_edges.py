@@ -72,6 +72,20 @@ def test_where_the_model_itself_overflows_nothing_is_asked() -> None:
     assert not len(edges_of(lambda x: x * np.float32(np.nan)))
 
 
+def test_rows_that_depend_on_each_other_at_the_edges_alone_tell_nothing() -> None:
+    def grown(x: np.ndarray) -> np.ndarray:
+        x = np.abs(x) + 1
+        while x.max() < 100:  # ordinary rows all grow as often
+            x = 2 * x + 1
+        return x
+
+    edges = tried_edges(model(), NONE, {}, of(grown))
+    assert not len(edges)
+    assert "its rows depend on each other there" in made_how(model(), {}, edges)
+    whole = model().model_copy(update={"whole": True})
+    assert len(tried_edges(whole, NONE, {}, of(grown)))
+
+
 def test_outputs_that_are_rounding_error_in_fp32_are_left_out() -> None:
     edges = edges_of(lambda x: (x + 1e8) - 1e8 + 1e-3)
     assert not edges.records["x"].any()  # of zeros it is not a rounding
