@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from assay.bench.atlas.versions.changes import KINDS
 from assay.bench.judging.judged import judged
 from assay.records.audit import read_audit
 from assay.records.load import Load, read_load
@@ -148,6 +149,11 @@ def test_counts_of_the_atlas_are_those_of_its_summary() -> None:
         )
         assert sum(row.values()) == summary["operators"][suite]
         assert (f"| {told} |" if suite == "onnx" else f"| {route} | {told} |") in page
+    for key, row in summary["other versions"].items():
+        route, _, words = key.partition(", with ")
+        kinds = " | ".join(str(row.get(kind, 0)) for kind in KINDS)
+        assert f"| {words} | {route} | {row['judged']} of {row['of']} | {kinds} |" in page
+        assert row["judged"] == sum(row.get(kind, 0) for kind in KINDS)
     programs = list((folder / "defects").glob("*/run.py"))
     assert f"each of the {len(programs)} pairs" in page
     assert len(programs) == len(summary["confirmed"])

@@ -137,8 +137,8 @@ class Tensor(Record):
             cast before the model gets it.
         varying: dimensions of an output whose size depends on the values of the inputs; `shape` has room for more than
             was seen (`assay.train.brought.varying`).
-        lines: of an output whose lines come in no order that is defined, as those of top-k that need not be sorted: the
-            number of the call that gives it, and the dimension of a line.
+        lines: the number of the call that gives an output whose lines come in no order that is defined, as those of
+            top-k that need not be sorted, and the dimension of a line; None where all is in order.
     """
 
     name: str
