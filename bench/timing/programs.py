@@ -9,6 +9,7 @@ from assay.bench.timing.workers import Candidate
 from assay.errors import AssayError, DiskError
 from assay.export.programs.programs import Workshop, program_of, seconds_of
 from assay.registry import RUNTIMES
+from assay.runtimes.entry import AS_IT_COMES
 
 Refused = tuple[tuple[Candidate, str], ...]
 
@@ -23,11 +24,12 @@ def with_programs(candidates: Iterable[Candidate], workshop: Workshop) -> tuple[
     refused: list[tuple[Candidate, str]] = []
     for candidate in candidates:
         entry, files = RUNTIMES[candidate.runtime], candidate.model
+        reducing = entry.maker or entry.precision not in {"", AS_IT_COMES}
+        if reducing and files.precision != "fp32":
+            continue  # what is reduced already is not reduced again
         if not entry.maker:
             able.append(candidate)
             continue
-        if files.precision != "fp32":
-            continue  # no other one is made from a variant of reduced precision
         onnx = files.onnx if entry.runs_files else None
         try:
             made = program_of(entry, files.model, workshop, onnx, files.onnx_layout)
