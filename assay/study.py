@@ -204,8 +204,8 @@ class BenchSection(StudySection):
             given. All but the first run after the contenders of all groups have theirs: with a small budget, that buys
             verdicts on the cells that may be the answer. With two, a cell has a time and no verdict.
         interval_width: processes are added, where they are needed most, until the 95 % interval of each ratio to the
-            fastest native runtime is narrower than this share of it, or the budget is spent; 0 adds none. Older
-            studies call it `precision`.
+            fastest native runtime is narrower than this share of it, or the budget is spent; 0 adds none.
+        until_decided: whether to end, before the budget does, when it is clear which of native and ONNX is faster.
         blocks: largest number of interleaved blocks in one process; fewer where the budget does not suffice. Starting a
             process costs about 30 times a block and varies about as much, so that more than ten are better spent on
             another process (Kalibera & Jones 2013, section 7).
@@ -226,6 +226,7 @@ class BenchSection(StudySection):
     processes: Positive = 3
     processes_of_slower: Positive | None = None
     interval_width: float = Field(default=0.02, ge=0, lt=1)
+    until_decided: bool = False
     blocks: Positive = 10
     budget_minutes: float = Field(default=10, gt=0)
     call_limit_seconds: float = Field(default=120, gt=0)

@@ -236,6 +236,11 @@ class Process:
 
     def _read(self) -> None:
         """Deliver every message until the process has no more; anything that is not a message is the last."""
+        self._read_all()
+        if self._over.is_set():  # `_leave` may not have waited for this
+            self._stdout.close()
+
+    def _read_all(self) -> None:
         while line := self._stdout.readline(LINE_BYTES + 1):
             message = self._message(line)
             if isinstance(message, WorkerError) or not self._is_start(message):

@@ -86,6 +86,7 @@ def time_groups(
         bench.call_limit_seconds,
         bench.blocks,
         interval_width,
+        decide=bench.until_decided,
         processes_of_slower=0 if _in_two_environments(groups) else bench.processes_of_slower or 0,
     )
 

@@ -57,6 +57,8 @@ class Budget:
         interval_width: processes are added where the interval of a ratio to the reference is wider than this share of
             it; 0 adds none.
         most_processes: most processes of one cell, however wide its intervals are.
+        decide: whether processes are added only until it is clear whether the fastest native runtime or the fastest
+            ONNX runtime is faster, where `interval_width` would add more.
         soon: whether somebody waits for the first times: long compilations then begin after the others have valid
             ones.
     """
@@ -68,6 +70,7 @@ class Budget:
     interval_width: float = 0.0
     processes_of_slower: int = 0
     most_processes: int = 40
+    decide: bool = False
     soon: bool = False
 
     @property
@@ -175,7 +178,12 @@ def _refine(groups: list[Group], sitting: _Sitting) -> None:
         wanted = []
         for name, group in names.items():
             near = sitting.contenders(group) if sitting.budget.processes_of_slower else group
-            part, width = unsettled(sitting.affordable(group, near, timed), timed, sitting.budget.interval_width)
+            part, width = unsettled(
+                sitting.affordable(group, near, timed),
+                timed,
+                sitting.budget.interval_width,
+                decide=sitting.budget.decide,
+            )
             if part and sitting.may_run(group, part):
                 wanted.append((width, name, part))
         if not wanted:

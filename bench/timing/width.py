@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from assay.bench.judging.summary import CellSamples
+from assay.bench.judging.verdicts import MARGIN
 from assay.bench.statistics.stats import paired_ratio
 from assay.bench.timing.trials import Group
 from assay.bench.timing.workers import Candidate
 from assay.numerics.precisions import FULL
+from assay.records.base import Interval
 from assay.registry import FRAMEWORKS
 
 OUT_OF_THE_RUNNING = 1.2
@@ -21,8 +23,8 @@ the median of the published study, 5.5 % as the root of the mean square.
 """
 
 
-def widths(group: Group, timed: CellSamples) -> dict[tuple[int, str], float]:
-    """Return the relative width of the 95 % interval of each ratio to its batch's reference, by batch and label.
+def ratios(group: Group, timed: CellSamples) -> dict[tuple[int, str], Interval | None]:
+    """Return each ratio to its batch's reference, by batch and label; None where no block has both.
 
     Candidates without samples, with no framework (the instrument's zero) and the reference itself have none.
     """
@@ -34,9 +36,14 @@ def widths(group: Group, timed: CellSamples) -> dict[tuple[int, str], float]:
         base = timed[group.cell_name(batch, reference.label)]["host"]
         for candidate in _timed_candidates(group, batch, timed):
             if candidate.label != reference.label:
-                ratio = paired_ratio(timed[group.cell_name(batch, candidate.label)]["host"], base)
-                found[(batch, candidate.label)] = (ratio.high - ratio.low) / ratio.value if ratio else math.inf
+                own = timed[group.cell_name(batch, candidate.label)]["host"]
+                found[(batch, candidate.label)] = paired_ratio(own, base)
     return found
+
+
+def width(ratio: Interval | None) -> float:
+    """Return the length of a ratio's 95 % interval as a share of the ratio; infinite where there is none."""
+    return (ratio.high - ratio.low) / ratio.value if ratio else math.inf
 
 
 def reference_of(group: Group, batch: int, timed: CellSamples) -> Candidate | None:
@@ -61,20 +68,58 @@ def references(group: Group, timed: CellSamples) -> list[Candidate]:
     return [one for one in group.candidates if one in found]
 
 
-def unsettled(group: Group, timed: CellSamples, widest: float) -> tuple[Group | None, float]:
+def unsettled(group: Group, timed: CellSamples, widest: float, *, decide: bool = False) -> tuple[Group | None, float]:
     """Return the part of a group that is worth another process, and the width of its widest interval.
+
+    Args:
+        decide: whether only the question between native and ONNX counts, and ends where it has an answer
+            (`undecided`).
 
     Returns:
         The group with only the candidates and batches that are wider than `widest`, and the references they are
         compared with; None and 0 when all are narrow enough.
     """
-    wide = {key: width for key, width in widths(group, timed).items() if width > widest}
+    known = ratios(group, timed)
+    asked = undecided(group, timed, known) if decide else known.keys()
+    wide = {key: width(known[key]) for key in asked if width(known[key]) > widest}
     if not wide:
         return None, 0.0
     batches = tuple(batch for batch in group.batches if any(batch == wanted for wanted, _ in wide))
     labels = {label for _, label in wide} | {one.label for one in references(replace(group, batches=batches), timed)}
     candidates = tuple(candidate for candidate in group.candidates if candidate.label in labels)
     return replace(group, candidates=candidates, batches=batches), max(wide.values())
+
+
+def undecided(
+    group: Group, timed: CellSamples, known: Mapping[tuple[int, str], Interval | None]
+) -> list[tuple[int, str]]:
+    """Return what is not clearly faster or slower than the fastest native candidate, at the batches where the fastest
+    of the ONNX candidates is not.
+
+    Args:
+        known: the ratios to the fastest native candidate, by batch and label.
+    """
+    found: list[tuple[int, str]] = []
+    for batch in group.batches:
+        files = [one for one in _timed_candidates(group, batch, timed) if one.framework not in FRAMEWORKS]
+        medians = _medians(group, batch, files, timed)
+        here = {(batch, one.label): known.get((batch, one.label)) for one in files if (batch, one.label) in known}
+        if here and not _is_clear(known.get((batch, min(medians, key=medians.__getitem__)))):
+            found += [key for key, ratio in here.items() if not _is_clear(ratio)]
+    return found
+
+
+def _is_clear(ratio: Interval | None) -> bool:
+    """Return whether an interval is farther from "the same" than half its length.
+
+    Stopping at so strict a bound, and judging by the usual one at the end, leaves the chance of a false verdict nearly
+    as it is (Haybittle 1971; Peto et al. 1976, British Journal of Cancer 34, p. 585). It also leaves room for a
+    verdict's interval, which is wider, since it covers the choice of the fastest.
+    """
+    if ratio is None:
+        return False
+    room = (ratio.high - ratio.low) / 2
+    return ratio.high + room < 1 - MARGIN or ratio.low - room > 1 + MARGIN
 
 
 def contenders(group: Group, timed: CellSamples) -> Group:

@@ -7,7 +7,6 @@ float64.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from assay.export.checking.edges import Edges, made_how, sound_edges, tried_edge
 from assay.export.probing.calls import MOST_ROWS, as_many_as_given, company_matters, computed
 from assay.export.probing.drawn_ranges import Range, Taken, first_taken, ranges_of
 from assay.export.probing.exact import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
+from assay.export.probing.fingerprints import fingerprint_of
 from assay.export.probing.given import given_inputs
 from assay.export.probing.inputs import (
     Form,
@@ -49,13 +49,10 @@ from assay.numerics.precisions import is_quantised
 from assay.numerics.values import is_whole
 from assay.records.base import Record
 from assay.records.results import Agreement
-from assay.registry import LIBRARIES, installed_versions
-from assay.store import file_sha256
 from assay.train.brought.arrays import Records, inputs_of, repeated
 from assay.train.brought.loaders.loaded import Compute, Lines, LoadedModel
 from assay.train.brought.model import NARROW, Declared, Kind, Location, Tensor, UserModel
 from assay.train.brought.outputs import IncomparableError
-from assay.train.brought.source import source_hash
 from assay.train.brought.varying import in_order
 from assay.train.brought.watched import slowest_call
 
@@ -63,9 +60,9 @@ Array = NDArray[np.generic]
 
 RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "reference.npy"
 DESCRIPTION_FILE = "model.json"
+"""The `UserModel`, for later readers of these files; it does not name their folder on this machine."""
 LOCATION_FILE = "location.txt"
 """Where the model lies on this machine, for what is made of it later; no record and no report has that."""
-"""The `UserModel`, for later readers of these files; it does not name their folder on this machine."""
 TRIED_ROWS = 5
 """The rows of the first call where any number is possible: 5 is seldom the size of anything else, as 2 and 3 are."""
 REFERENCES: dict[Kind, str] = {
@@ -193,7 +190,7 @@ def probe(request: ProbeRequest) -> Probed:
             keep_doubt(request.folder, error)
     if edges is not None and len(edges):
         edges.save(request.folder)
-    model = model.model_copy(update={"fingerprint": _fingerprint(location, native)})
+    model = model.model_copy(update={"fingerprint": fingerprint_of(location, native)})
     _describe(model, request.folder / DESCRIPTION_FILE)
     seconds = slowest_call()
     cost = cost_against(request.original, model, records, native) if request.original else []
@@ -214,11 +211,6 @@ def probe(request: ProbeRequest) -> Probed:
 def _known_of(loaded: LoadedModel) -> dict[str, object]:
     """Return what a model that has been called is known to do, and where its weights are from."""
     return {"weights": loaded.made.weights if loaded.made else "", "written": loaded.written()}
-
-
-def _fingerprint(location: Location, native: Array) -> str:
-    """Return the hash of a model's files and of its outputs."""
-    return hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode()).hexdigest()
 
 
 def _is_whole_throughout(model: UserModel) -> bool:
@@ -387,18 +379,6 @@ def _with_lines(tensor: Tensor, lines: Lines | None, form: Form) -> Tensor:
     """Return an output with its lines along a dimension of a record; rows themselves are in order."""
     axis = -1 if lines is None else lines.axis - (0 if form.whole else 1)
     return tensor if lines is None or axis < 0 else tensor.model_copy(update={"lines": (lines.call, axis)})
-
-
-def _files_hash(location: Location) -> str:
-    if location.is_of_library:
-        versions = installed_versions(LIBRARIES[location.library].packages)
-        return hashlib.sha256(f"{location} {versions}".encode()).hexdigest()
-    if location.form == "function":
-        return source_hash(location.path)
-    if location.path.is_file():
-        return file_sha256(location.path)
-    files = sorted(path for path in location.path.rglob("*") if path.is_file())
-    return hashlib.sha256("".join(file_sha256(path) for path in files).encode()).hexdigest()
 
 
 if __name__ == "__main__":

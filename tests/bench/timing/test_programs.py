@@ -1,4 +1,4 @@
-"""What runtimes load besides the model, before anything is timed."""
+"""Runtimes that load a format of their own, or compute in reduced precision, before anything is timed."""
 
 from __future__ import annotations
 

@@ -221,6 +221,7 @@ def quick_budget(seconds: float | None = None) -> Budget:
         bench.call_limit_seconds,
         bench.blocks,
         bench.interval_width,
+        decide=bench.until_decided,
         processes_of_slower=bench.processes_of_slower or 0,
     )
 
@@ -297,7 +298,7 @@ def test_where_the_time_does_not_suffice_for_all_of_the_rest_the_quickest_of_it_
 
 
 def test_the_remaining_time_goes_to_further_processes_of_the_contenders(timed: Timed) -> None:
-    found = timed(World(), replace(quick_budget(700), interval_width=0.02, processes_of_slower=2))
+    found = timed(World(), replace(quick_budget(700), decide=False, processes_of_slower=2))
     assert max(of_contenders(found).values()) > 5
     assert processes_of(found)["bloodnet/64/b32/t1/tf.eager"] == 2
 
