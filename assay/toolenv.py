@@ -101,7 +101,7 @@ def ensure_beside(pins: Sequence[Pin], progress: Progress) -> Path:
     """
     here = sorted({(one.metadata["Name"] or "", one.version) for one in distributions()})
     others = [name for name, _ in here if name and canonicalize_name(name) not in {one.name for one in pins}]
-    key = repr((_list_of(list(pins)), here, sys.prefix, sys.implementation.cache_tag))
+    key = repr((_list_of(pins), here, sys.prefix, sys.implementation.cache_tag))
     name = "-".join(f"{one.name}-{one.version}" for one in pins)
     folder = cache_folder() / "environments" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     return _made(name, folder, lambda: _add(folder, pins, others), progress)
@@ -152,7 +152,7 @@ def find_uv() -> Path:
     )
 
 
-def _list_of(pins: list[Pin]) -> str:
+def _list_of(pins: Sequence[Pin]) -> str:
     return "".join(f"{pin.line()}\n" for pin in pins)
 
 
@@ -186,7 +186,7 @@ def _add(folder: Path, pins: Sequence[Pin], others: Sequence[str]) -> str:
 
 def _installed(folder: Path, pins: Sequence[Pin], how: list[str]) -> str:
     """Install packages, from wheels alone, and return their list."""
-    wanted = _list_of(list(pins))
+    wanted = _list_of(pins)
     write_atomically(folder / LIST, wanted.encode())
     command, *options = how
     uv, python = str(find_uv()), str(python_in(folder))

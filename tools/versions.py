@@ -48,18 +48,24 @@ def said(outcomes: Sequence[Outcome]) -> str:
 
 def _where(change: Change) -> str:
     """Name a cell for a reader: "jax.jit, bloodnet 28x28, batch 1"."""
+    runtime, images, batch = _parts(change)
+    return f"{runtime}, {images}, batch {batch}"
+
+
+def _parts(change: Change) -> tuple[str, str, str]:
+    """Return the runtime, the model with its images, and the batch of a cell."""
     model, size, batch, _, label = change.name.split("/", 4)
-    return f"{label.partition('@')[0]}, {model} {size}x{size}, batch {batch.removeprefix('b')}"
+    return label.partition("@")[0], f"{model} {size}x{size}", batch.removeprefix("b")
 
 
 def row(change: Change, outcome: Outcome) -> str:
     """Tell one cell in two versions."""
-    runtime, images, batch = _where(change).split(", ")
+    runtime, images, batch = _parts(change)
     base, new = (significant(ms) if ms is not None else "" for ms in (change.base_ms, change.new_ms))
     cells = [
         runtime,
         f"{older(outcome)}, {newer(outcome)}",
-        f"{images}, {batch.removeprefix('batch ')}",
+        f"{images}, {batch}",
         base,
         new,
         ratio(change.ratio) if change.ratio else change.reason,

@@ -109,7 +109,7 @@ def environment_of(named: Path, narrator: Narrator, runtimes: Sequence[str] = ()
             expected="a virtual environment's folder, a Python interpreter, or a pinned list of packages (.txt)",
             found=f"no file {python}",
         )
-    needed = {name: packages_of(RUNTIMES[name]) for name in runtimes}
+    needed = {name: needed_for(RUNTIMES[name]) for name in runtimes}
     packages = list(dict.fromkeys([*NEEDED, *(one for some in needed.values() for one in some)]))
     lacking, versions = _told(named, python.absolute(), packages)
     if lacking:
@@ -130,7 +130,7 @@ def environment_of(named: Path, narrator: Narrator, runtimes: Sequence[str] = ()
     return Environment(str(named), python.absolute(), versions)
 
 
-def packages_of(runtime: RuntimeEntry) -> set[str]:
+def needed_for(runtime: RuntimeEntry) -> set[str]:
     """Return the import names of the packages that a worker needs for a runtime."""
     needed = {name.partition(".")[0] for name in runtime.needed}
     return needed | {OBSERVED_BY} if runtime.runs_files else needed

@@ -103,9 +103,9 @@ def undecided(
     for batch in group.batches:
         files = [one for one in _timed_candidates(group, batch, timed) if one.framework not in FRAMEWORKS]
         medians = _medians(group, batch, files, timed)
-        here = {(batch, one.label): known.get((batch, one.label)) for one in files if (batch, one.label) in known}
-        if here and not _is_clear(known.get((batch, min(medians, key=medians.__getitem__)))):
-            found += [key for key, ratio in here.items() if not _is_clear(ratio)]
+        keys = [(batch, one.label) for one in files if (batch, one.label) in known]
+        if keys and not _is_clear(known.get((batch, min(medians, key=medians.__getitem__)))):
+            found += [key for key in keys if not _is_clear(known[key])]
     return found
 
 
