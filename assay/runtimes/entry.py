@@ -187,7 +187,8 @@ class RuntimeEntry:
         waits: how a call of it gives up the processor by its own design, the end of a sentence that begins with its
             name; "" for all others. Switches between its threads, and time that it waits, are then no disturbance.
         ruler: "zero" for the runtime that does nothing, "known" for those whose time is known; "" for all others.
-        operators: "module:function" that gives its single operators (`assay.infer.operators.special_job`), or "".
+        operators: "module:function" that gives its single operators, or ""
+            (`assay.bench.auditing.operators.special_job`).
         runner: name of its runs where the numbers of two files are compared
             (`assay.export.localise.on_onnx_runners`), or "".
         served_by: how a server runs its models; None where none can.

@@ -27,7 +27,7 @@ FAMILY = Family(
     extra="openvino",
     profiler="assay.infer.profile.on_openvino:OpenVinoRecorder",
 )
-OPERATORS = "assay.infer.operators.on_onnx:operators"
+OPERATORS = "assay.bench.auditing.operators.on_onnx:operators"
 
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}

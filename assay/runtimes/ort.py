@@ -24,7 +24,7 @@ FAMILY = Family(
     profiler="assay.infer.profile.on_ort:OrtRecorder",
     ceilings="assay.infer.ceilings.on_ort",
 )
-OPERATORS = "assay.infer.operators.on_onnx:operators"
+OPERATORS = "assay.bench.auditing.operators.on_onnx:operators"
 LESS = "it shows what graph optimisations are worth: ort.cpu serves the same file with all of them"
 entry = partial(RuntimeEntry, family=FAMILY, formats=("onnx",), operators=OPERATORS)
 CPU = entry(

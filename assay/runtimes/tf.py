@@ -55,7 +55,7 @@ FUNCTION = entry(
     summary="tf.function, a graph without XLA",
     devices=("cpu", "cuda"),
     environments=WITH_CUDA,
-    operators="assay.infer.operators.on_tf:graph",
+    operators="assay.bench.auditing.operators.on_tf:graph",
     unasked=("study", "model"),
     served_by=served_as_saved_model("make_function"),
 )
@@ -69,7 +69,7 @@ ENTRIES = (
         formats=("weights",),
         devices=("cpu", "cuda"),
         environments=WITH_CUDA,
-        operators="assay.infer.operators.on_tf:graph",
+        operators="assay.bench.auditing.operators.on_tf:graph",
         unasked=("study",),
         unserved=NO_FILE,
         waits="reads every batch through a tf.data pipeline, whose threads wait for one another",
@@ -80,7 +80,7 @@ ENTRIES = (
         summary="TensorFlow, operator by operator",
         devices=("cpu", "cuda"),
         environments=WITH_CUDA,
-        operators="assay.infer.operators.on_tf:eager",
+        operators="assay.bench.auditing.operators.on_tf:eager",
         unasked=("study",),
         unserved=NO_FILE,
     ),
@@ -91,7 +91,7 @@ ENTRIES = (
         summary="tf.function compiled by XLA",
         devices=("cpu", "cuda"),
         environments=WITH_CUDA,
-        operators="assay.infer.operators.on_tf:xla",
+        operators="assay.bench.auditing.operators.on_tf:xla",
         unasked=("study", "model"),
         served_by=served_as_saved_model("make_xla"),
     ),
@@ -102,7 +102,7 @@ ENTRIES = (
         words="tf.function in bf16",
         precision="bf16",
         reduces=FUNCTION.name,
-        operators="assay.infer.operators.on_tf:graph",
+        operators="assay.bench.auditing.operators.on_tf:graph",
         served_by=replace(served_as_saved_model("make_network", {"rewrite": REWRITE}), pixels="NHWC"),
     ),
     *(
@@ -115,7 +115,7 @@ ENTRIES = (
             environments=WITH_CUDA,
             precision="tf32",
             reduces=name,
-            operators=f"assay.infer.operators.on_tf:{operators}",
+            operators=f"assay.bench.auditing.operators.on_tf:{operators}",
             unserved="no server with a GPU was available to test it: tf.function is served",
         )
         for name, loader, words, operators in (

@@ -29,7 +29,7 @@ FAMILY = Family(
 NO_FILE = "it runs Python, operator by operator, and has no file: torch.script has the same model as a file"
 NO_GPU_SERVER = "no server with a GPU was available to test it: torch.script is served"
 COMPILES = "it compiles in the process that runs it and leaves no file: the same compiler's package is {}"
-COMPILED = "assay.infer.operators.on_torch:compiled"
+COMPILED = "assay.bench.auditing.operators.on_torch:compiled"
 entry = partial(RuntimeEntry, family=FAMILY, formats=("weights", "torch"))
 FROZEN = entry(
     name="torch.compile.frozen",
@@ -68,7 +68,7 @@ ENTRIES = (
         target="assay.infer.runtimes.on_torch:load_eager",
         summary="PyTorch, operator by operator",
         devices=("cpu", "cuda"),
-        operators="assay.infer.operators.on_torch:eager",
+        operators="assay.bench.auditing.operators.on_torch:eager",
         unasked=("study", "model"),
         unserved=NO_FILE,
     ),
@@ -77,7 +77,7 @@ ENTRIES = (
         target="assay.infer.runtimes.on_torch:load_channels_last",
         summary="PyTorch eager, NHWC in memory",
         devices=("cpu", "cuda"),
-        operators="assay.infer.operators.on_torch:channels_last",
+        operators="assay.bench.auditing.operators.on_torch:channels_last",
         unasked=("study",),
         unserved=NO_FILE,
     ),
@@ -87,7 +87,7 @@ ENTRIES = (
         summary="TorchScript, traced and frozen",
         not_for=("program",),
         devices=("cpu", "cuda"),
-        operators="assay.infer.operators.on_torch:script",
+        operators="assay.bench.auditing.operators.on_torch:script",
         served_by=ServedBy(
             backend="python",
             file="model.pt",
@@ -191,7 +191,7 @@ ENTRIES = (
             devices=("cuda",),
             precision="tf32",
             reduces=f"torch.{name}",
-            operators=f"assay.infer.operators.on_torch:{operators}",
+            operators=f"assay.bench.auditing.operators.on_torch:{operators}",
             unserved=NO_GPU_SERVER,
         )
         for name, words, not_for, operators in (

@@ -14,9 +14,9 @@ from assay.bench.auditing.inputs import LARGE, Prepared, prepare
 from assay.bench.auditing.judge import AuditEvidence, judge_all, propagation_of
 from assay.bench.auditing.kept import Identity, determined_by, identity_of, kept_or_made
 from assay.bench.auditing.localise import Followable
+from assay.bench.auditing.operators.losing import operators_that_lose_nan
 from assay.bench.auditing.record import OfImages, audit_of, audit_of_model, write_audit
 from assay.bench.auditing.runs import SPECIAL, AuditPlan, Outputs, run_subjects
-from assay.bench.auditing.special import operators_that_lose_nan
 from assay.bench.run import Run, TrainedModel
 from assay.bench.stages.exports import calibration_of, export_all, exports_of
 from assay.bench.stages.groups import files_of_model, made_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.infer.operators.special_job import SPECIAL, SpecialRequest, lost_by
+from assay.bench.auditing.operators.special_job import SPECIAL, SpecialRequest, lost_by
 from assay.jobs.running import run_job
 
 

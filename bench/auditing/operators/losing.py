@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from assay.bench.auditing.operators.special_job import SPECIAL, SpecialRequest
 from assay.errors import AssayError, DiskError
-from assay.infer.operators.special_job import SPECIAL, SpecialRequest
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.registry import RUNTIMES
@@ -15,7 +15,7 @@ from assay.steps import MOST_SECONDS, Limit
 
 
 def operators_that_lose_nan(runtimes: Iterable[str], logs: Path, host: Starter) -> dict[str, dict[str, str]]:
-    """Return the operators of each runtime that lose a NaN, and which; see `assay.infer.operators.special_job`.
+    """Return the operators of each runtime that lose a NaN, and which (`lost_by` in `special_job`).
 
     A runtime whose operators cannot be tested is left out: then nothing explains how it treats NaN.
     """

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from assay.infer.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
+from assay.bench.auditing.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
 
 Function = Callable[[jax.Array], jax.Array]
 

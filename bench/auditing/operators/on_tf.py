@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from assay.infer.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
+from assay.bench.auditing.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
 
 Function = Callable[[tf.Tensor], tf.Tensor]
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor
 
-from assay.infer.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
+from assay.bench.auditing.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
 
 Function = Callable[[Tensor], Tensor]
 

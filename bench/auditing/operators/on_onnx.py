@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from assay.infer.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
+from assay.bench.auditing.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
 from assay.infer.runtime import Load, ModelFiles
 from assay.registry import RUNTIMES
 from assay.spec import ModelSpec, Settings

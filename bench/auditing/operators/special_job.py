@@ -1,5 +1,5 @@
 """A search for a runtime's operators that lose a NaN, in a process of its own: `python -P -m
-assay.infer.operators.special_job`.
+assay.bench.auditing.operators.special_job`.
 
 IEEE 754-2019 has two maxima: `maximum` gives NaN where an operand is NaN, and `maximumNumber` gives the other operand.
 ONNX, XLA and the frameworks do not say which of them ReLU and max-pooling use, and compilers choose by what is fused
@@ -67,7 +67,7 @@ class LostNan(Record):
     lost: dict[str, str]
 
 
-SPECIAL = Job("assay.infer.operators.special_job", "special", SpecialRequest, LostNan, sees_gpu=True)
+SPECIAL = Job("assay.bench.auditing.operators.special_job", "special", SpecialRequest, LostNan, sees_gpu=True)
 
 
 def work(request: SpecialRequest) -> LostNan:
