@@ -29,19 +29,22 @@ FAMILY = Family(
 NO_FILE = "it runs Python, operator by operator, and has no file: torch.script has the same model as a file"
 NO_GPU_SERVER = "no server with a GPU was available to test it: torch.script is served"
 COMPILES = "it compiles in the process that runs it and leaves no file: the same compiler's package is {}"
-COMPILED = "assay.bench.auditing.operators.on_torch:compiled"
-entry = partial(RuntimeEntry, family=FAMILY, formats=("weights", "torch"))
+entry = partial(
+    RuntimeEntry,
+    family=FAMILY,
+    formats=("weights", "torch"),
+    operators="assay.bench.auditing.operators.on_torch:operators",
+)
 FROZEN = entry(
     name="torch.compile.frozen",
     target="assay.infer.runtimes.inductor.on_torch_compiled:load_frozen",
     summary="torch.compile with its weights frozen into the code",
     not_for=("script",),
-    operators=COMPILED,
     unasked=("model",),
     compiles=True,
     unserved=COMPILES.format("torch.aot"),
 )
-narrower = partial(entry, operators=COMPILED, reduces=FROZEN.name, compiles=True)
+narrower = partial(entry, reduces=FROZEN.name, compiles=True)
 MAKERS = "assay.export.programs.on_torch"
 SERVED_PACKAGE = ServedBy(
     backend="python",
@@ -53,7 +56,7 @@ SERVED_PACKAGE = ServedBy(
     is_code=True,
     packages=("torch", "numpy"),
 )
-packaged = partial(entry, operators=COMPILED, deploys=True, makes_code=True, served_by=SERVED_PACKAGE)
+packaged = partial(entry, deploys=True, makes_code=True, served_by=SERVED_PACKAGE)
 PACKAGE = packaged(
     name="torch.aot",
     target="assay.infer.runtimes.inductor.on_torch_packages:load_package",
@@ -68,7 +71,6 @@ ENTRIES = (
         target="assay.infer.runtimes.on_torch:load_eager",
         summary="PyTorch, operator by operator",
         devices=("cpu", "cuda"),
-        operators="assay.bench.auditing.operators.on_torch:eager",
         unasked=("study", "model"),
         unserved=NO_FILE,
     ),
@@ -77,7 +79,6 @@ ENTRIES = (
         target="assay.infer.runtimes.on_torch:load_channels_last",
         summary="PyTorch eager, NHWC in memory",
         devices=("cpu", "cuda"),
-        operators="assay.bench.auditing.operators.on_torch:channels_last",
         unasked=("study",),
         unserved=NO_FILE,
     ),
@@ -87,7 +88,6 @@ ENTRIES = (
         summary="TorchScript, traced and frozen",
         not_for=("program",),
         devices=("cpu", "cuda"),
-        operators="assay.bench.auditing.operators.on_torch:script",
         served_by=ServedBy(
             backend="python",
             file="model.pt",
@@ -105,7 +105,6 @@ ENTRIES = (
         summary="torch.compile with Inductor",
         not_for=("script",),
         devices=("cpu", "cuda"),
-        operators=COMPILED,
         compiles=True,
         unserved=COMPILES.format("torch.aot"),
     ),
@@ -116,7 +115,6 @@ ENTRIES = (
         formats=("torch-decode",),
         target="assay.infer.runtimes.inductor.on_torch_static_cache:load",
         summary="torch.compile of a decoder's step, on a cache of fixed size that is written in place",
-        operators=COMPILED,
         unasked=("model",),
         compiles=True,
         unserved="its cache lives in the process that runs it, and a server's calls have none",
@@ -191,14 +189,13 @@ ENTRIES = (
             devices=("cuda",),
             precision="tf32",
             reduces=f"torch.{name}",
-            operators=f"assay.bench.auditing.operators.on_torch:{operators}",
             unserved=NO_GPU_SERVER,
         )
-        for name, words, not_for, operators in (
-            ("eager", "PyTorch, operator by operator,", (), "eager"),
-            ("channels_last", "PyTorch eager, NHWC in memory,", (), "channels_last"),
-            ("script", "TorchScript, traced and frozen,", ("program",), "script"),
-            ("compile", "torch.compile with Inductor", ("script",), "compiled"),
+        for name, words, not_for in (
+            ("eager", "PyTorch, operator by operator,", ()),
+            ("channels_last", "PyTorch eager, NHWC in memory,", ()),
+            ("script", "TorchScript, traced and frozen,", ("program",)),
+            ("compile", "torch.compile with Inductor", ("script",)),
         )
     ),
 )

@@ -201,16 +201,19 @@ def _served(run: Run, subject: TrainedModel) -> frozenset[str]:
 def _propagations(outputs: list[Outputs], prepared: Prepared, plan: AuditPlan, work: Path) -> list[Propagation]:
     """Return how every subject treats NaN and infinity, and whether its runtime explains where it loses them."""
 
+    def in_integers(candidate: Candidate) -> bool:
+        return "int8" in {candidate.model.precision, RUNTIMES[candidate.runtime].precision}
+
     def of(one: Outputs, operators: dict[str, dict[str, str]]) -> Propagation:
         found = load_array(one.files[plan.whole(SPECIAL)])
         reference = load_array(prepared.references[SPECIAL])
         candidate = one.candidate
         names = prepared.special_names
-        integers = "int8" in {candidate.model.precision, RUNTIMES[candidate.runtime].precision}
-        lost = INTEGERS if integers else operators.get(candidate.runtime)
+        lost = INTEGERS if in_integers(candidate) else operators.get(candidate.runtime)
         return propagation_of(candidate.label, names, reference, found, lost)
 
     first = {one.candidate.label: of(one, {}) for one in outputs}
-    losing = [one.candidate.runtime for one in outputs if first[one.candidate.label].swallowed]
-    operators = operators_that_lose_nan(losing, work, plan.host)
+    losing = [one.candidate for one in outputs if first[one.candidate.label].swallowed]
+    unexplained = [candidate.runtime for candidate in losing if not in_integers(candidate)]
+    operators = operators_that_lose_nan(unexplained, work, plan.host)
     return [first[one.candidate.label] if first[one.candidate.label].passed else of(one, operators) for one in outputs]

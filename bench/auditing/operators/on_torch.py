@@ -1,58 +1,54 @@
-"""Single operators in PyTorch, to see how they treat NaN."""
+"""Single operators as PyTorch models, run by any runtime of these, to see how they treat NaN."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F  # noqa: N812  the name everyone uses
-from torch import Tensor
 
-from assay.bench.auditing.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
+from assay.bench.auditing.operators import on_torch_modules
+from assay.bench.auditing.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator
+from assay.entries import load_function
+from assay.export.programs.request import Make, ProgramRequest
+from assay.infer.runtime import Load, ModelFiles
+from assay.registry import RUNTIMES
+from assay.spec import Settings
+from assay.train.brought.arrays import record_type
+from assay.train.brought.model import Location, Tensor, UserModel
 
-Function = Callable[[Tensor], Tensor]
-
-
-def eager(runtime: str) -> dict[str, Operator]:
-    del runtime
-    return _operators(lambda function: function, torch.contiguous_format)
-
-
-def channels_last(runtime: str) -> dict[str, Operator]:
-    del runtime
-    return _operators(lambda function: function, torch.channels_last)
+HEIGHT, WIDTH, CHANNELS = SHAPE[1:]
+INPUT = Tensor(name="x", dtype="float32", shape=(CHANNELS, HEIGHT, WIDTH))
 
 
-def script(runtime: str) -> dict[str, Operator]:
-    del runtime
-    height, width, channels = SHAPE[1:]
-    example = torch.zeros(2, channels, height, width)
-    return _operators(lambda function: torch.jit.trace(function, example), torch.contiguous_format)
-
-
-def compiled(runtime: str) -> dict[str, Operator]:
-    del runtime
-    return _operators(lambda function: torch.compile(function, dynamic=False), torch.contiguous_format)
-
-
-def _operators(prepared: Callable[[Function], Function], layout: torch.memory_format) -> dict[str, Operator]:
-    """Return the operators, each prepared as a runtime prepares a model."""
-    weights = torch.from_numpy(kernel()).permute(3, 2, 0, 1).contiguous()
-    bias = torch.ones(SHAPE[-1])
-    functions: dict[str, Function] = {
-        RELU: F.relu,
-        POOL: lambda x: F.max_pool2d(x, 2),
-        FUSED: lambda x: F.relu(F.conv2d(x, weights, bias, padding=1)),
-        MEAN: lambda x: F.relu(F.conv2d(x, weights, padding=1)).mean((2, 3)),
+def operators(runtime: str) -> dict[str, Operator]:
+    """Return the operators as this runtime runs them, made into its own files where it has some."""
+    shapes = {
+        RELU: (on_torch_modules.relu, INPUT.shape),
+        POOL: (on_torch_modules.pool, (CHANNELS, HEIGHT // 2, WIDTH // 2)),
+        FUSED: (on_torch_modules.fused, INPUT.shape),
+        MEAN: (on_torch_modules.mean, (CHANNELS,)),
     }
-    return {name: _run(prepared(function), layout) for name, function in functions.items()}
+    return {name: _loaded(runtime, function.__name__, shape) for name, (function, shape) in shapes.items()}
 
 
-def _run(function: Function, layout: torch.memory_format) -> Operator:
-    def run(images: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            tensor = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
-            return function(tensor).numpy()
+def _loaded(runtime: str, function: str, shape: tuple[int, ...]) -> Operator:
+    location = Location(path=Path(on_torch_modules.__file__), form="function", kind="torch", function=function)
+    output = Tensor(name="y", dtype="float32", shape=shape)
+    model = UserModel(location=location, kind="torch", inputs=(INPUT,), outputs=(output,), batch=SHAPE[0])
+    entry = RUNTIMES[runtime]
+    load: Load = entry.load()
+    with tempfile.TemporaryDirectory(prefix="assay-special-") as text:
+        program = Path(text) if entry.maker else None
+        if program is not None:
+            make: Make = load_function(runtime, entry.maker)
+            make(ProgramRequest(runtime=runtime, model=model, folder=program))
+        session = load(ModelFiles(model=model, program=program), Settings())
+        session.run(session.prepare(_records(np.zeros(SHAPE, np.float32))))  # compiles, while its files are there
+    return lambda images: session.fetch(session.run(session.prepare(_records(images)))).astype(np.float32, copy=False)
 
-    return run
+
+def _records(images: np.ndarray) -> np.ndarray:
+    records = np.empty(len(images), record_type((INPUT,)))
+    records["x"] = images.transpose(0, 3, 1, 2)
+    return records

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.bench.auditing.operators.special_job import SPECIAL, SpecialRequest, lost_by
+from assay.bench.auditing.operators.special_job import FUSED, MEAN, SPECIAL, SpecialRequest, lost_by
 from assay.jobs.running import run_job
 
 
@@ -35,3 +35,11 @@ def test_onnx_runtimes_pool_loses_a_single_nan_and_its_relu_none(tmp_path: Path)
 def test_every_framework_answers(runtime: str, tmp_path: Path) -> None:
     answer = run_job(SPECIAL, SpecialRequest(runtime=runtime), tmp_path / "job.log", limit_seconds=600)
     assert (answer.lost == {}) == (runtime == "torch.eager")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["torch.compile.frozen", "torch.compile.autocast", "torch.aot", "torch.aot.bf16"])
+def test_frozen_code_of_pytorch_loses_nan_where_relu_is_fused(runtime: str, tmp_path: Path) -> None:
+    """With weights that it knows, Inductor calls oneDNN's convolution with ReLU in it, which takes NaN for nothing."""
+    answer = run_job(SPECIAL, SpecialRequest(runtime=runtime), tmp_path / "job.log", limit_seconds=600)
+    assert answer.lost == dict.fromkeys([FUSED, MEAN], "NaN everywhere")
