@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.files.named_arrays import read_named
-from assay.numerics.values import is_whole
+from assay.numerics.values import NO_EVIDENCE, is_whole
 
 VALUES, TOLERANCE, EXACT = "values of ", "tolerance of ", "exact values of "
 MAY_BE, MAY_BE_REDUCED = "may be ", "may be, reduced: "
@@ -232,7 +232,7 @@ def told_of_ties(differs: str, decider: Deciding | None) -> str:
 
 def is_open(reason: str) -> bool:
     """Return whether a reason against an output says that nobody can say whether it is wrong."""
-    return OPEN in reason
+    return OPEN in reason or NO_EVIDENCE in reason
 
 
 def _among(numbers: Array, alternatives: Array) -> Mask:

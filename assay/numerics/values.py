@@ -7,7 +7,7 @@ distance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -25,7 +25,8 @@ WHOLE_KINDS = "biu"
 Numbers = TypeVar("Numbers", bound=np.generic)
 DIGITS_OF_FLOAT64 = 2**53
 """The number beyond which not every whole number is a float64."""
-NO_EVIDENCE = "the reference is NaN throughout, so that it would agree with any broken output"
+NO_EVIDENCE = "the reference is infinite or NaN throughout, so that there is nothing to compare"
+"""The words of a verdict on an output of which nothing can be judged."""
 EQUALITY = "equality: integers have no rounding error"
 REPEATABLE = FP32.ceiling / FP32.factor
 """The largest difference of sums of two runs taken in another order: with more than this, the tolerance of
@@ -98,6 +99,28 @@ def _unequal(expected: Array, found: Array) -> Mask:
 def _exact(values: Array) -> NDArray[np.longdouble]:
     """Convert to a type that holds every int64, uint64 and float64, where the machine has one wider than float64."""
     return values.astype(np.longdouble)
+
+
+def lacks_numbers(values: Array) -> bool:
+    """Return whether all of these values are infinite or NaN, or there are none."""
+    return not np.isfinite(values).any()
+
+
+def overflowing(exact: Array, natives: Sequence[Array]) -> Array:
+    """Return a reference in float64 with what fp32 has in the places where it is finite and every correct run in fp32
+    has the same infinity, or NaN: the number, or one on the way to it, is too large for fp32. Without such a place, the
+    reference itself.
+
+    Args:
+        natives: outputs of correct runs in fp32, of its shape.
+    """
+    if not natives:
+        return exact
+    first, *others = natives
+    there = np.isfinite(exact) & ~np.isfinite(first)
+    for one in others:
+        there &= (one == first) | (np.isnan(one) & np.isnan(first))
+    return np.where(there, first, exact) if there.any() else exact
 
 
 def loses_digits(values: Array) -> bool:

@@ -213,7 +213,7 @@ class ModelAudit(Record):
         classes: names of the classes, in their order; empty where they have none.
         flipped: images whose class changes in any subject, at most the first `MOST_PICTURES`.
         missing: requested subjects that could not be audited, with the reason.
-        left_out: names of outputs that the user left out.
+        left_out: names of outputs that the user left out, and of those that have nothing to compare, with the reason.
         split: the reference on the whole test split; None where all was compared on all of it, or without classes.
         name: name of the model.
         inputs: the sets of inputs.

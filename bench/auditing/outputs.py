@@ -24,7 +24,7 @@ from assay.numerics.numbers import Measured, measure
 from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import Rounding, rounding_of
 from assay.numerics.ties import Alternatives, Deciding, Entries, told_of_ties
-from assay.numerics.values import EQUALITY, NO_EVIDENCE, Mask, differences, settled
+from assay.numerics.values import EQUALITY, NO_EVIDENCE, Mask, differences, lacks_numbers, overflowing, settled
 from assay.records.audit import AuditedTolerance, Comparison
 from assay.train.brought.own import reason_by_own
 
@@ -77,17 +77,37 @@ class AuditedOutput:
     def measured(self, found: Array) -> Measured | str:
         """Measure a run's rows, which are the first rows of the reference, or return why they cannot be compared."""
         found = self._but_for_ties(found) if isinstance(self.decider, Entries) else found
-        reference = self.reference[: len(found)]
+        reference = self._right(found)
         if found.shape != reference.shape:
             return f"outputs of shape {found.shape}, which does not match the reference's {reference.shape}"
         if not reference.size:
             return "no outputs"
         if self.whole:
             return self._counted(reference, found)
-        if np.isnan(reference).all():
+        if self.lacks_numbers:
             return NO_EVIDENCE
         both = settled(reference, self._but_for_ties(found))
         return measure(both.reference, both.found).model_copy(update={"lost": both.lost})
+
+    @property
+    def lacks_numbers(self) -> bool:
+        """Whether there is nothing to compare: it is empty, or infinite or NaN throughout."""
+        return lacks_numbers(self._as_fp32_overflows)
+
+    @cached_property
+    def _as_fp32_overflows(self) -> Array:
+        known = [one for one in self.natives.values() if one.shape == self.reference.shape]
+        return self.reference if self.whole else overflowing(self.reference, known)
+
+    def _right(self, found: Array) -> Array:
+        """Return the reference of a run's rows: where fp32 overflows, the overflow is as right as the number, if fp32
+        holds that.
+        """
+        reference, other = self.reference[: len(found)], self._as_fp32_overflows[: len(found)]
+        if self._as_fp32_overflows is self.reference or found.shape != reference.shape:
+            return reference
+        same = (found == other) | (np.isnan(found) & np.isnan(other)) | (np.abs(reference) > np.finfo(np.float32).max)
+        return np.where(same & ~np.isfinite(other), other, reference)
 
     def _counted(self, reference: Array, found: Array) -> Measured:
         counted = differences(reference, found, self._excused(reference, found))
@@ -178,7 +198,7 @@ class AuditedOutput:
             return made.model_copy(update={"reason": told_of_ties(made.reason, self.decider)})
         if not made.passed or precision != "fp32":
             return made
-        both = settled(self.reference[: len(found)], self._but_for_ties(found))
+        both = settled(self._right(found), self._but_for_ties(found))
         error = both.errors.reshape(-1, *self.shape)
         reason = reason_against_columns(self._columns, error)
         return made.model_copy(update={"passed": not reason, "reason": reason})
@@ -195,7 +215,7 @@ class AuditedOutput:
         if isinstance(measured, str):
             return made
         whole = settled(self.reference, self.reference).reference
-        both = settled(self.reference[: len(found)], wider._but_for_ties(found))
+        both = settled(self._right(found), wider._but_for_ties(found))
         deviation = deviation_of(whole)
         reason = both.problem or reason_against_share(share_of_error(both.errors, deviation))
         changes = {"tolerance": LARGEST_SHARE * deviation, "passed": not reason, "reason": reason, "note": ""}
@@ -215,7 +235,7 @@ class AuditedOutput:
             return []
         shape = (-1, *self.shape)
         sound = [one for run, one in self.natives.items() if isinstance(self.measured_natives[run], Measured)]
-        errors = [settled(self.reference, self._but_for_ties(one)).errors for one in sound]
+        errors = [settled(self._right(one), self._but_for_ties(one)).errors for one in sound]
         finite = [error for error in errors if np.isfinite(error).all()]
         if not finite:
             return []

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.numerics.values import lacks_numbers
+from assay.train.brought.agreement import parts_of
+from assay.train.brought.arrays import Records, inputs_of, repeated
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import Location, UserModel
 from assay.train.brought.outputs import IncomparableError, incomparable
@@ -18,6 +21,7 @@ Shapes = tuple[tuple[int, ...], ...]
 
 NUMBERS = "fiub"
 OTHERWISE = "Compare the part of the model before it, whose outputs are numbers of a fixed size"
+OTHER_INPUTS = "Give inputs for which the model has numbers, with --inputs FILE or --range"
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,12 @@ class Learned:
         return Learned({**self.left_out, **wrong}, (self.varying | varying) - set(wrong))
 
 
-def told_of(model: UserModel, left_out: Mapping[str, str]) -> list[str]:
-    """Return sentences on outputs that cannot be compared, or only in another form."""
+def told_of(model: UserModel, left_out: Mapping[str, str], rows: Array) -> list[str]:
+    """Return sentences on outputs that cannot be compared, or only in another form, or that show little.
+
+    Args:
+        rows: the model's own outputs, (records, `model.width`).
+    """
     found = [f"Output '{name}' is left out, since it is {kind}." for name, kind in left_out.items()]
     found += [f"The model writes to its input '{name}', and gets a copy of it in every call." for name in model.written]
     if varying := [f"'{one.name}'" for one in model.outputs if one.varying]:
@@ -54,7 +62,37 @@ def told_of(model: UserModel, left_out: Mapping[str, str]) -> list[str]:
             f"The size of {', '.join(varying)} depends on the values of the inputs: a call has one record, and entries "
             "are compared where the sizes agree, in any order."
         )
+    if alike := _the_same_for_all(model, rows):
+        verb, whose = ("is", "its agreement shows") if len(alike) == 1 else ("are", "their agreement shows")
+        found.append(f"{', '.join(alike)} {verb} the same for all {len(rows)} inputs, so that {whose} little.")
     return found
+
+
+def _the_same_for_all(model: UserModel, rows: Array) -> list[str]:
+    """Return the outputs, in words, that are the same for all records; none where there is one record."""
+    if len(rows) < 2:
+        return []
+    return [
+        f"'{name}'"
+        for name, part in parts_of(model)
+        if all(np.array_equal(rows[0, part], other[part], equal_nan=True) for other in rows[1:])
+    ]
+
+
+def refuse_without_numbers(model: UserModel, rows: Array, compute: Compute, records: Records) -> None:
+    """
+    Args:
+        rows: the model's own outputs that will have a reference, (records, `model.width`).
+        compute: calls the model.
+
+    Raises:
+        IncomparableError: an output is infinite or NaN throughout, and would agree with anything that is broken alike.
+    """
+    empty = [place for place, (_, part) in enumerate(parts_of(model)) if lacks_numbers(rows[:, part])]
+    if empty:
+        known = list(compute(inputs_of(model, repeated(records[:1], model.batch or 1))))  # names of its own
+        kind = f"infinite or NaN throughout for {'this input' if len(rows) == 1 else f'all {len(rows)} inputs'}"
+        raise incomparable({known[place]: kind for place in empty}, known, str(model.location), OTHER_INPUTS)
 
 
 def refuse_incomparable(outputs: Mapping[str, Array], location: Location, varying: Collection[str] = ()) -> None:

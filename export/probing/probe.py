@@ -36,7 +36,15 @@ from assay.export.probing.inputs import (
 )
 from assay.export.probing.loading import load
 from assay.export.probing.original import cost_against
-from assay.export.probing.outputs import Learned, beside, refuse_incomparable, steady_sizes, told_of, varying_shapes
+from assay.export.probing.outputs import (
+    Learned,
+    beside,
+    refuse_incomparable,
+    refuse_without_numbers,
+    steady_sizes,
+    told_of,
+    varying_shapes,
+)
 from assay.export.probing.shapes import declared_inputs, open_places
 from assay.export.probing.steadiness import SteadinessCheck
 from assay.export.probing.undecided import CalledModel, UnsoundError, keep_doubt, refusal_of_rows, refusal_of_shapes
@@ -156,12 +164,13 @@ def probe(request: ProbeRequest) -> Probed:
 
     said = {**masks_of(loaded.made, names), **said_ranges(declared, request.ranges), **texts}
     outputs = Learned()
-    seen = None
-    while seen is None:
+    while True:
         try:
             loaded = ready(loaded)
             asked = CalledModel(loaded, lambda: ready(load(location)[1]), said, outputs.varying)
             seen = _run(location, declared, arrays, request.batches, asked)
+            refuse_without_numbers(seen.model, seen.with_reference, asked.loaded.native, seen.records)
+            break
         except IncomparableError as error:
             outputs = outputs.after(error)
             loaded = load(location)[1]
@@ -175,7 +184,7 @@ def probe(request: ProbeRequest) -> Probed:
         if arrays or outputs.varying or is_quantised(model.arithmetic)  # at the edges the ranges of integers end
         else tried_edges(model, records, seen.ranges, loaded.native, seen.at_once)  # float64 may change it
     )
-    chosen = records[: len(native) if location.kind != "onnx" else MOST_EVALUATED]
+    chosen = records[: len(seen.with_reference)]
     np.save(request.folder / RECORDS_FILE, records)
     np.save(request.folder / NATIVE_FILE, native)
     try:
@@ -192,19 +201,17 @@ def probe(request: ProbeRequest) -> Probed:
         edges.save(request.folder)
     model = model.model_copy(update={"fingerprint": fingerprint_of(location, native)})
     _describe(model, request.folder / DESCRIPTION_FILE)
-    seconds = slowest_call()
-    cost = cost_against(request.original, model, records, native) if request.original else []
     return Probed(
         model=model,
         reference=reference,
         reason=reason,
         made="" if arrays else made_how(model, seen.ranges, edges),
-        cost=cost,
+        call_seconds=slowest_call(),  # before the original is called
+        cost=cost_against(request.original, model, records, native) if request.original else [],
         ran_by=loaded.by(),
-        call_seconds=seconds,
         load_seconds=loading,
         kernels=loaded.kernels(),
-        told=[*loaded.told, *told_of(model, outputs.left_out)],
+        told=[*loaded.told, *told_of(model, outputs.left_out, native)],
     )
 
 
@@ -261,6 +268,11 @@ class _Seen:
     ranges: Mapping[str, Range]
     rows: Array
     at_once: int = MOST_ROWS
+
+    @property
+    def with_reference(self) -> Array:
+        """The outputs that get a reference in float64."""
+        return self.rows[:MOST_EVALUATED] if self.model.kind == "onnx" else self.rows
 
 
 def _run(

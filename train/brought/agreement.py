@@ -26,7 +26,7 @@ from assay.numerics.following import (
 )
 from assay.numerics.rounding import rounding_of
 from assay.numerics.ties import Alternatives, Deciding, Entries, Unfollowed, is_open, told_of_ties
-from assay.numerics.values import EQUALITY, NO_EVIDENCE, Settled, differences, is_whole, settled
+from assay.numerics.values import EQUALITY, NO_EVIDENCE, Settled, differences, is_whole, lacks_numbers, settled
 from assay.records.results import Agreement
 from assay.train.brought.model import Tensor, UserModel
 from assay.train.brought.own import reason_by_own
@@ -118,7 +118,7 @@ class Judge:
         if is_whole(output.dtype):
             return self._counted(subject, output, rows, places, part)
         rows = self._but_for_ties(output.name, self.reference[places, part], rows, places)
-        if np.isnan(self.reference[:, part]).all():
+        if lacks_numbers(self.reference[:, part]):
             return _failed(subject, len(rows), label + NO_EVIDENCE)
         mine = settled(self.reference[places, part], rows)
         if mine.lost:
@@ -139,6 +139,8 @@ class Judge:
         label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
         if is_counted(output.dtype, self.model.arithmetic):
             return self._counted(subject, output, rows, places, part, reduced=True)
+        if lacks_numbers(self.reference[:, part]):
+            return _failed(subject, len(rows), label + NO_EVIDENCE)
         rows = self._but_for_ties(output.name, self.reference[places, part], rows, places, reduced=True)
         mine = settled(self.reference[places, part], rows)
         if mine.problem:
@@ -253,7 +255,7 @@ def _failed(subject: str, records: int, reason: str) -> Agreement:
         max_absolute=NOT_COMPARED,
         max_relative=NOT_COMPARED,
         tolerance=0.0,
-        derivation="none: they differ by more than rounding can explain",
+        derivation="none: " + ("nothing" if NO_EVIDENCE in reason else "they differ by more than rounding can explain"),
         largest_moved=0,
         passed=False,
         reason=reason,

@@ -22,7 +22,7 @@ from assay.bench.auditing.pairs.guilt import DisagreeingCandidate, explained
 from assay.bench.auditing.record import ComparedOutputs, Explained, audit_of, audit_of_model
 from assay.bench.machine.host import LOCAL, Host
 from assay.boxed.boxing import Box
-from assay.errors import AssayError
+from assay.errors import AssayError, InputError
 from assay.export.pairs.pair_jobs import (
     COMPANY,
     FOLLOW,
@@ -111,7 +111,11 @@ def audit_pair(request: PairRequest) -> Audit:
             runtimes=request.runtimes,
         )
         answer = _job(request, out, RUN, pair)
-        outputs = _audited_outputs(answer, answer, out)
+        known = _audited_outputs(answer, answer, out)
+        empty = {one.name: _lacking(one) for one in known if one.lacks_numbers}
+        outputs = [one for one in known if one.name not in empty]
+        if not outputs:
+            raise _nothing_to_compare(request, empty)
         edges = _at_the_edges(answer, outputs, out)
         judged, missing = _judged(answer, outputs, edges, out)
         refused = [one for one in judged.comparisons if one.subject.startswith("candidate") and not one.passed]
@@ -127,7 +131,7 @@ def audit_pair(request: PairRequest) -> Audit:
                         candidate=pair.candidate,
                         inputs=used,
                         out=out,
-                        without=request.without,
+                        without=(*request.without, *empty),
                     ),
                     repro=request.repro or out / "repro",
                     ask=partial(_job, request, out),
@@ -150,7 +154,7 @@ def audit_pair(request: PairRequest) -> Audit:
             reference=f"the reference file in float64, by {answer.by}" + (f"; {answer.note}" if answer.note else ""),
             reference_check=answer.apart,
             missing=missing,
-            left_out=request.without,
+            left_out=[*request.without, *(f"{name}, which is {kind}" for name, kind in empty.items())],
         )
     return audit_of([model], _command(request), {"audit": time.monotonic() - begun}, host=request.host)
 
@@ -221,8 +225,23 @@ def _at_the_edges(answer: PairAnswer, ordinary: list[AuditedOutput], out: Path) 
     return [
         replace(one, name=f"{one.name}{AT_THE_EDGES}", usual_scale=scales[one.name], decider=None)
         for one in _audited_outputs(answer, answer.edges, out / EDGES)
-        if not (one.whole and may_tie)
+        if one.name in scales and not (one.whole and may_tie) and not one.lacks_numbers
     ]
+
+
+def _lacking(output: AuditedOutput) -> str:
+    """Return what an output without numbers is, in words."""
+    return "infinite or NaN throughout for these inputs" if output.reference.size else "empty for these inputs"
+
+
+def _nothing_to_compare(request: PairRequest, empty: Mapping[str, str]) -> InputError:
+    """Return the error for files of which no output has a number."""
+    return InputError(
+        f"The outputs of {request.reference.name} cannot be compared",
+        expected="numbers, so that a broken output would differ",
+        found="; ".join(f"'{name}' is {kind}" for name, kind in empty.items()),
+        remedy="Give other inputs with --inputs",
+    )
 
 
 def _runs(answer: RunsOfPair, whole: PairAnswer, out: Path, role: str) -> Iterator[RunOfOutputs]:

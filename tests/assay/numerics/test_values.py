@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from assay.numerics.values import differences, is_whole, loses_digits, settled
+from assay.numerics.values import differences, is_whole, lacks_numbers, loses_digits, overflowing, settled
 
 WHOLE_TYPES = ["bool", "int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"]
 whole = st.sampled_from(WHOLE_TYPES).flatmap(lambda name: hnp.arrays(name, st.integers(1, 40)))
@@ -102,6 +102,22 @@ def test_a_distance_is_the_largest_of_all_and_of_nothing_it_is_zero() -> None:
     assert (both.apart, both.scale, both.problem) == (3.0, 4.0, "")
     nothing = settled(np.empty((0, 3)), np.empty((0, 3)))
     assert (nothing.apart, nothing.scale, nothing.lost) == (0.0, 0.0, 0)
+
+
+def test_a_number_that_fp32_does_not_hold_gives_way_to_what_every_run_has() -> None:
+    exact = np.array([[1.0, 1e40, np.inf, 3.0]])
+    overflows = np.array([[1.0, np.inf, np.inf, np.nan]], np.float32)
+    other = np.array([[1.0, np.inf, np.inf, -np.inf]], np.float32)
+    assert overflowing(exact, [overflows, other]).tolist() == [[1.0, np.inf, np.inf, 3.0]]
+    assert overflowing(exact, []) is exact
+    assert overflowing(exact, [np.ones((1, 4), np.float32), other]) is exact
+
+
+@pytest.mark.parametrize(
+    ("values", "lacks"), [([np.nan, -np.inf], True), ([], True), ([np.nan, 0.0], False), ([3], False)]
+)
+def test_an_output_lacks_numbers_where_none_is_finite(values: list[float], lacks: bool) -> None:
+    assert lacks_numbers(np.array(values)) is lacks
 
 
 def test_only_the_reference_decides_what_replaces_a_value_that_is_not_a_number() -> None:

@@ -90,13 +90,42 @@ def test_infinity_and_nan_agree_with_themselves_alone(special: float, exact: boo
     assert "not finite where the reference is" in one.compared("it", CALL, made).reason
 
 
-def test_an_output_that_is_zero_or_masked_everywhere_has_to_be_so() -> None:
-    for value in (0.0, -np.inf):
-        reference = np.full((ROWS, 3), value)
-        one = output(reference)
-        assert one.tolerance.problem == ""
-        assert one.compared("it", CALL, reference.astype(np.float32)).passed
-        assert not one.compared("it", CALL, np.full((ROWS, 3), 0.5, np.float32)).passed
+def test_an_output_that_is_zero_everywhere_has_to_be_so() -> None:
+    one = output(np.zeros((ROWS, 3)))
+    assert one.tolerance.problem == ""
+    assert one.compared("it", CALL, np.zeros((ROWS, 3), np.float32)).passed
+    assert not one.compared("it", CALL, np.full((ROWS, 3), 0.5, np.float32)).passed
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan])
+def test_an_output_without_a_number_agrees_with_nothing_and_its_verdict_is_open(value: float) -> None:
+    reference = np.full((ROWS, 3), value)
+    found = output(reference).compared("it", CALL, reference.astype(np.float32))
+    assert (found.passed, is_open(found.reason)) == (False, True)
+
+
+@pytest.mark.parametrize("lost", [np.inf, np.nan])
+def test_where_fp32_overflows_both_the_overflow_and_the_number_are_right(lost: float) -> None:
+    reference = np.random.default_rng(0).normal(size=(ROWS, 4))
+    native = reference.astype(np.float32)
+    reference[2, 1], native[2, 1] = 5, lost
+    one = AuditedOutput("y", reference, {"it": native, "other": native}, (4,), whole=False)
+    assert one.tolerance.scale < 10
+    assert one.compared("it", CALL, native).passed
+    number, wrong = reference.copy(), native.copy()
+    number[3, 0] += 1e-3
+    wrong[2, 1] = 6
+    assert one.compared("it", CALL, number).reason.startswith("differs by 0.001")
+    assert not one.compared("it", CALL, wrong).passed
+    number[3, 0] -= 1e-3
+    assert one.compared("it", CALL, number).passed
+    beyond = reference.copy()
+    beyond[2, 1] = 1e40
+    far = AuditedOutput("y", beyond, {"it": native}, (4,), whole=False)
+    assert far.compared("it", CALL, native).passed
+    assert "differ from the infinity or NaN" in far.compared("it", CALL, number).reason
+    alone = AuditedOutput("y", reference, {"it": native, "other": reference.astype(np.float64)}, (4,), whole=False)
+    assert "not finite where the reference is" in alone.compared("it", CALL, native).reason
 
 
 def test_a_small_column_is_seen_beside_a_large_one() -> None:

@@ -206,6 +206,15 @@ def test_a_single_number_without_a_batch_is_refused() -> None:
         asked_of(model, records, np.zeros((1, model.width)))
 
 
+def test_an_output_whose_size_varies_from_call_to_call_is_refused() -> None:
+    model = model_of("rows")
+    first, *others = model.outputs
+    model = model.model_copy(update={"outputs": (first.model_copy(update={"varying": (0,)}), *others)})
+    records = np.zeros(1, record_type(model.inputs))
+    with pytest.raises(InputError, match=f"the size of '{first.name}' depends on the values of the inputs"):
+        asked_of(model, records, np.zeros((1, model.width)))
+
+
 def test_the_written_folder_passes_every_check_and_has_the_audited_file(first: Path, compared: Path) -> None:
     found = check_deployment(first)
     version = found.version(1)

@@ -149,3 +149,31 @@ def test_an_optional_input_is_given_and_a_sequence_left_out(tmp_path: Path) -> N
     found = probed(tmp_path, nodes, [X, ValueInfoProto(name="more", type=kind)], outputs)
     assert [one.name for one in found.model.inputs] == ["x", "more"]
     assert found.told == ["Output 'pieces' is left out, since it is a sequence."]
+
+
+def lost(value: float) -> list[NodeProto]:
+    """Nodes whose `lost` is infinite or NaN in every place; `none` is zero there."""
+    return [
+        helper.make_node("Sub", ["y", "y"], ["none"]),
+        helper.make_node("Constant", [], ["number"], value_float=value),
+        helper.make_node("Add", ["none", "number"], ["lost"]),
+    ]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_an_output_without_a_number_is_left_out_by_name_and_alone_refused(value: float, tmp_path: Path) -> None:
+    gone = helper.make_tensor_value_info("lost", FLOAT, ["batch", 3])
+    found = probed(tmp_path, [PRODUCT, *lost(value)], [X], [gone, Y], WEIGHTS)
+    assert [one.name for one in found.model.outputs] == ["y"]
+    assert found.told == ["Output 'lost' is left out, since it is infinite or NaN throughout for all 8 inputs."]
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(InputError, match=r"'lost' is infinite or NaN throughout.*--inputs FILE or --range"):
+        probed(other, [PRODUCT, *lost(value)], [X], [gone], WEIGHTS)
+
+
+def test_an_output_that_is_the_same_for_all_inputs_is_named(tmp_path: Path) -> None:
+    nodes = [PRODUCT, *lost(2.5)]
+    found = probed(tmp_path, nodes, [X], [helper.make_tensor_value_info("lost", FLOAT, ["batch", 3]), Y], WEIGHTS)
+    assert [one.name for one in found.model.outputs] == ["lost", "y"]
+    assert found.told == ["'lost' is the same for all 32 inputs, so that its agreement shows little."]

@@ -314,3 +314,15 @@ def test_records_beyond_the_reference_are_those_from_its_length_on() -> None:
     nothing = one.compare("x", native[:1], np.array([RECORDS]))
     assert (nothing.images, nothing.passed, nothing.tolerance) == (0, False, 0.0)
     assert nothing.reason
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("precision", ["", "int8"])
+def test_an_output_that_is_infinite_or_nan_throughout_is_not_judged(value: float, precision: str) -> None:
+    exact = np.full((RECORDS, 7), value)
+    exact[:, 4:] = np.arange(3 * RECORDS).reshape(RECORDS, 3)
+    one = Judge(model(BOXES, SCORES), exact, {"torch": exact.astype(np.float32)})
+    found = one.compare("ort.cpu", exact.astype(np.float32), np.arange(RECORDS), precision)
+    assert (found.passed, found.max_absolute) == (False, NOT_COMPARED)
+    assert found.reason.startswith("output 'boxes': the reference is infinite or NaN throughout")
+    assert is_open(found.reason)

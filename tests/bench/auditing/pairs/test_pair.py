@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from assay.bench.auditing.outputs import as_rows
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
@@ -265,3 +265,40 @@ def test_given_inputs_settle_a_state_and_a_scalar(tmp_path: Path) -> None:
     arrays = {"input": np.ones((1, 16), np.float32), "state": np.ones((2, 1, 4), np.float32), "rate": np.array(2)}
     np.savez(tmp_path / "inputs.npz", **arrays)
     assert audit_pair(PairRequest(file, file, tmp_path / "inputs.npz", {})).passed
+
+
+def saved_with(path: Path, *nodes: NodeProto, outputs: Sequence[str]) -> Path:
+    """A file with the input x [batch, 4] and outputs of that shape."""
+    ends = {name: ["batch", 4] for name in outputs}
+    constants = {"least": np.float32(-np.inf), "most": np.float32(1e38), "none": np.float32(0)}
+    return save_onnx(path, list(nodes), {"x": ["batch", 4]}, ends, constants)
+
+
+@pytest.mark.slow
+def test_an_output_without_numbers_is_left_out_by_name_and_alone_refused(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Tanh", ["x"], ["y"]),
+        helper.make_node("Mul", ["x", "none"], ["zeros"]),
+        helper.make_node("Add", ["zeros", "least"], ["masked"]),
+    ]
+    file = saved_with(tmp_path / "a.onnx", *nodes, outputs=["y", "masked"])
+    (model,) = audit_pair(PairRequest(file, file, None, {})).models
+    assert model.left_out == ["masked, which is infinite or NaN throughout for these inputs"]
+    assert {one.inputs for one in model.comparisons} == {"y"}
+    assert all(one.passed for one in model.comparisons)
+    alone = saved_with(tmp_path / "b.onnx", *nodes[1:], outputs=["masked"])
+    with pytest.raises(InputError, match=r"b\.onnx cannot be compared.*'masked' is infinite or NaN throughout"):
+        audit_pair(PairRequest(alone, alone, None, {}))
+
+
+@pytest.mark.slow
+def test_numbers_that_fp32_does_not_hold_agree_as_infinities(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Mul", ["x", "most"], ["far"]),
+        helper.make_node("Mul", ["far", "x"], ["squares"]),
+        helper.make_node("Mul", ["squares", "x"], ["y"]),
+    ]
+    file = saved_with(tmp_path / "a.onnx", *nodes, outputs=["y"])
+    np.savez(tmp_path / "x.npz", x=np.float32([[1, 2, 0.5, -0.5], [0.1, 3, -4, 0.2]]))
+    audit = audit_pair(PairRequest(file, file, tmp_path / "x.npz", {}))
+    assert audit.passed, audit.reasons
