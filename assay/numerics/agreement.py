@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 
 from assay.numerics.reduced import BY_ERROR, ReducedRule
 from assay.numerics.rounding import CEILING as CEILING_OF_FP32
-from assay.numerics.rounding import FP32, NARROW_FLOOR, Rounding, one_rounding, rounding_seen
+from assay.numerics.rounding import FP32, NARROW_FLOOR, Rounding, one_rounding, rounding_of, rounding_seen
 from assay.records.results import Agreement
 
 FACTOR = int(FP32.factor)
@@ -69,25 +69,19 @@ class Tolerance:
     problem: str = ""
 
 
-def derive_tolerance(
-    reference: Logits, natives: Mapping[str, Logits], arithmetic: str = "fp32", *, may_be_wider: bool = False
-) -> Tolerance:
+def derive_tolerance(reference: Logits, natives: Mapping[str, Logits]) -> Tolerance:
     """Derive the tolerance for outputs on the images of `reference`; the module's text says how and why.
 
     Args:
         reference: float64 logits, (images, classes).
         natives: logits of correct runs on the same images, by a name for the derivation's text.
-        arithmetic: number format that the model computes in; see `assay.numerics.rounding`.
-        may_be_wider: whether the correct runs may have computed in a wider format.
     """
     problem = _reference_problem(reference) or _natives_problem(reference, natives)
     if problem:
         return Tolerance(0.0, "none could be derived", problem)
     scale = float(np.abs(reference).max())
     errors = {name: _largest_difference(native, reference) for name, native in natives.items()}
-    if may_be_wider:
-        errors |= one_rounding(arithmetic, scale)
-    return tolerance_of_errors(scale, errors, len(reference), arithmetic=arithmetic)
+    return tolerance_of_errors(scale, errors, len(reference))
 
 
 def tolerance_of_errors(
@@ -121,6 +115,25 @@ def tolerance_of_errors(
         f"float64 on {images} inputs{noisy}; at least {least} ({floor:.2g}) and at most {most} ({ceiling:.2g})"
     )
     return Tolerance(value, derivation)
+
+
+def tolerance_of_sound(
+    scale: float,
+    errors: Mapping[str, float],
+    images: int,
+    noise: float = 0.0,
+    arithmetic: str = "fp32",
+    *,
+    may_be_wider: bool = False,
+) -> Tolerance:
+    """Derive the same tolerance from the errors of several runs; one that did not compute in the model's precision
+    measures nothing and is left out, unless all are like that. They `may_be_wider` than that precision.
+    """
+    ceiling = rounding_of(arithmetic).ceiling * scale
+    sound = {name: error for name, error in errors.items() if error <= ceiling} or dict(errors)
+    if may_be_wider and sound:
+        sound |= one_rounding(arithmetic, scale)
+    return tolerance_of_errors(scale, sound, images, noise, arithmetic)
 
 
 def compare(
@@ -157,7 +170,7 @@ def compare(
         max_relative=largest / float(np.abs(reference).max()),
         tolerance=tolerance.value,
         derivation=tolerance.derivation,
-        largest_moved=_moved(candidate, reference),
+        largest_moved=moved(candidate, reference),
         passed=passed,
         reason="" if passed else f"differs by {largest:.3g}, where {tolerance.value:.3g} is tolerated",
     )
@@ -180,7 +193,7 @@ def compare_reduced(subject: str, candidate: Logits, reference: Logits, rule: Re
         max_relative=found.max_relative,
         tolerance=tolerance.value,
         derivation=tolerance.derivation,
-        largest_moved=_moved(candidate, reference),
+        largest_moved=moved(candidate, reference),
         passed=not reason,
         reason=reason,
     )
@@ -273,8 +286,8 @@ def _candidate_problem(candidate: Logits, reference: Logits) -> str:
     return f"{broken} of {candidate.size} outputs are not finite" if broken else ""
 
 
-def _moved(candidate: Logits, reference: Logits) -> int:
-    """Count the rows whose largest number is in another place."""
+def moved(candidate: Logits, reference: Logits) -> int:
+    """Count the rows, (rows, numbers), whose largest number is in another place."""
     return int((candidate.argmax(axis=1) != reference.argmax(axis=1)).sum())
 
 

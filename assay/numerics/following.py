@@ -17,13 +17,10 @@ that, and far from any model that lost a layer's range. It is a default, not a l
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.numerics.precisions import is_less_exact, is_quantised
-from assay.numerics.ties import Alternatives, Deciding, Entries, Unfollowed
 from assay.numerics.values import is_whole
 
 LARGEST_SHARE = 0.1
@@ -85,20 +82,6 @@ def reason_against_share(share: float) -> str:
     return (
         f"the error is {share:.0%} of what varies in the reference (root-mean-square), {LARGEST_SHARE:.0%} is allowed"
     )
-
-
-def widened(decider: Deciding | None) -> Deciding | None:
-    """Return what decides a whole number with the tolerance of reduced precision: an index may differ where the values
-    that it chooses from are closer than that, and whatever is rounded at all may be off by as much.
-    """
-    if decider is None or isinstance(decider, Unfollowed):
-        return decider
-    if isinstance(decider, Alternatives):
-        return replace(decider, values=decider.reduced)
-    if isinstance(decider, Entries):
-        return replace(decider, may_be=decider.may_be[[2, 3, 2, 3]])
-    deviation = deviation_of(decider.values.reshape(len(decider.values), -1))
-    return replace(decider, tolerance=LARGEST_SHARE * deviation, exact=None)
 
 
 def _rms(values: Float64) -> float:

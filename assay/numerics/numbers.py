@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from assay.errors import InputError
 from assay.numerics.classification.measured import MeasuredClasses
-from assay.numerics.values import Differences
 from assay.records.base import Record
 
 Float64 = NDArray[np.float64]
@@ -69,14 +68,6 @@ class Measured(Record):
     values: int = 0
     differing: int | None = None
     excused: int = 0
-
-    @property
-    def differences(self) -> Differences | None:
-        """The differences among whole numbers; None for floating point."""
-        if self.differing is None:
-            return None
-        largest = math.inf if self.not_finite else self.max_absolute
-        return Differences(self.values, self.differing, largest, self.excused)
 
 
 @dataclass

@@ -8,13 +8,17 @@ operator that is not followed, nobody can say whether they tie, and the verdict 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.files.named_arrays import read_named
+from assay.files.named_arrays import read_named, save_named
+from assay.numerics.following import LARGEST_SHARE, deviation_of
 from assay.numerics.values import NO_EVIDENCE, is_whole
 
 VALUES, TOLERANCE, EXACT = "values of ", "tolerance of ", "exact values of "
@@ -29,10 +33,66 @@ NEARLY = 1e-6
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Places = NDArray[np.integer]
+
+
+class Deciding(ABC):
+    """The scores that decide the numbers of one output: a class for each way to know them."""
+
+    @property
+    @abstractmethod
+    def records(self) -> int:
+        """The number of records whose deciding values are known, the first ones."""
+
+    def excuses(self, expected: Array, found: Array, places: Places | None = None) -> Mask:
+        """Return where a whole number that differs from the expected one is as good: nowhere, unless a kind tells.
+
+        Args:
+            expected: numbers (records, numbers).
+            found: numbers of the same shape.
+            places: (records,), the records that the rows belong to; None for the first ones. In records whose deciding
+                values are not known, nothing is excused.
+
+        Returns:
+            (records, numbers).
+        """
+        del found, places
+        return np.zeros(expected.shape, bool)
+
+    def beside(self, expected: Array, found: Array, places: Places | None = None) -> Array:
+        """Return the found numbers, none of which is further from the expected ones for a tie alone; arguments are
+        those of `excuses`.
+        """
+        del expected, places
+        return found
+
+    @abstractmethod
+    def decides(self, numbers: Array) -> bool:
+        """Return whether these do decide numbers, (records, numbers), of a correct run."""
+
+    @abstractmethod
+    def widened(self) -> Self:
+        """Return the same for runs in reduced precision: an index may differ where the values that it chooses from are
+        as close as that precision leaves them, and whatever is rounded at all may be off by as much.
+        """
+
+    @abstractmethod
+    def joined(self, others: Sequence[Self]) -> Self | None:
+        """Return what decides the output in this call and in others of the same kind, one after the other; None where
+        they do not fit together.
+        """
+
+    @abstractmethod
+    def arrays(self, output: str) -> dict[str, Array]:
+        """Return this as the arrays of a file, whose names say the kind and the output."""
+
+    def told(self, differs: str) -> str:
+        """Return in which numbers an output differs, with why nobody can say that it is wrong, if so."""
+        return differs
 
 
 @dataclass(frozen=True)
-class Decider:
+class Decider(Deciding):
     """The values among which the indices of one output choose.
 
     Attributes:
@@ -51,17 +111,9 @@ class Decider:
     def records(self) -> int:
         return len(self.values)
 
-    def excuses(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Mask:
-        """Return where an index that differs from the expected one is as good.
-
-        Args:
-            expected: indices (records, numbers); several for one choice are its best ones in order, as in a top-k.
-            found: indices of the same shape.
-            places: (records,), the records of `values` that they belong to; None for the first ones. In records beyond
-                `values`, nothing is excused.
-
-        Returns:
-            (records, numbers); false in a choice that names one index twice.
+    def excuses(self, expected: Array, found: Array, places: Places | None = None) -> Mask:
+        """Return where an index that differs from the expected one is as good; false in a choice that names one index
+        twice. Several indices for one choice are its best ones in order, as in a top-k; see `Deciding.excuses`.
         """
         known_places = np.arange(len(expected)) if places is None else places
         there = known_places < len(self.values)
@@ -93,9 +145,30 @@ class Decider:
         largest, least = ranked[:, :, ::-1][:, :, :count], ranked[:, :, :count]
         return any(bool((np.abs(chosen - one) <= 2 * self.tolerance).all()) for one in (largest, least))
 
+    def widened(self) -> Self:
+        deviation = deviation_of(self.values.reshape(self.records, -1))
+        return replace(self, tolerance=LARGEST_SHARE * deviation, exact=None)
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        every = [self, *others]
+        exact = np.concatenate([one._exact_choices() for one in every])
+        return replace(
+            self,
+            values=np.concatenate([one.values for one in every]),
+            tolerance=max(one.tolerance for one in every),
+            exact=exact if exact.any() else None,
+        )
+
+    def _exact_choices(self) -> Mask:
+        return np.zeros_like(self.values[:, :, :1], bool) if self.exact is None else self.exact
+
+    def arrays(self, output: str) -> dict[str, Array]:
+        found: dict[str, Array] = {VALUES + output: self.values, TOLERANCE + output: np.array(self.tolerance)}
+        return found if self.exact is None else found | {EXACT + output: self.exact}
+
 
 @dataclass(frozen=True)
-class Alternatives:
+class Alternatives(Deciding):
     """The numbers that one output may have in correct runs, whose scores are rounded differently: whole numbers, or
     others that scores decide, such as a rounded score or one of two constants.
 
@@ -111,20 +184,19 @@ class Alternatives:
     def records(self) -> int:
         return len(self.values)
 
-    def excuses(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Mask:
-        """Return where a whole number that differs from the expected one is as good; see `Decider.excuses`."""
+    def excuses(self, expected: Array, found: Array, places: Places | None = None) -> Mask:
         known_places = np.arange(len(expected)) if places is None else places
         there = known_places < len(self.values)
         values = self.values[np.where(there, known_places, 0)]
         excused: Mask = there[:, None] & _among(expected, values) & _among(found, values)
         return excused
 
-    def beside(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Array:
+    def beside(self, expected: Array, found: Array, places: Places | None = None) -> Array:
         """Return floating-point numbers as far from the expected ones as they are from their own nearest alternative.
 
         Args:
             expected: numbers (records, numbers); one that is not among its alternatives excuses nothing.
-            found, places: see `Decider.excuses`.
+            found, places: see `Deciding.excuses`.
         """
         known_places = np.arange(len(expected)) if places is None else places
         there = known_places < len(self.values)
@@ -140,9 +212,20 @@ class Alternatives:
         """Return whether every one of these numbers is among its alternatives."""
         return bool(_among(numbers, self.values).all())
 
+    def widened(self) -> Self:
+        return replace(self, values=self.reduced)
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        every = [self, *others]
+        values, reduced = (_side_by_side([getattr(one, of) for one in every]) for of in ("values", "reduced"))
+        return replace(self, values=values, reduced=reduced)
+
+    def arrays(self, output: str) -> dict[str, Array]:
+        return {MAY_BE + output: self.values, MAY_BE_REDUCED + output: self.reduced}
+
 
 @dataclass(frozen=True)
-class Unfollowed:
+class Unfollowed(Deciding):
     """Scores that decide the whole numbers of one output through something that is not followed.
 
     Attributes:
@@ -155,20 +238,29 @@ class Unfollowed:
     def records(self) -> int:
         return 0
 
-    def excuses(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Mask:
-        """Return that nothing is excused; see `Decider.excuses`."""
-        del found, places
-        return np.zeros(expected.shape, bool)
-
     def decides(self, numbers: Array) -> bool:
         """Return true: whatever the numbers are, the scores decide them."""
         del numbers
         return True
 
+    def widened(self) -> Self:
+        return self
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        del others
+        return self
+
+    def arrays(self, output: str) -> dict[str, Array]:
+        return {NOT_FOLLOWED + output: np.frombuffer(self.operator.encode(), np.uint8)}
+
+    def told(self, differs: str) -> str:
+        return f"{differs}; scores decide them through {self.operator}, {OPEN}"
+
 
 @dataclass(frozen=True)
-class Entries:
-    """The places that an output may list, as NonZero lists those of an array's numbers that are not zero.
+class Entries(Deciding):
+    """The places that an output may list, as NonZero lists those of an array's numbers that are not zero. No number is
+    excused by itself: a list is right as a whole; see `beside`.
 
     Attributes:
         may_be: which numbers of the array are not zero, (4, records, *the array's shape): in every correct run, in some
@@ -183,28 +275,35 @@ class Entries:
     def records(self) -> int:
         return len(self.may_be[0])
 
-    def excuses(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Mask:
-        """Return that no number is excused by itself: a list is right as a whole; see `beside`."""
-        del found, places
-        return np.zeros(expected.shape, bool)
-
     def decides(self, numbers: Array) -> bool:
         """Return whether every list, (records, numbers), is one of a correct run."""
         return all(self._explains(one, record) for record, one in enumerate(numbers))
 
-    def beside(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Array:
+    def beside(self, expected: Array, found: Array, places: Places | None = None) -> Array:
         """Return lists (records, numbers), with the expected one in place of each that is as good.
 
         Args:
             expected: lists, with numbers below zero where there is room for more places.
             found: lists, which may have another length where all are of one record.
-            places: see `Decider.excuses`.
+            places: see `Deciding.excuses`.
         """
         known_places = np.arange(len(expected)) if places is None else places
         good = [at < self.records and self._explains(one, at) for at, one in zip(known_places, found, strict=True)]
         if expected.shape != found.shape:
             return expected if all(good) else found
         return np.where(np.array(good, bool)[:, None], expected, found)
+
+    def widened(self) -> Self:
+        return replace(self, may_be=self.may_be[[2, 3, 2, 3]])
+
+    def joined(self, others: Sequence[Self]) -> Self | None:
+        every = [self, *others]
+        if len({(one.across, one.may_be.shape[2:]) for one in every}) > 1:
+            return None
+        return replace(self, may_be=np.concatenate([one.may_be for one in every], axis=1))
+
+    def arrays(self, output: str) -> dict[str, Array]:
+        return {(LISTS_ACROSS if self.across else LISTS) + output: self.may_be}
 
     def _explains(self, listed: Array, record: int) -> bool:
         always, sometimes = self.may_be[0, record], self.may_be[1, record]
@@ -220,14 +319,9 @@ class Entries:
         return int(there.sum()) == len(entries) and bool((always <= there).all() and (there <= sometimes).all())
 
 
-Deciding = Decider | Alternatives | Entries | Unfollowed
-
-
 def told_of_ties(differs: str, decider: Deciding | None) -> str:
     """Return in which numbers an output differs, in words, with why nobody can say that it is wrong, if so."""
-    if not differs or not isinstance(decider, Unfollowed):
-        return differs
-    return f"{differs}; scores decide them through {decider.operator}, {OPEN}"
+    return decider.told(differs) if differs and decider else differs
 
 
 def is_open(reason: str) -> bool:
@@ -254,8 +348,27 @@ def _chosen(values: Float64, indices: NDArray[np.int64]) -> Float64:
     return np.take_along_axis(values, np.maximum(indices, 0), axis=2)
 
 
+def _side_by_side(calls: Sequence[Array]) -> Array:
+    """Join (records, numbers, alternatives) along the records; the last one is repeated where there are fewer."""
+    most = max(one.shape[2] for one in calls)
+    return np.concatenate([np.pad(one, [(0, 0), (0, 0), (0, most - one.shape[2])], mode="edge") for one in calls])
+
+
+def joined(deciders: Sequence[Deciding]) -> Deciding | None:
+    """Join what decides an output in several calls, one after the other; None where it is not of one kind in all."""
+    if unfollowed := [one for one in deciders if isinstance(one, Unfollowed)]:
+        return unfollowed[0]
+    first, *others = deciders
+    return first.joined(others) if all(type(one) is type(first) for one in others) else None
+
+
+def save_deciders(deciders: Mapping[str, Deciding], path: Path) -> None:
+    """Write deciders, by output, for `read_deciders`."""
+    save_named(path, {key: array for output, one in deciders.items() for key, array in one.arrays(output).items()})
+
+
 def read_deciders(path: Path) -> dict[str, Deciding]:
-    """Read the deciders, by output, that `on_onnx_deciders.save_deciders` wrote; none where there is no such file."""
+    """Read the deciders, by output, that `save_deciders` wrote; none where there is no such file."""
     if not path.is_file():
         return {}
     arrays = read_named(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from assay.bench.auditing.outputs import Array, AuditedOutput
+from assay.bench.auditing.outputs import Array, audited_tolerance, compared, tensor_of
 from assay.bench.auditing.record import ComparedOutputs
 from assay.bench.auditing.runs import AuditCall, answering
 from assay.numerics.following import is_reduced
@@ -17,6 +17,7 @@ from assay.numerics.precisions import is_less_exact
 from assay.records.audit import Comparison, Ran
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import AS_IT_COMES
+from assay.train.brought.judged import JudgedOutput
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class RunOfOutputs:
 
     ran: Ran
     runtime: str
-    rows: Callable[[AuditedOutput], Array]
+    rows: Callable[[JudgedOutput], Array]
     batch: int = 0
     threads: int = 0
     judgement: Judgement | None = None
@@ -51,28 +52,26 @@ def judged_in(runtime: str, asked: str, computed: str, arithmetic: str) -> str:
     return computed if not asked and chooses and is_less_exact(computed, arithmetic) else asked
 
 
-def judged_by_output(outputs: Sequence[AuditedOutput], runs: Iterable[RunOfOutputs]) -> ComparedOutputs:
+def judged_by_output(outputs: Sequence[JudgedOutput], runs: Iterable[RunOfOutputs]) -> ComparedOutputs:
     """Compare every output of every run, by the output's tolerance; a run in less than the model's precision has to
     follow. A subject's deviating run is recorded before one that does not deviate.
     """
     every = list(runs)
     ran = {one.ran.subject: one.ran for one in sorted(every, key=lambda one: bool(one.ran.otherwise))}
     comparisons = [_compared(output, run) for output in outputs for run in every]
-    return ComparedOutputs([one.tolerance for one in outputs], comparisons, list(ran.values()))
+    return ComparedOutputs([audited_tolerance(one) for one in outputs], comparisons, list(ran.values()))
 
 
-def _compared(output: AuditedOutput, run: RunOfOutputs) -> Comparison:
+def _compared(output: JudgedOutput, run: RunOfOutputs) -> Comparison:
     rows, ran = run.rows(output), run.ran
     call = AuditCall(output.name, batch=run.batch or len(rows), threads=run.threads, images=len(rows))
     arithmetic = output.narrower or output.arithmetic
     precision = judged_in(run.runtime, ran.asked_precision, ran.precision, arithmetic)
-    if is_reduced(precision, arithmetic):
-        found = output.followed(ran.subject, call, rows, precision)
-    else:
-        found = output.compared(ran.subject, call, rows)  # by its tolerance, whatever it computes in
-    found = output.beside_own(found)
-    judgement = run.judgement if run.judgement and run.judgement.output == output.tensor else None
-    changes: dict[str, object] = {"precision": ran.precision or found.precision, "judgement": judgement}
+    reduced = is_reduced(precision, arithmetic)  # else by its tolerance, whatever it computes in
+    said = ran.precision or (precision if reduced else "fp32")
+    found = compared(output, ran.subject, call, rows, said, reduced=reduced)
+    judgement = run.judgement if run.judgement and run.judgement.output == tensor_of(output) else None
+    changes: dict[str, object] = {"judgement": judgement}
     if found.passed and judgement and judgement.reason:
         changes |= {"passed": False, "reason": judgement.reason}
     return answering(found.model_copy(update=changes), ran)

@@ -28,10 +28,9 @@ from assay.bench.auditing.runs import (
 )
 from assay.errors import InputError
 from assay.files.arrays import map_array
-from assay.numerics.agreement import CEILING, tolerance_of_errors
+from assay.numerics.agreement import CEILING, tolerance_of_sound
 from assay.numerics.numbers import Measured, delivered_precision
 from assay.numerics.reduced import BY_ERROR, ReducedRule, reason_against_any, reason_by_error
-from assay.numerics.rounding import one_rounding, rounding_of
 from assay.records.audit import AuditedTolerance, Comparison, Determinism, Propagation
 from assay.registry import FRAMEWORKS
 
@@ -95,29 +94,14 @@ def judge_all(evidence: AuditEvidence) -> ComparedOutputs:
     return ComparedOutputs(tolerances, comparisons, [one.ran for one in evidence.outputs], list(determinism.values()))
 
 
-def tolerance_for(
-    inputs: str,
-    subject: str,
-    natives: Mapping[str, Measured | str],
-    noise: float,
-    arithmetic: str = "fp32",
-    *,
-    may_be_wider: bool = False,
-) -> AuditedTolerance:
-    """Derive the tolerance that these native runs give; one that did not compute in the model's precision measures
-    nothing and is left out, unless it is alone. `natives` has the reason for a native run that could not be measured,
-    and they `may_be_wider` than the model's precision.
-    """
-    ceiling = rounding_of(arithmetic).ceiling
+def tolerance_for(inputs: str, subject: str, natives: Mapping[str, Measured | str], noise: float) -> AuditedTolerance:
+    """Derive the tolerance that these native runs give; `natives` has the reason for one that could not be measured."""
     usable = {name: one for name, one in natives.items() if isinstance(one, Measured)}
     measured = {name: one for name, one in usable.items() if not one.not_finite and not one.lost}
     scale = max((one.scale for one in measured.values()), default=0.0)
     errors = {name: one.max_absolute for name, one in measured.items()}
-    sound = {name: error for name, error in errors.items() if _is_sound(measured[name], ceiling)} or errors
     images = max((one.images for one in measured.values()), default=0)
-    if may_be_wider and measured:
-        sound = sound | one_rounding(arithmetic, scale)
-    found = tolerance_of_errors(scale, sound, images, noise, arithmetic)
+    found = tolerance_of_sound(scale, errors, images, noise)
     return AuditedTolerance(
         inputs=inputs,
         for_subject=subject,
@@ -130,9 +114,9 @@ def tolerance_for(
     )
 
 
-def _is_sound(found: Measured | str, ceiling: float = CEILING) -> bool:
-    """Return whether a native run can serve as a measure of rounding, in fp32 by default."""
-    return isinstance(found, Measured) and not found.not_finite and found.max_absolute <= ceiling * found.scale
+def _is_sound(found: Measured | str) -> bool:
+    """Return whether a native run can serve as a measure of rounding in fp32."""
+    return isinstance(found, Measured) and not found.not_finite and found.max_absolute <= CEILING * found.scale
 
 
 def _comparisons(
@@ -184,13 +168,10 @@ def judged(
     """
     measured = found if isinstance(found, Measured) else None
     delivered, note = "", ""
-    counted = measured.differences if measured else None
-    if measured and measured.images and counted is None:
+    if measured and measured.images:
         delivered = delivered_precision(measured.effective_bits, native_bits, measured.stored_bits)
     if isinstance(found, str):
         reason = found
-    elif counted is not None:
-        reason = str(counted) if counted.differing else ""
     elif precision == "fp32":
         reason = tolerance.problem or reason_against(found, tolerance.value, delivered)
     else:
@@ -230,10 +211,12 @@ def reason_against(found: Measured, tolerance: float, delivered: str) -> str:
         return broken
     if found.max_absolute <= tolerance:
         return ""
-    said = (
-        f"differs by {found.max_absolute:.3g}, where {tolerance:.3g} is tolerated; {found.effective_bits:.1f} "
-        "bits are right"
-    )
+    return f"differs by {found.max_absolute:.3g}, where {tolerance:.3g} is tolerated{words_of_bits(found, delivered)}"
+
+
+def words_of_bits(found: Measured, delivered: str) -> str:
+    """Return how many bits of a measured subject are right, and what arithmetic leaves so few, to end a sentence."""
+    said = f"; {found.effective_bits:.1f} bits are right"
     if delivered == "less than bf16":
         return f"{said}, fewer than any arithmetic explains: it is a different function"
     return said if delivered == "fp32" else f"{said}, as few as {delivered} leaves, which is no proof of that precision"

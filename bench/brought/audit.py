@@ -10,10 +10,9 @@ from assay.bench.auditing.by_output import RunOfOutputs, judged_by_output
 from assay.bench.auditing.guilt import explained_by_files
 from assay.bench.auditing.kept import identity_of
 from assay.bench.auditing.localise import Followable
-from assay.bench.auditing.outputs import Array, AuditedOutput
+from assay.bench.auditing.outputs import Array
 from assay.bench.auditing.record import audit_of, audit_of_model
 from assay.bench.auditing.runs import ran_of_cell
-from assay.bench.brought.decided import audited_outputs
 from assay.bench.brought.exports import Brought
 from assay.bench.brought.sizes import exports_to_follow
 from assay.bench.brought.work import Work
@@ -24,6 +23,7 @@ from assay.records.audit import Audit, InputSet, ModelAudit
 from assay.records.results import Cell, Export
 from assay.store import file_sha256
 from assay.train.brought.agreement import parts_of
+from assay.train.brought.judged import JudgedOutput
 from assay.train.brought.own import own_tolerances
 from assay.train.brought.varying import in_order
 
@@ -60,7 +60,7 @@ def _audited(
 ) -> ModelAudit:
     model, known = brought.model, len(brought.reference)
     own = own_tolerances(work.wanted.tolerances, [one.name for one in model.outputs])
-    judged = judged_by_output(audited_outputs(brought, own), _runs(brought, cells, outputs))
+    judged = judged_by_output([one for one, _ in brought.judge(own).outputs], _runs(brought, cells, outputs))
     followed = exports_to_follow(work.wanted, brought, exports)
     records = file_sha256(brought.folder / RECORDS_FILE)
     what = f"inputs {'drawn' if brought.drawn else 'given by the user'}" + (f". {brought.made}" if brought.made else "")
@@ -90,7 +90,7 @@ def _runs(brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path]) 
     """Iterate over the cells that left outputs, with the rows for which there is a reference."""
     parts, known = dict(parts_of(brought.model)), len(brought.reference)
 
-    def rows(file: Path, output: AuditedOutput) -> Array:
+    def rows(file: Path, output: JudgedOutput) -> Array:
         found: Array = load_array(file)[:known]
         return in_order(brought.reference[: len(found)], found, brought.model.outputs)[:, parts[output.name]]
 

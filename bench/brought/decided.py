@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.bench.auditing.by_output import judged_in
-from assay.bench.auditing.outputs import AuditedOutput
 from assay.bench.brought.exports import Brought
 from assay.bench.brought.score_job import SCORE, ScoreRequest, ScoresOfCells
 from assay.bench.brought.work import Wanted, Work
@@ -23,7 +22,7 @@ from assay.bench.timing.trials import AUDITED_IMAGES
 from assay.errors import AssayError, DiskError, InputError
 from assay.export.probing.probe import NATIVE_FILE, REFERENCE_FILE
 from assay.files.arrays import load_array
-from assay.numerics.following import is_counted, is_reduced
+from assay.numerics.following import is_reduced
 from assay.numerics.judgement import Judgement
 from assay.records.results import Cell
 from assay.steps import MOST_SECONDS, Limit
@@ -89,26 +88,6 @@ def _labels(wanted: Wanted, brought: Brought, judged_as: Task) -> Array | None:
             only_labels(labels, wanted.labels)
         return None
     return only_labels(labels, wanted.labels)
-
-
-def audited_outputs(brought: Brought, own: Mapping[str, float] | None = None) -> list[AuditedOutput]:
-    """Return every output with its reference, and the user's own tolerances, by name."""
-    reference, native, deciders = brought.reference, brought.native, brought.deciders
-    return [
-        AuditedOutput(
-            name=name,
-            reference=reference[:, part],
-            natives={brought.native_name: native[: len(reference), part]},
-            shape=output.shape,
-            whole=is_counted(output.dtype, brought.model.arithmetic),
-            exact=brought.exact,
-            decider=deciders.get(name),
-            arithmetic=brought.model.arithmetic,
-            may_be_wider=brought.model.kind == "onnx",
-            own=(own or {}).get(name),
-        )
-        for output, (name, part) in zip(brought.model.outputs, parts_of(brought.model), strict=True)
-    ]
 
 
 def check_metric(work: Work, what: Decided, brought: Brought) -> None:
@@ -196,7 +175,7 @@ def judge_of(what: Decided, output: Tensor, brought: Brought) -> Callable[[Array
     Args:
         output: the output with the decisions.
     """
-    audited = next(one for one in audited_outputs(brought) if one.name == output.name)
+    audited = next(one for one, _ in brought.judge({}).outputs if one.name == output.name)
     reference, native = brought.reference, brought.native
 
     def judge(rows: Array, precision: str) -> Judgement:

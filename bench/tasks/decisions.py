@@ -17,7 +17,6 @@ from assay.bench.tasks.task import Answers, Task
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
 from assay.numerics.classification.reduced import LARGEST_FLIPPED_MARGIN
-from assay.numerics.following import widened
 from assay.numerics.judgement import Flips, Judgement, Quality, Scores
 from assay.numerics.ties import Decider, Deciding
 from assay.numerics.values import is_whole
@@ -113,7 +112,7 @@ def _in_logits(decider: Deciding) -> Deciding | None:
     alternatives are known, their scores may be off by what reduced precision allows.
     """
     if not isinstance(decider, Decider):
-        return widened(decider)
+        return decider.widened()
     values, margin = decider.values, LARGEST_FLIPPED_MARGIN / 2
     between = bool(((values >= 0) & (values <= 1)).all())
     fixed = values[0, 0, np.ptp(values, axis=(0, 1, 3)) == 0, 0]

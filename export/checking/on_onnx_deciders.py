@@ -10,9 +10,8 @@ computed in float64, and in fp32 for their tolerance, both by onnx's reference e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -34,22 +33,7 @@ from assay.export.checking.on_onnx_alternatives import (
     tolerance_of_scores,
 )
 from assay.export.reference.on_onnx_double import evaluate, to_double, widened
-from assay.files.named_arrays import save_named
-from assay.numerics.ties import (
-    EXACT,
-    LISTS,
-    LISTS_ACROSS,
-    MAY_BE,
-    MAY_BE_REDUCED,
-    NOT_FOLLOWED,
-    TOLERANCE,
-    VALUES,
-    Alternatives,
-    Decider,
-    Deciding,
-    Entries,
-    Unfollowed,
-)
+from assay.numerics.ties import Alternatives, Decider, Deciding, Entries, Unfollowed
 from assay.numerics.values import is_whole
 
 Array = NDArray[np.generic]
@@ -233,52 +217,3 @@ def _by_choice(values: NDArray[Number], axis: int, *, rows: bool) -> NDArray[Num
     records = values.shape[0] if rows else 1
     shape = values.shape
     return values.reshape(records, math.prod(shape[first:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-
-
-def joined(deciders: Sequence[Deciding]) -> Deciding | None:
-    """Join what decides an output in several calls, one after the other; None where it is not of one kind in all."""
-    if unfollowed := [one for one in deciders if isinstance(one, Unfollowed)]:
-        return unfollowed[0]
-    lists = [one for one in deciders if isinstance(one, Entries)]
-    if lists:
-        of_one_shape = len({(one.across, one.may_be.shape[2:]) for one in lists}) == 1
-        return Entries(np.concatenate([one.may_be for one in lists], axis=1), lists[0].across) if of_one_shape else None
-    alternatives = [one for one in deciders if isinstance(one, Alternatives)]
-    choices = [one for one in deciders if isinstance(one, Decider)]
-    if alternatives and choices:
-        return None
-    if alternatives:
-        usual, reduced = ([getattr(one, of) for one in alternatives] for of in ("values", "reduced"))
-        return Alternatives(_side_by_side(usual), _side_by_side(reduced))
-    values = np.concatenate([one.values for one in choices])
-    unmoved = np.concatenate([_unmoved(one) for one in choices])
-    return Decider(values, max(one.tolerance for one in choices), unmoved if unmoved.any() else None)
-
-
-def _unmoved(one: Decider) -> NDArray[np.bool_]:
-    return np.zeros_like(one.values[:, :, :1], bool) if one.exact is None else one.exact
-
-
-def _side_by_side(calls: Sequence[Array]) -> Array:
-    """Join (records, numbers, alternatives) along the records; the last one is repeated where there are fewer."""
-    most = max(one.shape[2] for one in calls)
-    return np.concatenate([np.pad(one, [(0, 0), (0, 0), (0, most - one.shape[2])], mode="edge") for one in calls])
-
-
-def save_deciders(deciders: Mapping[str, Deciding], path: Path) -> None:
-    """Write deciders for `assay.numerics.ties.read_deciders`."""
-    arrays: dict[str, Array] = {}
-    for output, one in deciders.items():
-        if isinstance(one, Alternatives):
-            arrays |= {MAY_BE + output: one.values, MAY_BE_REDUCED + output: one.reduced}
-            continue
-        if isinstance(one, Entries):
-            arrays[(LISTS_ACROSS if one.across else LISTS) + output] = one.may_be
-            continue
-        if isinstance(one, Unfollowed):
-            arrays[NOT_FOLLOWED + output] = np.frombuffer(one.operator.encode(), np.uint8)
-            continue
-        arrays |= {VALUES + output: one.values, TOLERANCE + output: np.array(one.tolerance)}
-        if one.exact is not None:
-            arrays[EXACT + output] = one.exact
-    save_named(path, arrays)

@@ -62,6 +62,16 @@ class Against(Record):
     deciders: Path | None = None
     task: TaskName = TASK_OF_ARCHITECTURES
 
+    def judge(self, model: UserModel) -> Judge:
+        """Return the judge of a model's outputs.
+
+        Raises:
+            ArtifactError: the files cannot be read.
+        """
+        reference, native = load_array(self.reference), load_array(self.native)
+        deciders = read_deciders(self.deciders) if self.deciders else {}
+        return Judge(model, reference, {model.kind: native[: len(reference)]}, self.exact, deciders)
+
 
 def check_records(file: Path, model: UserModel, against: Against, exporter: str, precision: str = "fp32") -> Judged:
     """Compare a file with the float64 outputs, for a few batch sizes.
@@ -73,9 +83,8 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str,
     Raises:
         ExportFailedError: ONNX Runtime does not load or run it at any level, or its inputs are not the model's.
     """
-    records, native, reference = (load_array(path) for path in (against.records, against.native, against.reference))
-    deciders = read_deciders(against.deciders) if against.deciders else {}
-    judge = Judge(model, reference, {model.kind: native[: len(reference)]}, against.exact, deciders)
+    records, native, judge = load_array(against.records), load_array(against.native), against.judge(model)
+    reference = judge.reference
     reduced = is_variant(precision, model.arithmetic)
     records, edges = records[: len(reference)], None if reduced else read_edges(against.records.parent)
     calls, second = FittingBatches(_batches(model, len(reference))), second_shape(file, model, records)

@@ -18,7 +18,7 @@ from typing import TypeVar
 from onnx import ModelProto, ValueInfoProto
 
 from assay.errors import InputError
-from assay.export.checking.on_onnx_deciders import deciders_of, save_deciders
+from assay.export.checking.on_onnx_deciders import deciders_of
 from assay.export.graph.inspect import read_model
 from assay.export.graph.on_onnx_narrow import narrow_arithmetic
 from assay.export.graph.on_onnx_random import check_repeats, nodes_of
@@ -55,6 +55,7 @@ from assay.export.reference.on_onnx_exact import Exact, exact_of
 from assay.files.named_arrays import read_named, save_named
 from assay.jobs.serving import serve_job
 from assay.numerics.rounding import rounding_of
+from assay.numerics.ties import save_deciders
 from assay.records.localisation import Localised
 from assay.steps import (
     EVALUATOR_SECONDS,

@@ -15,7 +15,7 @@ from assay.files.arrays import load_array
 from assay.jobs.files import Written
 from assay.jobs.job import Job, Nothing
 from assay.jobs.serving import serve_job
-from assay.numerics.ties import Unfollowed
+from assay.numerics.ties import Unfollowed, joined, save_deciders
 from assay.records.base import Record
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Array, inputs_of
@@ -67,7 +67,7 @@ def deciders(request: DoubleRequest) -> DecidedOutputs:
     Raises:
         InputError: onnx's reference evaluator cannot run the file.
     """
-    from assay.export.checking.on_onnx_deciders import deciders_of, joined, save_deciders  # noqa: PLC0415
+    from assay.export.checking.on_onnx_deciders import deciders_of  # noqa: PLC0415
     from assay.export.reference.on_onnx_double import without_initialisers  # noqa: PLC0415
 
     model, proto = request.model, read_model(request.file)

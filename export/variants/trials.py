@@ -23,17 +23,17 @@ from assay.export.checking.records import Against
 from assay.export.graph.inspect import one_line
 from assay.export.variants.quantize import Feeds
 from assay.files.arrays import load_array
-from assay.numerics.following import deviation_of, reason_against_share, share_of_error
+from assay.numerics.following import reason_against_share, share_of_error
 from assay.numerics.numbers import Accumulator, Measured
 from assay.numerics.reduced import ReducedRule, rule_of
-from assay.numerics.ties import read_deciders
-from assay.numerics.values import is_whole, settled
+from assay.numerics.values import settled
 from assay.records.localisation import Tried
 from assay.spec import INPUT_NAME, OUTPUT_NAME
 from assay.train.batches import normalise
-from assay.train.brought.agreement import Judge, parts_of
+from assay.train.brought.agreement import Judge
 from assay.train.brought.arrays import Array, inputs_of, repeated, rows_of
-from assay.train.brought.model import Tensor, UserModel
+from assay.train.brought.judged import JudgedOutput
+from assay.train.brought.model import UserModel
 from assay.train.datasets.data import Split, open_dataset
 
 if TYPE_CHECKING:
@@ -192,36 +192,29 @@ class RecordTrial:
 
     def _error_of(self, rows: Array) -> float:
         """Return the share of the error of the output that is furthest off, or of its whole numbers that differ."""
-        return _finite(max(self._share(self.wider, rows, output, part) for output, part in self._parts()))
+        return _finite(max(self._share(output, rows[:, part]) for output, part in self.wider.outputs))
 
     def _furthest(self, judge: Judge, rows: Array) -> str:
         """Return why the records that are furthest off fail by themselves, or "": timed calls are judged by the same
         policy, on as few records.
         """
         rows = rows[: len(judge.reference)]
-        for output, part in self._parts():
-            if is_whole(output.dtype):
+        for output, part in judge.outputs:
+            if output.whole:
                 continue
-            mine = settled(judge.reference[: len(rows), part], rows[:, part])
+            mine = settled(output.reference[: len(rows)], rows[:, part])
             off = np.argsort(np.square(mine.errors).mean(axis=1))[-FEW:]
-            deviation = deviation_of(settled(judge.reference[:, part], judge.reference[:, part]).reference)
-            if reason := reason_against_share(share_of_error(mine.errors[off], deviation)):
+            if reason := reason_against_share(share_of_error(mine.errors[off], output.deviation)):
                 return f"on the {len(off)} records that are furthest off, {reason}"
         return ""
 
-    def _parts(self) -> list[tuple[Tensor, slice]]:
-        return [(one, part) for one, (_, part) in zip(self.model.outputs, parts_of(self.model), strict=True)]
-
     @staticmethod
-    def _share(judge: Judge, rows: Array, output: Tensor, part: slice) -> float:
-        expected, found = judge.reference[: len(rows), part], rows[:, part]
-        if is_whole(output.dtype):
-            return float(np.mean(expected != found)) if found.size else 0.0
-        mine = settled(expected, found)
-        if mine.problem:
-            return math.inf
-        whole = judge.reference[:, part]
-        return share_of_error(mine.errors, deviation_of(settled(whole, whole).reference))
+    def _share(output: JudgedOutput, rows: Array) -> float:
+        expected = output.reference[: len(rows)]
+        if output.whole:
+            return float(np.mean(expected != rows)) if rows.size else 0.0
+        mine = settled(expected, rows)
+        return math.inf if mine.problem else share_of_error(mine.errors, output.deviation)
 
     def _rows_of_a_call(self, wanted: int) -> int:
         return 1 if self.model.whole else self.model.batch or min(wanted, len(self.inputs))
@@ -259,10 +252,9 @@ def record_trial(model: UserModel, against: Against, most: int = MOST_RECORDS) -
     Raises:
         ArtifactError: its reference data cannot be read.
     """
-    records, native, reference = (load_array(path) for path in (against.records, against.native, against.reference))
-    deciders = read_deciders(against.deciders) if against.deciders else {}
-    judge = Judge(model, reference, {model.kind: native[: len(reference)]}, against.exact, deciders)
-    if deciders:  # known for the same records as float64
+    records, native, judge = load_array(against.records), load_array(against.native), against.judge(model)
+    reference = judge.reference
+    if judge.deciders:  # known for the same records as float64
         return RecordTrial(model, records[: len(reference)], judge, judge)
     more = native[len(reference) : max(most, len(reference))]
     wider = replace(judge, reference=np.concatenate([reference, more.astype(reference.dtype)]))

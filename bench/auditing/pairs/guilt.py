@@ -10,7 +10,7 @@ from typing import Protocol
 from assay.bench.atlas.lookup import known_of_file
 from assay.bench.auditing.guilt import witnesses_in
 from assay.bench.auditing.localise import RUNNERS
-from assay.bench.auditing.outputs import Array, AuditedOutput, as_rows
+from assay.bench.auditing.outputs import Array, as_rows, compared, tensor_of
 from assay.bench.auditing.record import Explained
 from assay.bench.auditing.runs import AuditCall
 from assay.errors import AssayError, DiskError
@@ -39,6 +39,7 @@ from assay.numerics.guilt import (
 from assay.numerics.ties import is_open
 from assay.records.audit import Comparison
 from assay.records.localisation import Localisation
+from assay.train.brought.judged import JudgedOutput
 
 
 class Ask(Protocol):
@@ -70,7 +71,7 @@ class DisagreeingCandidate:
     ask: Ask
     runtimes: Mapping[str, str]
     failed: Sequence[str]
-    outputs: Sequence[AuditedOutput]
+    outputs: Sequence[JudgedOutput]
     out: Path
     same_file: bool
     drawn: bool
@@ -140,8 +141,8 @@ def _heard(one: DisagreeingCandidate, names: list[str]) -> dict[str, Outcome]:
 
 def _judged(one: DisagreeingCandidate, arrays: Mapping[str, Array]) -> Outcome:
     for output in one.outputs:
-        rows = as_rows(arrays[output.tensor])
+        rows = as_rows(arrays[tensor_of(output)])
         call = AuditCall(output.name, batch=len(rows), threads=0, images=len(rows))
-        if not output.compared("", call, rows).passed:
+        if not compared(output, "", call, rows).passed:
             return "differs"
     return "agrees"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from assay.bench.auditing.by_output import RunOfOutputs, judged_by_output
 from assay.bench.auditing.kept import Identity
 from assay.bench.auditing.localise import RUNNERS
-from assay.bench.auditing.outputs import AT_THE_EDGES, AuditedOutput, as_rows
+from assay.bench.auditing.outputs import AT_THE_EDGES, as_rows, audited_tolerance, tensor_of
 from assay.bench.auditing.pairs.guilt import DisagreeingCandidate, explained
 from assay.bench.auditing.record import ComparedOutputs, Explained, audit_of, audit_of_model
 from assay.bench.machine.host import LOCAL, Host
@@ -46,6 +46,7 @@ from assay.registry import PLAIN_TASK, RUNTIMES
 from assay.runtimes.ort import CPU
 from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told
 from assay.store import file_sha256, reporting_disk_errors
+from assay.train.brought.judged import JudgedOutput
 
 LIMIT_SECONDS = MOST_SECONDS
 """The limit of a job, whose steps have limits of their own (`assay.steps`)."""
@@ -111,7 +112,7 @@ def audit_pair(request: PairRequest) -> Audit:
             runtimes=request.runtimes,
         )
         answer = _job(request, out, RUN, pair)
-        known = _audited_outputs(answer, answer, out)
+        known = _judged_outputs(answer, answer, out)
         empty = {one.name: _lacking(one) for one in known if one.lacks_numbers}
         outputs = [one for one in known if one.name not in empty]
         if not outputs:
@@ -190,7 +191,7 @@ def _named_as_given(request: PairRequest) -> Iterator[None]:
         raise type(error)(text) from error
 
 
-def _audited_outputs(answer: PairAnswer, runs: RunsOfPair, out: Path) -> list[AuditedOutput]:
+def _judged_outputs(answer: PairAnswer, runs: RunsOfPair, out: Path) -> list[JudgedOutput]:
     """Return the reference of every run of the candidate, by output; for runs of the reference, `_of_reference` changes
     it.
     """
@@ -198,7 +199,7 @@ def _audited_outputs(answer: PairAnswer, runs: RunsOfPair, out: Path) -> list[Au
     deciders = read_deciders(out / DECIDERS_FILE)
     narrower = answer.candidate_in if is_less_exact(answer.candidate_in, answer.reference_in) else ""
     return [
-        AuditedOutput(
+        JudgedOutput(
             name=name,
             reference=as_rows(exact),
             natives={run: as_rows(arrays[name]) for run, arrays in natives.items()},
@@ -208,12 +209,13 @@ def _audited_outputs(answer: PairAnswer, runs: RunsOfPair, out: Path) -> list[Au
             arithmetic=answer.reference_in,
             narrower=narrower,
             may_be_wider=True,
+            is_one_call=True,
         )
         for name, exact in read_named(out / "reference.npz").items()
     ]
 
 
-def _at_the_edges(answer: PairAnswer, ordinary: list[AuditedOutput], out: Path) -> list[AuditedOutput]:
+def _at_the_edges(answer: PairAnswer, ordinary: list[JudgedOutput], out: Path) -> list[JudgedOutput]:
     """Return the same for the call at the edges, where there was one. Whole numbers that come from floating-point
     inputs may tie there and are left out.
     """
@@ -221,15 +223,15 @@ def _at_the_edges(answer: PairAnswer, ordinary: list[AuditedOutput], out: Path) 
         return []
     inputs = read_named(out / EDGES / INPUTS_FILE).values()
     may_tie = not all(is_whole(array.dtype) for array in inputs)
-    scales = {one.name: one.tolerance.scale for one in ordinary}
+    scales = {one.name: one.scale for one in ordinary}
     return [
         replace(one, name=f"{one.name}{AT_THE_EDGES}", usual_scale=scales[one.name], decider=None)
-        for one in _audited_outputs(answer, answer.edges, out / EDGES)
+        for one in _judged_outputs(answer, answer.edges, out / EDGES)
         if one.name in scales and not (one.whole and may_tie) and not one.lacks_numbers
     ]
 
 
-def _lacking(output: AuditedOutput) -> str:
+def _lacking(output: JudgedOutput) -> str:
     """Return what an output without numbers is, in words."""
     return "infinite or NaN throughout for these inputs" if output.reference.size else "empty for these inputs"
 
@@ -259,17 +261,17 @@ def _runs(answer: RunsOfPair, whole: PairAnswer, out: Path, role: str) -> Iterat
             yield RunOfOutputs(ran, names[whole.runtimes[run]], partial(_rows_of, arrays))
 
 
-def _rows_of(arrays: Mapping[str, NDArray[np.generic]], output: AuditedOutput) -> NDArray[np.generic]:
-    return as_rows(arrays[output.tensor])
+def _rows_of(arrays: Mapping[str, NDArray[np.generic]], output: JudgedOutput) -> NDArray[np.generic]:
+    return as_rows(arrays[tensor_of(output)])
 
 
-def _of_reference(output: AuditedOutput) -> AuditedOutput:
+def _of_reference(output: JudgedOutput) -> JudgedOutput:
     """Return an output as the reference for the reference file's own runs."""
     return replace(output, narrower="") if output.narrower else output
 
 
 def _judged(
-    answer: PairAnswer, outputs: list[AuditedOutput], edges: list[AuditedOutput], out: Path
+    answer: PairAnswer, outputs: list[JudgedOutput], edges: list[JudgedOutput], out: Path
 ) -> tuple[ComparedOutputs, dict[str, str]]:
     """Compare every output of every run, elsewhere and at the edges, and return the runs that gave none, with why."""
     judged = _of_both(answer, answer, outputs, out)
@@ -283,18 +285,18 @@ def _judged(
     return ComparedOutputs(judged.tolerances + at_edges.tolerances, judged.comparisons + further, judged.ran), missing
 
 
-def _of_both(answer: RunsOfPair, whole: PairAnswer, outputs: list[AuditedOutput], out: Path) -> ComparedOutputs:
+def _of_both(answer: RunsOfPair, whole: PairAnswer, outputs: list[JudgedOutput], out: Path) -> ComparedOutputs:
     """Compare the runs of both files, each by the outputs in its own form."""
     reference = judged_by_output([_of_reference(one) for one in outputs], _runs(answer, whole, out, "reference"))
     candidate = judged_by_output(outputs, _runs(answer, whole, out, "candidate"))
     return ComparedOutputs(
-        [one.tolerance for output in outputs for one in _judged_by(output)],
+        [audited_tolerance(one) for output in outputs for one in _judged_by(output)],
         reference.comparisons + candidate.comparisons,
         reference.ran + candidate.ran,
     )
 
 
-def _judged_by(output: AuditedOutput) -> list[AuditedOutput]:
+def _judged_by(output: JudgedOutput) -> list[JudgedOutput]:
     """Return an output in both forms, for either file, where these are judged differently."""
     return list({one.narrower: one for one in (_of_reference(output), output)}.values())
 

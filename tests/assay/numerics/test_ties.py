@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from assay.export.checking.on_onnx_deciders import save_deciders
-from assay.numerics.ties import Decider, read_deciders
+from assay.numerics.ties import Decider, read_deciders, save_deciders
 
 TOLERANCE = 1e-6
 scores = hnp.arrays(np.float64, (6, 1, 9, 1), elements=st.floats(-10, 10), unique=True)

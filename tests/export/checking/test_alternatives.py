@@ -13,10 +13,19 @@ from hypothesis.extra import numpy as hnp
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from assay.export.checking.on_onnx_alternatives import MOST_ALTERNATIVES
-from assay.export.checking.on_onnx_deciders import deciders_of, is_decided, joined, save_deciders
+from assay.export.checking.on_onnx_deciders import deciders_of, is_decided
 from assay.export.reference.on_onnx_double import evaluate
-from assay.numerics.following import widened
-from assay.numerics.ties import Alternatives, Decider, Entries, Unfollowed, is_open, read_deciders, told_of_ties
+from assay.numerics.ties import (
+    Alternatives,
+    Decider,
+    Entries,
+    Unfollowed,
+    is_open,
+    joined,
+    read_deciders,
+    save_deciders,
+    told_of_ties,
+)
 from tests.onnx_files import onnx_graph, onnx_model
 
 BOOL, INT64, FLOAT, UINT8 = TensorProto.BOOL, TensorProto.INT64, TensorProto.FLOAT, TensorProto.UINT8
@@ -324,7 +333,7 @@ def test_the_places_that_nonzero_lists_are_right_as_a_list(across: bool, tmp_pat
     for wrong in (listed(), listed(0), listed(1, 2), listed(1, 1), listed(1, 3), listed(0, 1, 2)):
         assert not one.decides(wrong)
         np.testing.assert_array_equal(one.beside(expected[:1], wrong, np.array([1])), wrong)
-    wider = widened(one)
+    wider = one.widened()
     assert isinstance(wider, Entries)
     assert (wider.may_be[1] >= one.may_be[1]).all()
 
@@ -386,7 +395,7 @@ def test_in_reduced_precision_a_score_may_be_further_off_and_no_more_than_that()
     found = found_for(file_of(nodes, UINT8), x)
     own = np.round(10 * x / 3).astype(np.uint8)
     assert not found.excuses(own, own + 1).any()
-    wider = widened(found)
+    wider = found.widened()
     assert wider is not None
     assert wider.excuses(own, own + np.uint8(1))[1:-1].any()
     assert not wider.excuses(own, own + np.uint8(3)).any()
@@ -411,9 +420,9 @@ def test_alternatives_go_through_a_file_beside_choices(tmp_path: Path) -> None:
     found = read_deciders(tmp_path / "deciders.npz")
     assert found.keys() == made.keys()
     assert sets_of(found["may be"]) == [[{1, 4}]]
-    assert sets_of(widened(found["may be"])) == [[{1, 4, 5}]]
+    assert sets_of(found["may be"].widened()) == [[{1, 4, 5}]]
     assert not found["index"].excuses(np.array([[0], [0]]), np.array([[1], [2]])).any()
-    assert widened(found["index"]).exact is None
+    assert found["index"].widened().exact is None
 
 
 def test_several_calls_are_joined_though_one_has_more_alternatives() -> None:

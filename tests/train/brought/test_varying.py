@@ -88,6 +88,9 @@ def test_other_sizes_are_told_where_few_differ_and_refused_where_many_do() -> No
     few = one.compare("it", rows(*[call(*FOUND)] * 3, call(*FOUND[:2])), np.arange(4))
     assert few.passed
     assert "its size differs from the reference's in 1 of 4 records" in few.derivation
+    boxes, part = one.outputs[0]
+    audited = boxes.judged(rows(*[call(*FOUND)] * 3, call(*FOUND[:2]))[:, part])
+    assert (audited.reason, audited.sizes) == ("", "its size differs from the reference's in 1 of 4 records")
     many = one.compare("it", rows(*[call(*FOUND)] * 2, *[call(*FOUND[:2])] * 2), np.arange(4))
     assert not many.passed
     assert "its size differs from the reference's in 2 of 4 records" in many.reason
