@@ -17,7 +17,7 @@ from assay.registry import RUNTIMES
 from assay.store import TRY_AGAIN, Store, file_sha256
 
 FILE = "audit.json"
-RULES = 6
+RULES = 7
 """The version of the audit's rules, raised when other things are compared or judged differently, so that models are
 audited again.
 """

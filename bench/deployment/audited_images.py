@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.bench.auditing.runs import TEST
 from assay.bench.deployment.subject import AuditedModel, FinishedStudy, Judged, check_hash
 from assay.bench.tasks.task import ServedAnswers, task_of
 from assay.bench.words.progress import Narrator
@@ -79,11 +80,18 @@ class _Judge:
         with tempfile.TemporaryDirectory(prefix="assay-reference-") as text:
             normalised = Path(text) / "normalised.npy"
             reference_images(test.images, normalised)
-            request = ReferenceRequest(self.weights, normalised)
-            reference = reference_artifact(request, self.references, narrator.bar).file(LOGITS)
+            request = ReferenceRequest(self.weights, normalised, dtype=self._dtype())
+            reference = load_array(reference_artifact(request, self.references, narrator.bar).file(LOGITS))
         labels = np.asarray(test.labels, np.int64)
-        answers = ServedAnswers(found, load_array(reference), labels, self.audit, self.precision, spread)
+        answers = ServedAnswers(found, reference, labels, self.audit, self.precision, spread)
         return task_of(self.audit).judge_served(answers)
+
+    def _dtype(self) -> str:
+        """Return the type of the reference that the audit has for the whole split: fp32 where it ran a part of it in
+        float64.
+        """
+        of_part = any(one.name == TEST and one.images < one.sampled_from for one in self.audit.inputs)
+        return "float32" if of_part else "float64"
 
 
 def _check_classes(names: Sequence[str]) -> None:

@@ -68,7 +68,8 @@ class ServedAnswers:
 
     Attributes:
         found: answers (records,), with a field for each output.
-        reference: float64 (records, numbers) of the export's output.
+        reference: float64 (records, numbers) of the export's output, or fp32 where the audit has no more for all of
+            them.
         labels: int64 (records,).
         audit: record with the tolerance of a number.
         precision: precision of the graph.
@@ -76,7 +77,7 @@ class ServedAnswers:
     """
 
     found: Records
-    reference: NDArray[np.float64]
+    reference: NDArray[np.floating]
     labels: NDArray[np.int64]
     audit: ModelAudit
     precision: str
