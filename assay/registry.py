@@ -237,6 +237,12 @@ TASKS = Registry(
             hub="image-segmentation",
         ),
         TaskEntry(
+            "detection",
+            "assay.bench.tasks.detection:TASK",
+            "boxes: those without a partner of their class, matched by IoU",
+            hub="object-detection",
+        ),
+        TaskEntry(
             "causal-lm",
             "assay.bench.tasks.causal_lm.task:TASK",
             "the next token: prefill and decode with a cache, greedy text, flips",

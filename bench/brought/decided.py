@@ -17,7 +17,7 @@ from assay.bench.brought.score_job import SCORE, ScoreRequest, ScoresOfCells
 from assay.bench.brought.work import Wanted, Work
 from assay.bench.tasks.labels import only_labels, read_labels
 from assay.bench.tasks.metrics.metric import Metric
-from assay.bench.tasks.task import Answers, Array, Task, task
+from assay.bench.tasks.task import Answers, AnswersBeside, Array, Task, task
 from assay.bench.timing.trials import AUDITED_IMAGES
 from assay.errors import AssayError, DiskError, InputError
 from assay.export.probing.probe import NATIVE_FILE, REFERENCE_FILE
@@ -177,19 +177,26 @@ def judge_of(what: Decided, output: Tensor, brought: Brought) -> Callable[[Array
     """
     audited = next(one for one, _ in brought.judge({}).outputs if one.name == output.name)
     reference, native = brought.reference, brought.native
+    others = [
+        (one, part)
+        for one, (_, part) in zip(brought.model.outputs, parts_of(brought.model), strict=True)
+        if one.name != output.name
+    ]
 
     def judge(rows: Array, precision: str) -> Judgement:
         in_float64 = len(reference) >= len(rows)
         _, against = _compared_with(brought, len(rows))
+        base = (reference if in_float64 else native)[: len(rows)]
         answers = Answers(
             output=output,
-            base=(reference if in_float64 else native)[: len(rows), what.part],
+            base=base[:, what.part],
             found=rows[:, what.part],
             against=against,
             tolerance=audited.tolerance.value * (1 if in_float64 else 2),
             labels=what.labels,
             threshold=what.threshold,
             decider=audited.decider,
+            others=[AnswersBeside(one, base[:, part], rows[:, part]) for one, part in others],
         )
         judgement = what.task.judge(answers)
         if not is_reduced(precision, brought.model.arithmetic):

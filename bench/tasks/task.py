@@ -40,6 +40,15 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
+class AnswersBeside:
+    """Answers in a further output of the model, as `Answers` has them."""
+
+    output: Tensor
+    base: Array
+    found: Array
+
+
+@dataclass(frozen=True)
 class Answers:
     """One subject's answers in one output, and the answers they are compared with.
 
@@ -50,6 +59,7 @@ class Answers:
         labels: true answers of each record, where they were given.
         decider: deciding values of this output, where it has classes itself.
         threshold: number above which a record is of class 1, where the output has one number for a decision.
+        others: answers in the model's other outputs.
     """
 
     output: Tensor
@@ -60,6 +70,7 @@ class Answers:
     labels: Array | None = None
     decider: Deciding | None = None
     threshold: float | None = None
+    others: Sequence[AnswersBeside] = ()
 
 
 @dataclass(frozen=True)

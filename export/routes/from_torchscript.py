@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 import torch
 from onnxscript import optimizer
+from torch import Tensor, nn
 
 from assay.export.checking.check import unranked
 from assay.export.graph.inspect import read_model
@@ -32,9 +33,10 @@ def export(request: ExportRequest) -> ExportOutcome:
         if one.is_open
     }
     batched = any(None in one.shape for one in inputs)
+    example = example_of(request)
     torch.onnx.export(
-        module_of(request),
-        example_of(request),
+        _with_scripts(module_of(request), example),
+        example,
         request.output,
         dynamo=False,
         opset_version=min(request.opset, NEWEST_OPSET),
@@ -43,6 +45,17 @@ def export(request: ExportRequest) -> ExportOutcome:
         dynamic_axes=axes | {name: {0: "batch"} for name in request.outputs if batched} if axes else None,
     )
     return outcome(*(_fold(request.output) if isinstance(request.model, BuiltModel) else ()))
+
+
+def _with_scripts(module: nn.Module, example: tuple[Tensor, ...]) -> nn.Module:
+    """Return a module that the exporter takes: its tracing ends at a script inside a module, which `torch.jit.trace`
+    keeps with its loops and branches.
+    """
+    scripted = [isinstance(one, torch.jit.ScriptModule) for one in module.modules()]
+    if scripted[0] or not any(scripted):
+        return module
+    traced: nn.Module = torch.jit.trace(module, example, check_trace=False)
+    return traced
 
 
 def _fold(path: Path) -> tuple[str, ...]:

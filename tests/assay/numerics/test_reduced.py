@@ -35,14 +35,15 @@ def test_each_task_has_a_rule_and_only_classification_one_of_classes() -> None:
     """Plain numbers and pixels are not judged by which number of a row is the largest."""
     rules = {name: rule_of(name) for name in TASKS}
     assert rules == {
-        "classification": BY_CLASSES, "segmentation": BY_PIXELS, "causal-lm": BY_ERROR, "numerical": BY_ERROR
+        "classification": BY_CLASSES, "segmentation": BY_PIXELS, "detection": BY_ERROR, "causal-lm": BY_ERROR,
+        "numerical": BY_ERROR,
     }  # fmt: skip
     reference = np.array([[0.0, 5.0], [4.0, 0.0], [0.0, 6.0]])
     found = reference.copy()
     found[0] = [2.6, 2.5]
     verdicts = {name: compare("x", found, reference, NO_TOLERANCE, "int8", rule) for name, rule in rules.items()}
     assert {name: one.passed for name, one in verdicts.items()} == {
-        "classification": False, "segmentation": True, "causal-lm": True, "numerical": True
+        "classification": False, "segmentation": True, "detection": True, "causal-lm": True, "numerical": True
     }  # fmt: skip
     assert "in the reference is 5 logits" in verdicts["classification"].reason
     assert "root-mean-square error" in verdicts["numerical"].derivation
