@@ -46,6 +46,7 @@ STRANGERS = (
     _of_torch("layers that take their sizes from the first call", "LazyLayers", "image=batch,3,8,8"),
     _of_torch("tied weights", "Tied", "ids=int64:batch,6"),
     _of_torch("a script with loops and branches", "script"),
+    _of_torch("a script inside a module", "ScriptInside"),
     _of_torch("complex numbers inside", "Spectrum", "x=batch,16"),
     _of_torch("NaN replaced", "WithoutNan"),
     _of_torch("half inside", "HalfInside"),

@@ -100,6 +100,17 @@ def script():
     return torch.jit.script(Loops().eval())
 
 
+class ScriptInside(nn.Module):
+    """A script is one of its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.loops = layers(8, 8), script()
+
+    def forward(self, x):
+        return {"y": self.loops(self.first(x))}
+
+
 class Spectrum(nn.Module):
     """Complex numbers inside and none outside."""
 
