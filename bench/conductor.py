@@ -51,7 +51,7 @@ def run_study(
         AssayError: bad input, missing software, or a training that failed. A failing export or runtime costs its
             own record only.
     """
-    check_groups(study, groups)
+    _check_groups(study, groups)
     run = Run(study, folder.resolve(), cache.resolve(), narrator, host, again, tier=tier, groups=groups)
     check_machine(study, host)
     check_frameworks(study)
@@ -84,7 +84,7 @@ def run_study(
             return file_results(run, heading, exports, measured, cells, attributed, further)
 
 
-def check_groups(study: Study, groups: Iterable[str]) -> None:
+def _check_groups(study: Study, groups: Iterable[str]) -> None:
     """
     Raises:
         InputError: the study has no group of one of these names.

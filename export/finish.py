@@ -45,10 +45,10 @@ def finish(path: Path, opset: int, metadata: Mapping[str, str]) -> tuple[int, tu
     written = {entry.key: entry.value for entry in model.metadata_props}
     onnx.helper.set_model_props(model, {**written, **metadata})
     save_model(model, path)
-    return opset_of(model), notes
+    return _opset_of(model), notes
 
 
-def opset_of(model: onnx.ModelProto) -> int:
+def _opset_of(model: onnx.ModelProto) -> int:
     """Return the version of ONNX's own operator set."""
     return next((int(e.version) for e in model.opset_import if e.domain in {"", "ai.onnx"}), 0)
 
@@ -57,7 +57,7 @@ def _convert_opset(model: onnx.ModelProto, opset: int) -> tuple[onnx.ModelProto,
     """Return the model at the operator set asked for, or as it was where onnx cannot convert it."""
     from onnx import version_converter  # noqa: PLC0415
 
-    written = opset_of(model)
+    written = _opset_of(model)
     if written == opset:
         return model, ()
     try:

@@ -147,7 +147,7 @@ def export_model(job: ExportJob, progress: Progress) -> Export:
     doing = f"The export of {job.model.name} by {job.exporter}"
 
     def make(folder: Path) -> Export:
-        make_environment(job.exporter, progress)
+        _make_environment(job.exporter, progress)
         request = RouteRequest(
             model=job.model,
             exporter=job.exporter,
@@ -253,7 +253,7 @@ def record_of(artifact: Artifact) -> Export:
     return artifact.record(Export, "record")
 
 
-def make_environment(exporter: str, progress: Progress) -> None:
+def _make_environment(exporter: str, progress: Progress) -> None:
     """Make the tool environment of a route, if it has one that does not exist yet.
 
     Raises:
@@ -272,7 +272,7 @@ def make_environments(exporters: Iterable[str], exports: Store) -> None:
     for exporter in exporters:
         if not any(exports.folder.glob(f"*-{exporter}-*/{MANIFEST}")):
             with suppress(AssayError):
-                make_environment(exporter, _told_to_nobody)
+                _make_environment(exporter, _told_to_nobody)
 
 
 def route_versions(exporter: str) -> dict[str, str]:

@@ -18,6 +18,11 @@ Found = dict[str, str]
 
 
 def torch() -> Found:
+    """Return PyTorch's version, devices, build and settings.
+
+    Raises:
+        ModuleNotFoundError: it is not installed, here and in the others.
+    """
     module = importlib.import_module("torch")
     devices = [module.cuda.get_device_name(i) for i in range(module.cuda.device_count())]
     return {
@@ -40,6 +45,7 @@ def _torch_libraries(build: str) -> Found:
 
 
 def tf() -> Found:
+    """Return TensorFlow's version, devices, build and settings."""
     module = importlib.import_module("tensorflow")
     threading = module.config.threading
     return {
@@ -58,6 +64,7 @@ def tf() -> Found:
 
 
 def jax() -> Found:
+    """Return JAX's version, devices, build and settings."""
     module = importlib.import_module("jax")
     return {
         "version": module.__version__,
@@ -72,6 +79,7 @@ def jax() -> Found:
 
 
 def onnxruntime() -> Found:
+    """Return ONNX Runtime's version, devices and build."""
     module = importlib.import_module("onnxruntime")
     return {
         "version": module.__version__,
@@ -83,6 +91,7 @@ def onnxruntime() -> Found:
 
 
 def openvino() -> Found:
+    """Return OpenVINO's version and devices, and the precisions that it computes in."""
     module = importlib.import_module("openvino")
     core = module.Core()
     return {
@@ -94,6 +103,7 @@ def openvino() -> Found:
 
 
 def litert() -> Found:
+    """Return LiteRT's version."""
     importlib.import_module("ai_edge_litert.interpreter")
     return {"version": metadata.version("ai-edge-litert"), "devices": "cpu", "delegate": "XNNPACK"}
 

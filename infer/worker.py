@@ -92,13 +92,13 @@ class WorkerState:
 
     def imports(self, asked: ToImport) -> Nothing:
         """Pin and import a runtime with its framework."""
-        begin(asked.cores, device_of(asked.runtime, asked.device))
+        begin(asked.cores, _device_of(asked.runtime, asked.device))
         self._import(asked.runtime)
         return Nothing()
 
     def load(self, asked: ToLoad) -> SessionLoaded:
         """Pin, import if nothing has been imported yet, and load."""
-        device = device_of(asked.runtime, asked.settings.device)
+        device = _device_of(asked.runtime, asked.settings.device)
         begin(asked.settings.cores, device)
         load = self._load or self._import(asked.runtime)
         begun = time.perf_counter()
@@ -290,7 +290,7 @@ class WorkerState:
         return max(round(calls / self._sizes), min(calls, 1))
 
 
-def device_of(runtime: str, wanted: str) -> str:
+def _device_of(runtime: str, wanted: str) -> str:
     """Return the device that a runtime computes on in a study that wants this one."""
     return RUNTIMES[runtime].asked_device(wanted)
 

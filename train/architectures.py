@@ -84,6 +84,7 @@ def bloodnet_widths(spec: ModelSpec) -> tuple[int, ...]:
 
 
 def resnet18_widths(spec: ModelSpec) -> tuple[int, ...]:
+    """Return the number of channels after each stage, as few as possible for a skeleton."""
     return RESNET18_LEAST if spec.skeleton else RESNET18_WIDTHS
 
 

@@ -79,6 +79,7 @@ class TrainingRequest(Record):
         return {name: fields[name] for name in sorted(set(fields) - PLACES)}
 
     def first_weights(self) -> Weights:
+        """Return the weights that the training starts from, by canonical name."""
         if self.start:
             return load_weights(self.start)
         return initial_weights(self.spec, self.seed, self.recipe.convention)
@@ -94,7 +95,7 @@ TRAIN = TellingJob("assay.train.job", "train", TrainingRequest, Training, Traini
 FIRST_LOSSES = Job("assay.train.job", "first losses", TrainingRequest, Losses)
 
 
-def train_to_the_end(request: TrainingRequest, report: Report) -> Training:
+def _train_to_the_end(request: TrainingRequest, report: Report) -> Training:
     """Train as requested, and keep weights and record."""
     dataset, batches, trainer_class = _begun(request)
     make_trainer = partial(trainer_class, request.spec, request.recipe, request.first_weights())
@@ -190,4 +191,4 @@ def keep(request: TrainingRequest, record: Training, best: Weights) -> None:
 
 
 if __name__ == "__main__":
-    serve_job(TRAIN.told_by(train_to_the_end), FIRST_LOSSES.done_by(first_losses))
+    serve_job(TRAIN.told_by(_train_to_the_end), FIRST_LOSSES.done_by(first_losses))

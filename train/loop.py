@@ -211,7 +211,7 @@ def train(
         steps = max(round(epochs * batches.in_epoch), 1)
         if minutes > 0:
             with limited("Timing the first steps", load_seconds() + PROBE_WARMUP * call_seconds()):
-                seconds = probe_step_seconds(make_trainer(), batches)
+                seconds = _probe_step_seconds(make_trainer(), batches)
             steps = min(steps, max(int(minutes * 60 / seconds), 1))
         progress, best = Progress(steps), {}
     progress.sittings.append(checkpoint.sitting)
@@ -227,7 +227,7 @@ def train(
     return Trained(progress, best, trainer)
 
 
-def probe_step_seconds(trainer: Trainer, batches: Batches) -> float:
+def _probe_step_seconds(trainer: Trainer, batches: Batches) -> float:
     """Return the seconds of one step on this machine, from a few steps whose effect is thrown away."""
     for step in range(PROBE_WARMUP):
         trainer.step(*batches.batch(step), 0.0)

@@ -39,6 +39,7 @@ class Recipe:
     convention: str = "shared"
 
     def to_dict(self) -> dict[str, JsonValue]:
+        """Return the fields as JSON has them."""
         return asdict(self)
 
     def learning_rate(self, step: int, steps: int) -> float:

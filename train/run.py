@@ -59,7 +59,7 @@ def train_model(
     made_by = installed_versions(FRAMEWORKS[request.framework].packages)
     kept = store.kept("weights", request.inputs(), fill, name=name, single=True, made_by=made_by)
     shutil.rmtree(request.unfinished, ignore_errors=True)
-    return training_record(kept)
+    return _training_record(kept)
 
 
 def limit_seconds(request: TrainingRequest, images: int) -> float:
@@ -75,7 +75,7 @@ def _called(request: TrainingRequest) -> str:
     return f"{request.spec.architecture} at {request.spec.size} in {request.framework}"
 
 
-def training_record(artifact: Artifact) -> Training:
+def _training_record(artifact: Artifact) -> Training:
     """Return the record in a weights artifact."""
     return artifact.record(Training, TRAINING_FILE)
 

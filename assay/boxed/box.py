@@ -61,7 +61,7 @@ def main(module: str) -> int:
     signal.signal(signal.SIGTERM, _end)
     os.close(writing)
     _let_go_of_pipes()
-    pump = threading.Thread(target=keep_log, args=(reading, 2), daemon=True)
+    pump = threading.Thread(target=_keep_log, args=(reading, 2), daemon=True)
     pump.start()
     if rules and os.getuid() == 0:
         threading.Thread(target=_count, args=(child, running()), daemon=True).start()
@@ -115,7 +115,7 @@ def _count(child: int, before: int) -> None:
             return
 
 
-def keep_log(reading: int, log: int) -> None:
+def _keep_log(reading: int, log: int) -> None:
     """Copy everything into a log until the end, and leave out the middle of what is too long. It never waits for
     anybody.
     """

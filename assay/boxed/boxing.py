@@ -92,7 +92,7 @@ def environment_for(box: Box | None, given: Mapping[str, str], own: dict[str, st
         places[TRUSTED] = "1"
     if boxed:
         kept |= {"HF_HUB_OFFLINE": "1"} | _caches(scratch, kept)
-        rules = rules_of(box, (scratch, *_own_caches(own)), uses_cuda=_uses_cuda(kept | own))
+        rules = _rules_of(box, (scratch, *_own_caches(own)), uses_cuda=_uses_cuda(kept | own))
         places[RULES] = json.dumps(rules)
     return kept | places | dict(own)
 
@@ -127,7 +127,7 @@ def _uses_cuda(environment: Mapping[str, str]) -> bool:
     return environment.get("CUDA_VISIBLE_DEVICES", "all") not in {"", "-1"} and Path("/dev/nvidiactl").exists()
 
 
-def rules_of(box: Box | None, further: tuple[Path, ...], *, uses_cuda: bool) -> dict[str, object]:
+def _rules_of(box: Box | None, further: tuple[Path, ...], *, uses_cuda: bool) -> dict[str, object]:
     """Return the rules that `assay.boxed.confine.confine` is given."""
     assert box is not None
     cores = os.cpu_count() or 1

@@ -111,7 +111,7 @@ def check_inflation(path: Path, bundle: zipfile.ZipFile, at_most: int | None = N
     Raises:
         ArtifactError: one of these is so.
     """
-    check_begins_as_zip(path)
+    _check_begins_as_zip(path)
     entries = bundle.infolist()
     names = [entry.filename for entry in entries]
     if len(entries) > MOST_ARRAYS or len(set(names)) < len(names):
@@ -132,7 +132,7 @@ def check_inflation(path: Path, bundle: zipfile.ZipFile, at_most: int | None = N
         )
 
 
-def check_begins_as_zip(path: Path) -> None:
+def _check_begins_as_zip(path: Path) -> None:
     """Refuse a zip with something before it: other readers may take that for the file.
 
     Raises:

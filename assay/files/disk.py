@@ -148,15 +148,15 @@ def put_in_place(work: Path, folder: Path) -> None:
         OSError: the content did not reach the disk, or the name cannot be taken; the old content is untouched.
     """
     for path in work.rglob("*"):
-        on_disk(path)
+        _on_disk(path)
     if folder.exists():
         _exchange(work, folder)
     else:
         work.rename(folder)
-    on_disk(folder.parent)
+    _on_disk(folder.parent)
 
 
-def on_disk(path: Path) -> None:
+def _on_disk(path: Path) -> None:
     """Wait until a file or folder is on disk; a system that cannot sync folders is left alone."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

@@ -31,7 +31,7 @@ def private_temporary_folder() -> Iterator[Path]:
     before, place = tempfile.tempdir, Path(tempfile.gettempdir())
     with contextlib.ExitStack() as stack:
         try:
-            folder = stack.enter_context(held_folder(place, PREFIX))
+            folder = stack.enter_context(_held_folder(place, PREFIX))
         except OSError:
             yield place
             return
@@ -43,7 +43,7 @@ def private_temporary_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def held_folder(place: Path, prefix: str) -> Iterator[Path]:
+def _held_folder(place: Path, prefix: str) -> Iterator[Path]:
     """Yield a new folder of mode 0700 whose name has a prefix; it is removed afterwards, and left-overs of that name
     before.
 
@@ -53,7 +53,7 @@ def held_folder(place: Path, prefix: str) -> Iterator[Path]:
     Raises:
         OSError: the place cannot be written.
     """
-    remove_leftovers(place, prefix)
+    _remove_leftovers(place, prefix)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place)).resolve()
     try:
         with (folder / OWNER_FILE).open("w", encoding="utf-8") as owner:
@@ -63,7 +63,7 @@ def held_folder(place: Path, prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_leftovers(place: Path, prefix: str) -> None:
+def _remove_leftovers(place: Path, prefix: str) -> None:
     """Remove the folders of that name whose process has ended; those of other users stay."""
     with contextlib.suppress(OSError):
         found = [path for path in place.iterdir() if path.name.startswith(prefix)]

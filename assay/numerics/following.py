@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.numerics.precisions import is_less_exact, is_quantised
-from assay.numerics.values import is_whole
+from assay.numerics.values import Settled, is_whole
 
 LARGEST_SHARE = 0.1
 MOST_BYTES_OF_STEPS = 2
@@ -73,6 +73,11 @@ def share_of_error(errors: Float64, deviation: float) -> float:
     """Return the root-mean-square error over the deviation; infinite where an error is divided by zero."""
     error = _rms(errors)
     return error / deviation if deviation else (float("inf") if error else 0.0)
+
+
+def reason_not_followed(both: Settled) -> str:
+    """Return why an output, (records, numbers), does not follow its reference, or ""."""
+    return both.problem or reason_against_share(share_of_error(both.errors, deviation_of(both.reference)))
 
 
 def reason_against_share(share: float) -> str:

@@ -35,6 +35,7 @@ def is_floating(precision: str) -> bool:
 
 
 def is_quantised(precision: str) -> bool:
+    """Return whether a precision stores numbers as steps of a scale."""
     return precision in QUANTISED
 
 

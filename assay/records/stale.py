@@ -35,7 +35,7 @@ class Stale:
         return self.model or self.exports.get(exporter, "")
 
 
-def stale_part(model: ModelAudit, results: Results) -> Stale:
+def _stale_part(model: ModelAudit, results: Results) -> Stale:
     """Find the parts of one model's audit that are not about what these results timed."""
     cells = [one for one in results.cells if is_of(one, model)]
     exports = [one for one in results.exports if is_of(one, model)]
@@ -46,7 +46,7 @@ def stale_part(model: ModelAudit, results: Results) -> Stale:
 
 def stale_parts(audit: Audit, results: Results) -> dict[str, Stale]:
     """Do the same for every model, by name; models whose whole audit is current are left out."""
-    found = {model.name: stale_part(model, results) for model in audit.models}
+    found = {model.name: _stale_part(model, results) for model in audit.models}
     return {name: one for name, one in found.items() if one != Stale()}
 
 

@@ -33,7 +33,7 @@ OPERATORS = "assay.bench.auditing.operators.on_onnx:operators"
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
-def served_in(precision: Mapping[str, str]) -> ServedBy:
+def _served_in(precision: Mapping[str, str]) -> ServedBy:
     """Return how a runtime in this precision is served; an empty mapping of OpenVINO's properties lets it choose."""
     options = {"INFERENCE_NUM_THREADS": "{threads}", "NUM_STREAMS": "1", "PERFORMANCE_HINT": "LATENCY", **precision}
     return ServedBy(
@@ -52,7 +52,7 @@ def served_in(precision: Mapping[str, str]) -> ServedBy:
 
 
 SERVED_INT8 = replace(
-    served_in(F32), file=OPENVINO_FILE, beside=("model.bin",), wrapper="assay.export.served.on_openvino:with_pixels"
+    _served_in(F32), file=OPENVINO_FILE, beside=("model.bin",), wrapper="assay.export.served.on_openvino:with_pixels"
 )
 """How models made by NNCF are served: integers are in the file, and all else is computed in fp32."""
 entry = partial(RuntimeEntry, family=FAMILY, formats=("onnx",))
@@ -61,7 +61,7 @@ FP32 = entry(
     target="assay.infer.runtimes.on_openvino:load",
     summary="OpenVINO on the CPU, fp32 inference precision",
     words="OpenVINO",
-    served_by=served_in(F32),
+    served_by=_served_in(F32),
     operators=OPERATORS,
     runner="openvino",
     unasked=("model", "file"),
@@ -74,7 +74,7 @@ BF16 = entry(
     precision="bf16",
     reduces=FP32.name,
     shape="wedge",
-    served_by=served_in({"INFERENCE_PRECISION_HINT": "bf16"}),
+    served_by=_served_in({"INFERENCE_PRECISION_HINT": "bf16"}),
     operators=OPERATORS,
 )
 DEFAULT = entry(
@@ -85,7 +85,7 @@ DEFAULT = entry(
     precision=AS_IT_COMES,
     reduces=FP32.name,
     shape="arrow",
-    served_by=served_in({}),
+    served_by=_served_in({}),
     operators=OPERATORS,
     runner="openvino as it comes",
 )

@@ -35,7 +35,7 @@ WITH_CUDA = {"cuda": "tf-cuda"}
 """It wants CUDA 12, where PyTorch, JAX and ONNX Runtime have 13, and both put cuDNN into the same folder."""
 
 
-def served_as_saved_model(maker: str, options: Mapping[str, str] = MappingProxyType({})) -> ServedBy:
+def _served_as_saved_model(maker: str, options: Mapping[str, str] = MappingProxyType({})) -> ServedBy:
     """Return how a function is served that this maker writes as a SavedModel."""
     return ServedBy(
         backend="python",
@@ -57,7 +57,7 @@ FUNCTION = entry(
     environments=WITH_CUDA,
     operators="assay.bench.auditing.operators.on_tf:graph",
     unasked=("study", "model"),
-    served_by=served_as_saved_model("make_function"),
+    served_by=_served_as_saved_model("make_function"),
 )
 
 
@@ -93,7 +93,7 @@ ENTRIES = (
         environments=WITH_CUDA,
         operators="assay.bench.auditing.operators.on_tf:xla",
         unasked=("study", "model"),
-        served_by=served_as_saved_model("make_xla"),
+        served_by=_served_as_saved_model("make_xla"),
     ),
     entry(
         name="tf.function.bf16",
@@ -103,7 +103,7 @@ ENTRIES = (
         precision="bf16",
         reduces=FUNCTION.name,
         operators="assay.bench.auditing.operators.on_tf:graph",
-        served_by=replace(served_as_saved_model("make_network", {"rewrite": REWRITE}), pixels="NHWC"),
+        served_by=replace(_served_as_saved_model("make_network", {"rewrite": REWRITE}), pixels="NHWC"),
     ),
     *(
         entry(

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.export.checking.check import level_names, session_at
-from assay.train.brought.arrays import Records, inputs_of, rows_of
+from assay.export.checking.evidence import rows_in
+from assay.train.brought.arrays import Records
 from assay.train.brought.model import UserModel
 
 Array = NDArray[np.generic]
@@ -68,14 +69,9 @@ def is_explained(model: UserModel, file: Path, records: Records, exact: Array, m
 
 def at_every_level(model: UserModel, file: Path, records: Records) -> Iterator[Array | None]:
     """Yield the results of a file at every level, (records, `model.width`); None where it does not run."""
-    names, feeds = (
-        [one.name for one in model.outputs],
-        dict(zip((one.name for one in model.inputs), inputs_of(model, records), strict=True)),
-    )
     for level in level_names():
         try:
-            outputs = session_at(file, level, file.name).run(names, feeds)
-            yield rows_of(model, [np.asarray(one) for one in outputs])
+            yield rows_in(session_at(file, level, file.name), model, records)
         except Exception:  # noqa: BLE001  ONNX Runtime's exceptions have no common base
             yield None
 

@@ -22,7 +22,6 @@ from assay.export.probing.loading import load
 from assay.export.probing.outputs import refuse_incomparable
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.numerics.values import is_whole
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, inputs_of, record_type
 from assay.train.brought.loaders.loaded import LoadedModel, Unordered
 from assay.train.brought.model import Location, Tensor, UserModel
@@ -168,9 +167,11 @@ def _reference(
         return computed_exactly(model, double, some)
 
     exact = compute(records)
-    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+    for output, part in model.parts:
         if not is_whole(output.dtype) and np.isnan(exact[:, part]).all():
-            raise InputError(f"Its result '{name}' is NaN throughout, so that it would agree with any that is broken")
+            raise InputError(
+                f"Its result '{output.name}' is NaN throughout, so that it would agree with any that is broken"
+            )
     moved = _moved(model, records, exact, compute)
     if not exact.any() and not native.any():
         return exact, moved

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.bench.atlas.conditioning import at_every_level
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records
 from assay.train.brought.loaders.loaded import Unordered
 from assay.train.brought.model import UserModel
@@ -37,9 +36,7 @@ def same_in_one_order(model: UserModel, file: Path, records: Records, native: Ar
 
 
 def _outputs(model: UserModel, rows: Array) -> list[Array]:
-    return [
-        rows[0, part].reshape(output.shape) for output, (_, part) in zip(model.outputs, parts_of(model), strict=True)
-    ]
+    return [rows[0, part].reshape(output.shape) for output, part in model.parts]
 
 
 def in_one_order(outputs: Sequence[Array], called: Unordered) -> list[Array]:

@@ -39,7 +39,7 @@ def explained_by_files(
     on it.
     """
     localisations = localisations_of(course, subject, exports, comparisons)
-    guilt = guilt_of_files(comparisons, exports, localisations)
+    guilt = _guilt_of_files(comparisons, exports, localisations)
     return Explained(localisations, guilt + known_of_files(comparisons, exports, subject.operators))
 
 
@@ -60,7 +60,7 @@ def known_of_files(
     return found
 
 
-def guilt_of_files(
+def _guilt_of_files(
     comparisons: Sequence[Comparison], exports: Iterable[Export], localisations: Sequence[Localisation]
 ) -> list[str]:
     """Return a sentence for each export that some runtime gets wrong, with its name."""

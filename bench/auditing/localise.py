@@ -96,7 +96,7 @@ def may_be_wrong(export: Export) -> bool:
     return export.status == "failed" and bool(export.opset) and judged
 
 
-def wrong_and_right(comparisons: Iterable[Comparison], export: Export) -> tuple[list[str], str]:
+def _wrong_and_right(comparisons: Iterable[Comparison], export: Export) -> tuple[list[str], str]:
     """Return the runtimes of a file that the audit refuses, or else the witness that changes it most among those that
     its check found wrong; and a runtime that is right about it, or "".
     """
@@ -111,7 +111,7 @@ def _followed(
 ) -> list[Localisation]:
     """Find where one export goes wrong, or the runtimes that run it wrongly."""
     file = artifact_folder(export, course.store("onnx")) / MODEL_FILE
-    wrong, right = wrong_and_right(comparisons, export)
+    wrong, right = _wrong_and_right(comparisons, export)
     failed = may_be_wrong(export)
     is_good = export.status == "ok" and export.precision == "fp32"
     if not file.is_file() or not (failed or (is_good and wrong)):

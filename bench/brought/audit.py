@@ -22,7 +22,6 @@ from assay.files.arrays import load_array
 from assay.records.audit import Audit, InputSet, ModelAudit
 from assay.records.results import Cell, Export
 from assay.store import file_sha256
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.judged import JudgedOutput
 from assay.train.brought.own import own_tolerances
 from assay.train.brought.varying import in_order
@@ -88,7 +87,7 @@ def _audited(
 
 def _runs(brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path]) -> Iterator[RunOfOutputs]:
     """Iterate over the cells that left outputs, with the rows for which there is a reference."""
-    parts, known = dict(parts_of(brought.model)), len(brought.reference)
+    parts, known = {one.name: part for one, part in brought.model.parts}, len(brought.reference)
 
     def rows(file: Path, output: JudgedOutput) -> Array:
         found: Array = load_array(file)[:known]

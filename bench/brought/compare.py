@@ -315,13 +315,13 @@ def _in_terms_of_options(cell: Cell) -> Cell:
     return cell.model_copy(update={"reason": cell.reason.replace(BUDGET_SPENT, MINUTES_SPENT)})
 
 
-def refused_variants(exports: Sequence[Export]) -> list[Export]:
+def _refused_variants(exports: Sequence[Export]) -> list[Export]:
     """Return variants that were asked for and may not be used, except int8 files that pass with some layers in fp32."""
-    mended = mended_variants(exports)
+    mended = _mended_variants(exports)
     return [one for one in exports if one.is_refused_variant and one.exporter not in mended]
 
 
-def mended_variants(exports: Sequence[Export]) -> set[str]:
+def _mended_variants(exports: Sequence[Export]) -> set[str]:
     """Return the int8 files that fail, and of which a file with some layers in fp32 passes."""
     return {one.exporter.removesuffix(SUFFIX) for one in exports if one.search and one.status == "ok"}
 
@@ -337,10 +337,10 @@ def refusals_of_numbers(results: Results) -> list[str]:
         else f"the export by {one.exporter} is wrong: {one.reason}"
         for one in wrong
     ]
-    found += [f"{one.exporter} may not be used: {one.reason}" for one in refused_variants(results.exports)]
+    found += [f"{one.exporter} may not be used: {one.reason}" for one in _refused_variants(results.exports)]
     found += [f"{one.subject}: {one.reason}" for one in results.cost if not one.passed]
     alike: dict[str, list[str]] = {}
-    mended = mended_variants(results.exports)
+    mended = _mended_variants(results.exports)
     for cell in results.cells:
         if cell.exporter in mended:
             continue

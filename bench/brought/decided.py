@@ -26,7 +26,6 @@ from assay.numerics.following import is_reduced
 from assay.numerics.judgement import Judgement
 from assay.records.results import Cell
 from assay.steps import MOST_SECONDS, Limit
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.model import Tensor
 
 MOST_BYTES = 2**28
@@ -69,7 +68,7 @@ def decided(wanted: Wanted, brought: Brought) -> Decided:
     output = judged_as.output_of(brought.model.outputs, labels, threshold)
     native = brought.native
     at_most = max(MOST_BYTES // max(native[:1].nbytes, 1), AUDITED_IMAGES)
-    part = next((part for name, part in parts_of(brought.model) if output and name == output.name), slice(0))
+    part = next((part for one, part in brought.model.parts if one == output), slice(0))
     records = min(len(native), at_most) if output or wanted.metric else AUDITED_IMAGES
     return Decided(judged_as, output, part, labels, threshold, records, wanted.metric)
 

@@ -86,16 +86,19 @@ class Brought:
 
     @property
     def native_name(self) -> str:
+        """The program that computes the model's own outputs."""
         if self.ran_by:
             return self.ran_by
         return "LiteRT" if self.model.location.form == "tflite" else NATIVE_NAMES[self.model.kind]
 
     @property
     def native(self) -> NDArray[np.generic]:
+        """The model's own outputs in its own precision, (records, numbers)."""
         return load_array(self.folder / NATIVE_FILE)
 
     @property
     def reference(self) -> NDArray[np.generic]:
+        """The outputs to compare with, (records, numbers), for the first records at least."""
         return load_array(self.folder / REFERENCE_FILE)
 
     @property
@@ -118,6 +121,7 @@ class Brought:
 
     @property
     def records(self) -> int:
+        """The number of records."""
         return len(map_array(self.folder / RECORDS_FILE))
 
 

@@ -43,7 +43,7 @@ def held(request: HeldRequest) -> Tried:
     return trial_of(request).judged(request.file)
 
 
-def searched_for(request: MixedRequest) -> Export:
+def _searched_for(request: MixedRequest) -> Export:
     """Search with the records and what is decided about them, see `work`."""
     return work(request, trial_of(request))
 
@@ -75,4 +75,4 @@ def trial_of(request: HeldRequest | MixedRequest) -> RecordTrial:
 
 
 if __name__ == "__main__":
-    serve_job(HELD.done_by(held), MIXED.done_by(searched_for))
+    serve_job(HELD.done_by(held), MIXED.done_by(_searched_for))

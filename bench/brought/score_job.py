@@ -19,7 +19,6 @@ from assay.numerics.judgement import Quality
 from assay.numerics.values import is_whole
 from assay.records.base import Record
 from assay.steps import MOST_SECONDS, step
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.model import UserModel
 
 
@@ -96,9 +95,9 @@ def _or_reason(paired: Paired, found: dict[str, Array]) -> Quality | str:
 def shaped(model: UserModel, rows: Array) -> dict[str, Array]:
     """Return each output in the shape that the model gives it, (records, ...), from all outputs side by side."""
     found = {}
-    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+    for output, part in model.parts:
         one = rows[:, part].reshape(len(rows), *output.shape)
-        found[name] = one.astype(output.dtype) if is_whole(output.dtype) else one
+        found[output.name] = one.astype(output.dtype) if is_whole(output.dtype) else one
     return found
 
 

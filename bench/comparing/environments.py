@@ -75,7 +75,7 @@ def compare_environments(
         }
         trainings, _ = train_all(run)
         subjects = choose_subjects(run, trainings)
-        groups = [in_both(group, sides) for group in groups_of(run, subjects, export_all(run, subjects))]
+        groups = [_in_both(group, sides) for group in groups_of(run, subjects, export_all(run, subjects))]
         measured, cells = time_groups(run, subjects, groups, run.store(f"compared/{_key(sides)}"), interval_width=0)
     pairs = pairs_in_turns(cells, measured)
     return Outcome(
@@ -148,7 +148,7 @@ def _told(named: Path, python: Path, packages: Sequence[str]) -> tuple[list[str]
         raise InputError(f"--env {named} does not respond as a Python interpreter", found=mistake_in(error)) from error
 
 
-def in_both(group: Group, sides: dict[str, Environment]) -> Group:
+def _in_both(group: Group, sides: dict[str, Environment]) -> Group:
     """Return the group with each of the frameworks' candidates once in every environment."""
     candidates = tuple(
         replace(candidate, variant=variant, python=side.python)

@@ -23,7 +23,7 @@ from assay.export.probing.probe import DESCRIPTION_FILE, LOCATION_FILE, RECORDS_
 from assay.files.arrays import load_array
 from assay.files.texts import read_text
 from assay.numerics.agreement import FLOOR_ULPS
-from assay.numerics.following import FOLLOWING_POLICY, deviation_of, is_reduced, reason_against_share, share_of_error
+from assay.numerics.following import FOLLOWING_POLICY, is_reduced, reason_not_followed
 from assay.numerics.served import DATATYPES, Records, ServedTensor, records_of
 from assay.numerics.values import EQUALITY, is_whole, settled
 from assay.records.audit import ModelAudit
@@ -31,7 +31,6 @@ from assay.records.deployment import ServedTolerance
 from assay.records.results import Cell, Export
 from assay.registry import RUNTIMES
 from assay.train.brought import model as user
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.model import UserModel
 
 REMEDY = "Run `assay model` again"
@@ -150,7 +149,7 @@ def asked_of(model: UserModel, records: Records, reference: NDArray[Any]) -> Aud
     arrays = {one.name: records[one.name][places].reshape(count, *one.shape) for one in inputs}
     exact = {
         one.name: reference[places][:, part].astype(np.float64, copy=False).reshape(count, *one.shape)
-        for one, (_, part) in zip(outputs, parts_of(model), strict=True)
+        for one, (_, part) in zip(outputs, model.parts, strict=True)
     }
     return AuditedRecords(inputs, outputs, records_of(arrays, inputs), exact)
 
@@ -245,8 +244,7 @@ def judge_reduced(
             allowed[name] = ServedTolerance(value=0, derivation=f"the audited answers themselves: {EQUALITY}")
             continue
         both = settled(exact.reshape(len(exact), -1), found[name].reshape(len(exact), -1))
-        reason = both.problem or reason_against_share(share_of_error(both.errors, deviation_of(both.reference)))
-        if reason:
+        if reason := reason_not_followed(both):
             raise FailedError(f"The served file's output '{name}' does not follow the reference", found=reason)
         rounding = FLOOR_ULPS * float(np.spacing(np.float32(both.scale)))
         allowed[name] = ServedTolerance(

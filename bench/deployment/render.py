@@ -110,7 +110,7 @@ def rendered(deployment: Deployment, kept: RenderingInputs) -> dict[str, bytes]:
     form of the record's rendering.
     """
     found = server_files(deployment) | {DEPLOYMENT_FILE: deployment.model_dump_json(indent=1).encode()}
-    header = request_header(deployment, kept.warm_up)
+    header = _request_header(deployment, kept.warm_up)
     raw = b"".join(array.tobytes() for array in kept.warm_up.values())
     body = json_request(deployment, kept.warm_up).encode()
     found |= {sample_request(deployment, "json"): body, sample_request(deployment, "bin"): header + raw}
@@ -170,13 +170,13 @@ def _metrics(audited: Path, deployment: Deployment) -> Metrics | None:
     return classification_metrics(logits, labels, tuple(deployment.classes))
 
 
-def judgement_of(known: MeasuredVersion, version: Version) -> Judgement | None:
+def _judgement_of(known: MeasuredVersion, version: Version) -> Judgement | None:
     """Return the judgement of the version's answers to a user's records; None without labels."""
     found = next((cell.judgement for cell in known.curve if cell.name == version.cell), None)
     return found if found and found.qualities else None
 
 
-def request_header(deployment: Deployment, arrays: dict[str, Array]) -> bytes:
+def _request_header(deployment: Deployment, arrays: dict[str, Array]) -> bytes:
     """Return the JSON that comes before the raw inputs of one record in a binary request."""
     more: dict[str, dict[str, JsonValue]] = {
         name: {"parameters": {"binary_data_size": array.nbytes}} for name, array in arrays.items()
@@ -219,7 +219,7 @@ def _words(deployment: Deployment, kept: RenderingInputs) -> dict[str, object]:
         "channels": channels,
         "mode": "RGB" if channels == 3 else "L",
         "metrics": kept.metrics,
-        "judged": judgement_of(known, deployment.version(deployment.serving)),
+        "judged": _judgement_of(known, deployment.version(deployment.serving)),
         "measured": known,
         "export": known.export,
         "training": known.training,

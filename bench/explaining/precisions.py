@@ -59,14 +59,14 @@ def precision_factors_of(cells: Sequence[Cell], timed: Timed) -> list[PrecisionF
     for members in groups.values():
         smaller = {cell.precision for cell in members if cell.reduced_precision}
         for precision in sorted(smaller):
-            twins = twins_of(members, precision)
+            twins = _twins_of(members, precision)
             for table in filter(None, (_fastest_graphs(twins), _all_graphs(twins))):
                 layout = _layout(precision, table, timed)
                 found += [layout] if layout else []
     return found
 
 
-def twins_of(members: Sequence[Cell], precision: str) -> list[Twin]:
+def _twins_of(members: Sequence[Cell], precision: str) -> list[Twin]:
     """Return each cell of a precision with its counterpart in fp32, if that was timed.
 
     A runtime that has a precision in two ways, such as bf16 by autocast and by weights, appears with the faster one.

@@ -135,7 +135,7 @@ def prepare(asked: ToPrepare) -> Ready:
     return Ready(made=made)
 
 
-def time_group(asked: ToTimeGroup) -> GroupTimed:
+def _time_group(asked: ToTimeGroup) -> GroupTimed:
     """Time groups while nothing else of Assay's times here, and leave their results."""
     folder = _folder(asked)
     with timing_alone(_say), in_turn(_turn(folder), _say), working_in(folder):
@@ -226,4 +226,4 @@ def _say(who: str) -> None:
 
 
 if __name__ == "__main__":
-    serve_job(PREPARE.done_by(prepare), TIME_GROUP.done_by(time_group))
+    serve_job(PREPARE.done_by(prepare), TIME_GROUP.done_by(_time_group))

@@ -55,7 +55,7 @@ def render_joined(joined: Joined) -> str:
     """Return the whole page."""
     machines = sum(kind.machines for kind in joined.kinds)
     return render_without_script(
-        joined_sections(joined),
+        _joined_sections(joined),
         kicker=joined.study,
         title=f"{joined.title or joined.study}, by kind of machine",
         created=joined.created,
@@ -66,7 +66,7 @@ def render_joined(joined: Joined) -> str:
     )
 
 
-def joined_sections(joined: Joined) -> list[Section]:
+def _joined_sections(joined: Joined) -> list[Section]:
     """Return every section, in order; those that would be empty are left out."""
     found = [_verdict(joined), _winners(joined), _cost(joined), _machines(joined), _spread(joined), _all(joined)]
     return [section for section in found if section is not None]

@@ -140,7 +140,7 @@ def _qualities(releases: Sequence[Release]) -> Iterator[RunSeries]:
     for place, release in enumerate(releases):
         for one in release.results.trainings:
             own = (one.architecture, str(one.size), one.framework, str(one.seed), one.changed)
-            key = (*own, release.results.data.content_hash, recipe_of(release.results, one))
+            key = (*own, release.results.data.content_hash, _recipe_of(release.results, one))
             known = found.setdefault(key, {})
             if one.weights not in {training.weights for training in known.values()} or _differs(one, known.values()):
                 known[place] = one
@@ -162,7 +162,7 @@ def _differs(one: Training, known: Iterable[Training]) -> bool:
     return all(one.test.confusion != other.test.confusion for other in known if other.weights == one.weights)
 
 
-def recipe_of(results: Results, training: Training) -> str:
+def _recipe_of(results: Results, training: Training) -> str:
     """Return how a model was trained, as the study says: passes over the images up to its size, and [train]."""
     models = results.settings.get("models")
     sections = [one for one in models if isinstance(one, dict)] if isinstance(models, list) else []

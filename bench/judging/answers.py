@@ -34,7 +34,7 @@ def _is_answered(results: Results, cells: list[Cell]) -> bool:
         return True
     sides = [[cell for cell in cells if (cell.framework in FRAMEWORKS) == native] for native in (True, False)]
     asked = [side for side in sides if side]
-    known = [any(is_believed(cell, results) or _is_known(cell, results) for cell in side) for side in asked]
+    known = [any(_is_believed(cell, results) or _is_known(cell, results) for cell in side) for side in asked]
     short = any(_is_known(cell, results) for cell in cells)
     return bool(asked) and all(known) and (len(asked) == 1 or short)
 
@@ -44,7 +44,7 @@ def _is_known(cell: Cell, results: Results) -> bool:
     return is_timed(cell) and is_too_short(cell) and not agreement_fails(cell, results)
 
 
-def is_believed(cell: Cell, results: Results) -> bool:
+def _is_believed(cell: Cell, results: Results) -> bool:
     """Return whether a cell has a time that may be compared."""
     return is_timed(cell) and not cell.invalid and not agreement_fails(cell, results)
 

@@ -102,10 +102,10 @@ def groups_of(cells: Sequence[Cell]) -> list[list[Cell]]:
     for cell in cells:
         if ranked(cell) or dropped(cell):
             groups[group_key(cell)].append(cell)
-    return [on_one_device(members) for members in groups.values()]
+    return [_on_one_device(members) for members in groups.values()]
 
 
-def on_one_device(members: Sequence[Cell]) -> list[Cell]:
+def _on_one_device(members: Sequence[Cell]) -> list[Cell]:
     """Return the cells of a group that may race: where some ran on a GPU, those that did. The others, which are on the
     CPU because their runtime has no GPU, are shown: their distance from a GPU says nothing about ONNX.
     """

@@ -88,13 +88,13 @@ def judged(cells: Sequence[Cell], measured: Measurements, timed: Mapping[str, Ag
 def _judge(
     cell: Cell, samples: CellSamples, bursts: polars.DataFrame, floor: Cell | None, timed: Agreement | None
 ) -> Cell:
-    seen = steadiness_of(cell, samples[cell.name]["host"], bursts, floor)
+    seen = _steadiness_of(cell, samples[cell.name]["host"], bursts, floor)
     use = _total(bursts, "processor_ns") / _total(bursts, "wall_ns")
     cell = cell.model_copy(update={"steadiness": seen, "processor_use": use, "timed_agreement": timed})
     return cell.model_copy(update={"invalid": reasons(cell)})
 
 
-def steadiness_of(cell: Cell, host: Samples, bursts: polars.DataFrame, floor: Cell | None) -> Steadiness:
+def _steadiness_of(cell: Cell, host: Samples, bursts: polars.DataFrame, floor: Cell | None) -> Steadiness:
     """Return the conditions while a cell was timed."""
     found = steadiness(host)
     wall_seconds = _total(bursts, "wall_ns") / 1e9

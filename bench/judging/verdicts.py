@@ -43,17 +43,17 @@ def judge(ratios: Sequence[Ratio], *, margin: float = MARGIN, confidence: float 
         confidence: confidence of the whole family.
     """
     level = 1 - confidence
-    family = [ratio for ratio in ratios if gives_verdict(ratio)]
+    family = [ratio for ratio in ratios if _gives_verdict(ratio)]
     different = holm([difference_p_value(ratio) for ratio in family])
     equal = holm([equivalence_p_value(ratio, margin) for ratio in family])
     found = iter(
         _verdict(ratio, differs=differs <= level, same=same <= level)
         for ratio, differs, same in zip(family, different, equal, strict=True)
     )
-    return [next(found) if gives_verdict(ratio) else "undecided" for ratio in ratios]
+    return [next(found) if _gives_verdict(ratio) else "undecided" for ratio in ratios]
 
 
-def gives_verdict(ratio: Ratio) -> bool:
+def _gives_verdict(ratio: Ratio) -> bool:
     """Return whether a ratio rests on enough processes for a verdict of any kind."""
     return ratio.processes >= LEAST_PROCESSES
 
@@ -70,7 +70,7 @@ def difference_p_value(ratio: Ratio) -> float:
     """Return the chance of an estimate so far from one, on either side, if the two were equally fast; 1 for too few
     processes.
     """
-    if not gives_verdict(ratio):
+    if not _gives_verdict(ratio):
         return 1.0
     return ratio.as_far()
 
@@ -81,7 +81,7 @@ def equivalence_p_value(ratio: Ratio, margin: float = MARGIN) -> float:
     The margin is symmetric on the logarithmic scale: from 1 / (1 + margin) to 1 + margin. It is 1 for too few
     processes.
     """
-    if not gives_verdict(ratio):
+    if not _gives_verdict(ratio):
         return 1.0
     edge = math.log1p(margin)
     return max(ratio.above(edge), ratio.below(-edge))
@@ -97,7 +97,7 @@ def least_told(ratio: Ratio, family: int = 1, *, confidence: float = CONFIDENCE)
     Args:
         family: number of comparisons that are read together.
     """
-    if ratio.degrees <= 0 or not gives_verdict(ratio):
+    if ratio.degrees <= 0 or not _gives_verdict(ratio):
         return None
     rivals = max(ratio.numerators, ratio.denominators)
     level = favoured_level((1 - confidence) / family, ratio.degrees, rivals)

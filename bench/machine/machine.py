@@ -52,7 +52,7 @@ def environment() -> dict[str, JsonValue]:
     """Return the processor and what affects its speed, memory, load, operating system, interpreter and package
     versions.
     """
-    kind = this_kind()
+    kind = _this_kind()
     return {
         "processor": fingerprint().name,
         "fingerprint": fingerprint().model_dump(mode="json"),
@@ -78,7 +78,7 @@ def environment() -> dict[str, JsonValue]:
     }
 
 
-def this_kind() -> MachineKind:
+def _this_kind() -> MachineKind:
     """Return the kind that this machine is of."""
     return read_kind(Path("/"), fingerprint(), usable_cores(), gpus())
 

@@ -27,7 +27,7 @@ def as_arrays(inputs: object, names: Sequence[str]) -> Arrays:
         InputError: there are not as many arrays as inputs, or one is not an array of numbers.
     """
     if isinstance(inputs, Mapping):
-        return {str(name): as_array(value, str(name)) for name, value in inputs.items()}
+        return {str(name): _as_array(value, str(name)) for name, value in inputs.items()}
     if not names:
         raise InputError(
             "The names of the model's inputs are unknown",
@@ -37,10 +37,10 @@ def as_arrays(inputs: object, names: Sequence[str]) -> Arrays:
     several = list(inputs) if isinstance(inputs, list | tuple) and len(names) > 1 else [inputs]
     if len(several) > len(names):
         raise InputError("More arrays than inputs", expected=", ".join(names), found=f"{len(several)} arrays")
-    return {name: as_array(value, name) for name, value in zip(names, several, strict=False)}
+    return {name: _as_array(value, name) for name, value in zip(names, several, strict=False)}
 
 
-def as_array(value: object, name: str) -> NDArray[Any]:
+def _as_array(value: object, name: str) -> NDArray[Any]:
     """
     Raises:
         InputError: the value is not an array of numbers.
@@ -61,11 +61,11 @@ def written_inputs(inputs: object, names: Sequence[str], folder: Path) -> Path |
     if inputs is None or isinstance(inputs, str | Path):
         return None if inputs is None else Path(inputs)
     folder.mkdir(parents=True, exist_ok=True)
-    save_arrays(folder / INPUTS_FILE, as_arrays(inputs, names))
+    _save_arrays(folder / INPUTS_FILE, as_arrays(inputs, names))
     return folder / INPUTS_FILE
 
 
-def save_arrays(path: Path, arrays: Arrays) -> None:
+def _save_arrays(path: Path, arrays: Arrays) -> None:
     """Write a plain .npz: numpy.savez cannot write an array called `file`."""
     with zipfile.ZipFile(path, "w") as bundle:
         for name, array in arrays.items():
@@ -79,8 +79,8 @@ def written_labels(labels: object, folder: Path) -> Path | None:
         return None if labels is None else Path(labels)
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(labels, Mapping):
-        named = {str(name): as_array(one, str(name)) for name, one in labels.items()}
-        save_arrays(folder / SEVERAL_LABELS_FILE, named)
+        named = {str(name): _as_array(one, str(name)) for name, one in labels.items()}
+        _save_arrays(folder / SEVERAL_LABELS_FILE, named)
         return folder / SEVERAL_LABELS_FILE
-    np.save(folder / LABELS_FILE, as_array(labels, "labels"))
+    np.save(folder / LABELS_FILE, _as_array(labels, "labels"))
     return folder / LABELS_FILE

@@ -71,6 +71,7 @@ class Evidence:
 
 
 def group_of(one: Cell | Race | SpeedComparison) -> CellGroup:
+    """Return the group of cells that a record belongs to."""
     return CellGroup(one.architecture, one.size, one.batch, one.threads)
 
 

@@ -143,7 +143,7 @@ def run_selfcheck(seconds: float, tell: Tell, design: Design = DESIGN, host: Hos
         group = _grouping(images, host)
         checks = timer_checks()
         checks += _known_times(group, folder, deadline, tell, host)
-        trials = compare_until_decided(group, design, folder, deadline, tell, host)
+        trials = _compare_until_decided(group, design, folder, deadline, tell, host)
     comparisons = [comparisons_with(trials, share) for share in PAIRS]
     told = _told(trials, design)
     checks += [mistaken_check(comparisons[0]), found_check(comparisons[-1]), told_check(told, design.processes)]
@@ -179,7 +179,7 @@ def _known_times(
     ]
 
 
-def compare_until_decided(
+def _compare_until_decided(
     group: Callable[[str, tuple[Candidate, ...]], Group],
     design: Design,
     folder: Path,

@@ -77,6 +77,7 @@ class AttributionTask:
         return Box(trusted=all(one.trusted for one in theirs)) if theirs else None
 
     def candidates(self) -> Iterator[tuple[Group, Candidate]]:
+        """Iterate over the runtime's candidates, each with its group."""
         for group in self.groups:
             for candidate in group.candidates:
                 if candidate.runtime == self.runtime:

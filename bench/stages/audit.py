@@ -83,7 +83,7 @@ def audit_study(
     return audit
 
 
-def subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple[list[Candidate], dict[str, str]]:
+def _subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple[list[Candidate], dict[str, str]]:
     """Return every runtime of the study, ONNX Runtime at every optimisation level on every export; and missing ones."""
     native = ModelFiles(model=subject.model)
     names = [name for name in run.study.runtimes if RUNTIMES[name].framework]
@@ -103,7 +103,7 @@ def subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple
 
 def _kept_audit(run: Run, subject: TrainedModel, exports: list[Export], most_images: int | None) -> ModelAudit:
     """Return the audit of one model, from an earlier run where nothing has changed."""
-    candidates, missing = subjects_of(run, subject, exports)
+    candidates, missing = _subjects_of(run, subject, exports)
     if most_images is None:
         most_images = run.study.audit_images_at(subject.spec.architecture, subject.spec.size)
     mine = exports_of(subject, exports)

@@ -29,14 +29,14 @@ ROUNDING = 1e-12
 Floats = NDArray[np.float64]
 
 
-def tail_of(records: int) -> float:
+def _tail_of(records: int) -> float:
     """Return the probability below the lower percentile of a 95 % interval over so many records, two or more."""
     return normal(-math.sqrt(records / (records - 1)) * student_quantile(records - 1, 0.975))
 
 
 def interval_over(value: float, draws: Floats, records: int) -> Interval:
     """Return a measure with its interval from its values on draws, (draws,); none of them may be NaN."""
-    tail = tail_of(records)
+    tail = _tail_of(records)
     low, high = np.quantile(draws, [tail, 1 - tail])
     return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
 

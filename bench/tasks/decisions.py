@@ -58,6 +58,7 @@ class Decisions:
         return found
 
     def flips(self) -> Flips:
+        """Return the counts of the decisions that changed."""
         flipped = self.flipped
         return Flips(
             decisions=self.base.size,

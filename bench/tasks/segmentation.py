@@ -137,7 +137,7 @@ class Segmentation(Task):
             records=len(answers.found),
             flips=decisions.flips(),
             qualities=qualities_of(*sides),
-            left_out=int((~has_class(labels)).sum()),
+            left_out=int((~_has_class(labels)).sum()),
             threshold=answers.threshold,
             scores=scores_of(answers, axis),
         )
@@ -189,7 +189,7 @@ def _is_map(output: Tensor, pixels: tuple[int, ...]) -> bool:
     return [n for n in output.shape if n > 1] == [n for n in pixels if n > 1]
 
 
-def has_class(labels: Classes) -> NDArray[np.bool_]:
+def _has_class(labels: Classes) -> NDArray[np.bool_]:
     """Return which pixels belong to some class."""
     known: NDArray[np.bool_] = (labels >= 0) & (labels != NOBODYS)
     return known
@@ -202,7 +202,7 @@ def sums_of(answered: Classes, labels: Classes, classes: int) -> Sums:
     """
     found = np.zeros((3, len(labels), classes), np.int64)
     for image, (answer, label) in enumerate(zip(answered, labels, strict=True)):
-        known = has_class(label)
+        known = _has_class(label)
         mine, right = answer[known], label[known]
         of_some_class = mine[(mine >= 0) & (mine < classes)]
         for place, some in enumerate((right[mine == right], right, of_some_class)):

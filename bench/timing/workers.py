@@ -161,6 +161,7 @@ class Worker:
         return warmed
 
     def burst(self, calls: int, drop: int) -> Burst:
+        """Make so many calls at either boundary, and return their times; see `assay.infer.commands.ToBurst`."""
         return self._ask(BURST, ToBurst(calls=calls, drop=drop), calls=2 * calls + drop)
 
     def begin_calls(self, seconds: float, out: Path) -> None:
@@ -175,6 +176,7 @@ class Worker:
             return self._answer(TOGETHER, self._calling, limit)
 
     def write_logits(self, images: Path, count: int, batch: int, out: Path) -> None:
+        """Write its outputs for the first `count` images, `batch` at a time, as an .npy file."""
         self._ask(LOGITS, ToPredict(images=images, count=count, batch=batch, out=out))
 
     def write_timed(self, out: Path) -> None:
@@ -182,6 +184,7 @@ class Worker:
         self._ask(TIMED, ToKeep(out=out))
 
     def peak_memory_mib(self) -> float:
+        """Return the most memory that the process has held, in MiB."""
         return self._ask(MEMORY, Nothing()).peak_mib
 
     def observe(self) -> SessionObserved:
@@ -198,6 +201,7 @@ class Worker:
             self._process.freeze()
 
     def kill(self) -> None:
+        """End the process at once."""
         self._process.kill()
 
     def _ask(self, command: Job[Asked, Answered], asked: Asked, calls: int = 0) -> Answered:

@@ -54,7 +54,7 @@ def numbers_in_words(results: Results) -> list[str]:
         *_not_compared(results),
         *_by_own_tolerances(results),
         *filter(None, [verified(results)]),
-        *(f"{one.exporter} follows {reference}{layers_left(one)}: {_worst([one]).derivation}." for one in variants),
+        *(f"{one.exporter} follows {reference}{_layers_left(one)}: {_worst([one]).derivation}." for one in variants),
     ]
 
 
@@ -81,7 +81,7 @@ def _by_own_tolerances(results: Results) -> list[str]:
     return [f"Your own tolerance is kept by every runtime: {said}."]
 
 
-def layers_left(export: Export) -> str:
+def _layers_left(export: Export) -> str:
     """Return " with 2 of 29 layers in fp32 (conv1, fc)", for a file for which these were searched; "" for any other."""
     if export.search is None:
         return ""

@@ -78,11 +78,11 @@ def said_once_of_invalid(results: Results) -> list[str]:
         f"{listed(names)} {'are' if names[1:] else 'is'} INVALID in nearly all cases and not named again ({reason})."
         for reason, names in by_reason.items()
     ]
-    short = [runtime_in_words(label) for label in short_everywhere(results)]
+    short = [runtime_in_words(label) for label in _short_everywhere(results)]
     return invalid + ([f"Timed but not ranked, because too few processes ran: {listed(short)}."] if short else [])
 
 
-def short_everywhere(results: Results) -> list[str]:
+def _short_everywhere(results: Results) -> list[str]:
     """The labels that were timed in too few processes for a rank wherever they were, while others have one."""
     timed = _timed_by_label(results)
     short = [label for label, cells in timed.items() if all(is_short_of_samples(cell) for cell in cells)]

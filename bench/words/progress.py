@@ -151,6 +151,7 @@ class Narrator:
                 yield f"{step.doing} is still running; {f'it is given up in {left:.0f} s' if left > 0 else OVERDUE}"
 
     def trained(self, training: Training) -> None:
+        """Tell of a finished training."""
         accuracy = training.test.accuracy
         self.note(
             f"{training.architecture} at {training.size} in {training.framework}, seed {training.seed}: "
@@ -158,6 +159,7 @@ class Narrator:
         )
 
     def exported(self, export: Export) -> None:
+        """Tell of an export, good or failed."""
         outcome = f"ok, opset {export.opset}, {export.nodes} nodes" if export.status == "ok" else "FAILED"
         reason = f": {export.reason}" if export.reason else ""
         at = f" at {export.size}" if export.size else ""

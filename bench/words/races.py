@@ -91,7 +91,7 @@ def counts_in_words(results: Results, precision: str) -> str:
     return f"{where} is {listed(parts)} of {counted(kept, 'case')}."
 
 
-def label_in_words(label: str, cell: Cell | None) -> str:
+def _label_in_words(label: str, cell: Cell | None) -> str:
     """Name a runtime with the precision observed in it, unless its name has that."""
     name = runtime_in_words(label)
     if cell is None or f" in {computed_in(cell)}" in name:
@@ -150,7 +150,7 @@ def _tiers(race: Race, results: Results) -> str:
 
 def _named(label: str, race: Race, results: Results) -> str:
     """Name it with its precision in a race of all; in a race of one precision that is said before."""
-    return label_in_words(label, _cell(label, race, results)) if race.precision == OF_ALL else runtime_in_words(label)
+    return _label_in_words(label, _cell(label, race, results)) if race.precision == OF_ALL else runtime_in_words(label)
 
 
 def _ms(label: str, race: Race, results: Results) -> str:

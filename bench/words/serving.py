@@ -65,9 +65,9 @@ def render_load(found: Load, console: Console) -> None:
     console.print(_closed_loop(found))
     console.print(_split(found))
     for one in found.overheads:
-        console.print(cost_sentence(one, found.unit), soft_wrap=True)
+        console.print(_cost_sentence(one, found.unit), soft_wrap=True)
     if found.highest_rate is not None:
-        console.print(rate_sentence(found.highest_rate), soft_wrap=True)
+        console.print(_rate_sentence(found.highest_rate), soft_wrap=True)
     console.print(_scenarios(found))
     console.print(NOT_COMPLIANT)
     for name, why in invalid_of(found):
@@ -94,7 +94,7 @@ def _split(found: Load) -> Table:
     for name in PARTS:
         table.add_column(name, justify="right")
     for one in found.closed_loop:
-        table.add_row(str(one.clients), *split_texts(one.split))
+        table.add_row(str(one.clients), *_split_texts(one.split))
     return table
 
 
@@ -119,7 +119,7 @@ def quantity(value: Interval) -> str:
     return f"{value.value:.3g} ({value.low:.3g} to {value.high:.3g})"
 
 
-def split_texts(split: LatencySplit | None) -> list[str]:
+def _split_texts(split: LatencySplit | None) -> list[str]:
     """Return the milliseconds of each part."""
     if split is None:
         return ["not reported"] * len(PARTS)
@@ -127,6 +127,7 @@ def split_texts(split: LatencySplit | None) -> list[str]:
 
 
 def validity(one: ClosedLoop | Scenario | Overhead) -> str:
+    """Return "VALID" or "INVALID"."""
     return "INVALID" if one.invalid else "VALID"
 
 
@@ -136,7 +137,7 @@ def said_by_loadgen(one: Scenario) -> str:
     return f"INVALID in {refused} of {len(one.verdicts)}" if refused else "VALID"
 
 
-def cost_sentence(one: Overhead, unit: Unit) -> str:
+def _cost_sentence(one: Overhead, unit: Unit) -> str:
     """Say how much time the server adds to one record."""
     return (
         f"Over {one.way} the server adds {quantity(one.overhead_ms)} ms to one {unit} of one client: "
@@ -156,7 +157,7 @@ def cores_sentence(found: Load) -> str:
     )
 
 
-def rate_sentence(found: HighestRate) -> str:
+def _rate_sentence(found: HighestRate) -> str:
     """Say up to which rate the bound holds."""
     bound = f"99 % of the answers within {found.bound_ms:.3g} ms"
     if found.rate is None:

@@ -27,7 +27,6 @@ from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import FP32, Rounding, rounding_of
 from assay.numerics.values import differences, is_whole, settled
 from assay.records.results import Agreement
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, in_bf16, record_type
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import Tensor, UserModel
@@ -70,6 +69,7 @@ class Edges:
         return Edges(self.records[places], self.native[places], self.reference[places], self.tiers[places])
 
     def save(self, folder: Path) -> None:
+        """Write the arrays for `read_edges`."""
         for name, array in zip(FILES, (self.records, self.native, self.reference, self.tiers), strict=True):
             np.save(folder / name, array)
 
@@ -149,7 +149,7 @@ def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Arr
         return edges
     exact = in_order(edges.native, exactly(edges.records), model.outputs)
     sound = np.ones(len(edges), bool)
-    for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
+    for output, part in model.parts:
         own, right = edges.native[:, part], exact[:, part]
         if is_whole(output.dtype):
             sound &= (own == right).all(axis=1)
@@ -169,7 +169,7 @@ def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ord
         ordinary: the reference of the other records: an output that is small at an edge is judged on their scale.
     """
     found, rounding, rows = [], rounding_of(model.arithmetic), in_order(edges.reference, rows, model.outputs)
-    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+    for output, part in model.parts:
         if is_whole(output.dtype):
             if all(is_whole(one.dtype) for one in model.inputs):
                 found.append(_counted(subject, output, edges.reference[:, part], rows[:, part]))
@@ -179,7 +179,7 @@ def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ord
             chosen = edges.tiers == tier
             exact = edges.reference[chosen, part].astype(np.float64)
             scale = max(float(np.abs(exact).max(initial=0.0)), float(np.abs(usual).max(initial=0.0)))
-            found.append(_apart(subject, name, exact, rows[chosen, part].astype(np.float64), (scale, rounding)))
+            found.append(_apart(subject, output.name, exact, rows[chosen, part].astype(np.float64), (scale, rounding)))
     return max(found, key=lambda one: (not one.passed, one.max_relative)) if found else _made(subject, len(edges))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +14,12 @@ from assay.export.checking.edges import Edges, compare_edges, is_wrong_at_edges_
 from assay.export.checking.levels import Levels
 from assay.numerics.guilt import Outcome
 from assay.numerics.values import settled
-from assay.train.brought.agreement import Judge, parts_of
-from assay.train.brought.arrays import Array, Records, inputs_of, repeated, rows_of
+from assay.train.brought.agreement import Judge
+from assay.train.brought.arrays import Array, Records, feeds_of, rows_of
 from assay.train.brought.model import UserModel
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 MOST_RECORDS = 8
 
@@ -44,11 +48,10 @@ def others_on(
     return heard(file, feeds_of(model, tried[places]), agrees)
 
 
-def feeds_of(model: UserModel, records: Records) -> dict[str, Array]:
-    """Return the inputs of one call by name; records repeat where they do not fill it."""
-    count = model.batch or len(records)
-    inputs = inputs_of(model, repeated(records, count))
-    return dict(zip((one.name for one in model.inputs), inputs, strict=True))
+def rows_in(session: onnxruntime.InferenceSession, model: UserModel, records: Records) -> Array:
+    """Return the outputs of one call of a file, (records, `model.width`)."""
+    outputs = session.run([one.name for one in model.outputs], feeds_of(model, records))
+    return rows_of(model, [np.asarray(one) for one in outputs])[: len(records)]
 
 
 def worst_records(file: Path, model: UserModel, records: Records, right: Array) -> list[int]:
@@ -60,26 +63,20 @@ def worst_records(file: Path, model: UserModel, records: Records, right: Array) 
     step = 1 if model.whole else model.batch or count
     try:
         session = session_at(file, level_names()[0], file.name)
-        names = [one.name for one in model.outputs]
-        found = [
-            rows_of(
-                model, [np.asarray(one) for one in session.run(names, feeds_of(model, records[start : start + step]))]
-            )
-            for start in range(0, count, step)
-        ]
+        found = [rows_in(session, model, records[start : start + step]) for start in range(0, count, step)]
     except ExportFailedError:
         return list(range(count))
     except Exception as error:  # noqa: BLE001  ONNX Runtime's exceptions have no common base
         del error
         return list(range(count))
-    rows = np.concatenate([one[:step] for one in found])[:count]
+    rows = np.concatenate(found)[:count]
     return [int(place) for place in np.argsort(-_distances(model, rows, right[:count]), kind="stable")]
 
 
 def _distances(model: UserModel, rows: Array, right: Array) -> np.ndarray:
     """Return the largest difference of each record over the largest number of its output."""
     found = np.zeros(len(rows))
-    for _, part in parts_of(model):
+    for _, part in model.parts:
         both = settled(right[:, part], rows[:, part])
         scale = both.scale or 1.0
         error = np.nan_to_num(both.errors, nan=np.inf)

@@ -63,7 +63,7 @@ def is_decided(model: ModelProto, output: str) -> bool:
     return bool(followed(model, output)) and (kinds[output] in WHOLE or only_decided(model, output))
 
 
-def scored_in(model: ModelProto) -> set[str]:
+def _scored_in(model: ModelProto) -> set[str]:
     """Return the outputs of whole numbers that depend on floating-point ones."""
     whole = {one.name for one in model.graph.output if one.type.tensor_type.elem_type in WHOLE}
     if not whole:
@@ -92,10 +92,10 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
         InputError: onnx's reference evaluator cannot run the model.
     """
     model = inliner.inline_local_functions(model) if model.functions else model
-    found: dict[str, Deciding] = {one: Unfollowed(_maker_of(model, one)) for one in scored_in(model)}
+    found: dict[str, Deciding] = {one: Unfollowed(_maker_of(model, one)) for one in _scored_in(model)}
     if not any(is_decided(model, one.name) for one in model.graph.output):
         return found
-    model = with_fixed_branches(model, feeds, name)
+    model = _with_fixed_branches(model, feeds, name)
     double = to_double(model)
     choosers = dict(_choosers(model))
     further = {one.name: followed(double, one.name) for one in model.graph.output if is_decided(model, one.name)}
@@ -121,7 +121,7 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
     return found
 
 
-def with_fixed_branches(model: ModelProto, feeds: Mapping[str, Array], name: str) -> ModelProto:
+def _with_fixed_branches(model: ModelProto, feeds: Mapping[str, Array], name: str) -> ModelProto:
     """Return the model itself, or a copy in which each If whose condition depends on no input, but for its size, is the
     branch that it takes.
     """

@@ -29,7 +29,7 @@ from assay.records.results import Agreement
 from assay.registry import TASK_OF_ARCHITECTURES
 from assay.steps import call_seconds, step
 from assay.train.brought.agreement import Judge
-from assay.train.brought.arrays import Array, Records, inputs_of, repeated, rows_of
+from assay.train.brought.arrays import Array, Records, feeds_of, repeated, rows_of
 from assay.train.brought.model import UserModel
 
 if TYPE_CHECKING:
@@ -180,12 +180,11 @@ def _batches(model: UserModel, rows: int) -> tuple[int, ...]:
 
 def _rows(session: onnxruntime.InferenceSession, model: UserModel, records: Records, batch: int, subject: str) -> Array:
     """Return the outputs of all records, in calls of `batch`; records repeat where they do not fill the last one."""
-    names = [one.name for one in model.inputs]
     found = []
     for start in range(0, len(records), batch):
         part = records[start : start + batch]
         try:
-            feeds = dict(zip(names, inputs_of(model, repeated(part, batch)), strict=True))
+            feeds = feeds_of(model, repeated(part, batch))
             with step(f"A call of the export by {subject},", call_seconds(), apart=True):
                 outputs = session.run([one.name for one in model.outputs], feeds)
         except Exception as error:  # its exceptions have no common base

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from assay.export.graph.inspect import one_line, read_model
 from assay.numerics.agreement import NOT_COMPARED
-from assay.numerics.following import deviation_of, is_counted, reason_against_share, share_of_error
+from assay.numerics.following import is_counted, reason_not_followed
 from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import FP32, Rounding, rounding_of
 from assay.numerics.values import differences, is_whole, settled
@@ -77,12 +77,12 @@ class SecondShape:
             counted = differences(right, found)
             return counted.largest, f"output '{name}': {counted}" if counted.differing else ""
         both = settled(right, found)
-        if self.follows and not both.problem:
-            share = share_of_error(both.errors, deviation_of(both.reference))
-            return both.apart, reason_against_share(share) and f"output '{name}': {reason_against_share(share)}"
-        largest, limit = both.apart, self.rounding.ceiling * both.scale
         if both.problem:
             return NOT_COMPARED, f"output '{name}': {both.problem}"
+        if self.follows:
+            reason = reason_not_followed(both)
+            return both.apart, reason and f"output '{name}': {reason}"
+        largest, limit = both.apart, self.rounding.ceiling * both.scale
         return (
             largest,
             f"output '{name}' differs by {largest:.3g}, where {limit:.3g} is tolerated" if largest > limit else "",

@@ -15,6 +15,9 @@ from assay.train.weights import load_weights
 
 
 def gradient_of_margin(spec: ModelSpec, weights_file: Path) -> Gradient:
+    """Return a function that gives the gradient of the margin, the largest logit less the second, at float64 images
+    (images, height, width, channels).
+    """
     model = in_double(spec, load_weights(weights_file))
 
     def margins(images: jax.Array) -> jax.Array:

@@ -14,6 +14,9 @@ from assay.train.weights import load_weights
 
 
 def gradient_of_margin(spec: ModelSpec, weights_file: Path) -> Gradient:
+    """Return a function that gives the gradient of the margin, the largest logit less the second, at float64 images
+    (images, height, width, channels).
+    """
     model = on_torch.load(spec, load_weights(weights_file), "float64")
 
     def gradient(images: Doubles) -> Doubles:

@@ -81,7 +81,7 @@ def count(model: onnx.ModelProto, batch: int, *, architecture: str, size: int, e
     working = [node for node in nodes if not all(tensor.constant for tensor in node.outputs)]
     layers, elementwise, uncounted = [], 0, Counter[str]()
     for node in working:
-        flops = matrix_flops(node)
+        flops = _matrix_flops(node)
         elementwise += 0 if flops else _elementwise(node)
         if flops:
             layers.append(_layer(node, flops))
@@ -154,7 +154,7 @@ def _tensor(shape: Shape, kind: int, *, constant: bool) -> CountedTensor:
     return CountedTensor(shape, width, constant, kind == onnx.TensorProto.INT64)
 
 
-def matrix_flops(node: _Node) -> int | None:
+def _matrix_flops(node: _Node) -> int | None:
     """Return the operations of a matrix product or convolution; 0 for other nodes, None if they are unknown."""
     kind = node.proto.op_type
     if kind in LOOPS:

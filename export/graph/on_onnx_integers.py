@@ -16,10 +16,10 @@ def arithmetic_of(model: ModelProto) -> str:
     """Return the least exact precision below fp32 that a file computes in: "int4" or "int8" where it is quantised,
     "fp16" or "bf16", or "".
     """
-    return quantised_arithmetic(model) or narrow_arithmetic(model)
+    return _quantised_arithmetic(model) or narrow_arithmetic(model)
 
 
-def quantised_arithmetic(model: ModelProto) -> str:
+def _quantised_arithmetic(model: ModelProto) -> str:
     """Return "int8" or "int4" of a file that rounds values to steps of a scale while it runs, or has weights packed in
     blocks; "" of all others.
 

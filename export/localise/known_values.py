@@ -95,6 +95,7 @@ def same_numbers(expected: Array, found: Array) -> bool:
 
 
 def wide(value: Array) -> Float64:
+    """Return a value in float64."""
     return np.asarray(value, np.float64)
 
 

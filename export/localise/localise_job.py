@@ -37,7 +37,7 @@ from assay.numerics.values import differences, is_whole
 from assay.records.base import Record
 from assay.records.localisation import Localisation, Localised
 from assay.spec import INPUT_NAME, OUTPUT_NAME
-from assay.train.brought.arrays import Records, inputs_of, repeated
+from assay.train.brought.arrays import Records, feeds_of, inputs_of, repeated
 from assay.train.brought.model import Kind, UserModel
 from assay.train.built import BuiltModel
 
@@ -140,7 +140,7 @@ def _inlined(proto: ModelProto, folder: Path) -> Path:
     return path
 
 
-def departures_of(request: DeparturesRequest) -> list[Localisation]:
+def _departures_of(request: DeparturesRequest) -> list[Localisation]:
     """Return the operators at which runtimes depart from float64 on a right file."""
     from assay.export.localise.on_onnx_runtimes import RuntimeOnFile, departures  # noqa: PLC0415
 
@@ -161,8 +161,7 @@ def _feeds_of(request: DeparturesRequest) -> Feeds:
         return {INPUT_NAME: as_taken(images, request.layout)}
     records = load_array(request.records)
     count = 1 if model.whole else model.batch or min(len(records), MOST_RECORDS)
-    inputs = inputs_of(model, repeated(records, count))
-    return dict(zip((one.name for one in model.inputs), inputs, strict=True))
+    return feeds_of(model, records[:count])
 
 
 def _ours_followed(model: BuiltModel, request: PartingsRequest) -> tuple[Followed, Feeds]:
@@ -241,15 +240,15 @@ def _same(exact: Array, native: Array, ceiling: float) -> bool:
     return distance(wide(native), wide(exact)) <= ceiling
 
 
-def follow_partings(request: PartingsRequest) -> Localised:
+def _follow_partings(request: PartingsRequest) -> Localised:
     """Follow the model and its file."""
     return Localised(found=partings_of(request))
 
 
-def follow_departures(request: DeparturesRequest) -> Localised:
+def _follow_departures(request: DeparturesRequest) -> Localised:
     """Run a right file in each wrong runtime, node by node."""
-    return Localised(found=departures_of(request))
+    return Localised(found=_departures_of(request))
 
 
 if __name__ == "__main__":
-    serve_job(PARTINGS.done_by(follow_partings), DEPARTURES.done_by(follow_departures))
+    serve_job(PARTINGS.done_by(_follow_partings), DEPARTURES.done_by(_follow_departures))

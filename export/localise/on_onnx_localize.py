@@ -118,7 +118,7 @@ def partings(source: ExactComputation, wrong: Trace, expected: Mapping[str, Arra
     for name in outputs:
         known.pop(name, None)  # the same numbers in another order are not a right output
     found = []
-    for node in unknown_nodes(wrong, known, outputs):
+    for node in _unknown_nodes(wrong, known, outputs):
         fed = [name for name in node.input if name and name not in wrong.constants]
         if all(name in known for name in fed):
             found.append(_parting(source, wrong, node, fed, known))
@@ -183,7 +183,7 @@ def _constants(model: ModelProto) -> frozenset[str]:
     return frozenset(found)
 
 
-def unknown_nodes(wrong: Trace, known: Mapping[str, str], outputs: list[str]) -> list[NodeProto]:
+def _unknown_nodes(wrong: Trace, known: Mapping[str, str], outputs: list[str]) -> list[NodeProto]:
     """Return the nodes between wrong outputs and known values, in the order in which they run."""
     maker = {name: node for node in wrong.nodes for name in node.output}
     waiting, seen = list(outputs), set(outputs)

@@ -50,11 +50,11 @@ def write_repro(model: ModelProto, wrong: Trace, parting: Parting, folder: Path)
         return False
     depth = 1
     while True:
-        nodes = nodes_before(wrong, parting.node, depth)
+        nodes = _nodes_before(wrong, parting.node, depth)
         _write(model, wrong, parting, nodes, folder)
         if shows(folder):
             return True
-        if len(nodes) == len(nodes_before(wrong, parting.node, 2 * depth)):
+        if len(nodes) == len(_nodes_before(wrong, parting.node, 2 * depth)):
             shutil.rmtree(folder)
             return False
         depth *= 2
@@ -167,7 +167,7 @@ def printed_by(folder: Path) -> str:
     return done.out.strip() if done.status == SHOWS and not failed else ""
 
 
-def nodes_before(wrong: Trace, node: NodeProto, depth: int) -> list[NodeProto]:
+def _nodes_before(wrong: Trace, node: NodeProto, depth: int) -> list[NodeProto]:
     """Return a node and those that it depends on within so many steps, in the order in which they run."""
     maker = {name: one for one in wrong.nodes for name in one.output}
     taken, edge = {node.output[0]}, [node]

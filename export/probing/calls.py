@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from assay.errors import InputError
 from assay.numerics.agreement import FLOOR_ULPS
-from assay.numerics.following import deviation_of, is_counted, reason_against_share, share_of_error
+from assay.numerics.following import is_counted, reason_not_followed
 from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import rounding_of
 from assay.numerics.values import differences, is_whole, settled
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, inputs_of, repeated, rows_of
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import UserModel
@@ -92,19 +91,19 @@ def rows_apart(model: UserModel, rows: Array, again: Array) -> str:
     repeatable = rounding_of(model.arithmetic).repeatable
     finite = np.abs(np.where(np.isfinite(wide := rows.astype(np.float64)), wide, 0)).max(initial=0.0)
     floor = FLOOR_ULPS * float(np.spacing(np.float32(finite)))
-    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+    for output, part in model.parts:
         if is_quantised(model.arithmetic) and not is_counted(output.dtype, model.arithmetic):
-            both = settled(rows[:, part], again[:, part])
-            share = share_of_error(both.errors, deviation_of(both.reference))
-            if reason := both.problem or reason_against_share(share):
-                return f"output '{name}': {reason}"
+            if reason := reason_not_followed(settled(rows[:, part], again[:, part])):
+                return f"output '{output.name}': {reason}"
             continue
         if is_whole(output.dtype):
             counted = differences(rows[:, part], again[:, part])
             if counted.differing > ROUNDED_OTHERWISE * counted.values:
-                return f"output '{name}': {counted}"
+                return f"output '{output.name}': {counted}"
             continue
         both = settled(rows[:, part], again[:, part])
         if both.problem or both.apart > max(repeatable * both.scale, floor):
-            return f"output '{name}' is " + ("finite in other places" if both.problem else f"{both.apart:.3g} apart")
+            return f"output '{output.name}' is " + (
+                "finite in other places" if both.problem else f"{both.apart:.3g} apart"
+            )
     return ""

@@ -12,17 +12,10 @@ from assay.export.probing.calls import MOST_ROWS, computed
 from assay.export.probing.undecided import UnsoundError
 from assay.export.reference.memory import TooLargeError
 from assay.numerics.columns import columns_of, reason_against_columns
-from assay.numerics.following import (
-    FOLLOWING_POLICY,
-    deviation_of,
-    is_counted,
-    reason_against_share,
-    share_of_error,
-)
+from assay.numerics.following import FOLLOWING_POLICY, is_counted, reason_not_followed
 from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import rounding_of
 from assay.numerics.values import Settled, is_whole, settled
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import UserModel
@@ -78,17 +71,19 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
     own, ceiling = native[: len(exact)], rounding_of(model.arithmetic).ceiling
     if own.shape != exact.shape:
         raise InputError("Its outputs have a different shape", expected=str(own.shape), found=str(exact.shape))
-    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+    for output, part in model.parts:
         if is_counted(output.dtype, model.arithmetic):
             continue
         both = settled(exact[:, part], own[:, part])
         if is_quantised(model.arithmetic):
-            _check_following(name, both)
+            _check_following(output.name, both)
             continue
         scale, apart = both.scale, both.apart
+        by_rounding = f"by more than rounding in {model.arithmetic}"
+        said = f"Its output '{output.name}' in float64 differs from the model's {by_rounding}"
         if both.problem or not apart <= ceiling * scale:
             unsound = UnsoundError(
-                f"Its output '{name}' in float64 differs from the model's by more than rounding in {model.arithmetic}",
+                said,
                 expected=f"at most {ceiling * scale:.3g} apart",
                 found=both.problem or f"{apart:.3g}",
             )
@@ -100,7 +95,7 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
         columns = columns_of(reference, np.zeros_like(reference), ceiling * scale) if by_columns else []
         if reason := reason_against_columns(columns, error):
             raise InputError(
-                f"Its output '{name}' in float64 differs from the model's by more than rounding in {model.arithmetic}",
+                said,
                 found=reason,
             )
 
@@ -110,8 +105,7 @@ def _check_following(name: str, both: Settled) -> None:
     Raises:
         InputError: a quantised model's output in float64 is not followed by its own.
     """
-    share = share_of_error(both.errors, deviation_of(both.reference)) if not both.problem else 0.0
-    if reason := both.problem or reason_against_share(share):
+    if reason := reason_not_followed(both):
         unsound = UnsoundError(
             f"Its output '{name}' in float64, with the weights that it stores, is not what the model computes",
             expected=FOLLOWING_POLICY,
@@ -129,7 +123,7 @@ def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Arr
     if not any(is_whole(one.dtype) for one in model.outputs):
         return exact
     found = exact.astype(np.result_type(exact, native))
-    for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
+    for output, part in model.parts:
         if is_whole(output.dtype):
             found[:, part] = native[: len(exact), part]
     return found

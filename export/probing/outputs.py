@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.numerics.values import lacks_numbers
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, inputs_of, repeated
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import Location, UserModel
@@ -73,8 +72,8 @@ def _the_same_for_all(model: UserModel, rows: Array) -> list[str]:
     if len(rows) < 2:
         return []
     return [
-        f"'{name}'"
-        for name, part in parts_of(model)
+        f"'{output.name}'"
+        for output, part in model.parts
         if all(np.array_equal(rows[0, part], other[part], equal_nan=True) for other in rows[1:])
     ]
 
@@ -88,7 +87,7 @@ def refuse_without_numbers(model: UserModel, rows: Array, compute: Compute, reco
     Raises:
         IncomparableError: an output is infinite or NaN throughout, and would agree with anything that is broken alike.
     """
-    empty = [place for place, (_, part) in enumerate(parts_of(model)) if lacks_numbers(rows[:, part])]
+    empty = [place for place, (_, part) in enumerate(model.parts) if lacks_numbers(rows[:, part])]
     if empty:
         known = list(compute(inputs_of(model, repeated(records[:1], model.batch or 1))))  # names of its own
         kind = f"infinite or NaN throughout for {'this input' if len(rows) == 1 else f'all {len(rows)} inputs'}"

@@ -259,12 +259,12 @@ def sizes_missing(missing: Sequence[Missing]) -> InputError:
             "one without a name" if size == unnamed(name, place) else f"'{size}'" for name, place, size in missing
         ),
         remedy="Name the size: "
-        + options_for([(place, size) for _, place, size in missing])
+        + _options_for([(place, size) for _, place, size in missing])
         + ", with the sizes that you want; or give arrays with --inputs FILE.npz",
     )
 
 
-def options_for(missing: Sequence[tuple[int, str]]) -> str:
+def _options_for(missing: Sequence[tuple[int, str]]) -> str:
     """Return the options for the sizes of open dimensions, given as places and names; each option once."""
     sizes: dict[str, int] = {}
     for place, name in missing:

@@ -18,7 +18,6 @@ from assay.export.probing.drawn_ranges import Range
 from assay.files.arrays import load_array
 from assay.numerics.following import LARGEST_SHARE, deviation_of, is_counted
 from assay.numerics.values import differences, is_whole, settled
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records
 from assay.train.brought.loaders.loaded import LoadedModel
 from assay.train.brought.model import Location, UserModel
@@ -115,6 +114,7 @@ class UnsoundError(InputError):
 
 
 def keep_doubt(folder: Path, error: UnsoundError) -> None:
+    """Keep the doubt beside a model's records, for `doubt_of`."""
     np.save(folder / DOUBT_FILE, np.array(error.relative))
 
 
@@ -127,7 +127,7 @@ def doubt_of(folder: Path) -> float:
 def furthest_from(model: UserModel, native: Array, rows: Array) -> float:
     """Return the largest difference of an output over its largest number; infinite where more than rounding differs."""
     found = 0.0
-    for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
+    for output, part in model.parts:
         if is_whole(output.dtype):
             found = max(found, float("inf") if differences(native[:, part], rows[:, part]).differing else 0.0)
             continue
@@ -163,14 +163,14 @@ def within_steps(model: UserModel, native: Array) -> str:
     Args:
         native: the model's own outputs, (records, width).
     """
-    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+    for output, part in model.parts:
         values = np.unique(native[:, part].astype(np.float64))
         if is_counted(output.dtype, model.arithmetic) or len(values) < 2 or not np.isfinite(values).all():
             continue
         step, varies = float(np.diff(values).min()), deviation_of(native[:, part].astype(np.float64))
         if step > LARGEST_SHARE * varies:
             return (
-                f"{UNDECIDED}: the model's output '{name}' varies by {varies / step:.1f} of the steps that its "
+                f"{UNDECIDED}: the model's output '{output.name}' varies by {varies / step:.1f} of the steps that its "
                 "quantisation leaves it. Give real inputs with --inputs"
             )
     return ""

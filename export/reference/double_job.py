@@ -17,7 +17,6 @@ from assay.jobs.job import Job, Nothing
 from assay.jobs.serving import serve_job
 from assay.numerics.ties import Unfollowed, joined, save_deciders
 from assay.records.base import Record
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Array, inputs_of
 from assay.train.brought.model import UserModel
 
@@ -79,7 +78,7 @@ def deciders(request: DoubleRequest) -> DecidedOutputs:
         inputs = inputs_of(model, records[start : start + step])
         feeds = dict(zip((value.name for value in without_initialisers(proto.graph)), inputs, strict=True))
         calls.append(deciders_of(proto, feeds, rows=not model.whole, name=request.file.name))
-    parts = dict(parts_of(model))
+    parts = {one.name: part for one, part in model.parts}
     found = {
         name: joined([one[name] for one in calls]) for name in parts if calls and all(name in one for one in calls)
     }

@@ -145,6 +145,7 @@ def _packed_numbers(node: NodeProto) -> int:
 
 
 def widened(array: Array) -> Array:
+    """Return floating-point numbers in float64, and others as they are."""
     return array.astype(np.float64) if _is_floating(array) else array
 
 

@@ -51,6 +51,7 @@ class WritingOut:
         return found
 
     def attribute(self, name: str, default: Any) -> Any:
+        """Return the value of an attribute of the node, or the default of the standard."""
         return next((helper.get_attribute_value(one) for one in self.node.attribute if one.name == name), default)
 
     def call(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
@@ -66,6 +67,7 @@ class WritingOut:
         return found
 
     def constant(self, values: Array | float) -> str:
+        """Add a constant, and return its name."""
         tensor = numpy_helper.from_array(np.asarray(values))
         found = self.call("Constant")
         self.nodes[-1].attribute.append(helper.make_attribute("value", tensor))

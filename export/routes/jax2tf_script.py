@@ -42,7 +42,7 @@ def main() -> None:
     if sys.argv[1] == "--serve":
         serve()
     else:
-        convert_one(Path(sys.argv[1]))
+        _convert_one(Path(sys.argv[1]))
 
 
 def serve() -> None:
@@ -69,7 +69,7 @@ def _convert_and_end(path: Path) -> None:
         os.dup2(words, 2)
         allow_processor(MOST_SECONDS)
         allow_memory(MOST_BYTES)
-        convert_one(path)
+        _convert_one(path)
         status = 0
     except BaseException:  # noqa: BLE001  the fork must not go on as this process
         traceback.print_exc()
@@ -79,7 +79,7 @@ def _convert_and_end(path: Path) -> None:
         os._exit(status)
 
 
-def convert_one(path: Path) -> None:
+def _convert_one(path: Path) -> None:
     """Convert one model and write the answer."""
     request = json.loads(path.read_text(encoding="utf-8"))
     model = request["model"]

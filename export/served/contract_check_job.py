@@ -65,13 +65,13 @@ def work(request: CheckRequest) -> Nothing:
         record[one.name] = np.fromfile(request.record[one.name], one.dtype).reshape(one.shape)
     for model in request.models:
         if model.path.suffix == ".onnx":
-            check_is_whole(model.path)
+            _check_is_whole(model.path)
         if not is_trusted():
             check_cannot_act(model.path, model.runtime)
         options = served_by(model.runtime).options_of(1, decides=is_deciding(request.outputs))
         opened = open_served(model.runtime, model.path, options, request.inputs, request.outputs)
-        check_types("inputs", opened.inputs, request.inputs)
-        check_types("outputs", opened.outputs, request.outputs)
+        _check_types("inputs", opened.inputs, request.inputs)
+        _check_types("outputs", opened.outputs, request.outputs)
         for records in (record, np.repeat(record, max(request.most_records, 1))):
             _run(opened, records, request)
         if model.audited is not None:
@@ -79,7 +79,7 @@ def work(request: CheckRequest) -> Nothing:
     return Nothing()
 
 
-def check_is_whole(path: Path) -> None:
+def _check_is_whole(path: Path) -> None:
     """
     Raises:
         ExportFailedError: the graph's weights lie in other files, which nobody checked.
@@ -99,7 +99,7 @@ def check_is_whole(path: Path) -> None:
             )
 
 
-def check_types(kind: str, found: Mapping[str, str], wanted: Sequence[ServedTensor]) -> None:
+def _check_types(kind: str, found: Mapping[str, str], wanted: Sequence[ServedTensor]) -> None:
     """
     Raises:
         ExportFailedError: the graph has other inputs or outputs, by their names or types.

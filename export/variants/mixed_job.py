@@ -19,7 +19,7 @@ from assay.export.variants.search import Searched, search
 from assay.export.variants.steps import chain, medians_ms
 from assay.export.variants.trials import Tryout, image_trial, record_trial
 from assay.export.variants.tried import Notebook
-from assay.export.variants.variant_job import VariantRequest, completed, feeds_of
+from assay.export.variants.variant_job import VariantRequest, calls_of, completed
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
@@ -110,7 +110,7 @@ def work(request: MixedRequest, trial: Tryout | None = None) -> Export:
     with (
         step(DOING, request.budget_seconds + MOST_SECONDS),
         tempfile.TemporaryDirectory(prefix="assay-mixed-") as text,
-        calibrated(request.source, feeds_of(request), settings) as quantiser,
+        calibrated(request.source, calls_of(request), settings) as quantiser,
     ):
         bench = Bench(trial, quantiser, Path(text), Notebook(request.notes), begun, request.budget_seconds)
         found = searched(bench, request)

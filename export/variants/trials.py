@@ -31,7 +31,7 @@ from assay.records.localisation import Tried
 from assay.spec import INPUT_NAME, OUTPUT_NAME
 from assay.train.batches import normalise
 from assay.train.brought.agreement import Judge
-from assay.train.brought.arrays import Array, inputs_of, repeated, rows_of
+from assay.train.brought.arrays import Array, feeds_of, repeated, rows_of
 from assay.train.brought.judged import JudgedOutput
 from assay.train.brought.model import UserModel
 from assay.train.datasets.data import Split, open_dataset
@@ -220,8 +220,7 @@ class RecordTrial:
         return 1 if self.model.whole else self.model.batch or min(wanted, len(self.inputs))
 
     def _feeds(self, start: int, count: int) -> Feeds:
-        part = repeated(self.inputs[start : start + count], count)
-        return dict(zip((one.name for one in self.model.inputs), inputs_of(self.model, part), strict=True))
+        return feeds_of(self.model, repeated(self.inputs[start : start + count], count))
 
     def _rows(self, file: Path, count: int) -> Array:
         session, at_once = session_of(file), self._rows_of_a_call(AT_ONCE)

@@ -25,7 +25,7 @@ from assay.jobs.serving import serve_job
 from assay.records.base import Record
 from assay.records.results import Export
 from assay.spec import INPUT_NAME
-from assay.train.brought.arrays import inputs_of, repeated
+from assay.train.brought.arrays import feeds_of
 from assay.train.brought.model import UserModel
 from assay.train.built import BuiltModel
 
@@ -88,14 +88,14 @@ def completed(request: VariantRequest, seconds: float) -> Export:
 
 def _make(request: VariantRequest, path: Path) -> None:
     if request.record.precision == "int8":
-        quantise_int8(request.source, path, feeds_of(request), Int8Settings(request.percentile, request.leave_out))
+        quantise_int8(request.source, path, calls_of(request), Int8Settings(request.percentile, request.leave_out))
     else:
         convert_half(request.source, path, request.record.precision)
     if not path.is_file():
         raise FailedError(f"No {request.record.precision} file was written")
 
 
-def feeds_of(request: VariantRequest) -> Iterator[Feeds]:
+def calls_of(request: VariantRequest) -> Iterator[Feeds]:
     """Iterate over the inputs of the calls from which ranges are taken."""
     model = request.model
     if isinstance(model, BuiltModel):
@@ -108,9 +108,7 @@ def feeds_of(request: VariantRequest) -> Iterator[Feeds]:
     records = load_array(request.calibration)
     count = 1 if model.whole else model.batch or RECORDS_AT_ONCE
     for start in range(0, len(records), count):
-        part = records[start : start + count]
-        arrays = inputs_of(model, repeated(part, model.batch) if model.batch else part)
-        yield dict(zip((one.name for one in model.inputs), arrays, strict=True))
+        yield feeds_of(model, records[start : start + count])
 
 
 if __name__ == "__main__":

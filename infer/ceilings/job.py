@@ -66,7 +66,7 @@ class Library(Protocol):
         """
 
 
-def measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str], None]) -> Ceilings:
+def _measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str], None]) -> Ceilings:
     """Measure all ceilings of this process, which has to be pinned already."""
     libraries, notes = _libraries()
     caches = cache_capacities(cores)
@@ -191,7 +191,7 @@ def _repetitions(kernel: Kernel) -> Iterator[float]:
 def work(request: CeilingsRequest, tell: Callable[[MeasuringNow], None]) -> Ceilings:
     """Pin the process, then measure."""
     begin(request.cores, "cpu")
-    return measure_ceilings(request.threads, request.cores, lambda what: tell(MeasuringNow(doing=what)))
+    return _measure_ceilings(request.threads, request.cores, lambda what: tell(MeasuringNow(doing=what)))
 
 
 if __name__ == "__main__":

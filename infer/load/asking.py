@@ -35,9 +35,19 @@ class Asking:
 
     @classmethod
     def of(cls, request: LoadRequest) -> Asking:
+        """Return the work of a request, with its records and expected answers read.
+
+        Raises:
+            ArtifactError: they cannot be read.
+        """
         return cls(request, load_array(request.records), load_array(request.expected))
 
     def connect(self) -> wire.Connection:
+        """Connect to the server.
+
+        Raises:
+            FailedError: it does not answer.
+        """
         return wire.connect(self.request.way, self.request.target)
 
     def ask(self, connection: wire.Connection, places: NDArray[np.int64]) -> wire.Answer | None:

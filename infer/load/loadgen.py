@@ -58,7 +58,7 @@ def scenario(request: ScenarioRequest, tell: Tell) -> ScenarioAnswer:
     system.close()
     loadgen.DestroyQSL(library)
     loadgen.DestroySUT(under_test)
-    summary = read_summary(logs / SUMMARY_FILE, MULTI_STREAM_SAMPLES if request.scenario == "MultiStream" else 1)
+    summary = _read_summary(logs / SUMMARY_FILE, MULTI_STREAM_SAMPLES if request.scenario == "MultiStream" else 1)
     return ScenarioAnswer(**dict(asking.answer(use)), summary=summary)
 
 
@@ -127,7 +127,7 @@ LATENCIES = {
 RATE = r"(?:Completed samples per second|Samples per second|QPS w/o loadgen overhead)\s*:\s*([\d.e+]+)"
 
 
-def read_summary(path: Path, samples_per_query: int = 1) -> Summary:
+def _read_summary(path: Path, samples_per_query: int = 1) -> Summary:
     """Read LoadGen's verdict, latencies in nanoseconds and samples a second from its summary.
 
     Where the summary has no rate ("MultiStream"), one query follows the other, so the mean latency gives the rate.

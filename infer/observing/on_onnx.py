@@ -30,10 +30,10 @@ CARRIES = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"
 def counts_of_file(path: Path) -> tuple[dict[str, int], dict[str, int]]:
     """Count nodes by precision: a network's arithmetic, and all other nodes on floating-point numbers."""
     model = onnx.load(str(path), load_external_data=False)
-    return counts_of(model)
+    return _counts_of(model)
 
 
-def counts_of(model: onnx.ModelProto) -> tuple[dict[str, int], dict[str, int]]:
+def _counts_of(model: onnx.ModelProto) -> tuple[dict[str, int], dict[str, int]]:
     """Count the nodes of a model without its external data, like `counts_of_file`."""
     with contextlib.suppress(Exception):  # raised at graphs that a runtime accepts: declared types are enough
         model = onnx.inliner.inline_local_functions(model) if model.functions else model

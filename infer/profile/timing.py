@@ -52,7 +52,7 @@ class Profiled(Record):
     operators: list[RecordedOperator]
 
 
-def warmed_burst(session: Session[object], natives: Sequence[object]) -> int:
+def _warmed_burst(session: Session[object], natives: Sequence[object]) -> int:
     """Warm up, and return how many calls fill a burst."""
     deadline = time.perf_counter() + WARM_SECONDS
     found = device_calls(session, natives, LEAST_WARM_CALLS)
@@ -64,7 +64,7 @@ def warmed_burst(session: Session[object], natives: Sequence[object]) -> int:
 
 def time_plainly(session: Session[object], natives: Sequence[object], seconds: float) -> list[float]:
     """Return the median nanoseconds of a call in each of several bursts."""
-    calls = warmed_burst(session, natives)
+    calls = _warmed_burst(session, natives)
     return [statistics.median(device_calls(session, natives, calls)) for _ in _rounds(seconds)]
 
 
@@ -77,7 +77,7 @@ def profile_in_turns(
     Raises:
         DataError: the profile cannot be read, or there is nothing in it.
     """
-    calls = warmed_burst(session, natives)
+    calls = _warmed_burst(session, natives)
     recorder.burst(natives, min(calls, 2))
     plain, profiled = [], []
     for _ in _rounds(seconds):
@@ -125,14 +125,14 @@ def common_operators(calls: Sequence[ProfiledCall]) -> list[RecordedOperator]:
     names = Counter(_names(one) for one in outer).most_common(1)[0][0]
     same = [place for place, one in enumerate(outer) if _names(one) == names]
     times = zip(*([operator.duration_ns for operator in outer[place]] for place in same), strict=True)
-    inside = [heaviest_kind(operator, calls[same[0]].operators) for operator in outer[same[0]]]
+    inside = [_heaviest_kind(operator, calls[same[0]].operators) for operator in outer[same[0]]]
     return [
         RecordedOperator(name=one.name, kind=kind, scope=one.scope, median_ns=statistics.median(found))
         for one, kind, found in zip(outer[same[0]], inside, times, strict=True)
     ]
 
 
-def heaviest_kind(outer: Operator, operators: Sequence[Operator]) -> str:
+def _heaviest_kind(outer: Operator, operators: Sequence[Operator]) -> str:
     """Return the kind of the longest part of an operator: "mkldnn_convolution" in an "aten::conv2d"."""
     inner = [
         other

@@ -42,7 +42,7 @@ class _OrtSession:
         self.facts = _facts(session, settings)
         self._session, self._file = session, model.onnx
         self._ends = ends_of(model, model.onnx_layout)
-        self._inputs, self._outputs = names_of(model, session, self._ends)
+        self._inputs, self._outputs = _names_of(model, session, self._ends)
 
     def observe(self, native: object) -> Observed:
         return observe(self._file, self._session, {"TF32": "on"} if self.precision == "tf32" else TF32_OFF)
@@ -84,7 +84,7 @@ class CudaSession(_OrtSession):
         return self._ends.rows([one.numpy() for one in native])
 
 
-def names_of(model: ModelFiles, session: ort.InferenceSession, ends: Ends) -> tuple[list[str], list[str]]:
+def _names_of(model: ModelFiles, session: ort.InferenceSession, ends: Ends) -> tuple[list[str], list[str]]:
     """Return the names of the inputs, in the model's order, and of the outputs; our own models have one of each.
 
     Raises:
@@ -147,11 +147,11 @@ def _load_on_cuda(model: ModelFiles, settings: Settings, *, tf32: bool = False) 
     if "CUDAExecutionProvider" not in session.get_providers():
         raise InputError("The CUDA execution provider did not start", found=", ".join(session.get_providers()))
     loaded = CudaSession(model, session, settings)
-    loaded.facts |= chosen_by(session)
+    loaded.facts |= _chosen_by(session)
     return loaded
 
 
-def chosen_by(session: ort.InferenceSession) -> dict[str, str]:
+def _chosen_by(session: ort.InferenceSession) -> dict[str, str]:
     """Return what the CUDA provider says about its settings for kernels and TF32."""
     options = session.get_provider_options().get("CUDAExecutionProvider", {})
     return {name: options.get(name, "not said") for name in CUDA_PROVIDER}

@@ -148,12 +148,14 @@ def let_torch_round() -> None:
 
 
 def let_tensorflow_round() -> None:
+    """See `let_torch_round`."""
     import tensorflow as tf
 
     tf.config.experimental.enable_tensor_float_32_execution(True)
 
 
 def let_jax_round() -> None:
+    """See `let_torch_round`."""
     import jax
 
     jax.config.update("jax_default_matmul_precision", "tensorfloat32")

@@ -183,7 +183,7 @@ class TritonServer:
         """Return the error that says that the server has ended by itself."""
         status = self._guard.wait()
         return FailedError(
-            f"The Triton server ended with status {status}", found=errors_in(self.log) or log_tail(self.log) or None
+            f"The Triton server ended with status {status}", found=_errors_in(self.log) or log_tail(self.log) or None
         )
 
     def __enter__(self) -> Self:
@@ -217,7 +217,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def errors_in(log: Path) -> str:
+def _errors_in(log: Path) -> str:
     """Return the errors in a server's log, on one line."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     texts = [line.partition("] ")[2].strip(' "') for line in lines if line.startswith("E")]

@@ -4,7 +4,7 @@ worst off stands for the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -81,21 +81,21 @@ class Judge:
         return [
             (
                 JudgedOutput(
-                    name=name,
+                    name=output.name,
                     reference=self.reference[:, part],
                     natives={run: rows[: len(self.reference), part] for run, rows in self.natives.items()},
                     shape=output.shape,
                     whole=is_counted(output.dtype, self.model.arithmetic),
                     exact=self.exact,
-                    decider=self.deciders.get(name, unfollowed if output.varying else None),
+                    decider=self.deciders.get(output.name, unfollowed if output.varying else None),
                     arithmetic=self.model.arithmetic,
                     may_be_wider=self.model.kind == "onnx",
-                    own=self.own.get(name),
+                    own=self.own.get(output.name),
                     varying=output if output.varying else None,
                 ),
                 part,
             )
-            for output, (name, part) in zip(self.model.outputs, parts_of(self.model), strict=True)
+            for output, part in self.model.parts
         ]
 
     def _record(self, subject: str, output: JudgedOutput, rows: JudgedRows, records: int) -> Agreement:
@@ -116,14 +116,6 @@ class Judge:
             reason=label + reason,
             own_tolerance=output.own,
         )
-
-
-def parts_of(model: UserModel) -> Iterator[tuple[str, slice]]:
-    """Iterate over each output's name and its columns."""
-    start = 0
-    for output in model.outputs:
-        yield output.name, slice(start, start + output.size)
-        start += output.size
 
 
 def distress(one: Agreement) -> tuple[bool, bool, float]:

@@ -55,6 +55,12 @@ def inputs_of(model: UserModel, records: Records) -> list[Array]:
     ]
 
 
+def feeds_of(model: UserModel, records: Records) -> dict[str, Array]:
+    """Return the same by name; the records repeat where the model's batch is larger."""
+    inputs = inputs_of(model, repeated(records, model.batch or len(records)))
+    return dict(zip((one.name for one in model.inputs), inputs, strict=True))
+
+
 def rows_of(model: UserModel, outputs: Sequence[Array]) -> Array:
     """Return all outputs of one call as (records, numbers); only several outputs are copied.
 

@@ -45,7 +45,7 @@ def import_file(path: Path, dotted: str = "") -> ModuleType:
     package = package_of(path)
     folders = list(dict.fromkeys([path.parent, package]))
     sys.path += [str(folder) for folder in folders if str(folder) not in sys.path]
-    names = names_of_others(folders)
+    names = _names_of_others(folders)
     _keep_apart(folders, names)
     name = dotted or ".".join(path.relative_to(package).with_suffix("").parts)
     top = name.partition(".")[0]
@@ -86,7 +86,7 @@ def _levels(path: Path) -> int:
     return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
 
 
-def names_of_others(folders: Sequence[Path]) -> frozenset[str]:
+def _names_of_others(folders: Sequence[Path]) -> frozenset[str]:
     """Return modules and packages in these folders whose names others also have."""
     own = {folder.resolve() for folder in folders}
     elsewhere = [one for one in sys.path if Path(one or ".").resolve() not in own]

@@ -11,7 +11,7 @@ import contextlib
 import math
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -204,6 +204,11 @@ class UserModel(Record):
         return (self.kind, step) if self.location.library.endswith("-decode") else (self.kind,)
 
     @property
+    def parts(self) -> list[tuple[Tensor, slice]]:
+        """Every output, with its columns among all."""
+        return list(parts_of(self.outputs))
+
+    @property
     def width(self) -> int:
         """The count of numbers in the outputs of one record."""
         return sum(output.size for output in self.outputs)
@@ -245,6 +250,14 @@ class UserModel(Record):
     def example_batch(self) -> int:
         """A batch to trace with: two where it may be any, so that no dimension of one is baked in."""
         return self.batch or (1 if self.whole else 2)
+
+
+def parts_of(outputs: Sequence[Tensor]) -> Iterator[tuple[Tensor, slice]]:
+    """Iterate over outputs that lie side by side in rows, each with its columns."""
+    start = 0
+    for output in outputs:
+        yield output, slice(start, start + output.size)
+        start += output.size
 
 
 def read_shapes(texts: list[str]) -> tuple[Declared, ...]:

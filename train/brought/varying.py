@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from assay.errors import InputError
 from assay.numerics.values import DIGITS_OF_FLOAT64, is_whole
-from assay.train.brought.model import Tensor
+from assay.train.brought.model import Tensor, parts_of
 
 Array = NDArray[np.generic]
 
@@ -101,8 +101,8 @@ def in_order(reference: Array, rows: Array, outputs: Sequence[Tensor]) -> Array:
         reference: rows of the same records, (records, numbers).
         outputs: the outputs that lie side by side in the rows.
     """
-    sets = [(part, one) for part, one in _parts(outputs) if one.varying == (0,)]
-    lines = [(part, one) for part, one in _parts(outputs) if one.lines and not one.varying]
+    sets = [(part, one) for one, part in parts_of(outputs) if one.varying == (0,)]
+    lines = [(part, one) for one, part in parts_of(outputs) if one.lines and not one.varying]
     if not (sets or lines) or reference.shape != rows.shape:
         return rows
     found = rows.copy()
@@ -135,13 +135,6 @@ def _as_lines(rows: Array, one: Tensor) -> Array:
     """Return an output with its lines along the last axis."""
     assert one.lines is not None
     return np.moveaxis(rows.reshape(len(rows), *one.shape), one.lines[1] + 1, -1)
-
-
-def _parts(outputs: Sequence[Tensor]) -> Iterator[tuple[slice, Tensor]]:
-    start = 0
-    for one in outputs:
-        yield slice(start, start + one.size), one
-        start += one.size
 
 
 def _of_one_length(

@@ -160,7 +160,7 @@ def load_dataset(request: DataRequest, progress: Progress | None = None) -> Data
         DataError: the files are missing, damaged or not what they say they are.
         NotInstalledError: a package that the data set needs is missing.
     """
-    source = find_source(request, progress)
+    source = _find_source(request, progress)
     digest = hashlib.sha256()
     splits = {}
     for name, chosen in choose(source, request.limit).items():
@@ -188,7 +188,7 @@ def store_dataset(request: DataRequest, progress: Progress | None = None) -> Art
         InputError, DataError, NotInstalledError: as for `load_dataset`; also when the cache cannot be written.
         ArtifactError: the stored one is damaged.
     """
-    source = find_source(request, progress)
+    source = _find_source(request, progress)
     inputs = {**source.identity, "name": source.name, "size": request.size, "limit": request.limit}
 
     def fill(work: Path) -> dict[str, JsonValue]:
@@ -232,7 +232,7 @@ def open_dataset(folder: Path) -> Dataset:
     return facts.dataset(splits)
 
 
-def find_source(request: DataRequest, progress: Progress | None = None) -> Source:
+def _find_source(request: DataRequest, progress: Progress | None = None) -> Source:
     """Return the source behind a request's name, reading no images; errors are those of `load_dataset`."""
     name, _, argument = request.name.partition(":")
     load: Callable[[DataRequest, str, Progress], Source] = DATASETS[name].load()
@@ -241,7 +241,7 @@ def find_source(request: DataRequest, progress: Progress | None = None) -> Sourc
 
 def load_auto(request: DataRequest, argument: str, progress: Progress) -> Source:
     """Return the source behind "auto": whatever `resolve_auto` finds for this one size."""
-    return find_source(resolve_auto(request, (request.size,), progress), progress)
+    return _find_source(resolve_auto(request, (request.size,), progress), progress)
 
 
 def resolve_auto(request: DataRequest, sizes: Sequence[int], progress: Progress | None = None) -> DataRequest:
@@ -263,7 +263,7 @@ def resolve_auto(request: DataRequest, sizes: Sequence[int], progress: Progress 
     real = replace(request, name="bloodmnist")
     try:
         for size in sizes:
-            source = find_source(replace(real, size=size), progress)
+            source = _find_source(replace(real, size=size), progress)
             source.open()
     except (UnavailableError, NotInstalledError) as error:
         sys.stderr.write(_banner(printable(str(error))))

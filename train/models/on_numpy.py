@@ -49,6 +49,7 @@ class Operations:
         return self.did(layer, f"conv2d({stride}, {padding})", found if bias is None else found + bias, x)
 
     def batch_norm(self, x: Array, layer: str) -> Array:
+        """Normalise the channels by the stored mean and variance, as in evaluation."""
         scale, offset, mean, variance = (
             self.weights[f"{layer}.{role}"] for role in ("scale", "offset", "mean", "variance")
         )
@@ -74,18 +75,22 @@ class Operations:
         return self.did("", f"max_pool2d({edge}, {stride}, {padding})", windows.max((-2, -1)), x)
 
     def mean(self, x: Array, *axes: int) -> Array:
+        """Average over these axes."""
         return self.did("", f"mean({axes})", x.mean(axes), x)
 
     def dense(self, x: Array, layer: str) -> Array:
+        """Multiply (..., in) by a kernel (in, out), and add the bias."""
         found = x @ self.weights[f"{layer}.kernel"] + self.weights[f"{layer}.bias"]
         return self.did(layer, "linear()", found, x)
 
     def layer_norm(self, x: Array, layer: str) -> Array:
+        """Normalise the last axis by its own mean and variance."""
         normalised = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + LAYER_NORM_EPSILON)
         found = normalised * self.weights[f"{layer}.scale"] + self.weights[f"{layer}.offset"]
         return self.did(layer, f"layer_norm({LAYER_NORM_EPSILON})", found, x)
 
     def gelu(self, x: Array, layer: str) -> Array:
+        """Apply GELU in its exact form, with the error function."""
         found = x * (1 + np.asarray(_erf(x / math.sqrt(2)), x.dtype)) / 2
         return self.did(layer, "gelu()", found, x)
 
@@ -107,6 +112,7 @@ def _heads(x: Array) -> Array:
 
 
 def bloodnet(do: Operations, x: Array, spec: ModelSpec) -> Array:
+    """Return the logits (images, classes) of images (images, height, width, channels)."""
     del spec
     for stage in (1, 2, 3):
         if stage > 1:
@@ -117,12 +123,14 @@ def bloodnet(do: Operations, x: Array, spec: ModelSpec) -> Array:
 
 
 def residual_block(do: Operations, x: Array, stride: int, path: str) -> Array:
+    """Add to x what two units make of it; x itself is projected where the block changes its shape."""
     found = do.unit(do.relu(do.unit(x, f"{path}.unit1", stride), path), f"{path}.unit2")
     projected = f"{path}.shortcut.conv.kernel" in do.weights
     return do.relu(do.add(found, do.unit(x, f"{path}.shortcut", stride) if projected else x, path), path)
 
 
 def resnet18(do: Operations, x: Array, spec: ModelSpec) -> Array:
+    """Return the logits (images, classes) of images (images, height, width, channels)."""
     del spec
     x = do.max_pool(do.relu(do.unit(x, "stem", 2)), 3, 2, 1)
     for stage in (1, 2, 3, 4):
@@ -132,6 +140,7 @@ def resnet18(do: Operations, x: Array, spec: ModelSpec) -> Array:
 
 
 def vit_tiny(do: Operations, x: Array, spec: ModelSpec) -> Array:
+    """Return the logits (images, classes) of images (images, height, width, channels)."""
     patches = do.conv(x, "patch", patch_size(spec))
     tokens = patches.reshape(len(x), -1, patches.shape[-1])
     x = do.did("", "add()", tokens + do.weights["position"], patches)

@@ -33,7 +33,7 @@ from assay.train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights
 KERAS_ROLES = {"scale": "gamma", "offset": "beta", "mean": "moving_mean", "variance": "moving_variance"}
 
 
-def conv_unit(x: KerasTensor, width: int, name: str, kernel: int = 3, stride: int = 1) -> KerasTensor:
+def _conv_unit(x: KerasTensor, width: int, name: str, kernel: int = 3, stride: int = 1) -> KerasTensor:
     """Apply a convolution without bias, symmetric padding (Keras's own "same" is not, with a stride), and BatchNorm."""
     if stride == 1:
         x = layers.Conv2D(width, kernel, padding="same", use_bias=False, name=f"{name}.conv")(x)
@@ -44,26 +44,29 @@ def conv_unit(x: KerasTensor, width: int, name: str, kernel: int = 3, stride: in
 
 
 def bloodnet(x: KerasTensor, spec: ModelSpec) -> KerasTensor:
+    """Return the logits (images, classes) of images (images, height, width, channels)."""
     for stage, width in enumerate(bloodnet_widths(spec), start=1):
         if stage > 1:
             x = layers.MaxPooling2D(2)(x)
         for unit in (1, 2):
-            x = layers.ReLU()(conv_unit(x, width, f"stage{stage}.unit{unit}"))
+            x = layers.ReLU()(_conv_unit(x, width, f"stage{stage}.unit{unit}"))
     return layers.Dense(spec.classes, name="head")(layers.GlobalAveragePooling2D()(x))
 
 
 def residual_block(x: KerasTensor, width: int, stride: int, name: str) -> KerasTensor:
+    """Add to x what two units make of it; x itself is projected where the block changes its shape."""
     shortcut = x
     if x.shape[-1] != width:
-        shortcut = conv_unit(x, width, f"{name}.shortcut", kernel=1, stride=stride)
-    x = layers.ReLU()(conv_unit(x, width, f"{name}.unit1", stride=stride))
-    x = conv_unit(x, width, f"{name}.unit2")
+        shortcut = _conv_unit(x, width, f"{name}.shortcut", kernel=1, stride=stride)
+    x = layers.ReLU()(_conv_unit(x, width, f"{name}.unit1", stride=stride))
+    x = _conv_unit(x, width, f"{name}.unit2")
     return layers.ReLU()(layers.Add()([x, shortcut]))
 
 
 def resnet18(x: KerasTensor, spec: ModelSpec) -> KerasTensor:
+    """Return the logits (images, classes) of images (images, height, width, channels)."""
     widths = resnet18_widths(spec)
-    x = layers.ReLU()(conv_unit(x, widths[0], "stem", kernel=7, stride=2))
+    x = layers.ReLU()(_conv_unit(x, widths[0], "stem", kernel=7, stride=2))
     # After a ReLU, padding with zeros is padding with minus infinity.
     x = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(x))
     for stage, width in enumerate(widths, start=1):
@@ -84,7 +87,7 @@ class Position(layers.Layer):
         return tokens + self.position
 
 
-def encoder_layer(x: KerasTensor, width: int, hidden_width: int, name: str) -> KerasTensor:
+def _encoder_layer(x: KerasTensor, width: int, hidden_width: int, name: str) -> KerasTensor:
     normalised = layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name=f"{name}.norm1")(x)
     attention = layers.MultiHeadAttention(VIT_HEADS, width // VIT_HEADS, name=f"{name}.attention")
     x = layers.Add()([x, attention(normalised, normalised)])
@@ -94,12 +97,13 @@ def encoder_layer(x: KerasTensor, width: int, hidden_width: int, name: str) -> K
 
 
 def vit_tiny(x: KerasTensor, spec: ModelSpec) -> KerasTensor:
+    """Return the logits (images, classes) of images (images, height, width, channels)."""
     edge = patch_size(spec)
     width, hidden_width = vit_widths(spec)
     x = layers.Conv2D(width, edge, edge, padding="valid", name="patch")(x)
     x = Position(name="tokens")(layers.Reshape((-1, width))(x))
     for layer in range(VIT_DEPTH):
-        x = encoder_layer(x, width, hidden_width, f"layers.{layer}")
+        x = _encoder_layer(x, width, hidden_width, f"layers.{layer}")
     x = layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name="norm")(x)
     return layers.Dense(spec.classes, name="head")(layers.GlobalAveragePooling1D()(x))
 

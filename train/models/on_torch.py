@@ -36,6 +36,7 @@ class BatchNorm(nn.BatchNorm2d):
     """BatchNorm whose running variance is the biased one, as in Keras and Flax (PyTorch's own is unbiased)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise (images, channels, height, width); in training, update the running variance with the biased one."""
         if not self.training:
             return super().forward(x)
         count = x.numel() / x.shape[1]
@@ -78,6 +79,7 @@ class BloodNet(nn.Module):
         self.head = nn.Linear(third, spec.classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (images, classes) of images (images, channels, height, width)."""
         x = F.max_pool2d(self.stage1(x), 2)
         x = F.max_pool2d(self.stage2(x), 2)
         return self.head(self.stage3(x).mean((2, 3)))
@@ -117,6 +119,7 @@ class ResNet18(nn.Module):
         self.head = nn.Linear(fourth, spec.classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (images, classes) of images (images, channels, height, width)."""
         x = F.max_pool2d(F.relu(self.stem(x)), 3, stride=2, padding=1)
         x = self.stage4(self.stage3(self.stage2(self.stage1(x))))
         return self.head(x.mean((2, 3)))
@@ -131,6 +134,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Attend with all heads, from and to (images, tokens, width)."""
         query, key, value = (
             part(x).unflatten(-1, (VIT_HEADS, part.out_features // VIT_HEADS)).transpose(1, 2)
             for part in (self.query, self.key, self.value)
@@ -165,6 +169,7 @@ class VitTiny(nn.Module):
         self.head = nn.Linear(width, spec.classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (images, classes) of images (images, channels, height, width)."""
         tokens = self.patch(x).flatten(2).transpose(1, 2) + self.position
         return self.head(self.norm(self.layers(tokens)).mean(1))
 

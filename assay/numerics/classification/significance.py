@@ -48,6 +48,7 @@ class CalibrationShift(Record):
 
     @classmethod
     def of(cls, reference: CalibrationBins, candidate: CalibrationBins) -> CalibrationShift:
+        """Return the errors of both sides, and their difference."""
         before, after = reference.error(), candidate.error()
         return cls(reference=before, candidate=after, shift=after - before)
 

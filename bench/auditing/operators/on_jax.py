@@ -14,11 +14,13 @@ Function = Callable[[jax.Array], jax.Array]
 
 
 def eager(runtime: str) -> dict[str, Operator]:
+    """Return the operators, each called by itself."""
     del runtime
     return _operators(lambda function: function)
 
 
 def jitted(runtime: str) -> dict[str, Operator]:
+    """Return the operators, each compiled by itself."""
     del runtime
     return _operators(jax.jit)
 

@@ -13,6 +13,7 @@ Function = Callable[[tf.Tensor], tf.Tensor]
 
 
 def eager(runtime: str) -> dict[str, Operator]:
+    """Return the operators, each called by itself."""
     del runtime
     return _operators(lambda function: function)
 
@@ -24,6 +25,7 @@ def graph(runtime: str) -> dict[str, Operator]:
 
 
 def xla(runtime: str) -> dict[str, Operator]:
+    """Return the operators, each compiled by XLA."""
     del runtime
     return _operators(lambda function: _graph(function, xla=True))
 

@@ -47,7 +47,7 @@ def check_files(folder: Path, deployment: Deployment) -> None:
         NotInstalledError: tritonclient is missing.
     """
     check_paths(folder)
-    check_contents(folder, deployment)
+    _check_contents(folder, deployment)
     check_sums(folder)
     check_models(folder, deployment)
     for name, expected in server_files(deployment).items():
@@ -102,7 +102,7 @@ def check_paths(folder: Path) -> None:
                 )
 
 
-def check_contents(folder: Path, deployment: Deployment) -> None:
+def _check_contents(folder: Path, deployment: Deployment) -> None:
     """Check the closed list: the folder has nothing that the record does not name, and one model is in the repository.
 
     Raises:

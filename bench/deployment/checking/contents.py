@@ -52,6 +52,7 @@ def model_folder(deployment: Deployment) -> str:
 
 
 def config_file(deployment: Deployment) -> str:
+    """Return the path of Triton's configuration in a deployment folder."""
     return f"{model_folder(deployment)}/{CONFIG_FILE}"
 
 
@@ -61,6 +62,7 @@ def labels_file(deployment: Deployment) -> str:
 
 
 def model_file(deployment: Deployment, number: int) -> str:
+    """Return the path of the served file of one version in a deployment folder."""
     return f"{model_folder(deployment)}/{number}/{served_by(deployment.version(number).runtime).file}"
 
 
@@ -112,7 +114,7 @@ def kept_files(deployment: Deployment) -> list[str]:
     ]
 
 
-def rendered_files(deployment: Deployment) -> list[str]:
+def _rendered_files(deployment: Deployment) -> list[str]:
     """Return the files that follow from the record and the kept files; `assay.bench.deployment.render` makes exactly
     these.
     """
@@ -132,7 +134,7 @@ def rendered_files(deployment: Deployment) -> list[str]:
 
 def files_of_deployment(deployment: Deployment) -> frozenset[str]:
     """Return every file that belongs, by its path below the folder; the signature may be missing."""
-    return frozenset(kept_files(deployment)) | frozenset(rendered_files(deployment)) | UNRENDERED
+    return frozenset(kept_files(deployment)) | frozenset(_rendered_files(deployment)) | UNRENDERED
 
 
 def folders_of_deployment(deployment: Deployment) -> frozenset[str]:

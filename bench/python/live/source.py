@@ -102,7 +102,7 @@ class _Writer:
             source = source_of(plain)
             if source is None:
                 raise refused(self.whose, f"no source of '{name}' that could be read")
-            for used, value in named_in(source, plain):
+            for used, value in _named_in(source, plain):
                 self.bind(used, value)
             self.lines += ["", source]
         if own != name and self._known(name, plain):
@@ -229,7 +229,7 @@ def _codes(thing: Any) -> Iterator[CodeType]:
             yield plain.__code__
 
 
-def named_in(source: str, thing: Any) -> Iterator[tuple[str, object]]:
+def _named_in(source: str, thing: Any) -> Iterator[tuple[str, object]]:
     """Iterate over names in a function's or class's source that are defined outside of it, with their values."""
     known: dict[str, object] = {}
     for function in _functions(thing):

@@ -62,9 +62,11 @@ class Plot:
     height_px: int = PANEL_HEIGHT_PX
 
     def has(self, field: str) -> bool:
+        """Return whether some row has a field."""
         return any(field in row for row in self.rows)
 
     def numbers(self, *fields: str) -> list[float]:
+        """Return all numbers in some fields."""
         found = (row.get(field) for row in self.rows for field in fields)
         return [float(value) for value in found if isinstance(value, int | float)]
 
@@ -82,12 +84,15 @@ class Scale:
     format: str = PLAIN_NUMBER
 
     def x(self, plot: Plot) -> alt.X:
+        """Return the field on the horizontal axis."""
         return alt.X(f"{self.field}:Q", axis=self.axis(plot), scale=self._scale())
 
     def y(self, plot: Plot) -> alt.Y:
+        """Return the field on the vertical axis."""
         return alt.Y(f"{self.field}:Q", axis=self.axis(plot), scale=self._scale())
 
     def axis(self, plot: Plot) -> alt.Axis:
+        """Return the axis, with ticks at the plot's own numbers where it is logarithmic."""
         values = self.ticks or (log_ticks(plot.numbers(self.field, "limit")) if self.log else ())
         ticks = {"values": list(values)} if values else {"tickCount": 5}
         return alt.Axis(title=self.title or None, format=self.format, **ticks)
@@ -172,12 +177,12 @@ def _with_ends(plot: Plot, along: str, field: str) -> list[Row]:
             last[str(row["line"])] = row
     low, high = (math.log(value) for value in _span(plot, field))
     apart = (high - low) * NAME_HEIGHT_PX / plot.height_px
-    ends = apart_from_each_other([math.log(float(str(row[field]))) for row in last.values()], apart, low, high)
+    ends = _apart_from_each_other([math.log(float(str(row[field]))) for row in last.values()], apart, low, high)
     placed = {id(row): math.exp(end) for row, end in zip(last.values(), ends, strict=True)}
     return [{**row, "end": placed[id(row)]} if id(row) in placed else row for row in plot.rows]
 
 
-def apart_from_each_other(places: Sequence[float], apart: float, low: float, high: float) -> list[float]:
+def _apart_from_each_other(places: Sequence[float], apart: float, low: float, high: float) -> list[float]:
     """Move the places as little as possible so that they are so far apart, within the ends if these have the room."""
     order = sorted(range(len(places)), key=lambda index: places[index])
     found = list(places)

@@ -52,7 +52,7 @@ def write_figures(sections: Iterable[Section], out: Path) -> list[Path]:
     """
     written = []
     for figure in (block for section in sections for block in section.blocks if isinstance(block, Figure)):
-        svg = vl_convert.vegalite_to_svg(figure_spec(figure))
+        svg = vl_convert.vegalite_to_svg(_figure_spec(figure))
         png = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
         for suffix, content in (("svg", svg.encode()), ("png", png)):
             path = out / f"{figure.identifier}.{suffix}"
@@ -61,7 +61,7 @@ def write_figures(sections: Iterable[Section], out: Path) -> list[Path]:
     return written
 
 
-def figure_spec(figure: Figure) -> Spec:
+def _figure_spec(figure: Figure) -> Spec:
     """Return all panels of a figure in one Vega-Lite chart with a legend, in light colours on white."""
     panels: list[JsonValue] = [_placed(panel, figure.small) for panel in figure.panels]
     legend = VEGA_CONFIG["legend"]

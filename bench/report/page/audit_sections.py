@@ -99,11 +99,11 @@ def _changed(audit: Audit) -> Iterator[str]:
 
 def outcome_items(audit: Audit) -> Iterator[Block]:
     """Iterate over why it failed, and what else a reader has to know."""
-    yield from why_it_failed(audit, audit.reasons)
-    yield from findings_of(audit)
+    yield from _why_it_failed(audit, audit.reasons)
+    yield from _findings_of(audit)
 
 
-def why_it_failed(audit: Audit, reasons: list[str]) -> Iterator[Listing]:
+def _why_it_failed(audit: Audit, reasons: list[str]) -> Iterator[Listing]:
     """Name the culprit, with these reasons for the verdict."""
     guilt = [f"{model.name}: {said}" for model in audit.models for said in model.guilt]
     if guilt:
@@ -112,7 +112,7 @@ def why_it_failed(audit: Audit, reasons: list[str]) -> Iterator[Listing]:
         yield Listing("Why it failed", tuple(Item(reason, "FAILED", "bad") for reason in reasons))
 
 
-def findings_of(audit: Audit) -> Iterator[Listing]:
+def _findings_of(audit: Audit) -> Iterator[Listing]:
     """List the folded remarks, which do not fail it."""
     if audit.findings:
         found = tuple(_findings(audit))
@@ -154,7 +154,7 @@ def _verdict(audit: Audit) -> Section:
         if not one.passed
     }
     others = [reason for reason in audit.reasons if reason not in in_table]
-    blocks: tuple[Block, ...] = (*([failed] if failed.rows else []), *why_it_failed(audit, others), FactList(facts))
+    blocks: tuple[Block, ...] = (*([failed] if failed.rows else []), *_why_it_failed(audit, others), FactList(facts))
     return Section("verdict", "Numerical audit", "", (Recommendation(sentence, rests_on), *blocks))
 
 
@@ -181,7 +181,7 @@ def _facts_beside(audit: Audit) -> Iterator[Fact]:
 def _models(audit: Audit) -> Section:
     """Each model's worst, and what was found beside."""
     table = [models_table(audit)] if len(audit.models) > 1 else []
-    return Section("models", "All models", "", (*table, *findings_of(audit)))
+    return Section("models", "All models", "", (*table, *_findings_of(audit)))
 
 
 def _of_model(audit: Audit, model: ModelAudit) -> Section:

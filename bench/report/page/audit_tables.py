@@ -129,6 +129,11 @@ def _propagation(model: ModelAudit, subject: str) -> Value:
 
 
 def tolerances_table(model: ModelAudit, number: int) -> Table:
+    """Return the table of a model's tolerances.
+
+    Args:
+        number: place of the model in the audit, for the table's identifier.
+    """
     has_own = any(one.own is not None for one in model.tolerances)
     rows = tuple(
         (
@@ -147,6 +152,7 @@ def tolerances_table(model: ModelAudit, number: int) -> Table:
 
 
 def comparisons_table(model: ModelAudit, number: int) -> Table:
+    """Return the table of a model's comparisons; see `tolerances_table`."""
     added = task_of(model).comparison_columns()
     worst_first = sorted(model.comparisons, key=lambda one: (one.passed, -share_of(one)))
     rows = tuple(_comparison(one, added) for one in worst_first)

@@ -70,19 +70,19 @@ class Masthead:
 
 def render_page(results: Results, sections: list[Section]) -> str:
     """Return the whole report as one HTML file."""
-    return render_sections(masthead_of(results), sections, json.loads(results.model_dump_json()))
+    return render_sections(_masthead_of(results), sections, json.loads(results.model_dump_json()))
 
 
 def render_markdown(results: Results, sections: list[Section]) -> str:
     """Return the report as Markdown, with its figures as files beside it; long tables are only in the page and in
     cells.csv.
     """
-    return render_sections_as_markdown(masthead_of(results), sections)
+    return render_sections_as_markdown(_masthead_of(results), sections)
 
 
 def render_sections(head: Masthead, sections: list[Section], record: JsonValue) -> str:
     """Return sections as one HTML file that holds their record."""
-    scripts = [chart_library(), script("page.js")]
+    scripts = [_chart_library(), script("page.js")]
     return (
         templates()
         .get_template("page.html")
@@ -124,7 +124,7 @@ def styles(sections: list[Section]) -> str:
 
 
 @functools.cache
-def chart_library() -> str:
+def _chart_library() -> str:
     """Return Vega as one script without any dependency."""
     bundle: str = vl_convert.javascript_bundle(OPEN_TO_THE_PAGE)
     return bundle.replace("</script", "<\\/script").replace("\r", "")
@@ -136,7 +136,7 @@ def legend_groups(legend: tuple[Series, ...]) -> list[tuple[str, list[Series]]]:
     return [(name, [series for series in legend if series.family == name]) for name in names]
 
 
-def masthead_of(results: Results) -> Masthead:
+def _masthead_of(results: Results) -> Masthead:
     """Return the words of a report."""
     return Masthead(
         kicker=results.study,

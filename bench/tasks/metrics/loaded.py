@@ -38,7 +38,7 @@ def load_metric(metric: Metric, outputs: Sequence[str], threshold: float | None)
                 remedy="Leave the others out with --without",
             )
         name, given = METRICS[metric.library].load()(metric.name, threshold)
-        return name, lambda outputs, labels: number_of(metric, _of_library(metric, given, outputs, labels))
+        return name, lambda outputs, labels: _number_of(metric, _of_library(metric, given, outputs, labels))
     path = metric.location.path
     found = built(path, metric.location.function, metric.location.module)
     if not callable(found):
@@ -49,7 +49,7 @@ def load_metric(metric: Metric, outputs: Sequence[str], threshold: float | None)
         only = next(iter(given.values())) if len(given) == 1 else dict(given)
         with explained(path, f"{metric.name}(outputs, labels)"):
             answer = function(only, labels)
-        return number_of(metric, answer)
+        return _number_of(metric, answer)
 
     return metric.name, score
 
@@ -67,7 +67,7 @@ def _of_library(metric: Metric, score: Score, outputs: Outputs, labels: Any) -> 
         ) from error
 
 
-def number_of(metric: Metric, answer: object) -> float:
+def _number_of(metric: Metric, answer: object) -> float:
     """Return what a metric gave as a number.
 
     Raises:

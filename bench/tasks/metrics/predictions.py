@@ -44,7 +44,7 @@ class Predictions:
         return bool(self.classes) and self.labels.ndim == 2
 
 
-def class_axis(shape: tuple[int, ...], labels: tuple[int, ...]) -> int | None:
+def _class_axis(shape: tuple[int, ...], labels: tuple[int, ...]) -> int | None:
     """Return the axis of the classes of a record's output, by the shape of a record's labels; None where there is none.
 
     Raises:
@@ -86,12 +86,12 @@ def predictions_of(output: Array, labels: Array, threshold: float | None) -> Pre
         if not several:
             right, scores = right.reshape(-1), scores.reshape(-1)
         return Predictions(right, (scores > 0).astype(np.int64), scores, classes=2)
-    if same and class_axis(shape, inner) is None:
+    if same and _class_axis(shape, inner) is None:
         raise InputError(
             "The output has one number for each label, and nothing says which numbers mean class 1",
             remedy="Say it with --threshold 0 for logits, --threshold 0.5 for probabilities",
         )
-    axis = class_axis(shape, inner)
+    axis = _class_axis(shape, inner)
     if axis is None or not is_whole(labels.dtype):
         raise InputError(
             "The output does not fit the labels",

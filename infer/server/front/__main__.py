@@ -60,6 +60,12 @@ async def run(folder: Path, numbers: list[int]) -> None:
 
 
 def main(folder: str, *numbers: str) -> None:
+    """Serve a deployment until the process is told to end.
+
+    Args:
+        folder: the deployment.
+        numbers: descriptors of the sockets, see `run`.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     files = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)

@@ -58,6 +58,7 @@ class RequestMemory:
         return True
 
     def give_back(self, size: int) -> None:
+        """Release so many bytes."""
         self._left += size
 
 
@@ -85,6 +86,7 @@ class Crowd:
         return True
 
     def quit(self, guest: Guest) -> None:
+        """Forget a client whose connection has ended."""
         self._guests.discard(guest)
 
     async def sweep(self) -> None:

@@ -52,6 +52,7 @@ class Route:
 
 
 def metrics_routes() -> list[Route]:
+    """Return the paths of the port for metrics."""
     return [Route("GET", re.compile("/metrics"), 0, _nothing_else)]
 
 

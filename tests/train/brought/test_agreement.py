@@ -9,7 +9,7 @@ import pytest
 
 from assay.numerics.agreement import NOT_COMPARED, derive_tolerance
 from assay.numerics.ties import Alternatives, Decider, Entries, Unfollowed, is_open
-from assay.train.brought.agreement import Judge, parts_of
+from assay.train.brought.agreement import Judge
 from assay.train.brought.model import Location, Tensor, UserModel
 from assay.train.brought.varying import padding_of
 from tests.train.brought.test_model import HERE
@@ -255,7 +255,7 @@ def tolerances(one: Judge) -> list[float]:
     """The comparisons of boxes and scores."""
     return [
         derive_tolerance(one.reference[:, part], {"torch": one.natives["torch"][:, part]}).value
-        for _, part in parts_of(one.model)
+        for _, part in one.model.parts
     ]
 
 

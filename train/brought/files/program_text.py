@@ -123,12 +123,12 @@ def _check_target(member: str, value: Any) -> None:
     _demand(member, "an operator", value, good)
 
 
-def check_expression(member: str, value: Any) -> None:
+def _check_expression(member: str, value: Any) -> None:
     """Refuse an expression of sizes that is more than arithmetic of symbols; same errors as `check_program`."""
     _demand(member, "a size", value, isinstance(value, str) and all(map(_in_expression, _nodes(value))))
 
 
-def check_guard(member: str, value: Any) -> None:
+def _check_guard(member: str, value: Any) -> None:
     """Refuse a condition on inputs that is more than arithmetic of their sizes; same errors as `check_program`."""
     _demand(member, "a guard", value, isinstance(value, str) and all(map(_in_guard, _nodes(value))))
 
@@ -233,8 +233,8 @@ def _demand(member: str, what: str, value: object, good: object) -> None:
 
 
 CHECKS: dict[str, Callable[[str, Any], None]] = {
-    "expr_str": check_expression,
-    "guards_code": check_guard,
+    "expr_str": _check_expression,
+    "guards_code": _check_guard,
     "target": _check_target,
     "as_operator": _check_target,
     "range_constraints": _check_symbol,

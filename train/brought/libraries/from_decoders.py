@@ -54,6 +54,7 @@ class Prefill(nn.Module):  # type: ignore[misc, unused-ignore]
         self.model, self._name = model, _name_of_cache(model)
 
     def forward(self, input_ids: Tensor) -> dict[str, Tensor]:
+        """Return the logits of the last token, and the keys and values of every layer, by name."""
         cache = _cache_of(self.model)
         found = self.model(input_ids=input_ids, use_cache=True, logits_to_keep=1, **{self._name: cache})
         return _named(found.logits, _tensors(cache))
@@ -67,6 +68,11 @@ class Decode(nn.Module):  # type: ignore[misc, unused-ignore]
         self.model, self._name = model, _name_of_cache(model)
 
     def forward(self, input_ids: Tensor, *past: Tensor) -> dict[str, Tensor]:
+        """Return the logits of the token, and the keys and values of every layer, by name.
+
+        Args:
+            past: keys and values of every layer, (batch, heads, tokens, width of a head), in turn.
+        """
         cache = _cache_of(self.model)
         for layer, keys, values in zip(cache.layers, past[::2], past[1::2], strict=True):
             layer.keys, layer.values, layer.device, layer.is_initialized = keys, values, keys.device, True

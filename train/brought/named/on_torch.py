@@ -107,6 +107,7 @@ class ByPosition(nn.Module):  # type: ignore[misc, unused-ignore]
         self.training = False
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Return the outputs, in their order; a tensor alone where there is one."""
         outputs = _named(self._binding.call(self.model, inputs))
         kept = tuple(_without_bf16({name: one for name, one in outputs.items() if name not in self._without}).values())
         return kept[0] if len(kept) == 1 else kept

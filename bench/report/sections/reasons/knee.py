@@ -34,14 +34,14 @@ def knees(evidence: Evidence) -> list[Table]:
     return [Table("knees", CAPTION, columns, rows)] if rows else []
 
 
-def point_of(cell: Cell, test: Metrics) -> Point:
+def _point_of(cell: Cell, test: Metrics) -> Point:
     """Return the point of a timed cell whose weights have this accuracy."""
     return Point(median_of(cell), round(test.accuracy.value * test.count), test.count)
 
 
 def _row(points: Sequence[tuple[Case, Cell, Metrics]]) -> tuple[Value, ...]:
     group = points[0][0].group
-    found = knee_with_uncertainty([point_of(cell, test) for _, cell, test in points])
+    found = knee_with_uncertainty([_point_of(cell, test) for _, cell, test in points])
     sizes = [case.group.size for case, _, _ in points]
     told = [
         f"{pixels(case.group.size)}: {significant(median_of(cell).value)} ms, {percent(test.accuracy)}"
