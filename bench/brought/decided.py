@@ -176,11 +176,7 @@ def judge_of(what: Decided, output: Tensor, brought: Brought) -> Callable[[Array
     """
     audited = next(one for one, _ in brought.judge({}).outputs if one.name == output.name)
     reference, native = brought.reference, brought.native
-    others = [
-        (one, part)
-        for one, (_, part) in zip(brought.model.outputs, parts_of(brought.model), strict=True)
-        if one.name != output.name
-    ]
+    others = [(one, part) for one, part in brought.model.parts if one.name != output.name]
 
     def judge(rows: Array, precision: str) -> Judgement:
         in_float64 = len(reference) >= len(rows)
