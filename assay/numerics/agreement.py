@@ -160,7 +160,7 @@ def compare(
         return compare_reduced(subject, candidate, reference, rule)
     problem = tolerance.problem or _reference_problem(reference) or _candidate_problem(candidate, reference)
     if problem:
-        return _failed(subject, len(reference) if reference.ndim else 0, tolerance, problem)
+        return without_numbers(subject, len(reference) if reference.ndim else 0, problem, tolerance)
     largest = _largest_difference(candidate, reference)
     passed = largest <= tolerance.value
     return Agreement(
@@ -183,7 +183,7 @@ def compare_reduced(subject: str, candidate: Logits, reference: Logits, rule: Re
     tolerance = Tolerance(rule.limit, rule.words)
     problem = _reference_problem(reference) or _candidate_problem(candidate, reference)
     if problem:
-        return _failed(subject, len(reference) if reference.ndim else 0, tolerance, problem)
+        return without_numbers(subject, len(reference) if reference.ndim else 0, problem, tolerance)
     found = rule.measured(reference.astype(np.float64, copy=False), candidate)
     reason = rule.reason(found)
     return Agreement(
@@ -229,16 +229,18 @@ class JudgeOfImages:
         return compare(subject, rows, self.reference[places], self.tolerance, precision or "fp32", self.rule)
 
 
-def _failed(subject: str, images: int, tolerance: Tolerance, reason: str) -> Agreement:
+def without_numbers(subject: str, images: int, reason: str, tolerance: Tolerance = Tolerance(0.0, "")) -> Agreement:
+    """Return the record of an output without a distance: a failure, unless there is no reason against it."""
+    distance = NOT_COMPARED if reason else 0.0
     return Agreement(
         subject=subject,
         images=images,
-        max_absolute=NOT_COMPARED,
-        max_relative=NOT_COMPARED,
+        max_absolute=distance,
+        max_relative=distance,
         tolerance=tolerance.value,
         derivation=tolerance.derivation,
         largest_moved=0,
-        passed=False,
+        passed=not reason,
         reason=reason,
     )
 

@@ -12,7 +12,7 @@ from assay.bench.brought.work import Wanted, Work
 from assay.bench.words.names import in_words
 from assay.errors import AssayError, DiskError, InputError
 from assay.export.checking.fixed_sizes import FIXED_SIZES, FixedSizesRequest
-from assay.numerics.agreement import NOT_COMPARED
+from assay.numerics.agreement import without_numbers
 from assay.records.results import Agreement, Export
 from assay.steps import MOST_SECONDS, Limit
 
@@ -95,21 +95,6 @@ def at_sizes(work: Work, brought: Brought, exports: Sequence[Export]) -> tuple[l
     return found, records
 
 
-def _unequal(export: Export, at: str, reason: str) -> Agreement:
-    """Return the record of a file that gave nothing at a size which could be compared."""
-    return Agreement(
-        subject=f"{export.exporter}, {at}",
-        images=0,
-        max_absolute=NOT_COMPARED,
-        max_relative=NOT_COMPARED,
-        tolerance=0.0,
-        derivation="",
-        largest_moved=0,
-        passed=False,
-        reason=reason,
-    )
-
-
 def exports_to_follow(wanted: Wanted, brought: Brought, exports: Sequence[Export]) -> list[Export]:
     """Return the exports that may be followed to a wrong node at this size: those right so far, and those that gave
     numbers here which differ.
@@ -159,7 +144,8 @@ def joined(before: Export, after: Export, at: str, made: str, fixed: Sequence[st
     update: dict[str, object] = {"agreement": [*before.agreement, *map(named, after.agreement)]}
     if after.status != "ok":
         if all(one.passed for one in after.agreement):
-            update["agreement"] = [*before.agreement, *map(named, after.agreement), _unequal(before, at, after.reason)]
+            nothing = without_numbers(f"{before.exporter}, {at}", 0, after.reason)
+            update["agreement"] = [*before.agreement, *map(named, after.agreement), nothing]
         told = f"; made at {made}, it has that size fixed in {', '.join(fixed)}" if fixed else ""
         update |= {"status": after.status, "reason": f"at {at}: {after.reason}{told}"}
         update |= {name: getattr(after, name) for name in ("file_is_right", "undecided", "wrong_in", "right_in")}

@@ -22,12 +22,14 @@ from assay.export.probing.calls import MOST_ROWS, computed, rows_apart
 from assay.export.probing.drawn_ranges import Range
 from assay.export.probing.edge_inputs import TIERS, draw_edges, zeros
 from assay.files.arrays import load_array
-from assay.numerics.agreement import NOT_COMPARED
+from assay.numerics.agreement import without_numbers
 from assay.numerics.precisions import is_quantised
-from assay.numerics.rounding import FP32, Rounding, rounding_of
-from assay.numerics.values import differences, is_whole, settled
+from assay.numerics.rounding import rounding_of
+from assay.numerics.values import is_whole, settled
 from assay.records.results import Agreement
+from assay.train.brought.agreement import agreement_of, distress
 from assay.train.brought.arrays import Records, in_bf16, record_type
+from assay.train.brought.judged import JudgedOutput
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import Tensor, UserModel
 from assay.train.brought.varying import in_order
@@ -43,7 +45,6 @@ ROWS, CALLS = 4, 2
 sign.
 """
 AT_THE_EDGES = "at the edges"
-TOLERATED = "at the edges of the model's input range"
 
 
 @dataclass(frozen=True)
@@ -168,67 +169,24 @@ def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ord
         rows: an export's outputs for the records.
         ordinary: the reference of the other records: an output that is small at an edge is judged on their scale.
     """
-    found, rounding, rows = [], rounding_of(model.arithmetic), in_order(edges.reference, rows, model.outputs)
+    found, rows, named = [], in_order(edges.reference, rows, model.outputs), f"{subject}, {AT_THE_EDGES}"
+    may_tie = not all(is_whole(one.dtype) for one in model.inputs)
     for output, part in model.parts:
-        if is_whole(output.dtype):
-            if all(is_whole(one.dtype) for one in model.inputs):
-                found.append(_counted(subject, output, edges.reference[:, part], rows[:, part]))
-            continue
-        usual = settled(ordinary[:, part], ordinary[:, part]).reference
-        for tier in np.unique(edges.tiers):
+        whole, usual = is_whole(output.dtype), settled(ordinary[:, part], ordinary[:, part]).scale
+        for tier in np.unique(edges.tiers) if not (whole and may_tie) else ():
             chosen = edges.tiers == tier
-            exact = edges.reference[chosen, part].astype(np.float64)
-            scale = max(float(np.abs(exact).max(initial=0.0)), float(np.abs(usual).max(initial=0.0)))
-            found.append(_apart(subject, output.name, exact, rows[chosen, part].astype(np.float64), (scale, rounding)))
-    return max(found, key=lambda one: (not one.passed, one.max_relative)) if found else _made(subject, len(edges))
+            right = edges.reference[chosen, part]
+            one = JudgedOutput(
+                output.name, right, {}, output.shape, whole, arithmetic=model.arithmetic, usual_scale=usual
+            )
+            found.append(agreement_of(named, one, one.judged(rows[chosen, part]), len(right)))
+    return max(found, key=distress) if found else without_numbers(named, len(edges), "")
 
 
 def not_run(subject: str, edges: Edges, reason: str) -> Agreement:
     """Return the comparison for an export that fails to run records that the model runs."""
-    return _made(subject, len(edges), NOT_COMPARED, reason=f"it does not run inputs that the model accepts: {reason}")
-
-
-def _counted(subject: str, output: Tensor, exact: Array, rows: Array) -> Agreement:
-    counted = differences(exact, rows)
-    largest = counted.largest if np.isfinite(counted.largest) else NOT_COMPARED
-    return _made(subject, len(rows), largest, reason=f"output '{output.name}': {counted}" if counted.differing else "")
-
-
-def _apart(subject: str, name: str, exact: Float64, rows: Float64, by: tuple[float, Rounding]) -> Agreement:
-    """
-    Args:
-        by: the scale of the output, and the effect that rounding may have on it.
-    """
-    scale, rounding = by
-    if not np.isfinite(rows).all():
-        broken = int((~np.isfinite(rows)).sum())
-        reason = f"output '{name}': {broken} of {rows.size} are not finite where the model's outputs are"
-        return _made(subject, len(rows), NOT_COMPARED, scale, reason, rounding)
-    largest = float(np.abs(rows - exact).max(initial=0.0))
-    limit = rounding.ceiling * scale
-    reason = f"output '{name}' differs by {largest:.3g}, where {limit:.3g} is tolerated" if largest > limit else ""
-    return _made(subject, len(rows), largest, scale, reason, rounding)
-
-
-def _made(
-    subject: str,
-    records: int,
-    largest: float = 0.0,
-    scale: float = 0.0,
-    reason: str = "",
-    rounding: Rounding = FP32,
-) -> Agreement:
-    return Agreement(
-        subject=f"{subject}, {AT_THE_EDGES}",
-        images=records,
-        max_absolute=largest,
-        max_relative=largest / scale if scale and largest > 0 else largest,
-        tolerance=rounding.ceiling * scale,
-        derivation=f"{rounding.in_words}: {TOLERATED}" if scale else "equality",
-        largest_moved=0,
-        passed=not reason,
-        reason=reason,
-    )
+    said = f"it does not run inputs that the model accepts: {reason}"
+    return without_numbers(f"{subject}, {AT_THE_EDGES}", len(edges), said)
 
 
 def is_wrong_at_edges_alone(comparisons: Iterable[Agreement]) -> bool:

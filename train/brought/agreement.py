@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.numerics.agreement import NOT_COMPARED, Tolerance, compare, moved
+from assay.numerics.agreement import NOT_COMPARED, moved, without_numbers
 from assay.numerics.following import is_counted, is_reduced
 from assay.numerics.ties import Deciding, Places, Unfollowed, is_open
 from assay.records.results import Agreement
@@ -59,7 +59,7 @@ class Judge:
             if len(known)
         ]
         if not found:
-            return compare(subject, np.empty((0, 1)), np.empty((0, 1)), Tolerance(0.0, "none", "nothing to compare"))
+            return without_numbers(subject, 0, "nothing to compare")
         return max(found, key=distress)
 
     def following(self, subject: str, rows: Rows, places: Places) -> list[Agreement]:
@@ -99,23 +99,37 @@ class Judge:
         ]
 
     def _record(self, subject: str, output: JudgedOutput, rows: JudgedRows, records: int) -> Agreement:
-        reason = output.by_own(rows.reason, rows)
-        label = f"output '{output.name}': " if reason and len(self.model.outputs) > 1 else ""
-        both, largest, derivation = rows.both, rows.largest, rows.tolerance.derivation
-        scale = (both.scale if both else 0.0) or (0.0 if output.whole else output.scale)
-        classes = len(output.shape) == (2 if self.model.whole else 1) and not output.whole and largest != NOT_COMPARED
-        return Agreement(
-            subject=subject,
-            images=len(both.found) if both else records,
-            max_absolute=largest,
-            max_relative=largest / scale if scale and largest > 0 else largest,
-            tolerance=rows.tolerance.value,
-            derivation=f"{derivation}; {rows.sizes}" if rows.sizes else derivation,
-            largest_moved=moved(both.found, both.reference) if both and classes else 0,
-            passed=not reason,
-            reason=label + reason,
-            own_tolerance=output.own,
-        )
+        classes = len(output.shape) == (2 if self.model.whole else 1)
+        return agreement_of(subject, output, rows, records, alone=len(self.model.outputs) == 1, classes=classes)
+
+
+def agreement_of(
+    subject: str, output: JudgedOutput, rows: JudgedRows, records: int, *, alone: bool = False, classes: bool = False
+) -> Agreement:
+    """Return the record of judged rows.
+
+    Args:
+        records: number of rows that were to be judged.
+        alone: whether the model has no other output, so that a reason need not name it.
+        classes: whether each row has one largest number, which may move.
+    """
+    reason = output.by_own(rows.reason, rows)
+    label = f"output '{output.name}': " if reason and not alone else ""
+    both, largest, derivation = rows.both, rows.largest, rows.tolerance.derivation
+    scale = (both.scale if both else 0.0) or (0.0 if output.whole else output.scale)
+    may_move = both and classes and not output.whole and largest != NOT_COMPARED
+    return Agreement(
+        subject=subject,
+        images=len(both.found) if both else records,
+        max_absolute=largest,
+        max_relative=largest / scale if scale and largest > 0 else largest,
+        tolerance=rows.tolerance.value,
+        derivation=f"{derivation}; {rows.sizes}" if rows.sizes else derivation,
+        largest_moved=moved(both.found, both.reference) if both and may_move else 0,
+        passed=not reason,
+        reason=label + reason,
+        own_tolerance=output.own,
+    )
 
 
 def distress(one: Agreement) -> tuple[bool, bool, float]:
