@@ -100,11 +100,11 @@ class ProbeRequest(Record):
     """
 
     location: Location
-    shapes: tuple[Declared, ...]
-    dimensions: dict[str, int]
-    inputs: Path | None
-    batches: tuple[int, ...]
     folder: Written
+    shapes: tuple[Declared, ...] = ()
+    dimensions: dict[str, int] = Field(default_factory=dict)
+    inputs: Path | None = None
+    batches: tuple[int, ...] = (1,)
     without: tuple[str, ...] = ()
     original: Location | None = None
     ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import InputError
 from assay.export.probing.probe import RECORDS_FILE, ProbeRequest, probe
-from assay.train.brought.sources import locate
 from tests.onnx_files import save_onnx
+from tests.user_models import to_probe
 
 WORDS, LENGTH, HIDDEN, KINDS = 257, 64, 32, 7
 
@@ -60,10 +60,7 @@ def save_quantised(source: Path, path: Path) -> Path:
 
 
 def asked(path: Path, folder: Path) -> ProbeRequest:
-    folder.mkdir()
-    return ProbeRequest(
-        location=locate(str(path)), shapes=(), dimensions={}, inputs=None, batches=(1, 32), folder=folder
-    )
+    return to_probe(folder, path, batches=(1, 32))
 
 
 @pytest.mark.slow

@@ -12,15 +12,14 @@ from onnx import TensorProto, helper, numpy_helper
 from assay.errors import FailedError
 from assay.export.graph.saved import MOST_BYTES
 from assay.export.job import EXPORT, RouteRequest
-from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.probing.probe import PROBE, Probed
 from assay.export.routes.size_limit import LIMIT
 from assay.files.arrays import most_bytes
 from assay.jobs.running import run_job
 from assay.registry import GIVEN
-from assay.train.brought.model import read_shapes
-from assay.train.brought.sources import locate
 from tests.contract.test_user_models import LIMIT_SECONDS, checked
 from tests.onnx_files import onnx_model
+from tests.user_models import to_probe
 
 ROWS, WIDTH = 140_000, 1000
 """The size of one of four embedding tables: 2.24 GB of fp32 in all."""
@@ -84,19 +83,12 @@ def written(folder: Path) -> Path:
 
 
 def looked_at(folder: Path, kind: str) -> Probed:
+    model: str | Path = f"{folder / 'models.py'}:Wide"
     if kind == "onnx":
-        location = locate(str(written(folder)))
+        model = written(folder)
     else:
         (folder / "models.py").write_text(SOURCES[kind])
-        location = locate(f"{folder / 'models.py'}:Wide", kind)
-    request = ProbeRequest(
-        location=location,
-        shapes=read_shapes(["ids=int64:batch,3"]),
-        dimensions={},
-        inputs=None,
-        batches=(1,),
-        folder=folder,
-    )
+    request = to_probe(folder, model, "ids=int64:batch,3", framework="" if kind == "onnx" else kind)
     return run_job(PROBE, request, folder / "log", limit_seconds=LIMIT_SECONDS)
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from assay.errors import ArtifactError, InputError
 from assay.export.job import CHECK, EXPORT, CheckExportRequest, RouteRequest
-from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.probing.probe import PROBE, Probed
 from assay.export.reference.double_job import DOUBLE, DoubleRequest
 from assay.jobs.running import run_job
 from assay.train.brought.sources import locate
 from tests.contract.test_user_models import LIMIT_SECONDS
+from tests.user_models import to_probe
 
 pytest.importorskip("ai_edge_litert")
 MAKE = """
@@ -36,10 +37,7 @@ open("net.tflite", "wb").write(converter.convert())
 
 
 def probed(folder: Path) -> Probed:
-    request = ProbeRequest(
-        location=locate(str(folder / "net.tflite")), shapes=(), dimensions={}, inputs=None, batches=(1,), folder=folder
-    )
-    return run_job(PROBE, request, folder / "probe.log", limit_seconds=LIMIT_SECONDS)
+    return run_job(PROBE, to_probe(folder, folder / "net.tflite"), folder / "probe.log", limit_seconds=LIMIT_SECONDS)
 
 
 @pytest.mark.slow

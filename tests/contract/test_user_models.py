@@ -13,8 +13,8 @@ from assay.bench.timing.programs import with_programs
 from assay.bench.timing.workers import Candidate, Worker
 from assay.boxed.boxing import Box
 from assay.errors import AssayError
-from assay.export.job import CHECK, EXPORT, CheckExportRequest, RouteRequest
-from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.job import CHECK, EXPORT, RouteRequest
+from assay.export.probing.probe import PROBE, Probed
 from assay.export.programs.programs import Workshop
 from assay.export.record import MODEL_FILE
 from assay.infer.runtime import ModelFiles
@@ -24,9 +24,9 @@ from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
 from assay.store import Store
 from assay.train.brought.agreement import Judge
-from assay.train.brought.model import UserModel, read_shapes
-from assay.train.brought.sources import locate
+from assay.train.brought.model import UserModel
 from tests.contract.test_runtimes import is_refused_rightly
+from tests.user_models import to_check, to_probe
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 MODELS = {"torch": "torch_mlp.py:build", "tf": "keras_mlp.py:build", "jax": "jax_mlp.py:build"}
@@ -56,15 +56,7 @@ class Mixing(nn.Module):
 def probed(
     folder: Path, text: str, shapes: list[str], dimensions: dict[str, int] | None = None, inputs: Path | None = None
 ) -> Probed:
-    folder.mkdir(exist_ok=True)
-    request = ProbeRequest(
-        location=locate(text),
-        shapes=tuple(read_shapes(shapes)),
-        dimensions=dimensions or {},
-        inputs=inputs,
-        batches=(1, 8),
-        folder=folder,
-    )
+    request = to_probe(folder, text, *shapes, dimensions=dimensions or {}, inputs=inputs, batches=(1, 8))
     return run_job(PROBE, request, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
 
 
@@ -79,17 +71,9 @@ def exported(folder: Path, model: UserModel, exporter: str) -> Path:
 
 def checked(folder: Path, model: UserModel, file: Path) -> str:
     """The reason why the check refuses a file, or ""."""
-    request = CheckExportRequest(
-        model=model,
-        exporter="it",
-        file=file,
-        exact=True,
-        deciders=folder / "deciders.npz",
-        records=folder / "records.npy",
-        native=folder / "native.npy",
-        reference=folder / "reference.npy",
+    answer = run_job(
+        CHECK, to_check(folder, model, file), folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,))
     )
-    answer = run_job(CHECK, request, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
     assert answer.agreement
     return answer.reason
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from assay.errors import AssayError
-from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.probing.probe import PROBE, Probed
 from assay.export.reference.double_job import DOUBLE, DoubleRequest
 from assay.jobs.running import run_job
 from assay.train.brought.model import read_shapes
-from assay.train.brought.sources import locate
 from tests.contract.test_user_models import LIMIT_SECONDS, checked, exported
+from tests.user_models import to_probe
 
 TORCH = """
 import torch
@@ -121,14 +121,8 @@ def probed(folder: Path, case: Case) -> Probed:
     file = folder / f"{case.framework}_models.py"
     file.write_text(SOURCES[case.framework])
     shapes = read_shapes([case.shape])
-    request = ProbeRequest(
-        location=locate(f"{file}:{case.function}", case.framework),
-        shapes=tuple(shapes) if case.framework != "tf" else (),
-        dimensions={},
-        inputs=None,
-        batches=(1, 8),
-        folder=folder,
-    )
+    told = (case.shape,) if case.framework != "tf" else ()
+    request = to_probe(folder, f"{file}:{case.function}", *told, framework=case.framework, batches=(1, 8))
     if case.whole:
         drawn = np.random.default_rng(0).integers(case.whole, case.whole + 60, (16, 4)).astype(shapes[0].dtype)
         np.savez(folder / "given.npz", **{shapes[0].name: drawn})

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from assay.errors import FailedError
-from assay.export.job import CHECK, CheckExportRequest
-from assay.export.probing.probe import Probed, ProbeRequest, probe
+from assay.export.job import CHECK
+from assay.export.probing.probe import Probed, probe
 from assay.jobs.running import run_job
-from assay.train.brought.model import UserModel, read_shapes
-from assay.train.brought.sources import locate
+from assay.train.brought.model import UserModel
 from tests.contract.test_user_models import LIMIT_SECONDS, exported
+from tests.user_models import to_check, to_probe
 
 TORCH = """
 import torch
@@ -157,30 +157,13 @@ CASES = [
 def probed(folder: Path, case: Case) -> Probed:
     file = folder / f"{case.framework}_models.py"
     file.write_text(SOURCES[case.framework])
-    request = ProbeRequest(
-        location=locate(f"{file}:{case.function}", case.framework),
-        shapes=read_shapes([case.shape]),
-        dimensions={},
-        inputs=None,
-        batches=(1, 8),
-        folder=folder,
-    )
-    return probe(request)
+    return probe(to_probe(folder, f"{file}:{case.function}", case.shape, framework=case.framework, batches=(1, 8)))
 
 
 def judged(folder: Path, model: UserModel, route: str) -> str:
     """The reason for which a route's file is refused, or ""."""
     try:
-        request = CheckExportRequest(
-            model=model,
-            exporter=route,
-            file=exported(folder, model, route),
-            exact=True,
-            deciders=folder / "deciders.npz",
-            records=folder / "records.npy",
-            native=folder / "native.npy",
-            reference=folder / "reference.npy",
-        )
+        request = to_check(folder, model, exported(folder, model, route), route)
         return run_job(CHECK, request, folder / "log", limit_seconds=LIMIT_SECONDS).reason
     except FailedError as error:
         return str(error)

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from assay.export.job import CHECK, EXPORT, CheckExportRequest, RouteRequest
-from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.job import CHECK, EXPORT, RouteRequest
+from assay.export.probing.probe import PROBE, Probed
 from assay.jobs.running import run_job
 from assay.records.results import Export
 from assay.registry import GIVEN
-from assay.train.brought.model import UserModel, read_shapes
+from assay.train.brought.model import UserModel
 from assay.train.brought.sources import locate
 from tests.contract.test_user_models import LIMIT_SECONDS
 from tests.export.low_precision import MAKERS, made
+from tests.user_models import to_check, to_probe
 
 ARITHMETIC = {"fp16": "fp16", "bf16": "bf16", "nbits4": "int4", "nbits4-zero-points": "int4", "nbits4-level4": "int4",
               "nbits4-qdq": "int4"}  # fmt: skip
@@ -63,15 +64,7 @@ def half():
 
 
 def probed(folder: Path, model: str, shapes: list[str] | None = None, original: str = "") -> Probed:
-    request = ProbeRequest(
-        location=locate(model),
-        shapes=read_shapes(shapes or []),
-        dimensions={},
-        inputs=None,
-        batches=(1, 8),
-        original=locate(original) if original else None,
-        folder=folder,
-    )
+    request = to_probe(folder, model, *(shapes or ()), batches=(1, 8), original=locate(original) if original else None)
     return run_job(PROBE, request, folder / "probe.log", limit_seconds=LIMIT_SECONDS)
 
 
@@ -80,10 +73,7 @@ def checked(folder: Path, model: UserModel) -> Export:
     place.mkdir()
     request = RouteRequest(model=model, exporter=GIVEN, opset=18, key="key", folder=place)
     record = run_job(EXPORT, request, folder / "export.log", limit_seconds=LIMIT_SECONDS)
-    asked = CheckExportRequest(
-        model=model, exporter=GIVEN, file=request.file, records=folder / "records.npy", native=folder / "native.npy",
-        reference=folder / "reference.npy",
-    )  # fmt: skip
+    asked = to_check(folder, model, request.file, GIVEN)
     return run_job(CHECK, asked, folder / "check.log", limit_seconds=LIMIT_SECONDS).on(record)
 
 

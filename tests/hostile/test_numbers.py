@@ -10,7 +10,7 @@ import pytest
 from onnx import NodeProto, TensorProto, helper
 
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
-from assay.export.job import CHECK, CheckExportRequest
+from assay.export.job import CHECK
 from assay.export.localise.on_onnx_localize import localise
 from assay.export.probing.probe import PROBE, Probed, ProbeRequest
 from assay.export.reference.double_job import DECIDERS, DoubleRequest
@@ -19,6 +19,7 @@ from assay.records.audit import Audit
 from assay.train.brought.model import Location
 from assay.train.brought.sources import locate
 from tests.onnx_files import onnx_graph, save_onnx
+from tests.user_models import to_check
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 ROWS, WIDTH = 16, 6
@@ -237,7 +238,7 @@ def test_both_commands_call_a_file_right_that_only_the_optimiser_gets_wrong(tmp_
     assert all("the file is right and onnxruntime, all goes wrong" in str(one) for one in found.models[0].localisations)
     location = locate(str(file))
     probed = probed_in(tmp_path, location, None)
-    checked = run_job(CHECK, to_check(tmp_path, probed, file, "given"), tmp_path / "log", limit_seconds=300)
+    checked = run_job(CHECK, to_check(tmp_path, probed.model, file, "given"), tmp_path / "log", limit_seconds=300)
     assert checked.file_is_right
     said = "the file is right (it agrees at level no-opt), ONNX Runtime's optimiser is wrong at level"
     assert checked.reason.startswith(f"{said} basic, extended, layout, all: given at level enable_basic")
@@ -253,7 +254,7 @@ def test_what_decides_an_index_is_found_by_the_job_and_taken_up_by_the_check(tmp
     x[3] = [0.5, 0.5, 0, 0, 0, 0]
     np.savez(tmp_path / "inputs.npz", x=x)
     probed = probed_in(tmp_path, locate(str(model)), tmp_path / "inputs.npz")
-    check = to_check(tmp_path, probed, file, "it")
+    check = to_check(tmp_path, probed.model, file, "it")
     before = run_job(CHECK, check, tmp_path / "log", limit_seconds=300)
     assert "1 of 8 numbers differ (largest by 1)" in before.reason
     asked = DoubleRequest(model=probed.model, file=file, records=check.records, native=check.native, out=check.deciders)
@@ -298,7 +299,7 @@ def test_a_file_passes_where_its_scores_tie_and_is_not_called_wrong_where_they_c
     x[3, 2] = 1.5
     np.savez(tmp_path / "inputs.npz", x=x)
     probed = probed_in(tmp_path, locate(str(model)), tmp_path / "inputs.npz")
-    check = to_check(tmp_path, probed, file, "it")
+    check = to_check(tmp_path, probed.model, file, "it")
     assert run_job(CHECK, check, tmp_path / "log", limit_seconds=300).reason
     asked = DoubleRequest(model=probed.model, file=file, records=check.records, native=check.native, out=check.deciders)
     decided = run_job(DECIDERS, asked, tmp_path / "log", limit_seconds=300)
@@ -315,16 +316,3 @@ def test_a_file_passes_where_its_scores_tie_and_is_not_called_wrong_where_they_c
 def probed_in(folder: Path, location: Location, inputs: Path | None) -> Probed:
     request = ProbeRequest(location=location, shapes=(), dimensions={}, inputs=inputs, batches=(1,), folder=folder)
     return run_job(PROBE, request, folder / "log", limit_seconds=300)
-
-
-def to_check(folder: Path, probed: Probed, file: Path, exporter: str) -> CheckExportRequest:
-    return CheckExportRequest(
-        model=probed.model,
-        exporter=exporter,
-        file=file,
-        exact=True,
-        deciders=folder / "deciders.npz",
-        records=folder / "records.npy",
-        native=folder / "native.npy",
-        reference=folder / "reference.npy",
-    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,7 +14,7 @@ from assay.numerics.following import (
 )
 from assay.numerics.ties import Decider
 from assay.train.brought.agreement import Judge
-from assay.train.brought.model import Location, Tensor, UserModel
+from tests.user_models import tensor, user_model
 
 REFERENCE = np.random.default_rng(0).normal(size=(64, 10))
 
@@ -73,12 +71,7 @@ def test_an_index_may_be_another_where_what_it_is_chosen_from_is_as_close_as_red
     label = scores.argmax(axis=1)
     found = label.copy()
     found[7] = 1
-    model = UserModel(
-        location=Location(path=Path("net.onnx"), form="onnx", kind="onnx"),
-        kind="onnx",
-        inputs=(Tensor(name="x", dtype="float32", shape=(2,)),),
-        outputs=(Tensor(name="label", dtype="int64", shape=()),),
-    )
+    model = user_model((tensor("x", 2),), (tensor("label", dtype="int64"),))
     decider = Decider(scores.reshape(20, 1, 4, 1), 1e-6)
     judge = Judge(model, label[:, None], {"onnx": label[:, None]}, deciders={"label": decider})
     places = np.arange(20)

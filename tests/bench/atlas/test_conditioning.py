@@ -12,16 +12,10 @@ from onnx import TensorProto, helper
 
 from assay.bench.atlas.conditioning import Array, is_explained, moved_by_rounding
 from assay.train.brought.arrays import Records, record_type
-from assay.train.brought.model import Location, Tensor, UserModel
+from tests.user_models import tensor, user_model
 
 SHAPE = (3,)
-MODEL = UserModel(
-    location=Location(path=Path("model.py"), form="function", kind="torch", function="build"),
-    kind="torch",
-    inputs=(Tensor(name="x", dtype="float32", shape=SHAPE),),
-    outputs=(Tensor(name="y", dtype="float32", shape=SHAPE),),
-    whole=True,
-)
+MODEL = user_model((tensor("x", *SHAPE),), (tensor("y", *SHAPE),), "torch", whole=True)
 
 
 def records_of(*values: float) -> Records:

@@ -40,18 +40,13 @@ from assay.records.races import SpeedComparison
 from assay.records.results import SAMPLE_COLUMNS
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
-from assay.train.brought.model import Location, Tensor, UserModel
 from assay.train.built import BuiltModel
 from assay.train.weights import initial_weights, save_weights
 from tests.bench.judging.test_summary import comparisons_by_samples as comparisons_of
+from tests.user_models import tensor, user_model
 
 SPEC = ModelSpec("bloodnet", 12, 3)
-USER = UserModel(
-    location=Location(path=Path("net.py"), function="build", form="function"),
-    kind="torch",
-    inputs=(Tensor(name="rows", dtype="float32", shape=(4,)),),
-    outputs=(Tensor(name="out", dtype="float32", shape=(2,)),),
-)
+USER = user_model((tensor("rows", 4),), (tensor("out", 2),), "torch")
 
 
 @pytest.fixture

@@ -10,15 +10,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from assay.errors import InputError
-from assay.export.job import CheckExportRequest, check
+from assay.export.job import check
 from assay.export.probing.exact import check_reference
-from assay.export.probing.probe import ProbeRequest, probe
+from assay.export.probing.probe import probe
 from assay.export.probing.undecided import UnsoundError, keep_doubt
 from assay.export.record import Judged
 from assay.train.brought.arrays import record_type
-from assay.train.brought.model import Location, Tensor, UserModel
-from assay.train.brought.sources import locate
+from assay.train.brought.model import Tensor, UserModel
 from tests.onnx_files import save_onnx
+from tests.user_models import tensor, to_check, to_probe, user_model
 
 WIDTH, RECORDS = 5, 32
 
@@ -34,27 +34,12 @@ def traced(path: Path, batch: int | str) -> Path:
 def checked(
     folder: Path, batch: int | None, expected: np.ndarray, records: np.ndarray, *, exact: bool = True
 ) -> Judged:
-    tensor = Tensor(name="x", dtype="float32", shape=(WIDTH,))
-    model = UserModel(
-        location=Location(path=folder / "model.py", form="function", kind="torch", function="build"),
-        kind="torch",
-        inputs=(tensor,),
-        outputs=(tensor.model_copy(update={"name": "y"}),),
-        batch=batch,
-    )
+    model = read_model_of(folder, batch)
     np.save(folder / "records.npy", records)
     np.save(folder / "reference.npy", expected.astype(np.float64))
     np.save(folder / "native.npy", expected.astype(np.float32))
-    request = CheckExportRequest(
-        model=model,
-        exporter="torch-script",
-        file=traced(folder / "model.onnx", "batch" if batch is None else batch),
-        exact=exact,
-        records=folder / "records.npy",
-        native=folder / "native.npy",
-        reference=folder / "reference.npy",
-    )
-    return check(request)
+    file = traced(folder / "model.onnx", "batch" if batch is None else batch)
+    return check(to_check(folder, model, file, "torch-script", exact=exact))
 
 
 @pytest.mark.parametrize("batch", [1, 4, None])
@@ -86,9 +71,7 @@ def test_a_size_that_a_file_declares_open_and_does_not_take_is_said(tmp_path: Pa
     for steps in (6, 9):
         folder = tmp_path / str(steps)
         folder.mkdir()
-        request = ProbeRequest(
-            location=locate(str(path)), shapes=(), dimensions={"steps": steps}, inputs=None, batches=(1,), folder=folder
-        )
+        request = to_probe(folder, path, dimensions={"steps": steps})
         if steps == 6:
             assert (probed := probe(request)).reference, probed.reason
             continue
@@ -115,9 +98,5 @@ def test_nothing_that_is_as_close_as_the_models_own_float64_is_called_wrong(tmp_
     assert checked(tmp_path, None, twice, records, exact=False).reason == ""
 
 
-def read_model_of(folder: Path) -> UserModel:
-    tensor = Tensor(name="x", dtype="float32", shape=(WIDTH,))
-    location = Location(path=folder / "model.py", form="function", kind="torch", function="build")
-    return UserModel(
-        location=location, kind="torch", inputs=(tensor,), outputs=(tensor.model_copy(update={"name": "y"}),)
-    )
+def read_model_of(folder: Path, batch: int | None = None) -> UserModel:
+    return user_model((tensor("x", WIDTH),), (tensor("y", WIDTH),), "torch", folder / "model.py", batch=batch)

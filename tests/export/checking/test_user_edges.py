@@ -13,7 +13,8 @@ from assay.export.probing.calls import computed
 from assay.export.probing.drawn_ranges import Range
 from assay.export.probing.edge_inputs import TIERS
 from assay.train.brought.loaders.loaded import Array, Compute
-from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.brought.model import UserModel
+from tests.user_models import tensor, user_model
 
 WIDTH = 6
 NONE = np.zeros(0, [("x", "f4")])
@@ -22,12 +23,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 
 def model(dtype: str = "float32", out: str = "float32") -> UserModel:
-    return UserModel(
-        location=Location(path=Path("model.py"), form="function", kind="torch", function="build"),
-        kind="torch",
-        inputs=(Tensor(name="x", dtype=dtype, shape=(WIDTH,)),),
-        outputs=(Tensor(name="y", dtype=out, shape=(WIDTH,)),),
-    )
+    return user_model((tensor("x", WIDTH, dtype=dtype),), (tensor("y", WIDTH, dtype=out),), "torch")
 
 
 def of(function: Function, *, wide: bool = False) -> Compute:

@@ -11,16 +11,11 @@ from onnx import helper
 
 from assay.export.checking.second_shape import second_shape
 from assay.train.brought.arrays import record_type
-from assay.train.brought.model import Location, Tensor, UserModel
 from tests.onnx_files import save_onnx
+from tests.user_models import tensor, user_model
 
 STEPS = 6
-MODEL = UserModel(
-    location=Location(path=Path("model.onnx"), form="onnx", kind="onnx"),
-    kind="onnx",
-    inputs=(Tensor(name="x", dtype="float32", shape=(STEPS,)),),
-    outputs=(Tensor(name="y", dtype="float32", shape=(STEPS,)),),
-)
+MODEL = user_model((tensor("x", STEPS),), (tensor("y", STEPS),))
 
 
 def saved(path: Path, node: onnx.NodeProto, steps: int | str = "steps") -> Path:

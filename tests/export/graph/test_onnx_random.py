@@ -12,9 +12,9 @@ from onnx import TensorProto, helper
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import InputError
 from assay.export.graph.on_onnx_random import check_repeats, per_call_operators, random_operators
-from assay.export.probing.probe import ProbeRequest, probe
-from assay.train.brought.sources import locate
+from assay.export.probing.probe import probe
 from tests.onnx_files import save_onnx
+from tests.user_models import to_probe
 
 WIDTH = 10
 NODES = {
@@ -42,18 +42,13 @@ def saved(path: Path, middle: list[onnx.NodeProto]) -> Path:
     )
 
 
-def asked(path: Path, folder: Path) -> ProbeRequest:
-    folder.mkdir()
-    return ProbeRequest(location=locate(str(path)), shapes=(), dimensions={}, inputs=None, batches=(1,), folder=folder)
-
-
 @pytest.mark.parametrize("operator", NODES)
 def test_a_file_that_draws_random_numbers_is_reported_with_its_node(operator: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "random.onnx", NODES[operator])
     named = f"{operator} 'noise'" + (" in training mode" if operator == "Dropout" else "")
     assert random_operators(onnx.load(path)) == named
     with pytest.raises(InputError) as caught:
-        probe(asked(path, tmp_path / "probed"))
+        probe(to_probe(tmp_path / "probed", path))
     assert (
         f"random.onnx answers the same input differently from call to call: it draws random numbers ({named})"
         in str(caught.value)
@@ -65,7 +60,7 @@ def test_a_file_that_draws_random_numbers_is_reported_with_its_node(operator: st
 def test_dropout_in_evaluation_mode_is_not_random(tmp_path: Path) -> None:
     path = saved(tmp_path / "fine.onnx", [helper.make_node("Dropout", ["a", "ratio"], ["r"])])
     assert not random_operators(onnx.load(path))
-    assert probe(asked(path, tmp_path / "probed")).reference
+    assert probe(to_probe(tmp_path / "probed", path)).reference
 
 
 def test_a_pair_with_a_random_file_is_refused_for_that(tmp_path: Path) -> None:

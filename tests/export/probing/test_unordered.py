@@ -9,10 +9,9 @@ import pytest
 
 from assay.export.checking.records import Against, check_records
 from assay.export.job import EXPORT, RouteRequest
-from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE, ProbeRequest
+from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE
 from assay.jobs.running import run_job
-from assay.train.brought.model import read_shapes
-from assay.train.brought.sources import locate
+from tests.user_models import to_probe
 
 pytestmark = pytest.mark.slow
 MODEL = """
@@ -36,10 +35,7 @@ def build():
 
 def test_top_k_that_need_not_be_sorted_agrees_by_every_route_and_a_wrong_one_does_not(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(MODEL)
-    location = locate(f"{tmp_path / 'model.py'}:build")
-    request = ProbeRequest(
-        location=location, shapes=read_shapes(["x=1,8"]), dimensions={}, inputs=None, batches=(1,), folder=tmp_path
-    )
+    request = to_probe(tmp_path, f"{tmp_path / 'model.py'}:build", "x=1,8")
     model = run_job(PROBE, request, tmp_path / "probe.log", limit_seconds=300).model
     assert [one.lines for one in model.outputs] == [(0, 0), (0, 0)]
     against = Against(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,19 +13,14 @@ from assay.export.probing.calls import company_matters, computed
 from assay.export.probing.undecided import CalledModel, refusal_of_rows, within_steps
 from assay.train.brought.arrays import record_type
 from assay.train.brought.loaders.loaded import Array, Compute, LoadedModel
-from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.brought.model import UserModel
+from tests.user_models import tensor, user_model
 
 WIDTH = 4
 
 
 def model(width: int = WIDTH, batch: int | None = None, dtype: str = "float32") -> UserModel:
-    return UserModel(
-        location=Location(path=Path("model.py"), form="function", kind="torch", function="build"),
-        kind="torch",
-        inputs=(Tensor(name="x", dtype="float32", shape=(WIDTH,)),),
-        outputs=(Tensor(name="y", dtype=dtype, shape=(width,)),),
-        batch=batch,
-    )
+    return user_model((tensor("x", WIDTH),), (tensor("y", width, dtype=dtype),), "torch", batch=batch)
 
 
 def records(count: int = 32) -> np.ndarray:

@@ -12,9 +12,9 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from assay.errors import InputError
 from assay.export.checking.records import Against, check_records
 from assay.export.job import RouteRequest, work
-from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE, Probed, ProbeRequest, probe
+from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE, Probed, probe
 from assay.registry import GIVEN
-from assay.train.brought.sources import locate
+from tests.user_models import to_probe
 
 FLOAT, BF16, TEXT, INT = TensorProto.FLOAT, TensorProto.BFLOAT16, TensorProto.STRING, TensorProto.INT64
 X = helper.make_tensor_value_info("x", FLOAT, ["batch", 4])
@@ -40,10 +40,7 @@ def probed(
     graph = helper.make_graph(nodes, "ends", inputs, outputs, list(constants))
     domains = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
     onnx.save(helper.make_model(graph, opset_imports=domains, ir_version=10), folder / "model.onnx")
-    request = ProbeRequest(
-        location=locate(str(folder / "model.onnx")), shapes=(), dimensions={}, inputs=None, batches=(1,), folder=folder
-    )
-    found = probe(request)
+    found = probe(to_probe(folder, folder / "model.onnx"))
     (folder / "export").mkdir()
     work(RouteRequest(model=found.model, exporter=GIVEN, opset=18, key="key", folder=folder / "export"))
     files = {"records": RECORDS_FILE, "native": NATIVE_FILE, "reference": REFERENCE_FILE}

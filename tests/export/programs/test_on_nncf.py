@@ -18,19 +18,12 @@ from assay.infer.runtime import ModelFiles
 from assay.infer.runtimes.on_openvino import load_int8
 from assay.spec import OPENVINO_FILE, Settings
 from assay.train.brought.arrays import record_type
-from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.brought.model import Tensor
 from tests.onnx_files import save_onnx
+from tests.user_models import tensor, user_model
 
 RANDOM = np.random.default_rng(0)
-MODEL = UserModel(
-    location=Location(path=Path("net.onnx"), form="onnx", kind="onnx"),
-    kind="onnx",
-    inputs=(
-        Tensor(name="rows", dtype="float32", shape=(3, 8, 8)),
-        Tensor(name="more", dtype="float32", shape=(4, 6, 6)),
-    ),
-    outputs=(Tensor(name="sum", dtype="float32", shape=(4, 6, 6)),),
-)
+MODEL = user_model((tensor("rows", 3, 8, 8), tensor("more", 4, 6, 6)), (tensor("sum", 4, 6, 6),), path=Path("net.onnx"))
 RECORDS = np.zeros(16, record_type(MODEL.inputs))
 for one in MODEL.inputs:
     RECORDS[one.name] = RANDOM.standard_normal((16, *one.shape))

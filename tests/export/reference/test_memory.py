@@ -30,8 +30,9 @@ from assay.export.reference.on_onnx_exact import exact_of
 from assay.files.named_arrays import read_named
 from assay.train.brought.arrays import record_type
 from assay.train.brought.loaders.loaded import Array
-from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.brought.model import UserModel
 from tests.onnx_files import onnx_model, save_onnx
+from tests.user_models import tensor, user_model
 
 NUMBERS = 10_000
 A_VALUE = 8 * NUMBERS
@@ -87,14 +88,7 @@ def test_a_value_that_is_made_from_nothing_is_asked_for_before_it_is_made() -> N
 
 
 def a_model(batch: int | None = None, *, whole: bool = False) -> UserModel:
-    return UserModel(
-        location=Location(path=Path("model.onnx"), form="onnx", kind="onnx"),
-        kind="onnx",
-        inputs=(Tensor(name="x", dtype="float32", shape=(2,)),),
-        outputs=(Tensor(name="y", dtype="float32", shape=(2,)),),
-        batch=batch,
-        whole=whole,
-    )
+    return user_model((tensor("x", 2),), (tensor("y", 2),), batch=batch, whole=whole)
 
 
 def test_fewer_rows_are_taken_where_more_do_not_fit() -> None:

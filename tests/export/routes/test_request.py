@@ -9,18 +9,15 @@ from pydantic import TypeAdapter
 
 from assay.export.routes.request import Argument, ExportRequest
 from assay.spec import ModelSpec
-from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.brought.model import UserModel
 from assay.train.built import BuiltModel
+from tests.user_models import tensor, user_model
 
 OURS = BuiltModel(spec=ModelSpec("bloodnet", 28, 8), weights=Path("weights.safetensors"), fingerprint="key")
-THEIRS = UserModel(
-    location=Location(path=Path("model.py"), form="function", kind="jax", function="build"),
-    kind="jax",
-    inputs=(
-        Tensor(name="x y", dtype="int64", shape=(28, 28, 3)),
-        Tensor(name="scale", dtype="float32", shape=(), shared=True),
-    ),
-    outputs=(Tensor(name="first", dtype="float32", shape=(2,)), Tensor(name="last", dtype="float32", shape=())),
+THEIRS = user_model(
+    (tensor("x y", 28, 28, 3, dtype="int64"), tensor("scale", shared=True)),
+    (tensor("first", 2), tensor("last")),
+    "jax",
 )
 
 

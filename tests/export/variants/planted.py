@@ -14,8 +14,8 @@ from assay.export.variants.mixed_job import MixedRequest
 from assay.records.localisation import Calibration
 from assay.records.results import Export
 from assay.train.brought.arrays import record_type
-from assay.train.brought.model import Location, Tensor, UserModel
 from tests.onnx_files import save_onnx
+from tests.user_models import tensor, user_model
 
 WIDTH, ROWS = 16, 64
 UNHEARD = 300.0
@@ -48,12 +48,7 @@ def asked(folder: Path, depth: int, bad: Collection[int], seconds: float = 60.0,
     """The conductor's request for such a file, whose own fp32 is the reference."""
     file, made = folder / "layers.onnx", folder / "made"
     write_layers(file, depth, bad, names)
-    model = UserModel(
-        location=Location(path=file, form="onnx", kind="onnx"),
-        kind="onnx",
-        inputs=(Tensor(name="numbers", dtype="float32", shape=(WIDTH,)),),
-        outputs=(Tensor(name="scores", dtype="float32", shape=(WIDTH,)),),
-    )
+    model = user_model((tensor("numbers", WIDTH),), (tensor("scores", WIDTH),), path=file)
     records = np.zeros(ROWS, record_type(model.inputs))
     records["numbers"] = np.random.default_rng(1).normal(size=(ROWS, WIDTH))
     records["numbers"][:, 0] = 0

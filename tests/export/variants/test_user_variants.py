@@ -16,8 +16,8 @@ from assay.export.variants.variant_job import VariantRequest, work
 from assay.numerics.following import LARGEST_SHARE
 from assay.records.results import Export
 from assay.train.brought.arrays import inputs_of, record_type, rows_of
-from assay.train.brought.model import Location, Tensor, UserModel
 from tests.onnx_files import save_onnx
+from tests.user_models import tensor, user_model
 
 WIDTH, ROWS, FIXED = 12, 40, 4
 
@@ -60,11 +60,10 @@ def asked(folder: Path, takes: str = "rows", precision: str = "int8", out: int =
     """The conductor's request for the file in the folder, whose own fp32 is the reference here."""
     whole = takes == "a call"
     shape = (FIXED,) if whole else ()
-    model = UserModel(
-        location=Location(path=folder / "pair.onnx", form="onnx", kind="onnx"),
-        kind="onnx",
-        inputs=tuple(Tensor(name=name, dtype="float32", shape=(*shape, WIDTH)) for name in ("left", "right")),
-        outputs=(Tensor(name="scores", dtype="float32", shape=(*shape, out)),),
+    model = user_model(
+        tuple(tensor(name, *shape, WIDTH) for name in ("left", "right")),
+        (tensor("scores", *shape, out),),
+        path=folder / "pair.onnx",
         whole=whole,
         batch=FIXED if takes == "four rows" else None,
     )

@@ -10,13 +10,14 @@ import pytest
 
 from assay.boxed.boxing import Box
 from assay.errors import AssayError, InputError, NotInstalledError
-from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.probing.probe import PROBE, Probed
 from assay.jobs.running import run_job
 from assay.registry import LIBRARIES
 from assay.train.brought.libraries.made import MadeModel, made, with_weights
 from assay.train.brought.loaders.loaded import LoadedModel
-from assay.train.brought.model import Declared, read_shapes
+from assay.train.brought.model import Declared
 from assay.train.brought.sources import locate
+from tests.user_models import to_probe
 
 IDS = Declared(name="input_ids", dtype="int64", shape=("batch", "tokens"))
 MASK = Declared(name="attention_mask", dtype="int64", shape=("batch", "tokens"))
@@ -60,15 +61,7 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(monkeypatch: py
 
 
 def probed(folder: Path, text: str, shapes: tuple[str, ...] = (), **dimensions: int) -> Probed:
-    folder.mkdir(parents=True, exist_ok=True)
-    request = ProbeRequest(
-        location=locate(text),
-        shapes=read_shapes(list(shapes)),
-        dimensions=dimensions,
-        inputs=None,
-        batches=(1,),
-        folder=folder,
-    )
+    request = to_probe(folder, text, *shapes, dimensions=dimensions)
     return run_job(PROBE, request, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from assay.errors import InputError
-from assay.train.brought.model import Declared, Location, Tensor, UserModel, read_ranges, read_shapes
+from assay.train.brought.model import Declared, Location, UserModel, read_ranges, read_shapes
 from assay.train.brought.sources import locate
+from tests.user_models import tensor, user_model
 
 HERE = Path(__file__)
 
@@ -125,14 +126,9 @@ def test_an_invalid_range_is_refused(ranges: list[str], values: list[str]) -> No
 
 
 def model(*shapes: tuple[int, ...], whole: bool = False, batch: int | None = None) -> UserModel:
-    return UserModel(
-        location=Location(path=HERE, form="function", function="build"),
-        kind="torch",
-        inputs=tuple(Tensor(name=f"in{place}", dtype="float32", shape=shape) for place, shape in enumerate(shapes)),
-        outputs=(Tensor(name="out", dtype="float32", shape=(3, 4)), Tensor(name="sum", dtype="int64", shape=())),
-        whole=whole,
-        batch=batch,
-    )
+    inputs = tuple(tensor(f"in{place}", *shape) for place, shape in enumerate(shapes))
+    outputs = (tensor("out", 3, 4), tensor("sum", dtype="int64"))
+    return user_model(inputs, outputs, "torch", HERE, whole=whole, batch=batch)
 
 
 def test_shapes_of_calls() -> None:

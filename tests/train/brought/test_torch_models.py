@@ -11,27 +11,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from assay.export.probing.probe import Probed, ProbeRequest, probe  # noqa: E402
+from assay.export.probing.probe import Probed, probe  # noqa: E402
 from assay.train.brought.loaders.on_torch import load_bound  # noqa: E402
-from assay.train.brought.model import read_shapes  # noqa: E402
 from assay.train.brought.named.on_torch import ByPosition, forward_of, traceable  # noqa: E402
 from assay.train.brought.source import built  # noqa: E402
-from assay.train.brought.sources import locate  # noqa: E402
+from tests.user_models import to_probe  # noqa: E402
 from tests.zoo.member import NETS  # noqa: E402
 
 STRANGERS = NETS / "torch_strangers.py"
 
 
 def probed(folder: Path, function: str, *shapes: str) -> Probed:
-    request = ProbeRequest(
-        location=locate(f"{STRANGERS}:{function}"),
-        shapes=read_shapes(list(shapes)),
-        dimensions={},
-        inputs=None,
-        batches=(1,),
-        folder=folder,
-    )
-    found = probe(request)
+    found = probe(to_probe(folder, f"{STRANGERS}:{function}", *shapes))
     assert found.reference == "the PyTorch model in float64"
     return found
 

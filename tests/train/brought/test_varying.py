@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from assay.errors import InputError
 from assay.train.brought.agreement import Judge
 from assay.train.brought.arrays import rows_of
-from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.brought.model import Tensor
 from assay.train.brought.varying import alike, in_order, padded, padding_of, sizes_of
+from tests.user_models import tensor, user_model
 
 ROOM = 6
 BOXES = Tensor(name="boxes", dtype="float32", shape=(ROOM, 2), varying=(0,))
 CLASSES = Tensor(name="classes", dtype="int64", shape=(ROOM,), varying=(0,))
-MODEL = UserModel(
-    location=Location(path=Path("model.onnx"), form="onnx", kind="onnx"),
-    kind="onnx",
-    inputs=(Tensor(name="x", dtype="float32", shape=(1, 3)),),
-    outputs=(BOXES, CLASSES),
-    whole=True,
-)
+MODEL = user_model((tensor("x", 1, 3),), (BOXES, CLASSES), whole=True)
 
 
 def call(*entries: tuple[float, float, int]) -> list[np.ndarray]:
