@@ -131,6 +131,17 @@ def test_a_list_of_places_whose_length_scores_decide_passes_as_any_that_a_correc
     assert "its size differs" in one.compare("it", other, np.arange(RECORDS)).reason
 
 
+@pytest.mark.parametrize("precision", ["", "int8"])
+def test_a_list_of_places_of_a_fixed_size_may_be_another_where_scores_tie(precision: str) -> None:
+    """The first of three places is always in the list of two, and either of the others may be."""
+    right = np.tile([0, 1], (RECORDS, 1))
+    may_be = np.stack([np.tile(one, (RECORDS, 1)) for one in ([True, False, False], [True, True, True]) * 2])
+    output = Tensor(name="places", dtype="int64", shape=(1, 2))
+    one = Judge(model(output), right, {"torch": right}, deciders={"places": Entries(may_be, across=True)})
+    assert one.compare("it", right + np.array([0, 1]), np.arange(RECORDS), precision).passed
+    assert "numbers differ" in one.compare("it", right + 1, np.arange(RECORDS), precision).reason
+
+
 def test_whole_numbers_that_cannot_be_followed_are_said_and_come_behind_what_is_wrong_beyond_doubt() -> None:
     right = np.concatenate([ids(), np.random.default_rng(0).normal(size=(RECORDS, 3))], axis=1)
     one = Judge(model(IDS, SCORES), right, {"tf": right}, deciders={"ids": Unfollowed("Loop")})
