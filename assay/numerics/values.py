@@ -28,6 +28,14 @@ DIGITS_OF_FLOAT64 = 2**53
 NO_EVIDENCE = "the reference is infinite or NaN throughout, so that there is nothing to compare"
 """The words of a verdict on an output of which nothing can be judged."""
 EQUALITY = "equality: integers have no rounding error"
+LARGEST = np.array([np.finfo(np.float64).max, np.finfo(np.float32).max, 2.0**127 * (2 - 2.0**-7), 65504.0])
+"""The largest numbers of float64, fp32, bf16 and fp16."""
+LEAST_FILLING, TIMES_OTHERS = 1024.0, 64.0
+"""How large a number in place of others is at least, and how many times larger than these. Up to 64 times, 16 ulps on
+its scale are less than half a step of TF32 on theirs.
+"""
+SAME_FILLING = 1e-6
+"""The relative distance up to which numbers are one filling: scores that are added to -1e9 vanish in fp32."""
 REPEATABLE = FP32.ceiling / FP32.factor
 """The largest difference of sums of two runs taken in another order: with more than this, the tolerance of
 `assay.numerics.agreement` would be as large as it can be.
@@ -168,16 +176,22 @@ class Settled:
         return f"{broken} outputs of {self.found.size} are not finite where the reference is" if broken else ""
 
 
-def settled(reference: Array, found: Array) -> Settled:
-    """Replace the values of a reference that are not finite numbers.
+def settled(reference: Array, found: Array, whole: Array | None = None) -> Settled:
+    """Replace the values of a reference that are not finite numbers, and those that only fill places.
 
     Where both sides have the same one, both get the same finite number: the reference's least for -inf and its largest
-    for +inf, so that no class changes, and 0 for NaN.
+    for +inf, so that no class changes, and 0 for NaN. The largest number of a type on both sides counts as an infinity,
+    since a mask with the least number of fp32 has that of float64 in float64. A filling, such as -1e9 in masked scores,
+    is scaled down on both sides to at most twice the other numbers, so that these are not judged on its scale.
 
     Args:
         reference, found: arrays of one shape and any floating type.
+        whole: all numbers that the reference is a part of, which show a filling; None where it is all of them.
     """
-    exact, other = _as_float64(reference), _as_float64(found)
+    exact, other = _with_infinities(_as_float64(reference), _as_float64(found))
+    if (filling := _filling_of(exact if whole is None else _as_float64(whole))) is not None:
+        there = _close(np.abs(exact), filling.size)
+        exact, other = (np.where(there, one * filling.factor, one) for one in (exact, other))
     special = ~np.isfinite(exact)
     if not special.any():
         return Settled(exact, other, 0)
@@ -186,6 +200,47 @@ def settled(reference: Array, found: Array) -> Settled:
     least, most = (_as_float32(end(finite)) if finite.size else 0.0 for end in (np.min, np.max))
     stand_in = np.where(np.isnan(exact), 0.0, np.where(exact < 0, least, most))
     return Settled(np.where(special, stand_in, exact), np.where(special, stand_in, other), int((special & ~same).sum()))
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """The size of the numbers that fill places, and the power of two that scales them down."""
+
+    size: float
+    factor: float
+
+
+def _filling_of(values: Float64) -> _Filling | None:
+    """Return the filling of an output, or None: a number that it has more than once, that is large, and many times
+    larger than all others.
+    """
+    sizes = np.abs(values)
+    sizes = sizes[np.isfinite(sizes) & ~np.isin(sizes, LARGEST)]
+    most = float(sizes.max(initial=0.0))
+    if most < LEAST_FILLING:
+        return None
+    there = _close(sizes, most)
+    others = float(sizes[~there].max(initial=0.0))
+    if there.sum() < 2 or not 0 < others < most / TIMES_OTHERS:
+        return None
+    return _Filling(most, 2.0 ** (np.floor(np.log2(others / most)) + 1))
+
+
+def _close(sizes: Float64, to: float) -> Mask:
+    found: Mask = np.abs(sizes - to) <= SAME_FILLING * to
+    return found
+
+
+def _with_infinities(exact: Float64, other: Float64) -> tuple[Float64, Float64]:
+    """Return both sides with infinities in place of the largest number of a type; of fp16's, where both have one."""
+    sizes = np.abs(exact)
+    there = np.isin(sizes, LARGEST)
+    if not there.any():
+        return exact, other
+    both = there & np.isin(np.abs(other), LARGEST) & (np.signbit(exact) == np.signbit(other))
+    infinite = np.copysign(np.inf, exact)
+    beyond_fp16 = there & (sizes > np.finfo(np.float16).max)
+    return np.where(both | beyond_fp16, infinite, exact), np.where(both, infinite, other)
 
 
 def _as_float32(value: float) -> float:

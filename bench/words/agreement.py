@@ -51,14 +51,14 @@ def numbers_in_words(results: Results) -> list[str]:
     return [
         *found,
         *(one[0].upper() + one[1:] for one in costs),
-        *_not_compared(results),
+        *told_of_outputs(results),
         *_by_own_tolerances(results),
         *filter(None, [verified(results)]),
         *(f"{one.exporter} follows {reference}{_layers_left(one)}: {_worst([one]).derivation}." for one in variants),
     ]
 
 
-def _not_compared(results: Results) -> list[str]:
+def told_of_outputs(results: Results) -> list[str]:
     """Return what the probe said of outputs that cannot be compared, or only in another form."""
     said = results.settings.get("told")
     return [str(one) for one in said] if isinstance(said, list) else []

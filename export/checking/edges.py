@@ -140,10 +140,11 @@ def _drawn(model: UserModel, ordinary: Records, ranges: Mapping[str, Range], tie
     return in_bf16(model.inputs, records)
 
 
-def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Array] | None) -> Edges:
+def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Array] | None, ordinary: Array) -> Edges:
     """Return the records that the model itself computes to rounding, with float64 as their reference.
 
     Args:
+        ordinary: the model's outputs for the other records, which show a filling (`assay.numerics.values`).
         exactly: computes rows in float64; None where all outputs are whole numbers, which need no reference.
     """
     if exactly is None or not len(edges):
@@ -156,8 +157,9 @@ def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Arr
             sound &= (own == right).all(axis=1)
             continue
         with np.errstate(over="ignore", invalid="ignore"):
-            apart = np.abs(own.astype(np.float64) - right.astype(np.float64)).max(axis=1)
-            limit = rounding_of(model.arithmetic).ceiling / 2 * np.abs(right).max(axis=1)
+            both = settled(right, own, ordinary[:, part])
+            apart = both.errors.max(axis=1)
+            limit = rounding_of(model.arithmetic).ceiling / 2 * np.abs(both.reference).max(axis=1)
         sound &= np.isfinite(right).all(axis=1) & (apart <= np.maximum(limit, np.finfo(np.float32).tiny))
     return Edges(edges.records[sound], edges.native[sound], exact[sound], edges.tiers[sound])
 
@@ -177,7 +179,14 @@ def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ord
             chosen = edges.tiers == tier
             right = edges.reference[chosen, part]
             one = JudgedOutput(
-                output.name, right, {}, output.shape, whole, arithmetic=model.arithmetic, usual_scale=usual
+                output.name,
+                right,
+                {},
+                output.shape,
+                whole,
+                arithmetic=model.arithmetic,
+                usual_scale=usual,
+                usual=ordinary[:, part],
             )
             found.append(agreement_of(named, one, one.judged(rows[chosen, part]), len(right)))
     return max(found, key=distress) if found else without_numbers(named, len(edges), "")

@@ -190,7 +190,7 @@ def probe(request: ProbeRequest) -> Probed:
     try:
         double = None if _is_whole_throughout(model) and model.kind != "jax" else loaded.double()
         reference = _reference(model, double, chosen, native, request.folder / REFERENCE_FILE, seen.at_once)
-        reason, edges = "", edges and _sound(model, edges, double, seen.at_once)
+        reason, edges = "", edges and _sound(model, edges, double, seen)
     except AssayError as error:
         if disk_error_in(error):
             raise
@@ -224,12 +224,11 @@ def _is_whole_throughout(model: UserModel) -> bool:
     return model.kind != "onnx" and all(is_whole(one.dtype) for one in model.outputs)
 
 
-def _sound(model: UserModel, edges: Edges, double: Compute | None, at_once: int) -> Edges | None:
+def _sound(model: UserModel, edges: Edges, double: Compute | None, seen: _Seen) -> Edges | None:
     """Return the edges that the model itself computes to rounding; None where float64 is not possible there."""
+    exactly = partial(computed_exactly, model, double, rows=in_float64(seen.at_once)) if double else None
     try:
-        return sound_edges(
-            model, edges, partial(computed_exactly, model, double, rows=in_float64(at_once)) if double else None
-        )
+        return sound_edges(model, edges, exactly, seen.rows)
     except AssayError:
         return edges if _is_whole_throughout(model) else None
 

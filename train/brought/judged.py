@@ -98,6 +98,7 @@ class JudgedOutput:
         may_be_wider: whether the natives may have computed in more than `arithmetic`.
         usual_scale: at the edges of the model's input, the largest number of the same output elsewhere: an output that
             is small at an edge is judged on that scale. None elsewhere.
+        usual: its numbers elsewhere, which show a filling (`assay.numerics.values`); None where the reference does.
         own: the user's own tolerance (`assay.train.brought.own`); None without one.
         varying: the output, where its size depends on the inputs' values (`assay.train.brought.varying`).
         is_one_call: whether all rows are one call, and so one record of `decider`.
@@ -114,6 +115,7 @@ class JudgedOutput:
     narrower: str = ""
     may_be_wider: bool = False
     usual_scale: float | None = None
+    usual: Array | None = None
     own: float | None = None
     varying: Tensor | None = None
     is_one_call: bool = False
@@ -167,7 +169,7 @@ class JudgedOutput:
             return JudgedRows(reason, equality, settled(expected, found), counted, sizes=sizes)
         if self.lacks_numbers:
             return JudgedRows(NO_EVIDENCE, Tolerance(0.0, "none: nothing can be compared"))
-        both = settled(self._or_overflow(expected, found, places), found)
+        both = settled(self._or_overflow(expected, found, places), found, self._showing)
         return JudgedRows(both.problem, both=both, sizes=sizes)
 
     def _but_for_ties(self, decider: Deciding | None, expected: Array, found: Array, places: Places) -> Array:
@@ -215,6 +217,11 @@ class JudgedOutput:
         return self.reference if self.whole else overflowing(self.reference, known)
 
     @property
+    def _showing(self) -> Array:
+        """The numbers that show a filling."""
+        return self._overflowing if self.usual is None else self.usual
+
+    @property
     def lacks_numbers(self) -> bool:
         """Whether there is nothing to compare: it is empty, or infinite or NaN throughout."""
         return lacks_numbers(self._overflowing)
@@ -222,7 +229,7 @@ class JudgedOutput:
     @cached_property
     def settled_reference(self) -> Float64:
         """The reference, finite throughout."""
-        return settled(self._overflowing, self._overflowing).reference
+        return settled(self._overflowing, self._overflowing, self._showing).reference
 
     @cached_property
     def scale(self) -> float:

@@ -13,7 +13,7 @@ from assay.bench.report.quality import qualities
 from assay.bench.report.sections.times.speed import what_is_told
 from assay.bench.tasks.measure import measure_of
 from assay.bench.tasks.task import task_of
-from assay.bench.words.agreement import numbers_in_words
+from assay.bench.words.agreement import numbers_in_words, told_of_outputs
 from assay.bench.words.names import verified
 from assay.bench.words.no_verdict import said_once_of_invalid
 from assay.bench.words.numbers import SPACE, counted, interval, listed, pixels, ratio, significant
@@ -111,7 +111,16 @@ def _facts(evidence: Evidence, found: list[Case], chosen: tuple[Case, Cell] | No
     several = [Fact("All cases", headline(evidence.results))] if len(found) > 1 and chosen else []
     exact = [_exact(*chosen)] if chosen else []
     sizes = [Fact("Sizes", verified(evidence.results))]
-    return [*exact, _numbers(evidence, chosen), *sizes, *several, _machine(evidence), _ruler(evidence), _sure(evidence)]
+    return [
+        *exact,
+        _numbers(evidence, chosen),
+        *_answers(evidence),
+        *sizes,
+        *several,
+        _machine(evidence),
+        _ruler(evidence),
+        _sure(evidence),
+    ]
 
 
 def _exact(case: Case, cell: Cell) -> Fact:
@@ -141,6 +150,14 @@ def _numbers(evidence: Evidence, chosen: tuple[Case, Cell] | None) -> Fact:
         return Fact("Audit", headline_of_audit(current), "passed", "good")
     told = f"{of_whom(current)}{_and_the_recommended(evidence, chosen)}"
     return Fact("Audit", told, "FAILED", "bad")
+
+
+def _answers(evidence: Evidence) -> list[Fact]:
+    """Return what is said of a user's model's outputs and decisions, where `_numbers` has the audit alone."""
+    results = evidence.results
+    if evidence.audit is None or results.kind != "model":
+        return []
+    return [Fact("Outputs", " ".join([*told_of_outputs(results), *task_of(results).told(results)]))]
 
 
 def _timed_numbers(evidence: Evidence) -> Fact:

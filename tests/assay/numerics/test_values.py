@@ -137,3 +137,55 @@ def test_what_differs_is_said_with_the_worst_and_nothing_where_nothing_does() ->
     assert (str(none), none.largest, none.excused) == ("0 of 2 numbers differ", 0.0, 0)
     worst = differences(np.array([1, 2, 3]), np.array([1, 9, 1]))
     assert str(worst) == "2 of 3 numbers differ (largest by 7)"
+
+
+SCORES = np.array([[1.5, -2.0, 0.25], [3.0, 0.5, 1.0]])
+MASK = np.array([[True, False, False], [False, False, True]])
+
+
+@pytest.mark.parametrize("filling", [-1e9, 1e9, -1e4, -1e30, float(np.finfo(np.float32).min)])
+def test_a_number_in_place_of_others_does_not_hide_them(filling: float) -> None:
+    exact = np.where(MASK, filling, SCORES)
+    own = exact.astype(np.float32)
+    both = settled(exact, own)
+    assert 3 <= both.scale <= 6
+    assert both.apart < 1e-6
+    assert both.found.argmax() == exact.argmax()
+    own[0, 1] += 0.01
+    assert settled(exact, own).apart == pytest.approx(0.01, rel=1e-4)
+    part = settled(exact[:1], own[:1], exact)
+    assert (part.apart, part.scale <= 6) == (pytest.approx(0.01, rel=1e-4), True)
+
+
+@pytest.mark.parametrize(("wrong", "share"), [(-1e9 - 64, 6.4e-8), (-0.9e9, 0.1), (1e9, 2.0), (0.0, 1.0)])
+def test_another_number_in_its_place_is_as_wrong_as_it_is_relative_to_it(wrong: float, share: float) -> None:
+    both = settled(np.where(MASK, -1e9, SCORES), np.where(MASK, wrong, SCORES))
+    assert both.apart == pytest.approx(share * both.scale)
+
+
+def test_infinity_in_its_place_is_not_it() -> None:
+    both = settled(np.where(MASK, -1e9, SCORES), np.where(MASK, -np.inf, SCORES))
+    assert "not finite where the reference is" in both.problem
+
+
+def test_scores_that_are_added_to_it_are_the_filling_too() -> None:
+    exact = SCORES + np.where(MASK, -1e9, 0)
+    assert settled(exact, exact.astype(np.float32)).apart < 1e-5
+
+
+@pytest.mark.parametrize(
+    "values", [[1e9, 1.0, 2.0], [1e9, -1e9], [900.0, 900.0, 1.0], [1e4, 1e4, 200.0], [1e9, 1e9, 0.0]]
+)
+def test_large_numbers_that_stand_for_themselves_are_left_alone(values: list[float]) -> None:
+    exact = np.array([values])
+    assert settled(exact, exact + 1).apart == 1
+    assert settled(exact, exact).reference.tolist() == exact.tolist()
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_largest_number_of_a_type_is_the_same_in_any_precision(kind: type[np.floating], sign: int) -> None:
+    exact = np.where(MASK, sign * np.finfo(np.float64).max, SCORES)
+    own = np.where(MASK, sign * float(np.finfo(kind).max), SCORES)
+    assert (settled(exact, own).problem, settled(exact, own).apart) == ("", 0.0)
+    assert settled(exact, -own).lost == settled(exact, SCORES).lost == 2

@@ -22,8 +22,10 @@ from assay.bench.report.page.blocks import (
     Table,
 )
 from assay.bench.report.page.page import render_markdown
+from assay.bench.report.sections.answer import answer
 from assay.bench.report.sections.order import sections_of
 from assay.records.results import Results
+from tests.bench.report.sample_audit import sample_audit
 from tests.bench.report.sample_explanations import explained_results
 from tests.bench.report.sample_results import sample_samples
 
@@ -168,3 +170,17 @@ def without_images(results: Results) -> tuple[Results, Sequence[Section]]:
     }
     found = Results.model_validate(record | mine)
     return found, sections_of(Evidence(found))
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("model", True), ("study", False)])
+def test_the_first_screen_says_which_outputs_are_left_out_beside_the_audit(
+    results: Results, kind: str, shown: bool
+) -> None:
+    said = "Output 'label' is left out, since it is text."
+    changed = results.model_copy(update={"kind": kind, "settings": results.settings | {"told": [said]}})
+    facts = next(
+        block
+        for block in answer(Evidence(changed, audit=sample_audit(wrong=False))).blocks
+        if isinstance(block, FactList)
+    )
+    assert [one.text for one in facts.facts if one.name == "Outputs"] == [said] * shown

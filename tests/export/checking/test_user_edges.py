@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from tests.user_models import tensor, user_model
 
 WIDTH = 6
 NONE = np.zeros(0, [("x", "f4")])
+ORDINARY = np.zeros(8, [("x", "f4", WIDTH)])
+ORDINARY["x"] = np.random.default_rng(0).normal(size=(8, WIDTH))
+NOTHING = np.zeros((0, WIDTH))
 """Only inputs that the rows of a call share are taken from the other records."""
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -45,7 +49,8 @@ def naive(x: np.ndarray) -> np.ndarray:
 
 def edges_of(function: Function) -> Edges:
     tried = tried_edges(model(), NONE, {}, of(function))
-    return sound_edges(model(), tried, lambda records: computed(model(), of(function, wide=True), records))
+    exactly = partial(computed, model(), of(function, wide=True))
+    return sound_edges(model(), tried, exactly, computed(model(), of(function), ORDINARY))
 
 
 def reason(edges: Edges, function: Function, ordinary: float = 2.0) -> str:
@@ -105,7 +110,7 @@ def test_whole_numbers_are_equal_however_large() -> None:
     shifting = model("int64", "int64")
     ranges = {"x": Range(0, 1, -(2**31), 2**31 - 1)}
     edges = tried_edges(shifting, NONE, ranges, of(lambda x: x * 3 >> 2))
-    assert sound_edges(shifting, edges, None) is edges
+    assert sound_edges(shifting, edges, None, NOTHING) is edges
     assert edges.records["x"].min() < -(2**30)
     divided = computed(shifting, of(lambda x: np.trunc(x * 3 / 4).astype(np.int64)), edges.records)
     found = compare_edges(shifting, "an export", edges, divided, np.zeros((4, WIDTH)))
@@ -115,9 +120,22 @@ def test_whole_numbers_are_equal_however_large() -> None:
 
 def test_indices_that_come_out_of_zeros_are_not_looked_at() -> None:
     choosing = model(out="int64")
-    edges = sound_edges(choosing, tried_edges(choosing, NONE, {}, of(lambda x: np.argsort(x, axis=1))), None)
+    tried = tried_edges(choosing, NONE, {}, of(lambda x: np.argsort(x, axis=1)))
+    edges = sound_edges(choosing, tried, None, NOTHING)
     other = computed(choosing, of(lambda x: np.argsort(-x, axis=1)), edges.records)
     assert compare_edges(choosing, "an export", edges, other, np.zeros((4, WIDTH))).passed
+
+
+def test_scores_at_the_edges_are_judged_beside_masked_ones() -> None:
+    def masked(x: np.ndarray, step: float = 0.0) -> np.ndarray:
+        return np.where(x < 0, np.asarray(-1e9, x.dtype), x * np.asarray(1 + step, x.dtype))
+
+    edges = edges_of(masked)
+    assert len(edges)
+    for step, words in ((0.0, ""), (1e-2, "output 'y' differs by")):
+        rows = computed(model(), of(partial(masked, step=step)), edges.records)
+        usual = computed(model(), of(masked), ORDINARY)
+        assert compare_edges(model(), "an export", edges, rows, usual).reason.startswith(words)
 
 
 def test_they_are_kept_beside_the_records(tmp_path: Path) -> None:

@@ -337,3 +337,18 @@ def test_an_output_that_is_infinite_or_nan_throughout_is_not_judged(value: float
     assert (found.passed, found.max_absolute) == (False, NOT_COMPARED)
     assert found.reason.startswith("output 'boxes': the reference is infinite or NaN throughout")
     assert is_open(found.reason)
+
+
+@pytest.mark.parametrize("filling", [-1e9, -1e4, float(np.finfo(np.float32).min)])
+@pytest.mark.parametrize("precision", ["", "int8"])
+def test_masked_scores_do_not_hide_the_others(filling: float, precision: str) -> None:
+    random = np.random.default_rng(0)
+    exact = np.where(random.random((RECORDS, 4)) < 0.4, filling, random.normal(size=(RECORDS, 4)))
+    native = exact.astype(np.float32)
+    one = Judge(model(BOXES), exact, {"torch": native})
+    everywhere = np.arange(RECORDS)
+    assert one.compare("it", native, everywhere, precision).passed
+    assert one.compare("it", native[3:4], np.array([3]), precision).passed
+    for wrong in (exact * np.where(exact == filling, 1, 3), np.where(exact == filling, 0, exact)):
+        found = one.compare("it", wrong.astype(np.float32), everywhere, precision)
+        assert not found.passed
