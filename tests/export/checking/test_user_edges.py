@@ -132,7 +132,7 @@ def test_scores_at_the_edges_are_judged_beside_masked_ones() -> None:
 
     edges = edges_of(masked)
     assert len(edges)
-    for step, words in ((0.0, ""), (1e-2, "output 'y' differs by")):
+    for step, words in ((0.0, ""), (1e-2, "output 'y': differs by")):
         rows = computed(model(), of(partial(masked, step=step)), edges.records)
         usual = computed(model(), of(masked), ORDINARY)
         assert compare_edges(model(), "an export", edges, rows, usual).reason.startswith(words)
