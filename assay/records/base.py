@@ -109,6 +109,10 @@ class Interval(Tail):
 
     high: float
 
+    def per_second(self, done: float) -> Interval:
+        """Return how many are done in a second where so many take these milliseconds; low and high change places."""
+        return Interval(value=done * 1e3 / self.value, low=done * 1e3 / self.high, high=done * 1e3 / self.low)
+
 
 def _share(value: float) -> float:
     if value < 0 or value > 1:

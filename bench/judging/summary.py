@@ -15,7 +15,7 @@ from assay.bench.timing.trials import CellFacts, Group, Observation, computed_in
 from assay.bench.timing.workers import Candidate
 from assay.infer.observing.observed import NODES_ON_CPU
 from assay.numerics.precisions import FULL
-from assay.records.base import TOO_FEW, Interval
+from assay.records.base import TOO_FEW
 from assay.records.results import Agreement, Cell
 from assay.records.timings import ColdStart, Timing
 
@@ -118,7 +118,7 @@ def _cell(blank: Cell, facts: list[CellFacts], timed: dict[str, Samples] | None,
         "reason": "",
         "host": host,
         "device": timing(timed["device"]),
-        "throughput": _throughput(host.median_ms, blank.batch),
+        "throughput": host.median_ms.per_second(blank.batch),
         "cold": ColdStart(
             import_seconds=float(np.median([fact.import_seconds for fact in good])),
             load_seconds=float(np.median([fact.load_seconds for fact in good])),
@@ -170,13 +170,6 @@ def timing(samples: Samples) -> Timing:
         p99_ms=tail(samples),
         samples=len(samples.values),
         processes=len(np.unique(samples.process)),
-    )
-
-
-def _throughput(median_ms: Interval, batch: int) -> Interval:
-    """Return images a second when calls follow each other; low and high change places."""
-    return Interval(
-        value=batch * 1e3 / median_ms.value, low=batch * 1e3 / median_ms.high, high=batch * 1e3 / median_ms.low
     )
 
 

@@ -17,7 +17,6 @@ from assay.bench.statistics.stats import Ratio, ratio_estimate
 from assay.bench.tasks.causal_lm.record import Part, TokenPace
 from assay.bench.words.names import is_mixed
 from assay.bench.words.no_verdict import may_be_ranked
-from assay.records.base import Interval
 from assay.records.results import Cell, Results
 
 LEAD: dict[Part, str] = {
@@ -81,15 +80,6 @@ def part_of(results: Results) -> Part:
     return "decode" if isinstance(inputs, list) and len(inputs) > 1 else "prefill"
 
 
-def tokens_a_second_of(milliseconds: Interval, tokens: int) -> Interval:
-    """Return how many tokens are done in a second, where a call does so many; low and high change places."""
-    return Interval(
-        value=tokens * 1e3 / milliseconds.value,
-        low=tokens * 1e3 / milliseconds.high,
-        high=tokens * 1e3 / milliseconds.low,
-    )
-
-
 def _pace(part: Part, cell: Cell, ratio: Ratio | None, verdict: object) -> TokenPace:
     assert cell.device is not None
     milliseconds = cell.device.median_ms
@@ -102,7 +92,7 @@ def _pace(part: Part, cell: Cell, ratio: Ratio | None, verdict: object) -> Token
             "batch": cell.batch,
             "threads": cell.threads,
             "milliseconds": milliseconds,
-            "tokens_a_second": tokens_a_second_of(milliseconds, cell.batch * (cell.size if part == "prefill" else 1)),
+            "tokens_a_second": milliseconds.per_second(cell.batch * (cell.size if part == "prefill" else 1)),
             "speedup": ratio.inverse.interval if ratio else None,
             "verdict": verdict,
         }

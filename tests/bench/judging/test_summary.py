@@ -12,7 +12,7 @@ import pytest
 
 from assay.bench.judging.comparisons import comparisons_of, main_lineup
 from assay.bench.judging.races import fastest, races_of
-from assay.bench.judging.summary import _throughput, by_cell, cells_of, ranked
+from assay.bench.judging.summary import by_cell, cells_of, ranked
 from assay.bench.judging.validity import reasons
 from assay.bench.timing.trials import CellFacts, Group
 from assay.bench.timing.workers import Candidate
@@ -184,7 +184,7 @@ def test_a_cell_that_failed_in_one_process_failed_and_one_without_calls_was_not_
 
 
 def test_images_a_second_follow_from_the_batch_and_bounds_change_places() -> None:
-    found = _throughput(Interval(value=4.0, low=2.0, high=8.0), 32)
+    found = Interval(value=4.0, low=2.0, high=8.0).per_second(32)
     assert (found.low, found.value, found.high) == (4000, 8000, 16000)
 
 

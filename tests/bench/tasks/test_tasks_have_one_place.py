@@ -12,6 +12,7 @@ import pytest
 from assay.bench.tasks.task import Task, task, task_of_images
 from assay.errors import InputError
 from assay.registry import TASKS
+from tests.test_runtimes_say_it_themselves import texts
 
 ROOT = Path(__file__).parents[3]
 PLACE = ROOT / "bench" / "tasks"
@@ -23,15 +24,6 @@ def modules() -> list[Path]:
     tops = ("assay", "train", "export", "infer", "bench")
     found = [path for top in tops for path in sorted((ROOT / top).rglob("*.py"))]
     return [path for path in found if PLACE not in path.parents]
-
-
-def texts(path: Path) -> Iterator[ast.Constant]:
-    """The texts of a module, except those that stand alone as its documentation."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
-            yield node
 
 
 def test_no_other_module_names_a_task() -> None:

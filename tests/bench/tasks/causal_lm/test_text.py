@@ -9,7 +9,6 @@ import pytest
 
 from assay.bench.tasks.causal_lm.page import in_words, refusals, sections_of, sentences, write_page
 from assay.bench.tasks.causal_lm.record import DECODER_FILE, Decoder, FollowedText, TokenPace, read_decoder
-from assay.bench.tasks.causal_lm.speed import tokens_a_second_of
 from assay.bench.tasks.causal_lm.task import TASK
 from assay.bench.tasks.causal_lm.text import text_of
 from assay.bench.tasks.task import Answers
@@ -86,7 +85,7 @@ def test_logits_that_are_not_finite_or_of_another_shape_are_wrong() -> None:
 
 
 def test_tokens_a_second_are_those_of_a_whole_call() -> None:
-    found = tokens_a_second_of(Interval(value=2.0, low=1.0, high=4.0), 8)
+    found = Interval(value=2.0, low=1.0, high=4.0).per_second(8)
     assert (found.value, found.low, found.high) == (4000.0, 2000.0, 8000.0)
 
 
@@ -97,8 +96,8 @@ def decoder(*texts: FollowedText) -> Decoder:
         model="hf:tiny", created="2026-01-01T00:00:00+00:00", assay_version="1", command="assay model hf:tiny",
         parts={"prefill": "prefill", "decode": "decode"}, prompt=16, records=2, steps=2, reference="PyTorch in float64",
         paces=[
-            TokenPace.model_validate({"part": "prefill", "tokens_a_second": tokens_a_second_of(time, 16), **common}),
-            TokenPace.model_validate({"part": "decode", "tokens_a_second": tokens_a_second_of(time, 1), **common}),
+            TokenPace.model_validate({"part": "prefill", "tokens_a_second": time.per_second(16), **common}),
+            TokenPace.model_validate({"part": "decode", "tokens_a_second": time.per_second(1), **common}),
         ],
         texts=list(texts),
     )  # fmt: skip
