@@ -1,9 +1,9 @@
 """A set of boxes for each record: which of the reference's boxes a runtime finds too, matched by their overlap.
 
-Two boxes overlap by their intersection over union (IoU). The boxes of a record are matched one to one, so that the sum
-of IoU over boxes of the same class is as large as it can be (the assignment problem; `scipy.optimize`), and a pair
-counts from an IoU of 0.5 on (Everingham and others 2010, "The PASCAL Visual Object Classes Challenge"). A box without a
-partner on the other side has changed. How close the numbers of matched boxes are is judged as those of any output.
+Two boxes overlap by their intersection over union (IoU). The boxes of a record are matched one to one within a class,
+the pair with the largest IoU first, and a pair counts from an IoU of 0.5 on (Everingham and others 2010, "The PASCAL
+Visual Object Classes Challenge"). A box without a partner on the other side has changed. How close the numbers of
+matched boxes are is judged as those of any output.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from assay.bench.report.page.blocks import Column, Value
 from assay.bench.tasks.decisions import flips_in_words, shown, the_only, told_alike
@@ -151,10 +150,23 @@ def _without_partner(base: Found, found: Found) -> tuple[Float64, Float64]:
     else:
         shares = overlaps(base.corners, found.corners)
         shares = np.where(base.classes[:, None] == found.classes[None, :], shares, 0)
-        rows, columns = linear_sum_assignment(shares, maximize=True)
+        rows, columns = _matched(shares)
         shared = shares[rows, columns]
     good = shared >= LEAST_OVERLAP
     return np.delete(base.scores, rows[good]), np.delete(found.scores, columns[good])
+
+
+def _matched(shares: Float64) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the places of boxes that belong together, given the overlap of every pair: the largest overlap first."""
+    rows, columns = np.nonzero(shares >= LEAST_OVERLAP)
+    pairs: dict[int, int] = {}
+    taken = set[int]()
+    for at in np.argsort(-shares[rows, columns], kind="stable"):
+        row, column = int(rows[at]), int(columns[at])
+        if row not in pairs and column not in taken:
+            pairs[row] = column
+            taken.add(column)
+    return np.array(list(pairs), np.intp), np.array(list(pairs.values()), np.intp)
 
 
 def _ties(scores: Float64, answers: Answers) -> Mask:

@@ -84,10 +84,10 @@ def test_a_missing_box_and_one_too_many_are_counted_once_each() -> None:
     assert (flips.flipped, flips.decisions) == (RECORDS, RECORDS * (COUNT + 1))
 
 
-def test_each_box_has_one_partner_and_the_assignment_is_the_best_one() -> None:
-    """The first box overlaps both of the others' well, and the second only the one that the first would take."""
+def test_each_box_has_one_partner_and_the_largest_overlap_comes_first() -> None:
+    """The second box overlaps both of the others' well, and the first takes the one that it is nearest to."""
     base = np.array([[[0, 0, 10, 10, 0.9, 0], [2, 0, 12, 10, 0.8, 0]]], np.float64)
-    found = np.array([[[1, 0, 11, 10, 0.9, 0], [-3, 0, 7, 10, 0.8, 0]]], np.float64)
+    found = np.array([[[1.5, 0, 11.5, 10, 0.9, 0], [0.5, 0, 10.5, 10, 0.8, 0]]], np.float64)
     two = ALL.model_copy(update={"shape": (2, 6)})
     assert TASK.judge(Answers(two, rows(base), rows(found), "float64", TOLERANCE)).flips.flipped == 0
     twice = np.repeat(base[:, :1], 2, axis=1)
