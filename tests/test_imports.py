@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,19 @@ MAY_IMPORT = {
 }
 DOORS = (ROOT / "assay" / "__main__.py", ROOT / "assay" / "__init__.py")
 """The command, and the calls from Python by name: the entry points."""
+BESIDES_THE_BASE = {
+    "assay/bench/deployment/checking/keys.py": {"cryptography"},
+    "assay/infer/server/front/__main__.py": {"uvloop"},
+    "assay/infer/server/front/calls.py": {"hpack"},
+    "assay/infer/server/front/http_front.py": {"httptools"},
+    "assay/infer/server/front/message.py": {"tritonclient"},
+    "assay/infer/server/front/upstream.py": {"httptools"},
+    "assay/infer/server/opened/in_triton.py": {"open_model", "triton_python_backend_utils"},
+    "assay/train/datasets/pbc.py": {"PIL"},
+}
+"""The modules that a command without its extra does not reach, with the packages of the extra."""
+OF_THE_BASE = {"google": "protobuf", "pydantic_core": "pydantic", "vl_convert": "vl-convert-python"}
+"""Packages that others of the base install, or that have another name there."""
 MOST_IN_A_ROOM = 15
 MOST_LINES = 400
 FRAMEWORKS = {
@@ -67,6 +82,20 @@ def test_imports_follow_the_design() -> None:
         )
     }
     assert against == {}
+
+
+def test_only_what_every_installation_has_is_imported_everywhere() -> None:
+    """Another package is imported in the function that needs it, where its absence is a message and no traceback."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    base = {re.split(r"[^\w-]", one)[0] for one in project["dependencies"]} | {"protobuf"}
+    known = {*sys.stdlib_module_names, "assay", *base, *(name for name, of in OF_THE_BASE.items() if of in base)}
+    against = {
+        f"assay/{path.relative_to(ROOT)}".replace("assay/assay/", "assay/"): others
+        for path in modules()
+        if not may_import_frameworks(path)
+        and (others := {name.partition(".")[0] for name in imports(path, at_import_time=True)} - known)
+    }
+    assert against == BESIDES_THE_BASE
 
 
 def test_assay_is_the_only_name_of_ours() -> None:
