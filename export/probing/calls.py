@@ -89,8 +89,8 @@ def _companies(model: UserModel, count: int, at_once: int) -> Iterator[tuple[str
 def rows_apart(model: UserModel, rows: Array, again: Array) -> str:
     """Say by how much the same rows differ beyond the model's rounding, or ""; every output on its own scale."""
     repeatable = rounding_of(model.arithmetic).repeatable
-    finite = np.abs(np.where(np.isfinite(wide := rows.astype(np.float64)), wide, 0)).max(initial=0.0)
-    floor = FLOOR_ULPS * float(np.spacing(np.float32(finite)))
+    scales = [settled(rows[:, part], rows[:, part]).scale for one, part in model.parts if not is_whole(one.dtype)]
+    floor = FLOOR_ULPS * float(np.spacing(np.float32(max(scales, default=0.0))))
     for output, part in model.parts:
         if is_quantised(model.arithmetic) and not is_counted(output.dtype, model.arithmetic):
             if reason := reason_not_followed(settled(rows[:, part], again[:, part])):

@@ -60,6 +60,13 @@ def test_calls_of_one_row_are_tried(function: Callable[[Array], Array]) -> None:
     assert "between calls of 32 rows and of one" in matters(function)
 
 
+def test_a_mask_does_not_hide_that_rows_depend_on_each_other() -> None:
+    def masked(x: Array) -> Array:
+        return np.where(x > 1, np.float32(-1e9), x - x.mean(axis=0))
+
+    assert "between calls of 32 rows and of one" in matters(masked)
+
+
 def test_a_call_of_one_row_that_fails_is_said() -> None:
     def refusing(x: Array) -> Array:
         if len(x) == 1:
