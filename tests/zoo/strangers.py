@@ -54,7 +54,7 @@ STRANGERS = (
     _of_torch("a list and nested dictionaries as inputs", "Several", "parts.0=batch,3", "parts.1=batch,3",
               "batch.image.left=batch,2", "batch.scale=batch,1"),
     _of_torch("large and small numbers", "Large"),
-    _of_torch("more than fp32 holds", "Overflows"),
+    _of_torch("more than fp32 holds", "Overflows", right="refused", words=("infinite or NaN throughout",)),
     _of_torch("a photo in bytes", "Photo", "photo=uint8:batch,16,16,3"),
     _of_torch("writing to its input", "WritesToInput"),
     _of_torch("returning its input", "ReturnsInput"),
