@@ -1,6 +1,6 @@
 """The results of a study: one versioned record, and the raw samples it was derived from.
 
-A study's folder holds `results.json` (a `Results`) and `samples.parquet` (see `SAMPLE_COLUMNS`). Statistics in
+A study's folder holds `results.json` (a `Results`) and `samples.parquet` (see `assay.files.columns`). Statistics in
 the record are derived from the samples and can be derived again.
 """
 
@@ -10,7 +10,6 @@ import operator
 from pathlib import Path
 from typing import Literal
 
-import polars
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from assay.errors import ArtifactError
@@ -36,37 +35,6 @@ from assay.runtimes.entry import Tier, tier_of
 
 RESULTS_FILE = "results.json"
 SCHEMA_VERSION: Literal[5] = 5
-
-# One row a call. `process` counts fresh processes of a cell, `block` the interleaved blocks in it (-1 before the
-# first), `call` the calls of one burst. `boundary` is "host" or "device" for timed calls; "warm-up" and "dropped"
-# calls, at the host boundary, are kept and enter no statistics. Times are nanoseconds of a monotonic clock; cpu_ns is
-# the processor time the whole burst used, divided by its calls.
-SAMPLE_COLUMNS = {
-    "cell": polars.String,
-    "process": polars.Int32,
-    "block": polars.Int32,
-    "call": polars.Int32,
-    "boundary": polars.String,
-    "wall_ns": polars.Int64,
-    "cpu_ns": polars.Int64,
-}
-
-# One row a burst, in the order of time: when it began on the conductor's monotonic clock, what its timed calls took,
-# how often the system took the processor away from the worker, the time a hypervisor kept from its cores, and how
-# often they were throttled (the last two null where the system does not show them).
-BURST_COLUMNS = {
-    "cell": polars.String,
-    "process": polars.Int32,
-    "block": polars.Int32,
-    "begun_ns": polars.Int64,
-    "wall_ns": polars.Int64,
-    "processor_ns": polars.Int64,
-    "involuntary_switches": polars.Int64,
-    "stolen_seconds": polars.Float64,
-    "throttle_events": polars.Int64,
-}
-
-
 OLDER_MOVED = "top1_flips"
 
 

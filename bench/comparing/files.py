@@ -14,8 +14,9 @@ from assay.bench.timing.unit_files import SAMPLES_FILE
 from assay.bench.words.numbers import counted, ratio, significant
 from assay.bench.words.terminal import Terminal, print_json, shown
 from assay.errors import ArtifactError
+from assay.files.columns import SAMPLE_COLUMNS
 from assay.files.tables import read_table_of
-from assay.records.results import RESULTS_FILE, SAMPLE_COLUMNS, read_results
+from assay.records.results import RESULTS_FILE, read_results
 from assay.store import write_atomically
 from assay.texts import markdown, markdown_code, printable
 

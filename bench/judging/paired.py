@@ -31,7 +31,7 @@ def why_no_ratio(base: Cell, new: Cell, ours: Samples, theirs: Samples, bursts: 
     Args:
         base, new: the cells as they were judged by themselves.
         ours, theirs: their calls.
-        bursts: conditions of all blocks (`assay.records.results.BURST_COLUMNS`).
+        bursts: conditions of all blocks (`assay.files.columns.BURST_COLUMNS`).
     """
     found = steadiness(block_ratios(theirs, ours))
     if found.drifts:

@@ -37,7 +37,7 @@ def write_report(
 
     Args:
         results: the record.
-        samples: the raw samples (`assay.records.results.SAMPLE_COLUMNS`), or None where they were not kept.
+        samples: the raw samples (`assay.files.columns.SAMPLE_COLUMNS`), or None where they were not kept.
         out: the folder; created where it is missing.
         audit: audit of the study, where there was one; audit.html and audit.json are then written too.
         load: load test of the deployed model, where there was one.

@@ -10,9 +10,9 @@ import polars
 from assay.bench.judging.summary import CellSamples, by_cell
 from assay.bench.timing.trials import CellFacts, logits_name, timed_name
 from assay.bench.timing.unit_files import BURSTS_FILE, CELL_FACTS, FACTS_FILE, SAMPLES_FILE, UnitFacts
+from assay.files.columns import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.files.tables import read_table
 from assay.files.texts import read_json
-from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.store import Artifact, facts_of
 
 

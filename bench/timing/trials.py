@@ -27,12 +27,12 @@ from assay.bench.timing.starting import end_together, start_all
 from assay.bench.timing.timed_cell import TimedCell
 from assay.bench.timing.workers import Candidate, Worker, sides_of
 from assay.errors import AssayError, DiskError
+from assay.files.columns import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.files.disk import short_name
 from assay.infer.commands import SessionLoaded
 from assay.jobs.killed import KilledError
 from assay.jobs.running import LateError
 from assay.records.base import Record
-from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.spec import Settings
 
 WARM_SECONDS = 2.0
@@ -153,8 +153,8 @@ class Unit:
         compile_cache: folder shared by the processes of a run.
         host: where the processes run, and who says what disturbs them.
         firsts: labels of those that had no process before: their outputs are audited, and a call of them is looked at.
-        rows: every call, see `assay.records.results.SAMPLE_COLUMNS`.
-        bursts: every burst, see `assay.records.results.BURST_COLUMNS`.
+        rows: every call, see `assay.files.columns.SAMPLE_COLUMNS`.
+        bursts: every burst, see `assay.files.columns.BURST_COLUMNS`.
         spent: seconds of each candidate's own by label: at each batch up to the least number of blocks, and at
             `STARTING`, which several do together.
     """

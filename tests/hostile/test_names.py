@@ -59,12 +59,13 @@ from assay.bench.words.terminal import Terminal
 from assay.errors import ArtifactError
 from assay.export.graph.inspect import read_model
 from assay.export.localise.on_onnx_repro import script
+from assay.files.columns import BURST_COLUMNS
 from assay.files.named_arrays import read_named, save_named
 from assay.fleet.joined import read_joined
 from assay.records.audit import Audit, read_audit
 from assay.records.choice import Constraints
 from assay.records.deployment import Deployment, read_deployment
-from assay.records.results import BURST_COLUMNS, Cell, Results, read_results
+from assay.records.results import Cell, Results, read_results
 from assay.registry import TASKS
 from assay.texts import FORMULA, markdown, markdown_code, printable, printable_json, spreadsheet, yaml_string
 from assay.train.brought.sources import locate

@@ -17,9 +17,10 @@ from onnx import TensorProto, helper, numpy_helper
 from assay.bench.timing.trials import logits_name, timed_name
 from assay.bench.timing.unit_files import fresh_folder
 from assay.errors import ArtifactError
+from assay.files.columns import SAMPLE_COLUMNS
 from assay.files.disk import short_name
 from assay.files.tables import read_table, write_table
-from assay.records.results import SAMPLE_COLUMNS, read_results
+from assay.records.results import read_results
 from tests.bench.cli.test_cli import ASSAY, assay
 from tests.bench.report.sample_results import sample_results
 from tests.good_run import status_of_good

@@ -18,8 +18,9 @@ from assay.bench.report.study_report import report_of
 from assay.bench.stages.results import write_results
 from assay.bench.timing.measurements import Measurements
 from assay.errors import ArtifactError, InputError
+from assay.files.columns import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.files.locks import replacing, working_in
-from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS, read_results
+from assay.records.results import read_results
 from assay.records.selfcheck import SELFCHECK_FILE
 from assay.store import MANIFEST, Store, read_artifact, write_artifact
 from tests.bench.cli.test_cli import assay

@@ -17,7 +17,8 @@ from assay.bench.comparing.files import read_side, write_junit, write_markdown
 from assay.bench.judging.summary import by_cell, timing
 from assay.bench.statistics.stats import Samples
 from assay.errors import InputError
-from assay.records.results import SAMPLE_COLUMNS, Cell, Results
+from assay.files.columns import SAMPLE_COLUMNS
+from assay.records.results import Cell, Results
 from tests.bench.cli.test_cli import assay, one_line_error
 from tests.bench.report.sample_results import sample_results
 

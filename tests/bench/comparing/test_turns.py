@@ -13,7 +13,8 @@ from assay.bench.comparing.turns import BASE, NEW, alone, disturbed, pairs_in_tu
 from assay.bench.judging.validity import reasons
 from assay.bench.statistics.stats import Samples
 from assay.bench.timing.measurements import Measurements
-from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS, Cell
+from assay.files.columns import BURST_COLUMNS, SAMPLE_COLUMNS
+from assay.records.results import Cell
 from assay.records.timings import Steadiness
 from tests.bench.report.sample_results import sample_results
 

@@ -14,10 +14,11 @@ from assay.bench.judging.races import races_of
 from assay.bench.judging.summary import by_cell, timing
 from assay.bench.stages.results import write_results
 from assay.bench.timing.measurements import Measurements
+from assay.files.columns import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.fingerprint import Fingerprint
 from assay.fleet.kind import MachineKind
 from assay.records.base import Interval
-from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS, Cell, Results
+from assay.records.results import Cell, Results
 from assay.records.timings import Timing
 from tests.bench.report.sample_results import sample_results
 

@@ -9,7 +9,7 @@ import pytest
 from assay.bench.comparing.compare import CellPair, changes_of
 from assay.bench.judging.paired import why_no_ratio
 from assay.bench.statistics.stats import Samples, ratio_estimate
-from assay.records.results import BURST_COLUMNS
+from assay.files.columns import BURST_COLUMNS
 from tests.bench.judging.test_validity import cell
 
 PROCESSES, BLOCKS, CALLS = 6, 6, 5

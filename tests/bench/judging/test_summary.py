@@ -16,11 +16,12 @@ from assay.bench.judging.summary import by_cell, cells_of, ranked
 from assay.bench.judging.validity import reasons
 from assay.bench.timing.trials import CellFacts, Group
 from assay.bench.timing.workers import Candidate
+from assay.files.columns import SAMPLE_COLUMNS
 from assay.infer.observing.observed import NODES_ON_CPU
 from assay.infer.runtime import ModelFiles
 from assay.records.base import TOO_FEW, Interval
 from assay.records.races import SpeedComparison
-from assay.records.results import SAMPLE_COLUMNS, Agreement, Cell
+from assay.records.results import Agreement, Cell
 from assay.spec import ModelSpec, Settings
 from assay.train.built import BuiltModel
 from tests.bench.judging.test_validity import AGREES, WRONG, cell, timing

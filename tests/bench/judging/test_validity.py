@@ -12,9 +12,10 @@ import pytest
 from assay.bench.judging.summary import NANOSECONDS_IN_MS, ranked
 from assay.bench.judging.validity import is_too_short, judged, reasons, times_may_change, to_time_again
 from assay.bench.timing.measurements import Measurements
+from assay.files.columns import BURST_COLUMNS
 from assay.infer.observing.observed import NODES_ON_CPU
 from assay.records.base import Interval
-from assay.records.results import BURST_COLUMNS, Agreement, Cell
+from assay.records.results import Agreement, Cell
 from assay.records.timings import Steadiness, Timing
 
 AGREES = Agreement(

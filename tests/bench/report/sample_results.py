@@ -12,9 +12,10 @@ import random
 import polars
 
 from assay.bench.words.numbers import DASH, SPACE, TIMES, inverse
+from assay.files.columns import SAMPLE_COLUMNS
 from assay.records.base import Interval, Verdict
 from assay.records.races import SpeedComparison
-from assay.records.results import SAMPLE_COLUMNS, Agreement, Cell, DataSummary, Export, Results
+from assay.records.results import Agreement, Cell, DataSummary, Export, Results
 from assay.records.timings import ColdStart, Steadiness, Timing
 from assay.records.trainings import Epoch, Metrics, Parity, Training
 from assay.registry import TASK_OF_ARCHITECTURES

@@ -41,9 +41,10 @@ from assay.bench.selfcheck.selfcheck import (
 from assay.bench.statistics.stats import Ratio
 from assay.bench.timing.trials import Group
 from assay.bench.words.selfcheck import measured, required
+from assay.files.columns import SAMPLE_COLUMNS
 from assay.infer.runtimes.calibrated import KERNEL_NS, OVERHEAD_NS
 from assay.records.base import Interval
-from assay.records.results import SAMPLE_COLUMNS, read_results
+from assay.records.results import read_results
 from assay.records.selfcheck import SELFCHECK_FILE, PlantedComparisons, SelfCheck
 from assay.spec import Settings
 from tests.bench.cli.test_cli import assay

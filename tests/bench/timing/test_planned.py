@@ -15,7 +15,7 @@ from assay.bench.judging.summary import by_cell, planned_of
 from assay.bench.statistics.stats import Samples, ratio_estimate
 from assay.bench.statistics.tails import tail
 from assay.bench.timing.schedule import Budget
-from assay.records.results import SAMPLE_COLUMNS
+from assay.files.columns import SAMPLE_COLUMNS
 
 LOGS = (0.0, 0.02, 0.04, 0.02, 0.02, 0.02)
 """Three planned processes that differ, and three more that are equal."""

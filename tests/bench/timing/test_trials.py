@@ -33,11 +33,11 @@ from assay.bench.timing.trials import (
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import WorkerError
+from assay.files.columns import SAMPLE_COLUMNS
 from assay.infer.commands import MODULE, Burst, SessionLoaded, SessionObserved, Warmed
 from assay.infer.runtime import ModelFiles
 from assay.jobs.killed import noting_ended
 from assay.records.races import SpeedComparison
-from assay.records.results import SAMPLE_COLUMNS
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from assay.train.built import BuiltModel
