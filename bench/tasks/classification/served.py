@@ -7,8 +7,9 @@ itself is computed in fp32: exponentials, a sum of as many terms as there are cl
 one unit roundoff u = 2^-24 (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. 2002, section 4.2 for the
 sum; four u are allowed for the exponential, whose argument is rounded as well). Hence t / 2 + (classes + 6) u.
 
-Of large images the audit has float64 for a part and fp32 for all. An fp32 reference is itself as far from float64 as a
-correct graph may be, so that the two may be twice as far apart, and so may a server and the audited answers.
+The audit of large images has float64 for a part and fp32 for all of them. An fp32 reference is itself as far from
+float64 as a correct graph may be, so that the two may be twice as far apart, and so may a server and the audited
+answers.
 
 A graph of reduced precision is judged by `assay.numerics.classification.reduced`, as everywhere.
 """
