@@ -196,6 +196,9 @@ class Propagation(Record):
         return said
 
 
+NOTHING = "nothing was compared"
+
+
 class ModelAudit(Record):
     """The audit of one model: the same weights, or a pair of ONNX files.
 
@@ -251,7 +254,7 @@ class ModelAudit(Record):
             str(one) for one in self.propagation if not one.passed and (strict_nan or not one.is_the_runtimes_own)
         ]
         found += [f"{name} was not audited: {reason}" for name, reason in self.missing.items()]
-        return found if self.comparisons else [*found, "nothing was compared"]
+        return found if self.comparisons else [*found, NOTHING]
 
     def failures_of(self, subject: str, *, strict_nan: bool = False) -> list[str]:
         """Return every reason why one subject does not pass; also none where it was not compared."""
@@ -333,6 +336,11 @@ class Audit(Record):
     @property
     def passed(self) -> bool:
         return self.verdict == "passed"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it failed only for lack of anything to compare, as where time was up before the first cell."""
+        return bool(self.models) and all(model.failures() == [NOTHING] for model in self.models)
 
 
 def reasons_of(models: list[ModelAudit], *, strict_nan: bool = False) -> list[str]:

@@ -79,7 +79,7 @@ def test_a_file_of_another_kind_is_named(good: Path, content: bytes) -> None:
 
 
 @given(content=st.binary(max_size=300))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_give_one_of_our_errors(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "random.onnx"
     path.write_bytes(content)

@@ -138,7 +138,7 @@ def _exact(case: Case, cell: Cell) -> Fact:
 
 def _numbers(evidence: Evidence, chosen: tuple[Case, Cell] | None) -> Fact:
     """Return the audit in words and numbers; without one, the agreement of the timed outputs."""
-    if evidence.audit is None:
+    if evidence.audit is None or evidence.audit.is_empty:
         return _timed_numbers(evidence)
     stale = stale_parts(evidence.audit, evidence.results)
     current = current_part(evidence.audit, stale) if stale else evidence.audit

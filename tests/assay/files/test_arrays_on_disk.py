@@ -56,7 +56,7 @@ def saved(array: np.ndarray, folder: Path) -> bytes:
 
 
 @given(shape=st.lists(st.integers(0, 5), max_size=4), dtype=st.sampled_from(["<f4", "<i8", "|u1", "|b1", "<f2"]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_numpy_wrote_is_read(tmp_path_factory: pytest.TempPathFactory, shape: list[int], dtype: str) -> None:
     folder = tmp_path_factory.mktemp("arrays")
     array = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)

@@ -81,6 +81,14 @@ def test_every_reason_fails_the_audit_and_is_given(models: list[ModelAudit], wor
     assert any(words in reason for reason in found.reasons)
 
 
+def test_an_audit_that_compared_nothing_is_empty() -> None:
+    nothing = model(comparisons=[])
+    assert audit([nothing, nothing]).is_empty
+    missing = model(comparisons=[], missing={"the export by jax2onnx": "it crashed"})
+    for models in ([], [model()], [nothing, model()], [missing], [model(comparisons=[comparison(passed=False)])]):
+        assert not audit(models).is_empty
+
+
 def test_what_was_not_judged_is_a_finding_with_its_furthest_subject() -> None:
     reference = np.eye(2) * 10
     near, far = (

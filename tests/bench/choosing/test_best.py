@@ -139,7 +139,7 @@ def test_a_single_block_bounds_nothing() -> None:
 
 
 @given(st.lists(st.lists(st.floats(0.5, 2), min_size=6, max_size=6), min_size=2, max_size=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_best_is_always_tied_with_itself_and_pairs_are_mutual(times: list[list[float]]) -> None:
     labels = ["torch.eager", "jax.jit", "tf.xla", "tf.eager", "torch.script"]
     speeds, them = field({label: np.array(one).reshape(3, 2) for label, one in zip(labels, times, strict=False)})

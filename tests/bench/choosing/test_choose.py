@@ -259,7 +259,7 @@ CELLS = st.lists(
 
 
 @given(CELLS, st.sampled_from(["latency", "throughput"]), st.one_of(st.none(), st.floats(0.5, 5)))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_the_answer_is_never_dominated_and_never_what_may_not_be_believed(
     drawn: list[tuple[str, float, float, int, str]], objective: str, most_p99_ms: float | None
 ) -> None:

@@ -312,7 +312,7 @@ def test_a_machine_that_is_refused_gets_nothing() -> None:
     assert list(dispatch.next()) == []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 5), st.integers(1, 3), st.randoms(use_true_random=False))
 def test_whatever_happens_every_group_ends_and_no_machine_does_two_things(
     number: int, copies: int, chance: random.Random

@@ -147,7 +147,7 @@ SIDE = st.tuples(st.floats(0.5, 8.0), st.sampled_from(["fp32", "tf32", "fp16", "
 
 
 @given(st.fixed_dictionaries(dict.fromkeys((*NATIVES, *EXPORTED), SIDE)))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_both_of_a_race_computed_in_its_precision_and_none_in_it_is_faster(asked: dict[str, tuple[float, str]]) -> None:
     found = raced(asked)
     for precision, race in found.items():

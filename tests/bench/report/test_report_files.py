@@ -114,7 +114,7 @@ def test_the_golden_record_of_version_2_has_a_value_in_every_part_of_it() -> Non
     assert explaining <= {section.identifier for section in sections_of(Evidence(golden))}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(
     kept=st.sets(st.sampled_from(LISTS)),
     bare=st.booleans(),

@@ -184,3 +184,17 @@ def test_the_first_screen_says_which_outputs_are_left_out_beside_the_audit(
         if isinstance(block, FactList)
     )
     assert [one.text for one in facts.facts if one.name == "Outputs"] == [said] * shown
+
+
+def test_an_audit_that_compared_nothing_is_not_called_failed(results: Results) -> None:
+    """Time was up before the first cell, and the exports were checked all the same."""
+    empty = sample_audit(wrong=True)
+    empty = empty.model_copy(
+        update={
+            "models": [
+                one.model_copy(update={"comparisons": [], "propagation": [], "missing": {}}) for one in empty.models
+            ]
+        }
+    )
+    facts = next(block for block in answer(Evidence(results, audit=empty)).blocks if isinstance(block, FactList))
+    assert "Audit" not in [one.name for one in facts.facts]

@@ -142,7 +142,7 @@ def test_a_single_block_shows_nothing_about_its_spread() -> None:
     assert ratio.high > 1e100
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0.1, 1e3), st.integers(0, 100))
 def test_scaling_times_scales_quantiles_and_leaves_ratios(scale: float, seed: int) -> None:
     one, other = nested(seed), nested(seed + 1)

@@ -470,7 +470,7 @@ PROGRAMS: dict[str, tuple[list[NodeProto], Callable[[np.ndarray], np.ndarray]]] 
 }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     x=hnp.arrays(
         np.float32, (3, 4), elements=st.sampled_from([0, 1.5, 1.4999999, 1.5000001, 3, 6, 5.9999995, 2.2, 7.7])

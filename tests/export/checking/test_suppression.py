@@ -66,7 +66,7 @@ def test_boxes_are_kept_beyond_doubt_where_no_score_and_no_overlap_is_near_a_lim
         assert found.values.tolist() == [[[one] for one in (0, 0, 0, 0, 0, 2, 0, 0, 3)]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     boxes=hnp.arrays(np.float64, (4, 4), elements=st.floats(0, 4)),
     off=hnp.arrays(np.float64, (4, 4), elements=st.floats(-1, 1)),
@@ -93,7 +93,7 @@ def kept(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
     return found
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     boxes=hnp.arrays(np.float64, (5, 4), elements=st.integers(0, 4).map(float)),
     scores=hnp.arrays(np.float64, 5, elements=st.integers(0, 12).map(lambda one: one / 12)),

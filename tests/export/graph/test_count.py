@@ -82,7 +82,7 @@ def test_operators_with_loops_are_said_to_be_uncounted() -> None:
     assert found.uncounted == {"LSTM": 1}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     image=st.tuples(st.integers(5, 9), st.integers(5, 9)),
     window=st.tuples(st.integers(1, 3), st.integers(1, 3)),

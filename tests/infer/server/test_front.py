@@ -79,7 +79,7 @@ def test_a_request_is_rewritten_with_its_numbers_as_bytes() -> None:
     assert refused(lambda: again(head + bytes(flat) + b"x", len(head)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(some.data())
 def test_json_of_any_kind_is_answered_or_refused(data: some.DataObject) -> None:
     said = json.loads(json.dumps(GOOD))
@@ -91,14 +91,14 @@ def test_json_of_any_kind_is_answered_or_refused(data: some.DataObject) -> None:
     refused(lambda: canonical(body, None, CONTRACT))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(some.binary(max_size=400), some.none() | some.integers(0, 500))
 def test_bytes_of_any_kind_are_refused(body: bytes, length: int | None) -> None:
     assert refused(lambda: canonical(body, length, CONTRACT))
     assert refused(lambda: check_infer(body, CONTRACT))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(some.integers(0, 2**32), some.integers(0, 255))
 def test_a_message_with_one_byte_changed_is_answered_or_refused(place: int, value: int) -> None:
     sent = bytearray(raw_grpc.infer_request().SerializeToString())
@@ -107,7 +107,7 @@ def test_a_message_with_one_byte_changed_is_answered_or_refused(place: int, valu
     refused(lambda: check_infer(bytes(sent), CONTRACT))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(some.lists(some.binary(max_size=100), min_size=1, max_size=5))
 def test_header_blocks_of_any_kind_are_read_or_refused(blocks: list[bytes]) -> None:
     calls = Calls()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.errors import ArtifactError, DataError, InputError
@@ -20,7 +20,6 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     isolate(monkeypatch, tmp_path / "home")
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=300), st.integers(0, 320))
 def test_a_limit_keeps_the_share_of_every_class(listed: list[int], limit: int) -> None:
     labels = np.array(listed, np.int64)
@@ -35,7 +34,6 @@ def test_a_limit_keeps_the_share_of_every_class(listed: list[int], limit: int) -
     assert (np.abs(after - before * wanted / len(labels)) <= max(1, classes - 1)).all()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 7), min_size=2, max_size=300), st.data())
 def test_a_larger_limit_only_adds_images(listed: list[int], data: st.DataObject) -> None:
     labels = np.array(listed, np.int64)

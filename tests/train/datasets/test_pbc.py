@@ -47,7 +47,7 @@ def archives(draw: st.DrawFn) -> Archive:
     return members, digests
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(archives(), st.integers(-5, 2**40))
 def test_a_split_is_complete_disjoint_and_stratified(archive: Archive, seed: int) -> None:
     members, digests = archive
@@ -59,7 +59,7 @@ def test_a_split_is_complete_disjoint_and_stratified(archive: Archive, seed: int
         assert found == split_counts(name, totals[label])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(archives(), st.integers(0, 3))
 def test_images_of_one_content_stay_together_and_contradictory_ones_train(archive: Archive, seed: int) -> None:
     members, digests = archive
@@ -72,7 +72,7 @@ def test_images_of_one_content_stay_together_and_contradictory_ones_train(archiv
             assert {side[position] for position in group} == {"train"}
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(archives(), st.integers(0, 3), st.randoms(use_true_random=False))
 def test_a_split_depends_on_names_and_seed_alone(archive: Archive, seed: int, random: object) -> None:
     members, digests = archive
