@@ -65,7 +65,7 @@ readme: install ## run README's `assay model` command again and insert its outpu
 picture: install browser ## take README's picture of the published report again
 	$(BIN)/python -m tools.picture
 
-speed: install ## publish a finished and audited run of studies/speed.toml with its page: RUN=folder
+speed: install ## publish a finished and audited run of studies/speed.toml or reduced.toml with its page: RUN=folder
 	$(BIN)/python -m tools.speed $(or $(RUN),artifacts/speed)
 
 sbom: install ## write a release's software bill of materials, dist/onnx-assay-VERSION.cdx.json

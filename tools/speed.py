@@ -1,4 +1,5 @@
-"""Publishes a finished and audited run of studies/speed.toml: its records, and the page that tells them.
+"""Publishes a finished and audited run of studies/speed.toml or studies/reduced.toml: its records, and the page that
+tells them.
 
 python -m tools.speed FOLDER
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from assay.bench.judging.judged import judged
@@ -21,10 +23,47 @@ from assay.records.stale import is_of
 from assay.records.verification import Verification
 
 ROOT = Path(__file__).parent.parent
-PUBLISHED = ROOT / "artifacts" / "reference" / "speed"
-PAGE = ROOT / "docs" / "findings" / "speed-study.md"
 NAVIGATION, BEFORE = ROOT / "mkdocs.yml", "      - Gallery: findings/gallery.md\n"
-ENTRY = "      - Native at its best and ONNX, in fp32, bf16 and int8: findings/speed-study.md\n"
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a study is published.
+
+    Attributes:
+        study: its name.
+        title: title of its page.
+        entry: title of its page in the site's navigation.
+    """
+
+    study: str
+    title: str
+    entry: str
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / "artifacts" / "reference" / self.study
+
+    @property
+    def page(self) -> Path:
+        return ROOT / "docs" / "findings" / f"{self.study}-study.md"
+
+    @property
+    def line(self) -> str:
+        """Its line in the site's navigation."""
+        return f"      - {self.entry}: findings/{self.page.name}\n"
+
+
+STUDIES = (
+    Published(
+        "speed",
+        "Native at its best and ONNX at 224 pixels",
+        "Native at its best and ONNX, in fp32, bf16 and int8",
+    ),
+    Published(
+        "reduced", "Native at its best and ONNX at 28 pixels", "The same at 28 pixels, with two processes at once"
+    ),
+)
 KEPT = (RESULTS_FILE, AUDIT_FILE, "samples.parquet", "choice-*.json", "verification-*.json")
 HEAD = """| runtime | computes in | ms | times as fast as the fastest fp32 native | accuracy | images |
 |---|---|---:|---:|---:|---:|"""
@@ -37,12 +76,13 @@ def page(results: Results, audit: Audit | None, verified: dict[str, Verification
         verified: what a server of each model's winner answered, by architecture.
     """
     found = judged(results, audit)
-    machine = found.environment["processor"]
+    machine, study = found.environment["processor"], found.study
+    titles = {one.study: one.title for one in STUDIES}
     parts = [
-        "# Native at its best and ONNX at 224 pixels",
-        f"[studies/speed.toml](../../studies/speed.toml), timed on {found.created[:10]} on {machine}: one image a "
+        f"# {titles.get(study, found.title)}",
+        f"[studies/{study}.toml](../../studies/{study}.toml), timed on {found.created[:10]} on {machine}: one image a "
         "call, one core, one thread. Written by `python -m tools.speed` from the "
-        "[results](../../artifacts/reference/speed/results.json); intervals are 95 %.",
+        f"[results](../../artifacts/reference/{study}/results.json); intervals are 95 %.",
     ]
     for comparison in found.comparisons:
         ratios, place = comparison.ratios, (comparison.architecture, comparison.size)
@@ -52,7 +92,25 @@ def page(results: Results, audit: Audit | None, verified: dict[str, Verification
         races = [said(one, found).text for one in found.races if (one.architecture, one.size) == place]
         parts += [f"## {comparison.architecture} at {comparison.size} pixels", "\n".join([HEAD, *rows])]
         parts += ["\n".join(f"- {text}" for text in races), *served(verified.get(comparison.architecture))]
+    parts += together(found)
     return "\n\n".join(parts) + "\n"
+
+
+def together(found: Results) -> Iterator[str]:
+    """Tell how many images a second several processes of one runtime answer at the same time."""
+    known = [one for one in found.instances if one.throughput and not one.invalid and one.instances > 1]
+    if not known:
+        return
+    rows = [
+        f"| {one.cell.rpartition('/')[2]} | {one.instances} | {significant(one.throughput.value)} "
+        f"({significant(one.throughput.low)} to {significant(one.throughput.high)}) | "
+        f"{ratio(one.slowed) if one.slowed else ''} |"
+        for one in sorted(known, key=lambda one: -one.throughput.value if one.throughput else 0)
+        if one.throughput
+    ]
+    yield "## Several processes at the same time, each on a core of its own"
+    head = "| runtime | processes | images a second, together | times as long as a call of one process alone |"
+    yield "\n".join([head, "|---|---:|---:|---:|", *rows])
 
 
 def row(cell: Cell, gained: str, audit: Audit | None) -> str:
@@ -97,15 +155,26 @@ def read(folder: Path) -> str:
 
 
 def main(folder: Path) -> None:
-    """Copy what is published, and write the page and its place in the site."""
-    text = read(folder)
-    PUBLISHED.mkdir(parents=True, exist_ok=True)
+    """Copy what is published, and write the page and its place in the site.
+
+    Raises:
+        FailedError: results of this study are not published.
+    """
+    text, study = read(folder), read_results(folder / RESULTS_FILE).study
+    into = next((one for one in STUDIES if one.study == study), None)
+    if into is None:
+        raise FailedError(
+            f"{folder} cannot be published",
+            expected=f"the study {' or '.join(one.study for one in STUDIES)}",
+            found=study,
+        )
+    into.folder.mkdir(parents=True, exist_ok=True)
     for path in (path for pattern in KEPT for path in folder.glob(pattern)):
-        shutil.copyfile(path, PUBLISHED / path.name)
-    PAGE.write_text(text, encoding="utf-8")
+        shutil.copyfile(path, into.folder / path.name)
+    into.page.write_text(text, encoding="utf-8")
     site = NAVIGATION.read_text(encoding="utf-8")
-    if ENTRY not in site:
-        NAVIGATION.write_text(site.replace(BEFORE, ENTRY + BEFORE), encoding="utf-8")
+    if into.line not in site:
+        NAVIGATION.write_text(site.replace(BEFORE, into.line + BEFORE), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ MINUTE = 60.0
 MEBIBYTE = 2**20
 LEAST_FIXED = 1e-6
 """Smaller numbers are written with an exponent of ten."""
+SAYS_NOTHING = 1e12
+"""The ratio of the ends of an interval that was stretched as far as numbers go, for want of a second process."""
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -38,8 +40,13 @@ def scientific(value: float) -> str:
 
 
 def interval(estimate: Interval, unit: str = "", least_digits: int = 2) -> str:
-    """Return "3.1x (3.0-3.2)" with proper signs and as many digits as the width supports, up to four."""
-    if not all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high)):
+    """Return "3.1x (3.0-3.2)" with proper signs and as many digits as the width supports, up to four.
+
+    The interval of one process, which can hold any number, is not finite in words either.
+    """
+    if not all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high)) or (
+        0 < estimate.low * SAYS_NOTHING < estimate.high
+    ):
         return f"{significant(estimate.value)}{unit} (no finite interval)"
     numbers = (estimate.value, estimate.low, estimate.high)
     if max(map(abs, numbers)) < LEAST_FIXED:

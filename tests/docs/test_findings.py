@@ -10,13 +10,12 @@ import pytest
 
 from assay.bench.atlas.versions.changes import KINDS
 from assay.bench.judging.judged import judged
+from assay.bench.words.numbers import inverse, ratio
 from assay.records.audit import read_audit
 from assay.records.load import Load, read_load
 from assay.records.races import SpeedComparison
 from assay.records.results import Interval, Results, read_results
-from tools.speed import PAGE as SPEED_PAGE
-from tools.speed import PUBLISHED as SPEED
-from tools.speed import page, read
+from tools.speed import STUDIES, Published, page, read
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,9 +84,18 @@ def test_rows_that_failed_are_marked_and_come_first() -> None:
     assert table[: len(failed)] == failed
 
 
-def test_the_page_on_speed_is_written_from_the_published_records() -> None:
-    assert SPEED.exists() == SPEED_PAGE.exists()
-    assert not SPEED.exists() or SPEED_PAGE.read_text(encoding="utf-8") == read(SPEED)
+@pytest.mark.parametrize("study", STUDIES, ids=lambda one: one.study)
+def test_a_page_on_native_at_its_best_is_written_from_the_published_records(study: Published) -> None:
+    assert study.folder.exists() == study.page.exists()
+    assert not study.folder.exists() or study.page.read_text(encoding="utf-8") == read(study.folder)
+
+
+def test_readme_has_the_gain_of_int8_at_28_pixels() -> None:
+    results = read_results(ROOT / "artifacts/reference/reduced/results.json")
+    race = next(one for one in results.races if one.precision == "int8")
+    assert race.speedup
+    assert (race.native, race.verdict) == ("litert.int8", "slower")
+    assert f"LiteRT in int8 is {ratio(inverse(race.speedup))} faster than the best int8" in README
 
 
 def test_the_page_on_speed_has_each_cell_once_and_those_that_failed_the_audit() -> None:

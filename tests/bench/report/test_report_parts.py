@@ -60,6 +60,7 @@ def test_significant_digits(value: float, text: str) -> None:
         (1.0, 1.0, 1.0, "1.00 (1.00-1.00)"),
         (0.0021, 0.00207, 0.00212, "0.00210 (0.00207-0.00212)"),
         (math.nan, 0, 1, "not a number (no finite interval)"),
+        (2.1739, 2.1e-304, 2.2e304, "2.17 (no finite interval)"),
     ],
 )
 def test_an_interval_shows_the_digits_its_width_supports(value: float, low: float, high: float, text: str) -> None:
