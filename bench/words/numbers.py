@@ -17,7 +17,7 @@ MEBIBYTE = 2**20
 LEAST_FIXED = 1e-6
 """Smaller numbers are written with an exponent of ten."""
 SAYS_NOTHING = 1e12
-"""The ratio of the ends of an interval that was stretched as far as numbers go, for want of a second process."""
+"""The ratio of the ends of an interval that reaches as far as numbers go, since there was only one process."""
 
 
 def significant(value: float, digits: int = 3) -> str:
