@@ -13,7 +13,7 @@ from assay.export.variants.mixed_job import Bench, MixedRequest, trial_of, work
 from assay.export.variants.quantize import Int8Settings, Quantiser, calibrated, check_computes_in, name_nodes
 from assay.export.variants.trials import record_trial
 from assay.export.variants.tried import FILE, Notebook
-from assay.export.variants.variant_job import feeds_of
+from assay.export.variants.variant_job import calls_of
 from assay.records.localisation import Tried
 from assay.records.results import Export
 from assay.train.brought.model import UserModel
@@ -64,7 +64,7 @@ def test_steps_say_what_each_costs_and_brings(made: Export) -> None:
 
 @pytest.fixture(scope="module")
 def quantiser(request_: MixedRequest) -> Quantiser:
-    with calibrated(request_.source, feeds_of(request_), Int8Settings(100)) as found:
+    with calibrated(request_.source, calls_of(request_), Int8Settings(100)) as found:
         yield found
 
 
