@@ -20,6 +20,7 @@ from assay.bench.words.numbers import SPACE, counted, interval, listed, pixels, 
 from assay.bench.words.selfcheck import VERDICTS, measured
 from assay.bench.words.verdict import headline
 from assay.fingerprint import fingerprint_in
+from assay.records.audit import Audit
 from assay.records.results import Cell
 from assay.records.stale import current_part, stale_parts
 
@@ -138,10 +139,11 @@ def _exact(case: Case, cell: Cell) -> Fact:
 
 def _numbers(evidence: Evidence, chosen: tuple[Case, Cell] | None) -> Fact:
     """Return the audit in words and numbers; without one, the agreement of the timed outputs."""
-    if evidence.audit is None or evidence.audit.is_empty:
+    audit = _audit_of(evidence)
+    if audit is None:
         return _timed_numbers(evidence)
-    stale = stale_parts(evidence.audit, evidence.results)
-    current = current_part(evidence.audit, stale) if stale else evidence.audit
+    stale = stale_parts(audit, evidence.results)
+    current = current_part(audit, stale) if stale else audit
     if not current.models:
         return Fact(
             "Audit", "The audit beside these results is of other files and says nothing about them.", "stale", "bad"
@@ -152,10 +154,15 @@ def _numbers(evidence: Evidence, chosen: tuple[Case, Cell] | None) -> Fact:
     return Fact("Audit", told, "FAILED", "bad")
 
 
+def _audit_of(evidence: Evidence) -> Audit | None:
+    """Return the audit, if it compared anything or says why it did not."""
+    return None if evidence.audit is None or evidence.audit.is_empty else evidence.audit
+
+
 def _answers(evidence: Evidence) -> list[Fact]:
     """Return what is said of a user's model's outputs and decisions, where `_numbers` has the audit alone."""
     results = evidence.results
-    if evidence.audit is None or results.kind != "model":
+    if _audit_of(evidence) is None or results.kind != "model":
         return []
     return [Fact("Outputs", " ".join([*told_of_outputs(results), *task_of(results).told(results)]))]
 

@@ -186,7 +186,8 @@ def test_the_first_screen_says_which_outputs_are_left_out_beside_the_audit(
     assert [one.text for one in facts.facts if one.name == "Outputs"] == [said] * shown
 
 
-def test_an_audit_that_compared_nothing_is_not_called_failed(results: Results) -> None:
+@pytest.mark.parametrize(("kind", "times"), [("model", 1), ("study", 0)])
+def test_an_audit_that_compared_nothing_is_not_called_failed(results: Results, kind: str, times: int) -> None:
     """Time was up before the first cell, and the exports were checked all the same."""
     empty = sample_audit(wrong=True)
     empty = empty.model_copy(
@@ -196,5 +197,8 @@ def test_an_audit_that_compared_nothing_is_not_called_failed(results: Results) -
             ]
         }
     )
-    facts = next(block for block in answer(Evidence(results, audit=empty)).blocks if isinstance(block, FactList))
+    said = "Output 'label' is left out, since it is text."
+    changed = results.model_copy(update={"kind": kind, "settings": results.settings | {"told": [said]}})
+    facts = next(block for block in answer(Evidence(changed, audit=empty)).blocks if isinstance(block, FactList))
     assert "Audit" not in [one.name for one in facts.facts]
+    assert " ".join(one.text for one in facts.facts).count(said) == times, "where the audit would be, and not again"
