@@ -6,12 +6,13 @@ another class each, see `assay.numerics.ties`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.bench.report.page.blocks import Value
 from assay.bench.tasks.measure import difference_in_words, measured_by
 from assay.bench.tasks.task import Answers, Task
 from assay.bench.words.numbers import count, counted
@@ -20,6 +21,7 @@ from assay.numerics.classification.reduced import LARGEST_FLIPPED_MARGIN
 from assay.numerics.judgement import Flips, Judgement, Quality, Scores
 from assay.numerics.ties import Decider, Deciding
 from assay.numerics.values import is_whole
+from assay.records.audit import Comparison
 from assay.records.results import Results
 from assay.train.brought.model import Tensor
 
@@ -246,6 +248,28 @@ def the_only(fitting: list[Tensor], outputs: list[str], what: str, remedy: str =
 def shown(tensor: Tensor) -> str:
     """Return an output in words, "logits float32 [8]"."""
     return f"{tensor.name} {tensor.dtype} [{', '.join(map(str, tensor.shape))}]"
+
+
+def most_flipped(comparisons: Sequence[Comparison]) -> Judgement | None:
+    """Return the judgement with the most flips."""
+    judged = [one.judgement for one in comparisons if one.judgement]
+    return max(judged, key=lambda one: one.flips.flipped, default=None)
+
+
+def flips_shown(unit: str) -> Callable[[Sequence[Comparison]], Value]:
+    """Return the column of a subject's flips, in words."""
+
+    def of(comparisons: Sequence[Comparison]) -> Value:
+        found = most_flipped(comparisons)
+        return Value(flips_in_words(found.flips, unit), found.flips.flipped) if found else Value("")
+
+    return of
+
+
+def flip_count(comparisons: Sequence[Comparison]) -> Value:
+    """Return the number of flips, for a column."""
+    found = most_flipped(comparisons)
+    return Value(count(found.flips.flipped), found.flips.flipped) if found else Value("")
 
 
 def flips_in_words(flips: Flips, unit: str) -> str:

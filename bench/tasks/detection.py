@@ -15,14 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.bench.report.page.blocks import Column, Value
-from assay.bench.tasks.decisions import flips_in_words, shown, the_only, told_alike
+from assay.bench.report.page.blocks import Column
+from assay.bench.tasks.decisions import flip_count, flips_in_words, flips_shown, shown, the_only, told_alike
 from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Task
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
 from assay.numerics.judgement import Flips, Judgement
 from assay.numerics.values import is_whole
-from assay.records.audit import Comparison
 from assay.records.results import Agreement, Results
 from assay.train.brought.model import Tensor
 
@@ -114,10 +113,10 @@ class Detection(Task):
         return told_alike(results, _told)
 
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
-        return (ColumnOfSubject(Column(self.changed_heading), "boxes changed", _flips),)
+        return (ColumnOfSubject(Column(self.changed_heading), "boxes changed", flips_shown(UNIT)),)
 
     def comparison_columns(self) -> Sequence[ColumnOfSubject]:
-        return (ColumnOfSubject(Column(self.changed_heading, numeric=True), "", _flip_count),)
+        return (ColumnOfSubject(Column(self.changed_heading, numeric=True), "", flip_count),)
 
 
 def overlaps(left: Float64, right: Float64) -> Float64:
@@ -246,21 +245,6 @@ def _told(found: Judgement) -> str:
     every = f"every one of {counted(flips.decisions, UNIT)}{above} in {counted(found.records, 'record')}"
     tie = f" ({count(flips.excused)} but for a tie)" if flips.excused else ""
     return f"{every} has a partner {of} in {found.against}{tie}"
-
-
-def _worst(comparisons: Sequence[Comparison]) -> Judgement | None:
-    judged = [one.judgement for one in comparisons if one.judgement]
-    return max(judged, key=lambda one: one.flips.flipped, default=None)
-
-
-def _flips(comparisons: Sequence[Comparison]) -> Value:
-    found = _worst(comparisons)
-    return Value(flips_in_words(found.flips, UNIT), found.flips.flipped) if found else Value("")
-
-
-def _flip_count(comparisons: Sequence[Comparison]) -> Value:
-    found = _worst(comparisons)
-    return Value(count(found.flips.flipped), found.flips.flipped) if found else Value("")
 
 
 TASK = Detection()

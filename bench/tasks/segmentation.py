@@ -27,7 +27,10 @@ from assay.bench.tasks.decisions import (
     check_labels,
     decides_itself,
     decisions_of,
+    flip_count,
     flips_in_words,
+    flips_shown,
+    most_flipped,
     scores_of,
     shown,
     sure_flips,
@@ -36,7 +39,7 @@ from assay.bench.tasks.decisions import (
 )
 from assay.bench.tasks.labels import NOBODYS
 from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Task, labelled_sections
-from assay.bench.words.numbers import count, counted
+from assay.bench.words.numbers import counted
 from assay.errors import InputError
 from assay.numerics.judgement import Judgement, Quality
 from assay.numerics.segmentation import MOST_LOST, MOST_SURE_PIXELS, PIXELS_POLICY
@@ -163,13 +166,13 @@ class Segmentation(Task):
 
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
         return (
-            ColumnOfSubject(Column(self.changed_heading), "pixels changed", _flips),
+            ColumnOfSubject(Column(self.changed_heading), "pixels changed", flips_shown(UNIT)),
             ColumnOfSubject(Column("Pixel accuracy, reference to subject"), PIXEL_ACCURACY, _quality(PIXEL_ACCURACY)),
             ColumnOfSubject(Column("Mean IoU, reference to subject"), MEAN_IOU, _quality(MEAN_IOU)),
         )
 
     def comparison_columns(self) -> Sequence[ColumnOfSubject]:
-        return (ColumnOfSubject(Column(self.changed_heading, numeric=True), "", _flip_count),)
+        return (ColumnOfSubject(Column(self.changed_heading, numeric=True), "", flip_count),)
 
 
 def _axes(output: Tensor, pixels: tuple[int, ...]) -> list[int]:
@@ -268,27 +271,11 @@ def _with_spread(value: float, drawn: NDArray[np.float64], images: int, least: f
     return Interval(value=value, low=max(value - slack, least), high=min(value + slack, 1.0))
 
 
-def _judged(comparisons: Sequence[Comparison]) -> Judgement | None:
-    """Return the judgement with the most flips."""
-    judged = [one.judgement for one in comparisons if one.judgement]
-    return max(judged, key=lambda one: one.flips.flipped, default=None)
-
-
-def _flips(comparisons: Sequence[Comparison]) -> Value:
-    found = _judged(comparisons)
-    return Value(flips_in_words(found.flips, UNIT), found.flips.flipped) if found else Value("")
-
-
-def _flip_count(comparisons: Sequence[Comparison]) -> Value:
-    found = _judged(comparisons)
-    return Value(count(found.flips.flipped), found.flips.flipped) if found else Value("")
-
-
 def _quality(name: str) -> Callable[[Sequence[Comparison]], Value]:
     """Return the column of one measure."""
 
     def of(comparisons: Sequence[Comparison]) -> Value:
-        judged = _judged(comparisons)
+        judged = most_flipped(comparisons)
         one = judged.quality(name) if judged else None
         if one is None:
             return Value("")

@@ -11,13 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay.bench.report.page.blocks import Column, Value
-from assay.bench.tasks.decisions import decisions_of, flips_in_words, scores_of, shown, sure_flips, told_alike
+from assay.bench.report.page.blocks import Column
+from assay.bench.tasks.decisions import (
+    decisions_of,
+    flip_count,
+    flips_in_words,
+    flips_shown,
+    scores_of,
+    shown,
+    sure_flips,
+    told_alike,
+)
 from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Task, WholeModel
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
 from assay.numerics.judgement import Judgement
-from assay.records.audit import Comparison
 from assay.records.results import Agreement, Results
 from assay.train.brought.model import Location, Tensor
 
@@ -104,10 +112,10 @@ class CausalLanguageModel(Task):
         return (tokens_a_second,)
 
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
-        return (ColumnOfSubject(Column(self.changed_heading), "next tokens changed", _flips),)
+        return (ColumnOfSubject(Column(self.changed_heading), "next tokens changed", flips_shown("token")),)
 
     def comparison_columns(self) -> Sequence[ColumnOfSubject]:
-        return (ColumnOfSubject(Column(self.changed_heading, numeric=True), "", _flip_count),)
+        return (ColumnOfSubject(Column(self.changed_heading, numeric=True), "", flip_count),)
 
 
 def _told(found: Judgement) -> str:
@@ -116,21 +124,6 @@ def _told(found: Judgement) -> str:
         return f"{flips_in_words(flips, 'next token')} are not those of {found.against}"
     tied = f" ({count(flips.excused)} but for a tie)" if flips.excused else ""
     return f"the next token of all {counted(found.records, 'record')} is that of {found.against}{tied}"
-
-
-def _judged(comparisons: Sequence[Comparison]) -> Judgement | None:
-    judged = [one.judgement for one in comparisons if one.judgement]
-    return max(judged, key=lambda one: one.flips.flipped, default=None)
-
-
-def _flips(comparisons: Sequence[Comparison]) -> Value:
-    found = _judged(comparisons)
-    return Value(flips_in_words(found.flips, "token"), found.flips.flipped) if found else Value("")
-
-
-def _flip_count(comparisons: Sequence[Comparison]) -> Value:
-    found = _judged(comparisons)
-    return Value(count(found.flips.flipped), found.flips.flipped) if found else Value("")
 
 
 TASK = CausalLanguageModel()

@@ -24,6 +24,7 @@ from assay.bench.tasks.decisions import (
     decides_itself,
     decisions_of,
     flips_in_words,
+    most_flipped,
     scores_of,
     shown,
     sure_flips,
@@ -244,9 +245,8 @@ def _axis(output: Tensor) -> int:
 
 def _flips(comparisons: Sequence[Comparison]) -> Value:
     """Show the most flips of one comparison, set by set."""
-    judged = [one.judgement for one in comparisons if one.judgement]
-    if judged:
-        return Value(flips_in_words(max(judged, key=lambda one: one.flips.flipped).flips, UNIT))
+    if judged := most_flipped(comparisons):
+        return Value(flips_in_words(judged.flips, UNIT))
     most: dict[str, int] = {}
     for one in comparisons:
         if (found := _of_classes(one)) and found.flip_count:
