@@ -18,6 +18,7 @@ from assay.bench.words.numbers import inverse, ratio, significant
 from assay.bench.words.races import said
 from assay.errors import FailedError
 from assay.records.audit import AUDIT_FILE, Audit, read_audit
+from assay.records.base import Interval
 from assay.records.results import RESULTS_FILE, Cell, Results, read_results
 from assay.records.stale import is_of
 from assay.records.verification import Verification
@@ -27,7 +28,7 @@ NAVIGATION, BEFORE = ROOT / "mkdocs.yml", "      - Gallery: findings/gallery.md\
 
 
 @dataclass(frozen=True)
-class Published:
+class StudyPage:
     """Where a study is published.
 
     Attributes:
@@ -55,12 +56,12 @@ class Published:
 
 
 STUDIES = (
-    Published(
+    StudyPage(
         "speed",
         "Native at its best and ONNX at 224 pixels",
         "Native at its best and ONNX, in fp32, bf16 and int8",
     ),
-    Published(
+    StudyPage(
         "reduced", "Native at its best and ONNX at 28 pixels", "The same at 28 pixels, with two processes at once"
     ),
 )
@@ -98,15 +99,15 @@ def page(results: Results, audit: Audit | None, verified: dict[str, Verification
 
 def together(found: Results) -> Iterator[str]:
     """Tell how many images a second several processes of one runtime answer at the same time."""
-    known = [one for one in found.instances if one.throughput and not one.invalid and one.instances > 1]
+    known = [
+        (one, one.throughput) for one in found.instances if one.throughput and not one.invalid and one.instances > 1
+    ]
     if not known:
         return
     rows = [
-        f"| {one.cell.rpartition('/')[2]} | {one.instances} | {significant(one.throughput.value)} "
-        f"({significant(one.throughput.low)} to {significant(one.throughput.high)}) | "
+        f"| {one.cell.rpartition('/')[2]} | {one.instances} | {from_to(rate)} | "
         f"{ratio(one.slowed) if one.slowed else ''} |"
-        for one in sorted(known, key=lambda one: -one.throughput.value if one.throughput else 0)
-        if one.throughput
+        for one, rate in sorted(known, key=lambda pair: -pair[1].value)
     ]
     yield "## Several processes at the same time, each on a core of its own"
     head = "| runtime | processes | images a second, together | times as long as a call of one process alone |"
@@ -116,11 +117,15 @@ def together(found: Results) -> Iterator[str]:
 def row(cell: Cell, gained: str, audit: Audit | None) -> str:
     """Tell one cell, with why it does not count where it does not."""
     assert cell.host is not None
-    time = cell.host.median_ms
     failed = cell.agreement is not None and not cell.agreement.passed
     why = "**FAILED its audit**" if failed else "INVALID" if cell.invalid else gained
-    ms = f"{significant(time.value)} ({significant(time.low)} to {significant(time.high)})"
+    ms = from_to(cell.host.median_ms)
     return f"| {cell.label} | {cell.precision} | {ms} | {why} | {' | '.join(accuracy(cell, audit))} |"
+
+
+def from_to(estimate: Interval) -> str:
+    """Return "9.71 (9.31 to 10.1)"."""
+    return f"{significant(estimate.value)} ({significant(estimate.low)} to {significant(estimate.high)})"
 
 
 def accuracy(cell: Cell, audit: Audit | None) -> tuple[str, str]:
@@ -146,12 +151,17 @@ def served(found: Verification | None) -> Iterator[str]:
 
 def read(folder: Path) -> str:
     """Return the page of the records in a folder."""
+    return page(read_results(folder / RESULTS_FILE), *beside(folder))
+
+
+def beside(folder: Path) -> tuple[Audit | None, dict[str, Verification]]:
+    """Read what stands beside the results: their audit, and what servers answered, by architecture."""
     audit = folder / AUDIT_FILE
     verified = {
         path.stem.partition("-")[2]: Verification.model_validate_json(path.read_bytes())
         for path in folder.glob("verification-*.json")
     }
-    return page(read_results(folder / RESULTS_FILE), read_audit(audit) if audit.is_file() else None, verified)
+    return read_audit(audit) if audit.is_file() else None, verified
 
 
 def main(folder: Path) -> None:
@@ -160,14 +170,15 @@ def main(folder: Path) -> None:
     Raises:
         FailedError: results of this study are not published.
     """
-    text, study = read(folder), read_results(folder / RESULTS_FILE).study
-    into = next((one for one in STUDIES if one.study == study), None)
+    results = read_results(folder / RESULTS_FILE)
+    into = next((one for one in STUDIES if one.study == results.study), None)
     if into is None:
         raise FailedError(
             f"{folder} cannot be published",
             expected=f"the study {' or '.join(one.study for one in STUDIES)}",
-            found=study,
+            found=results.study,
         )
+    text = page(results, *beside(folder))
     into.folder.mkdir(parents=True, exist_ok=True)
     for path in (path for pattern in KEPT for path in folder.glob(pattern)):
         shutil.copyfile(path, into.folder / path.name)

@@ -16,8 +16,10 @@ MINUTE = 60.0
 MEBIBYTE = 2**20
 LEAST_FIXED = 1e-6
 """Smaller numbers are written with an exponent of ten."""
-SAYS_NOTHING = 1e12
-"""The ratio of the ends of an interval that reaches as far as numbers go, since there was only one process."""
+WIDEST_SHOWN = 1e12
+"""The largest ratio of an interval's ends that is written out; that of one process is far wider
+(`assay.bench.statistics.stats.SAYS_NOTHING`).
+"""
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -45,7 +47,7 @@ def interval(estimate: Interval, unit: str = "", least_digits: int = 2) -> str:
     The interval of one process, which can hold any number, is not finite in words either.
     """
     if not all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high)) or (
-        0 < estimate.low * SAYS_NOTHING < estimate.high
+        0 < estimate.low * WIDEST_SHOWN < estimate.high
     ):
         return f"{significant(estimate.value)}{unit} (no finite interval)"
     numbers = (estimate.value, estimate.low, estimate.high)

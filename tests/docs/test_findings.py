@@ -15,7 +15,7 @@ from assay.records.audit import read_audit
 from assay.records.load import Load, read_load
 from assay.records.races import SpeedComparison
 from assay.records.results import Interval, Results, read_results
-from tools.speed import STUDIES, Published, page, read
+from tools.speed import STUDIES, StudyPage, page, read
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,7 +85,7 @@ def test_rows_that_failed_are_marked_and_come_first() -> None:
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda one: one.study)
-def test_a_page_on_native_at_its_best_is_written_from_the_published_records(study: Published) -> None:
+def test_a_page_on_native_at_its_best_is_written_from_the_published_records(study: StudyPage) -> None:
     assert study.folder.exists() == study.page.exists()
     assert not study.folder.exists() or study.page.read_text(encoding="utf-8") == read(study.folder)
 
