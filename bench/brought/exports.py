@@ -279,13 +279,13 @@ def with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Brou
         request = _on_records(brought, file, brought.folder / REFERENCE_FILE)
         work.narrator.tell(f"computing the export by {route} in float64")
         try:
-            _job(work, DOUBLE, request, f"double-{route}", brought.folder)
+            done = _job(work, DOUBLE, request, f"double-{route}", brought.folder)
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError as error:
             work.narrator.note(f"the export by {route} in float64 is not a reference: {error}")
         else:
-            return replace(brought, what=f"the export by {route} in float64, by onnx's reference evaluator", exact=True)
+            return replace(brought, what=f"the export by {route} in float64, by {done.by}", exact=True)
     return _own_reference(brought)
 
 

@@ -1,4 +1,4 @@
-"""A user's ONNX file: run in fp32 by ONNX Runtime without optimisations, in float64 by onnx's reference evaluator."""
+"""A user's ONNX file: run in fp32 by ONNX Runtime without optimisations, in float64 as `on_onnx_exact` does."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def load(location: Location) -> LoadedModel:
     told = with_plain_ends(model)
     file = model.SerializeToString() if told else location.path
     evaluated: list[str] = []
+    in_double: dict[str, None] = {}
 
     def called(names: Sequence[str], without: Sequence[str], narrow: Sequence[str] = ()) -> Called:
         del narrow  # the file itself casts them
@@ -67,7 +68,7 @@ def load(location: Location) -> LoadedModel:
                 raise
             native = _evaluated(kept, location, names)
             evaluated.append(EVALUATOR)
-        return native, lambda: double(kept, location.name)
+        return native, lambda: double(kept, location.name, in_double)
 
     return LoadedModel(
         declared,
@@ -77,16 +78,27 @@ def load(location: Location) -> LoadedModel:
         places=lambda names, inputs, **_: fewest_places(model),
         narrow=lambda names, inputs, **_: arithmetic,
         by=lambda: next(iter(evaluated), ""),
+        double_by=lambda: " and ".join(in_double),
         told=tuple(told),
         words=words_of(model),
     )
 
 
-def double(model: ModelProto, name: str) -> Compute:
-    """Return a model in float64; calling it raises InputError where there is no reference, see `on_onnx_exact`."""
+def double(model: ModelProto, name: str, by: dict[str, None]) -> Compute:
+    """Return a model in float64; calling it raises InputError where there is no reference, see `on_onnx_exact`.
+
+    Args:
+        by: receives the names of the programs whose results it returned, in order.
+    """
     names = [value.name for value in without_initialisers(model.graph)]
     wide = cache(lambda: to_double(model))
-    return lambda inputs: exact_of(model, dict(zip(names, inputs, strict=True)), name, wide=wide).outputs
+
+    def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        exact = exact_of(model, dict(zip(names, inputs, strict=True)), name, wide=wide)
+        by[exact.by] = None
+        return exact.outputs
+
+    return compute
 
 
 def _native(

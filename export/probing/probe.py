@@ -77,7 +77,7 @@ REFERENCES: dict[Kind, str] = {
     "torch": "the PyTorch model in float64",
     "tf": "TensorFlow's graph of the model in float64",
     "jax": "the JAX function in float64",
-    "onnx": "the file in float64, by onnx's reference evaluator",
+    "onnx": "the file in float64",
 }
 
 WHOLE_REFERENCE = "the model's own outputs, which are integers without rounding error"
@@ -190,6 +190,7 @@ def probe(request: ProbeRequest) -> Probed:
     try:
         double = None if _is_whole_throughout(model) and model.kind != "jax" else loaded.double()
         reference = _reference(model, double, chosen, native, request.folder / REFERENCE_FILE, seen.at_once)
+        reference += f", by {loaded.double_by()}" if loaded.double_by() else ""
         reason, edges = "", edges and _sound(model, edges, double, seen)
     except AssayError as error:
         if disk_error_in(error):

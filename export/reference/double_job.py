@@ -1,5 +1,5 @@
-"""An export of a user's model computed in float64, by onnx's reference evaluator, in a process of its own. "double"
-gives a reference where a framework has none of its own; "deciders" gives what decides outputs that scores decide.
+"""An export of a user's model computed in float64, in a process of its own. "double" gives a reference where a
+framework has none of its own; "deciders" gives what decides outputs that scores decide.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from assay.export.graph.inspect import read_model
 from assay.export.probing.exact import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from assay.files.arrays import load_array
 from assay.jobs.files import Written
-from assay.jobs.job import Job, Nothing
+from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
 from assay.numerics.ties import Unfollowed, joined, save_deciders
 from assay.records.base import Record
@@ -31,6 +31,12 @@ class DoubleRequest(Record):
     out: Written
 
 
+class DoubleAnswer(Record):
+    """The names of the programs that computed the file, "onnx's reference evaluator" for instance."""
+
+    by: str
+
+
 class DecidedOutputs(Record):
     """The names of the outputs that scores decide in a way that was followed, and of those where it was not."""
 
@@ -38,12 +44,12 @@ class DecidedOutputs(Record):
     unfollowed: list[str]
 
 
-DOUBLE = Job("assay.export.reference.double_job", "double", DoubleRequest, Nothing)
+DOUBLE = Job("assay.export.reference.double_job", "double", DoubleRequest, DoubleAnswer)
 DECIDERS = Job("assay.export.reference.double_job", "deciders", DoubleRequest, DecidedOutputs)
 
 
-def double(request: DoubleRequest) -> Nothing:
-    """Compute an export in float64 by onnx's reference evaluator, on the first few records.
+def double(request: DoubleRequest) -> DoubleAnswer:
+    """Compute an export in float64 on the first few records.
 
     Raises:
         InputError: it cannot be computed, or is not what the model itself computes.
@@ -53,11 +59,12 @@ def double(request: DoubleRequest) -> Nothing:
     model = request.model
     records, native = load_array(request.records), load_array(request.native)
     count = min(len(records), max(MOST_EVALUATED // (model.batch or 1), 1) * (model.batch or 1))
-    compute = compute_double(read_model(request.file), request.file.name)
+    by: dict[str, None] = {}
+    compute = compute_double(read_model(request.file), request.file.name, by)
     exact = computed_exactly(model, lambda inputs: _in_order(model, compute(inputs)), records[:count])
     check_reference(model, exact, native, by_columns=True)
     np.save(request.out, with_own_whole_numbers(model, exact, native))
-    return Nothing()
+    return DoubleAnswer(by=" and ".join(by))
 
 
 def deciders(request: DoubleRequest) -> DecidedOutputs:

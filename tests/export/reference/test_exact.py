@@ -12,10 +12,13 @@ from onnx.reference import ReferenceEvaluator
 
 from assay.errors import InputError
 from assay.export.localise.on_onnx_runners import run_in
+from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, probe
 from assay.export.reference import on_onnx_exact
+from assay.export.reference.double_job import DoubleRequest, double
 from assay.export.reference.on_onnx_double import run_double
 from assay.export.reference.on_onnx_exact import EVALUATOR, KERNELS, exact_of, relative_difference
 from tests.onnx_files import onnx_model
+from tests.user_models import to_probe
 
 FLOAT = TensorProto.FLOAT
 
@@ -143,10 +146,30 @@ def test_an_evaluator_against_two_runtimes_is_not_a_reference(monkeypatch: pytes
         exact_of(lrn(5), feeds, "it")
 
 
-def test_what_onnx_cannot_evaluate_is_left_to_kernels_for_double() -> None:
-    model = model_of([helper.make_node("Inverse", ["x"], ["y"], domain="com.microsoft")], ([4, 4], [4, 4]))
+def inverse() -> ModelProto:
+    """An operator that onnx's reference evaluator lacks."""
+    model = model_of([helper.make_node("Inverse", ["x"], ["y"], domain="com.microsoft")], ([1, 4, 4], [1, 4, 4]))
     model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    feeds = {"x": np.random.default_rng(1).normal(size=(4, 4)).astype(np.float32)}
-    found = exact_of(model, feeds, "it")
+    return model
+
+
+def test_what_onnx_cannot_evaluate_is_left_to_kernels_for_double() -> None:
+    feeds = {"x": np.random.default_rng(1).normal(size=(1, 4, 4)).astype(np.float32)}
+    found = exact_of(inverse(), feeds, "it")
     assert found.by == KERNELS
     assert found.outputs["y"].dtype == np.float64
+
+
+@pytest.mark.parametrize(("file", "by"), [(gemm()[0], EVALUATOR), (inverse(), KERNELS)], ids=["MatMul", "Inverse"])
+def test_the_words_for_a_reference_name_the_program_that_computed_it(file: ModelProto, by: str, tmp_path: Path) -> None:
+    onnx.save(file, tmp_path / "model.onnx")
+    probed = probe(to_probe(tmp_path, tmp_path / "model.onnx"))
+    assert probed.reference == f"the file in float64, by {by}"
+    request = DoubleRequest(
+        model=probed.model,
+        file=tmp_path / "model.onnx",
+        records=tmp_path / RECORDS_FILE,
+        native=tmp_path / NATIVE_FILE,
+        out=tmp_path / "double.npy",
+    )
+    assert double(request).by == by

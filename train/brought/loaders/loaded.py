@@ -67,6 +67,7 @@ class LoadedModel:
         made: the object that a function or library made, with its usual inputs; None of a file.
         native: the model in its own precision.
         double: makes it in float64; see `Called`.
+        double_by: names the programs that have computed it in float64, where that is not its own framework.
         random: names the operators that draw random numbers, if its file shows them.
         places: returns, for inputs of given names, the number of places of an index that is silently cut off at its
             limit; None where there is none.
@@ -90,6 +91,7 @@ class LoadedModel:
     made: MadeModel | None = None
     native: Compute = _unbound
     double: Callable[[], Compute] = lambda: _unbound
+    double_by: Callable[[], str] = str
     random: Callable[[], str] = str
     per_call: Callable[[], str] = str
     places: Callable[..., int | None] = lambda names, inputs, **_: None
