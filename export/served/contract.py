@@ -4,12 +4,17 @@ An export takes normalised float images in one layout or the other and gives log
 client has, uint8 pixels (images, height, width, channels), and contains the normalisation of
 `assay.train.batches.normalise`, operation by operation, so that preprocessing is part of the audit:
 
-    images UINT8 (batch, H, W, C) -> [Transpose] -> Cast -> Div 127.5 -> Sub 1 -> the export
+    images UINT8 (batch, H, W, C) -> [Transpose] -> Cast INT32 -> Cast FLOAT -> Div 127.5 -> Sub 1 -> the export
         -> Softmax -> probabilities FLOAT (batch, classes)
         -> ArgMax  -> label INT64 (batch)
 
 The layout changes while a pixel is still one byte. An export that takes NHWC and begins by transposing it, as those
 of TensorFlow and JAX do, has that transposition moved there too, which saves a float copy of the image.
+
+The cast through INT32 keeps the export's first quantisation. OpenVINO takes bytes that are cast to float, scaled and
+shifted for dequantised integers, and a quantisation to 256 nearly equal levels after them for a copy, which it drops
+(`EliminateFakeQuantizeTransformation`): each pixel would be up to one level off, and an int8 model would give other
+answers than the one that was timed.
 """
 
 from __future__ import annotations
@@ -122,7 +127,8 @@ def _before(*, transposed: bool) -> list[onnx.NodeProto]:
     nodes = [make("Transpose", [IMAGES], [pixels], f"{PREFIX}layout", perm=TO_CHANNELS_FIRST)] if transposed else []
     return [
         *nodes,
-        make("Cast", [pixels], [f"{PREFIX}float"], f"{PREFIX}cast", to=onnx.TensorProto.FLOAT),
+        make("Cast", [pixels], [f"{PREFIX}whole"], f"{PREFIX}widen", to=onnx.TensorProto.INT32),
+        make("Cast", [f"{PREFIX}whole"], [f"{PREFIX}float"], f"{PREFIX}cast", to=onnx.TensorProto.FLOAT),
         make("Div", [f"{PREFIX}float", f"{PREFIX}half_range"], [f"{PREFIX}scaled"], f"{PREFIX}scale"),
         make("Sub", [f"{PREFIX}scaled", f"{PREFIX}shift"], [INPUT_NAME], f"{PREFIX}centre"),
     ]

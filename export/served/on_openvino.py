@@ -28,7 +28,8 @@ def with_pixels(asked: WrappedFile) -> None:
     pixels = images
     if asked.contract.layout == "NCHW":  # while a pixel is still one byte
         pixels = operators.transpose(images, np.array(TO_CHANNELS_FIRST))
-    scaled = operators.divide(operators.convert(pixels, np.float32), np.float32(HALF_RANGE))
+    whole = operators.convert(pixels, np.int32)  # see `assay.export.served.contract`
+    scaled = operators.divide(operators.convert(whole, np.float32), np.float32(HALF_RANGE))
     normalised = operators.subtract(scaled, np.float32(SHIFT))
     for user in model.input(0).get_target_inputs():
         user.replace_source_output(normalised.output(0))

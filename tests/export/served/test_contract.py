@@ -7,17 +7,25 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
+import openvino as ov
 import pytest
 from onnx import helper
 
 from assay.errors import ArtifactError, ExportFailedError
 from assay.export.served.contract import HALF_RANGE, SHIFT, check_contract, deployable, write_deployable
-from assay.export.served.contract_job import check_answers
-from assay.spec import ModelSpec
+from assay.export.served.contract_job import check_answers, open_served
+from assay.export.served.made import ExportContract, serve_made
+from assay.numerics.served import ServedTensor
+from assay.records.deployment import served_by
+from assay.spec import OPENVINO_FILE, ModelSpec
 from assay.train.batches import normalise
-from tests.onnx_files import onnx_model
+from tests.onnx_files import onnx_model, save_onnx
 
 SPEC = ModelSpec("bloodnet", 6, 4)
+PIXELS = ServedTensor(name="images", datatype="UINT8", shape=[6, 6, 3])
+SHARES = ServedTensor(name="probabilities", datatype="FP32", shape=[4])
+IMAGE = ServedTensor(name="image", datatype="FP32", shape=[3, 6, 6])
+LOGITS = ServedTensor(name="logits", datatype="FP32", shape=[4])
 
 
 def export(layout: str, *, transposes: bool = False) -> onnx.ModelProto:
@@ -61,6 +69,52 @@ def test_its_answers_are_those_of_the_export(layout: str, transposes: bool, batc
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     np.testing.assert_allclose(probabilities, shares / shares.sum(axis=1, keepdims=True), atol=1e-6)
     np.testing.assert_array_equal(label, logits.argmax(axis=1))
+
+
+def quantised(path: Path) -> Path:
+    """Write a convolution in int8 whose image is quantised to 256 levels of -1.0075 to 0.9997, as NNCF does."""
+    random = np.random.default_rng(0)
+    step = np.float32(2.0072 / 255)
+    kernels = random.integers(-127, 128, (8, 3, 3, 3), np.int8)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["image", "step", "zero"], ["levels"]),
+        helper.make_node("DequantizeLinear", ["levels", "step", "zero"], ["on_levels"]),
+        helper.make_node("DequantizeLinear", ["kernels", "kernel_step", "kernel_zero"], ["w"]),
+        helper.make_node("Conv", ["on_levels", "w"], ["features"]),
+        helper.make_node("GlobalAveragePool", ["features"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+    ]
+    constants = {
+        "step": step,
+        "zero": np.uint8(128),
+        "kernels": kernels,
+        "kernel_step": np.float32(0.01),
+        "kernel_zero": np.int8(0),
+        "weights": random.normal(size=(8, 4)).astype(np.float32),
+    }
+    return save_onnx(path, nodes, {"image": ["batch", 3, 6, 6]}, {"logits": ["batch", 4]}, constants, ir_version=9)
+
+
+@pytest.mark.parametrize("runtime", ["ort.cpu", "openvino", "openvino.nncf"])
+def test_an_int8_model_keeps_its_first_quantisation(runtime: str, tmp_path: Path) -> None:
+    source = quantised(tmp_path / "export.onnx")
+    served = tmp_path / "served" / served_by(runtime).file
+    served.parent.mkdir()
+    contract = ExportContract(spec=SPEC, layout="NCHW")
+    if runtime == "openvino.nncf":
+        ov.save_model(ov.Core().read_model(source), tmp_path / OPENVINO_FILE, compress_to_fp16=False)
+        source = tmp_path / OPENVINO_FILE
+        serve_made(runtime, source, contract, served)
+    else:
+        write_deployable(source, SPEC, contract.layout, served)
+    options = served_by(runtime).options_of(1, decides=True)
+    images = pixels(16)
+    normalised = np.ascontiguousarray(normalise(images).transpose(0, 3, 1, 2))
+    timed = open_served(runtime, source, options, [IMAGE], [LOGITS])({"image": normalised}, ["logits"])[0]
+    answered = open_served(runtime, served, options, [PIXELS], [SHARES])({"images": images}, ["probabilities"])[0]
+    shares = np.exp(timed - timed.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(answered, shares / shares.sum(axis=1, keepdims=True), atol=1e-6)
 
 
 def test_a_transposition_at_the_beginning_moves_to_the_pixels() -> None:
