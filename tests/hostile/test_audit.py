@@ -13,7 +13,8 @@ from onnx import TensorProto, helper
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import AssayError, InputError
 from assay.export.pairs.pair_inputs import OnnxValue, check_same, draw_inputs, read_inputs
-from tests.bench.cli.test_cli import assay, one_line_error
+from tests.bench.cli.test_cli import one_line_error
+from tests.command import command
 from tests.export.pairs.pair_models import WIDTH, save_classifier
 
 IMAGE = OnnxValue("image", "float32", ("batch", WIDTH))
@@ -161,7 +162,7 @@ def test_files_without_inputs_or_outputs_are_refused() -> None:
     ],
 )
 def test_wrong_usage_exits_with_two(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    done = assay("audit", *arguments, folder=tmp_path)
+    done = command("audit", *arguments, folder=tmp_path)
     assert done.returncode == 2
     one_line_error(done, 2)
 
@@ -170,11 +171,11 @@ def test_bad_input_keeps_an_older_record(tmp_path: Path) -> None:
     save_classifier(tmp_path / "a.onnx")
     pair = ("audit", "--reference", "a.onnx", "--candidate", "b.onnx", "--out", "out")
     save_classifier(tmp_path / "b.onnx")
-    assert assay(*pair, folder=tmp_path).returncode == 0
+    assert command(*pair, folder=tmp_path).returncode == 0
     record = tmp_path / "out" / "audit-b" / "audit.json"
     before = record.read_bytes()
     truncate(tmp_path / "b.onnx")
-    one_line_error(assay(*pair, folder=tmp_path), 2, "b.onnx")
+    one_line_error(command(*pair, folder=tmp_path), 2, "b.onnx")
     assert record.read_bytes() == before
 
 

@@ -20,8 +20,8 @@ from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, AssayError
 from assay.records.audit import read_audit
 from assay.records.deployment import RENDERING, Deployment, read_deployment
-from tests.bench.cli.test_cli import assay
 from tests.bench.finished_study import CELL, finished_study
+from tests.command import command
 
 MODEL, CONFIG = "models/bloodnet-28/1/model.onnx", "models/bloodnet-28/config.pbtxt"
 
@@ -296,7 +296,7 @@ def test_a_tolerance_is_at_most_twice_what_the_audit_tolerates_of_a_probability(
 
 def test_the_whole_check_has_every_part_and_the_command_names_the_file(folder: Path) -> None:
     replace(folder, COMPOSE, "read_only: true", "privileged: true")
-    done = assay("deploy", "--check", str(folder))
+    done = command("deploy", "--check", str(folder))
     assert done.returncode == 2
     assert "compose.yaml is not what Assay writes" in done.stderr.splitlines()[-1]
     better_accuracy(folder)
@@ -334,6 +334,6 @@ def test_a_changed_folder_is_refused(change: Callable[[Path], object], part: str
 
 
 def test_a_folder_that_is_not_there_is_one_message(tmp_path: Path) -> None:
-    done = assay("deploy", "--check", str(tmp_path / "none"))
+    done = command("deploy", "--check", str(tmp_path / "none"))
     assert done.returncode == 2
     assert "There is no folder" in done.stderr.splitlines()[-1]

@@ -23,6 +23,7 @@ from assay.files.tables import read_table, write_table
 from assay.records.results import read_results
 from tests.bench.cli.test_cli import ASSAY, assay
 from tests.bench.report.sample_results import sample_results
+from tests.command import command
 from tests.good_run import status_of_good
 from tests.small_study import small_study
 
@@ -69,14 +70,15 @@ def place_of(name: str, model: Path, tmp_path: Path) -> Path:
     study.mkdir(parents=True)
     shutil.copy(model, place / f"{name}.onnx")
     np.savez(place / f"{name}.npz", x=np.ones((2, 4), np.float32))
-    (study / "results.json").write_text(sample_results().model_dump_json())
-    samples = [(cell.name, 0, 0, call, "host", 1000, 0) for cell in sample_results().cells for call in range(3)]
+    results = sample_results((28,), (1,), ("bloodnet",))
+    (study / "results.json").write_text(results.model_dump_json())
+    samples = [(cell.name, 0, 0, call, "host", 1000, 0) for cell in results.cells for call in range(3)]
     write_table(study / "samples.parquet", polars.DataFrame(samples, schema=SAMPLE_COLUMNS, orient="row"))
     return place
 
 
 def works(place: Path, *arguments: str) -> str:
-    done = assay(*arguments, folder=place)
+    done = command(*arguments, folder=place)
     assert done.returncode in {0, 1}, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout

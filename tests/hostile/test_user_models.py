@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.bench.cli.test_cli import assay, one_line_error
+from tests.bench.cli.test_cli import one_line_error
+from tests.command import command
 
 NUMPY_MODEL = "def build():\n    return 5\n\ndef broken():\n    raise ValueError('no weights here')\n"
 LINE = "assay: "
@@ -15,7 +16,7 @@ LINE = "assay: "
 
 def message(folder: Path, *arguments: str, code: int = 2) -> str:
     """The one line of an error of `assay compare-model`."""
-    done = assay("compare-model", *arguments, "--out", str(folder / "out"), folder=folder)
+    done = command("compare-model", *arguments, "--out", str(folder / "out"), folder=folder)
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
@@ -26,14 +27,16 @@ def message(folder: Path, *arguments: str, code: int = 2) -> str:
 
 def test_names_that_are_not_models_are_refused_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "model.bin").touch()
-    one_line_error(assay("compare-model", "none.onnx", folder=tmp_path), 2, "There is no model none.onnx")
-    one_line_error(assay("compare-model", "model.bin", folder=tmp_path), 2, "the ending '.bin'", ".keras")
-    one_line_error(assay("compare-model", "none.py:build", folder=tmp_path), 2, "There is no file none.py")
+    one_line_error(command("compare-model", "none.onnx", folder=tmp_path), 2, "There is no model none.onnx")
+    one_line_error(command("compare-model", "model.bin", folder=tmp_path), 2, "the ending '.bin'", ".keras")
+    one_line_error(command("compare-model", "none.py:build", folder=tmp_path), 2, "There is no file none.py")
     (tmp_path / "mine.py").write_text(NUMPY_MODEL)
-    one_line_error(assay("compare-model", "mine.py", folder=tmp_path), 2, "mine.py:FUNCTION")
-    one_line_error(assay("compare-model", "mine.py:f", "--shape", "x", folder=tmp_path), 2, "--shape cannot be read")
-    one_line_error(assay("compare-model", "mine.py:f", "--threads", "999", folder=tmp_path), 2, "--threads", "at most")
-    done = assay("compare-model", "mine.py:f", "--runtime", "torch.eage", folder=tmp_path)
+    one_line_error(command("compare-model", "mine.py", folder=tmp_path), 2, "mine.py:FUNCTION")
+    one_line_error(command("compare-model", "mine.py:f", "--shape", "x", folder=tmp_path), 2, "--shape cannot be read")
+    one_line_error(
+        command("compare-model", "mine.py:f", "--threads", "999", folder=tmp_path), 2, "--threads", "at most"
+    )
+    done = command("compare-model", "mine.py:f", "--runtime", "torch.eage", folder=tmp_path)
     one_line_error(done, 2, "Did you mean 'torch.eager'")
 
 
@@ -92,7 +95,7 @@ def test_a_model_that_no_route_exports_is_timed_all_the_same(tmp_path: Path) -> 
         "        return torch.special.bessel_j0(x) @ torch.ones(4, 2, dtype=x.dtype)\n"
     )
     options = ("--shape", "x=batch,4", "--runtime", "torch.eager", "--minutes", "10", "--interval-width", "0")
-    done = assay("compare-model", "mine.py:Odd", *options, folder=tmp_path)
+    done = command("compare-model", "mine.py:Odd", *options, folder=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "no route gave a usable ONNX file" in done.stdout
     assert "torch.eager" in (tmp_path / "artifacts/model-mine-Odd/report/report.md").read_text(encoding="utf-8")

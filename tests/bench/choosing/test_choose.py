@@ -25,9 +25,9 @@ from assay.records.choice import Choice, Constraints, nearest_in_words, read_cho
 from assay.records.results import Cell, Results
 from assay.records.timings import Timing
 from assay.registry import TASK_OF_ARCHITECTURES
-from tests.bench.cli.test_cli import assay
 from tests.bench.report.sample_audit import keys_of
 from tests.bench.report.sample_results import sample_results, spread
+from tests.command import command
 
 IMAGES = 2000
 TIMED = sample_results()
@@ -303,10 +303,10 @@ def test_the_command_answers_and_exits_by_the_answer(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(results(cells).model_dump_json())
     record = audit([compared(one.label, 1960) for one in cells])
     (tmp_path / "audit.json").write_text(record.model_dump_json())
-    done = assay("choose", str(tmp_path), "--accuracy", "0.95")
+    done = command("choose", str(tmp_path), "--accuracy", "0.95")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("bloodnet/28/b1/t1/ort.cpu@torch-dynamo: 1 ms")
-    none = assay("choose", str(tmp_path), "--p99", "1.0", "--json")
+    none = command("choose", str(tmp_path), "--p99", "1.0", "--json")
     assert none.returncode == 1
     assert json.loads(none.stdout)["nearest"]["constraint"] == "p99"
 

@@ -14,13 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from assay import __version__
-from assay.alone import FOLDER_VARIABLE
 from assay.bench.cli import listing
 from assay.bench.cli.main import app
 from assay.bench.machine.machine import usable_cores
 from assay.errors import StudyError
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, RUNTIMES
 from tests.bench.report.sample_results import sample_results
+from tests.command import command, variables_for
 from tests.small_study import small_study
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -59,29 +59,27 @@ COMMANDS = (
 
 def assay(*arguments: str, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the installed command."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
-    environment[FOLDER_VARIABLE] = os.environ[FOLDER_VARIABLE]
-    environment |= {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", **variables}
+    environment = variables_for(variables)
     return subprocess.run(
         [str(ASSAY), *arguments], capture_output=True, text=True, check=False, cwd=folder, env=environment
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_the_golden_one(command: str) -> None:
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_is_the_golden_one(words: str) -> None:
     """After an intended change: UPDATE_GOLDEN=1 make test."""
-    done = assay(*command.split(), "--help")
+    done = command(*words.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    golden = GOLDEN / f"help-{command.replace(' ', '-') or 'assay'}.txt"
+    golden = GOLDEN / f"help-{words.replace(' ', '-') or 'assay'}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(done.stdout)
     assert done.stdout == golden.read_text()
 
 
 def test_every_help_has_an_example_that_names_its_command() -> None:
-    for command in filter(None, COMMANDS):
-        text = (GOLDEN / f"help-{command.replace(' ', '-')}.txt").read_text()
-        assert command in {"data", "fleet"} or f"\n Example: assay {command}" in text
+    for words in filter(None, COMMANDS):
+        text = (GOLDEN / f"help-{words.replace(' ', '-')}.txt").read_text()
+        assert words in {"data", "fleet"} or f"\n Example: assay {words}" in text
 
 
 def test_commands_are_grouped_and_the_older_name_of_one_is_hidden() -> None:
@@ -93,13 +91,13 @@ def test_commands_are_grouped_and_the_older_name_of_one_is_hidden() -> None:
 
 
 def test_the_older_name_of_model_is_the_same_command() -> None:
-    older, newer = assay("compare-model", "--help"), assay("model", "--help")
+    older, newer = command("compare-model", "--help"), command("model", "--help")
     assert older.returncode == 0
     assert older.stdout.replace("assay compare-model [", "assay model [").split() == newer.stdout.split()
 
 
 def test_names_are_listed_without_the_instruments_own(tmp_path: Path) -> None:
-    found = json.loads(assay("list", "runtimes", "--json").stdout)["runtimes"]
+    found = json.loads(command("list", "runtimes", "--json").stdout)["runtimes"]
     names = [one["name"] for one in found]
     assert {"torch.eager", "ort.cpu"} <= set(names)
     assert not {name for name, entry in RUNTIMES.items() if entry.ruler} & set(names)
@@ -148,13 +146,13 @@ def test_a_listed_name_gives_the_missing_part_of_its_needs(monkeypatch: pytest.M
 
 
 def test_an_unknown_kind_of_names_is_one_message() -> None:
-    one_line_error(assay("list", "runtime"), 2, "Did you mean 'runtimes'?")
+    one_line_error(command("list", "runtime"), 2, "Did you mean 'runtimes'?")
 
 
-@pytest.mark.parametrize("command", ["run", "train", "export", "bench", "attribute", "audit", "compare"])
-def test_a_changed_key_is_checked_as_one_of_the_file_is(command: str, tmp_path: Path) -> None:
-    environments = ["--env", str(tmp_path), "--env", str(tmp_path)] if command == "compare" else []
-    words = [command, study(tmp_path), "--set", "bench.batches=[0]", "--out", str(tmp_path), *environments]
+@pytest.mark.parametrize("name", ["run", "train", "export", "bench", "attribute", "audit", "compare"])
+def test_a_changed_key_is_checked_as_one_of_the_file_is(name: str, tmp_path: Path) -> None:
+    environments = ["--env", str(tmp_path), "--env", str(tmp_path)] if name == "compare" else []
+    words = [name, study(tmp_path), "--set", "bench.batches=[0]", "--out", str(tmp_path), *environments]
     refused = CliRunner().invoke(app, words).exception
     assert isinstance(refused, StudyError)
     assert "--set bench.batches=[0] has 1 problem(s): bench.batches.0: expected 1 or more, found 0" in str(refused)
@@ -189,46 +187,48 @@ def study(folder: Path, text: str = "") -> str:
 
 
 def test_bad_studies_exit_with_two_and_name_the_mistake(tmp_path: Path) -> None:
-    one_line_error(assay("run", str(tmp_path / "none.toml")), 2, "none.toml", "studies/quick.toml")
+    one_line_error(command("run", str(tmp_path / "none.toml")), 2, "none.toml", "studies/quick.toml")
     runtimes = study(tmp_path, '[bench]\nruntimes = ["ort.cpo"]')
-    one_line_error(assay("run", runtimes), 2, "study.toml", "Did you mean 'ort.cpu'")
+    one_line_error(command("run", runtimes), 2, "study.toml", "Did you mean 'ort.cpu'")
 
 
 def test_wrong_usage_exits_with_two(tmp_path: Path) -> None:
     for arguments in (("rnu",), ("run",), ("run", "--no-such-option"), ("export",)):
-        done = assay(*arguments, folder=tmp_path)
+        done = command(*arguments, folder=tmp_path)
         one_line_error(done, 2)
 
 
 def test_more_threads_than_cores_are_refused(tmp_path: Path) -> None:
     wanted = study(tmp_path, f"[bench]\nthreads = [{len(usable_cores()) + 1}]")
-    one_line_error(assay("run", wanted, "--out", str(tmp_path)), 2, "bench.threads", f"at most {len(usable_cores())}")
+    one_line_error(command("run", wanted, "--out", str(tmp_path)), 2, "bench.threads", f"at most {len(usable_cores())}")
 
 
 def test_named_data_that_is_not_there_never_falls_back(tmp_path: Path) -> None:
     wanted = study(tmp_path, '[data]\nname = "pbc"')
-    one_line_error(assay("train", wanted, "--out", str(tmp_path)), 2, "No PBC images", "ASSAY_PBC")
-    one_line_error(assay("train", wanted, "--data-root", "/no/such/place", "--out", str(tmp_path)), 2, "/no/such/place")
+    one_line_error(command("train", wanted, "--out", str(tmp_path)), 2, "No PBC images", "ASSAY_PBC")
+    one_line_error(
+        command("train", wanted, "--data-root", "/no/such/place", "--out", str(tmp_path)), 2, "/no/such/place"
+    )
 
 
 def test_an_output_folder_in_the_way_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     wanted = study(tmp_path, '[data]\nname = "synthetic"\nlimit = 128')
-    one_line_error(assay("train", wanted, "--out", str(tmp_path / "file")), 2, "Cannot write", "--out")
+    one_line_error(command("train", wanted, "--out", str(tmp_path / "file")), 2, "Cannot write", "--out")
     assert (tmp_path / "file").read_text() == "in the way"
 
 
 def test_reports_of_results_that_cannot_be_read(tmp_path: Path) -> None:
-    one_line_error(assay("report", str(tmp_path)), 2, "results.json")
+    one_line_error(command("report", str(tmp_path)), 2, "results.json")
     (tmp_path / "results.json").write_text('{"schema_version": 99}')
-    one_line_error(assay("report", str(tmp_path)), 2, "unknown version", "found 99")
+    one_line_error(command("report", str(tmp_path)), 2, "unknown version", "found 99")
     (tmp_path / "results.json").write_text("{")
-    one_line_error(assay("report", str(tmp_path)), 2, "results.json")
+    one_line_error(command("report", str(tmp_path)), 2, "results.json")
 
 
 def test_report_writes_and_lists_its_files(tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text(sample_results().model_dump_json())
-    done = assay("report", str(tmp_path), "--json")
+    (tmp_path / "results.json").write_text(sample_results((28,), (1,), ("bloodnet",)).model_dump_json())
+    done = command("report", str(tmp_path), "--json")
     assert done.returncode == 0, done.stderr
     files = [Path(name) for name in json.loads(done.stdout)["files"]]
     assert all(file.is_file() for file in files)
@@ -237,12 +237,12 @@ def test_report_writes_and_lists_its_files(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_onnx_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\x00\x01 no model")
-    one_line_error(assay("export", "--inspect", str(tmp_path / "model.onnx")), 2, "model.onnx")
+    one_line_error(command("export", "--inspect", str(tmp_path / "model.onnx")), 2, "model.onnx")
 
 
 def test_a_damaged_data_file_is_named_and_kept(tmp_path: Path) -> None:
     (tmp_path / "bloodmnist.npz").write_bytes(b"PK broken")
-    done = assay("data", "show", "bloodmnist", "--data-root", str(tmp_path), folder=tmp_path, HOME=str(tmp_path))
+    done = command("data", "show", "bloodmnist", "--data-root", str(tmp_path), folder=tmp_path, HOME=str(tmp_path))
     one_line_error(done, 2, "bloodmnist.npz")
     assert (tmp_path / "bloodmnist.npz").read_bytes() == b"PK broken"
 
@@ -254,7 +254,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 
 def test_data_build_writes_a_medmnist_file_that_says_what_it_is(tmp_path: Path) -> None:
-    done = assay("data", "build", "synthetic", "--size", "12", "--out", "cells.npz", folder=tmp_path)
+    done = command("data", "build", "synthetic", "--size", "12", "--out", "cells.npz", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "SYNTHETIC" in done.stdout.upper()
     with np.load(tmp_path / "cells.npz") as arrays:

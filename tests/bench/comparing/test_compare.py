@@ -19,8 +19,9 @@ from assay.bench.statistics.stats import Samples
 from assay.errors import InputError
 from assay.files.columns import SAMPLE_COLUMNS
 from assay.records.results import Cell, Results
-from tests.bench.cli.test_cli import assay, one_line_error
+from tests.bench.cli.test_cli import one_line_error
 from tests.bench.report.sample_results import sample_results
+from tests.command import command
 
 PROCESSES, BLOCKS, CALLS = 8, 4, 6
 PROCESS_SPREAD, CALL_SPREAD = 0.014, 0.02
@@ -226,7 +227,7 @@ def stored(folder: Path, seed: int, factors: dict[str, float] | None = None) -> 
 def test_the_command_exits_with_one_on_a_regression_and_writes_for_people_and_ci(tmp_path: Path) -> None:
     base, new = stored(tmp_path / "base", 1), stored(tmp_path / "new", 2, {"torch.eager": 1.4})
     files = ("--markdown", str(tmp_path / "pr.md"), "--junit", str(tmp_path / "ci.xml"))
-    done = assay("compare", str(base), str(new), "--json", *files)
+    done = command("compare", str(base), str(new), "--json", *files)
     assert done.returncode == 1, done.stderr
     regressed = [change["name"] for change in json.loads(done.stdout)["changes"] if change["regression"]]
     assert regressed == ["bloodnet/28/b1/t1/torch.eager"]
@@ -239,27 +240,27 @@ def test_the_command_exits_with_one_on_a_regression_and_writes_for_people_and_ci
     text = (tmp_path / "pr.md").read_text()
     assert text.startswith("### Regression: 1 cell slower by more than 5.0 %")
     assert text.index("torch.eager") < text.index("<details>")
-    same = assay("compare", str(base / "results.json"), str(base))
+    same = command("compare", str(base / "results.json"), str(base))
     assert same.returncode == 0, same.stderr
     assert "No regression" in same.stdout
 
 
 def test_a_folder_that_is_not_a_run_is_one_message(tmp_path: Path) -> None:
     base = stored(tmp_path / "base", 1)
-    one_line_error(assay("compare", str(base), str(tmp_path)), 2, "results.json")
+    one_line_error(command("compare", str(base), str(tmp_path)), 2, "results.json")
     bad = stored(tmp_path / "bad", 2)
     (bad / "samples.parquet").write_bytes(b"PAR1 and no more")
-    one_line_error(assay("compare", str(base), str(bad)), 2, "samples.parquet", "cannot be read")
+    one_line_error(command("compare", str(base), str(bad)), 2, "samples.parquet", "cannot be read")
     (bad / "samples.parquet").unlink()
-    one_line_error(assay("compare", str(base), str(bad)), 2, "no samples.parquet")
+    one_line_error(command("compare", str(base), str(bad)), 2, "no samples.parquet")
     (bad / "results.json").write_text('{"schema_version": 99}')
-    one_line_error(assay("compare", str(base), str(bad)), 2, "unknown version", "found 99")
-    one_line_error(assay("compare", str(base), str(base), "--allow", "weather"), 2, "--allow", "weather")
+    one_line_error(command("compare", str(base), str(bad)), 2, "unknown version", "found 99")
+    one_line_error(command("compare", str(base), str(base), "--allow", "weather"), 2, "--allow", "weather")
 
 
 def test_wrong_usage_is_usage(tmp_path: Path) -> None:
     for arguments in (("one",), ("a", "b", "c"), ("--env", "a", "study.toml"), ("--env", "a", "--env", "b", "c", "d")):
-        done = assay("compare", *arguments, folder=tmp_path)
+        done = command("compare", *arguments, folder=tmp_path)
         one_line_error(done, 2, "assay compare")
 
 

@@ -28,9 +28,10 @@ from assay.records.deployment import RENDERING, STOCK_TRITON, read_deployment
 from assay.records.localisation import Calibration
 from assay.records.results import read_results
 from tests.bench.choosing.test_choose import cell as constructed
-from tests.bench.cli.test_cli import ASSAY, assay
+from tests.bench.cli.test_cli import ASSAY
 from tests.bench.finished_study import CELL, finished_study
 from tests.bench.golden_deployment import golden_and_generated
+from tests.command import command
 from tests.hostile.test_full_disk import limited
 
 
@@ -166,7 +167,7 @@ def test_an_older_deployment_is_brought_up_to_date(deployed: Path, study: Path) 
     write_whole(deployed, lambda folder: render(folder, older))
     assert not (deployed / "requests/model.json").exists()
     assert check_deployment(deployed) == older
-    done = assay("deploy", "--check", str(deployed))
+    done = command("deploy", "--check", str(deployed))
     assert (done.returncode, "written by an older Assay" in done.stdout) == (0, True)
     assert render_again(deployed).rendering == RENDERING
     assert check_deployment(deployed).warm_up.keys() == {"image.raw"}
@@ -367,13 +368,13 @@ def test_only_batches_that_pay_beyond_the_error_are_preferred(first: Path) -> No
 
 
 def test_the_command_deploys_the_choice_checks_and_goes_back(study: Path, tmp_path: Path) -> None:
-    none = assay("deploy", str(study), "--out", str(tmp_path / "cells"))
+    none = command("deploy", str(study), "--out", str(tmp_path / "cells"))
     assert (none.returncode, "assay choose" in none.stderr) == (2, True)
-    assert assay("choose", str(study)).returncode == 0
-    done = assay("deploy", str(study), "--out", str(tmp_path / "cells"), "--json")
+    assert command("choose", str(study)).returncode == 0
+    done = command("deploy", str(study), "--out", str(tmp_path / "cells"), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["versions"][0]["cell"] == CELL
-    checked = assay("deploy", "--check", str(tmp_path / "cells"))
+    checked = command("deploy", "--check", str(tmp_path / "cells"))
     assert (checked.returncode, "every check passed" in checked.stdout) == (0, True)
-    assert assay("deploy", "--rollback", str(tmp_path / "cells")).returncode == 2
-    assert assay("deploy").returncode == 2
+    assert command("deploy", "--rollback", str(tmp_path / "cells")).returncode == 2
+    assert command("deploy").returncode == 2

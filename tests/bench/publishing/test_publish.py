@@ -20,6 +20,7 @@ from assay.bench.publishing.publication import COLUMNS, metric_name, publication
 from assay.errors import AssayError
 from tests.bench.cli.test_cli import ASSAY, assay, one_line_error
 from tests.bench.report.sample_results import sample_results
+from tests.command import command
 
 CHOSEN = "bloodnet/28/b1/t1/ort.cpu@torch-dynamo"
 AS_MLFLOW_TAKES = re.compile(r"[/\w.\- ]+")
@@ -107,7 +108,7 @@ def test_what_a_card_is_of_has_to_be_said_for_a_study(run: Path, tmp_path: Path)
 
 def test_the_command_writes_a_card_and_refuses_what_it_cannot(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "README.md"
-    done = assay("publish", str(run), "--to", "huggingface-card", "--cell", CHOSEN, "--out", str(file), "--json")
+    done = command("publish", str(run), "--to", "huggingface-card", "--cell", CHOSEN, "--out", str(file), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "to": "huggingface-card",
@@ -115,8 +116,8 @@ def test_the_command_writes_a_card_and_refuses_what_it_cannot(run: Path, tmp_pat
         "passed": json.loads(done.stdout)["passed"],
     }
     assert front_matter(file.read_text(encoding="utf-8"))["library_name"] == "onnx"
-    one_line_error(assay("publish", str(run), "--to", "mlfow"), 2, "Did you mean 'mlflow'")
-    one_line_error(assay("publish", str(tmp_path / "none"), "--to", "mlflow"), 2, "There is no folder")
+    one_line_error(command("publish", str(run), "--to", "mlfow"), 2, "Did you mean 'mlflow'")
+    one_line_error(command("publish", str(tmp_path / "none"), "--to", "mlflow"), 2, "There is no folder")
 
 
 def test_a_tracker_that_is_not_installed_is_named_with_its_extra(run: Path) -> None:

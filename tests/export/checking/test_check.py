@@ -35,7 +35,12 @@ def judge(resnet: Workspace) -> JudgeOfImages:
 
 
 def judge_of(place: Workspace) -> JudgeOfImages:
-    return JudgeOfImages(place.logits("torch", "float64"), {"torch": place.logits("torch", "float32")})
+    return JudgeOfImages(logits_of(place, "float64"), {"torch": logits_of(place, "float32")})
+
+
+def logits_of(place: Workspace, dtype: str, weights: Path | None = None) -> np.ndarray:
+    file = weights or place.folder / "weights" / "weights.safetensors"
+    return forward(place.spec, file, dtype)(images_of(place))
 
 
 def images_of(place: Workspace) -> np.ndarray:
@@ -121,8 +126,7 @@ def test_a_tensor_of_unknown_rank_is_named() -> None:
     assert unranked(model) == ["y"]
 
 
-def refused(place: Workspace, logits: np.ndarray) -> Agreement:
-    judge = judge_of(place)
+def refused(judge: JudgeOfImages, logits: np.ndarray) -> Agreement:
     agreement = compare("defect", logits, judge.reference, judge.tolerance)
     assert not agreement.passed
     return agreement
@@ -132,10 +136,9 @@ def test_an_approximate_gelu_is_refused(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = workspace("vit-tiny", tmp_path_factory)
-    gelu = torch.nn.functional.gelu
+    judge, gelu = judge_of(place), torch.nn.functional.gelu
     monkeypatch.setattr(torch.nn.functional, "gelu", lambda x: gelu(x, approximate="tanh"))
-    run = forward(place.spec, place.folder / "weights" / "weights.safetensors", "float32")
-    refused(place, run(images_of(place)))
+    refused(judge, logits_of(place, "float32"))
 
 
 def test_another_batchnorm_epsilon_is_refused(resnet: Workspace, judge: JudgeOfImages, tmp_path: Path) -> None:
@@ -144,10 +147,10 @@ def test_another_batchnorm_epsilon_is_refused(resnet: Workspace, judge: JudgeOfI
         if name.endswith(".variance"):
             weights[name] = array + np.float32(1e-3 - 1e-5)
     save_weights(tmp_path / "other.safetensors", weights)
-    refused(resnet, forward(resnet.spec, tmp_path / "other.safetensors", "float32")(images_of(resnet)))
+    refused(judge, logits_of(resnet, "float32", tmp_path / "other.safetensors"))
 
 
-def test_half_precision_is_refused(resnet: Workspace, judge: JudgeOfImages) -> None:
+def test_half_precision_is_refused(judge: JudgeOfImages) -> None:
     """Only the logits are rounded to bf16; a run in bf16 is further off."""
     bits = judge.natives["torch"].astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
-    refused(resnet, bits.view(np.float32))
+    refused(judge, bits.view(np.float32))

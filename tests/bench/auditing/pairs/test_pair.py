@@ -16,7 +16,7 @@ from assay.errors import AssayError, InputError
 from assay.numerics.guilt import OPENVINO, OPENVINO_AS_IT_COMES, UNOPTIMISED
 from assay.records.audit import Audit, read_audit
 from assay.store import file_sha256
-from tests.bench.cli.test_cli import assay
+from tests.command import command
 from tests.export.pairs.pair_models import (
     WIDTH,
     Weights,
@@ -126,10 +126,10 @@ def test_the_command_writes_the_record_and_exits_by_the_verdict(tmp_path: Path) 
     save_classifier(tmp_path / "a.onnx")
     save_classifier(tmp_path / "b.onnx", wrong_sign)
     options = ("--out", "out", "--json")
-    good = assay("audit", "--reference", "a.onnx", "--candidate", "a.onnx", *options, folder=tmp_path)
+    good = command("audit", "--reference", "a.onnx", "--candidate", "a.onnx", *options, folder=tmp_path)
     assert good.returncode == 0, good.stderr
     assert Audit.model_validate_json(good.stdout) == read_audit(tmp_path / "out" / "audit-a" / "audit.json")
-    bad = assay("audit", "--reference", "a.onnx", "--candidate", "b.onnx", "--out", "out", folder=tmp_path)
+    bad = command("audit", "--reference", "a.onnx", "--candidate", "b.onnx", "--out", "out", folder=tmp_path)
     assert bad.returncode == 1
     assert "Verdict: failed" in bad.stdout
     record = read_audit(tmp_path / "out" / "audit-b" / "audit.json")

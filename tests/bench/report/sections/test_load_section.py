@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser
 
 from assay.bench.report.evidence import Evidence
@@ -116,19 +117,24 @@ def test_without_a_load_test_there_is_no_section() -> None:
     assert load(Evidence(sample_results())) is None
 
 
-def test_a_report_has_it_in_the_page_and_in_markdown(tmp_path: Path) -> None:
-    write_report(sample_results(), None, tmp_path, load=sample_load())
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report")
+    write_report(sample_results((28,), (1,), ("bloodnet",)), None, out, load=sample_load())
+    return out
+
+
+def test_a_report_has_it_in_the_page_and_in_markdown(report: Path) -> None:
     for name in ("report.html", "report.md"):
-        text = (tmp_path / name).read_text()
+        text = (report / name).read_text()
         assert "Behind a server" in text
         assert "INVALID in 2 of 3" in text
 
 
-def test_its_tables_have_headings_that_are_seen(browser: Browser, tmp_path: Path) -> None:
-    write_report(sample_results(), None, tmp_path, load=sample_load())
+def test_its_tables_have_headings_that_are_seen(browser: Browser, report: Path) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     page = context.new_page()
-    page.goto((tmp_path / "report.html").as_uri())
+    page.goto((report / "report.html").as_uri())
     for table, heading in (("closed-loop", "Median ms"), ("costs", "Server overhead, ms"), ("scenarios", "p99 ms")):
         found = page.locator(f"#table-load-{table} thead th", has_text=heading)
         found.scroll_into_view_if_needed()
