@@ -80,18 +80,16 @@ class _Judge:
         with tempfile.TemporaryDirectory(prefix="assay-reference-") as text:
             normalised = Path(text) / "normalised.npy"
             reference_images(test.images, normalised)
-            request = ReferenceRequest(self.weights, normalised, dtype=self._dtype())
+            request = ReferenceRequest(self.weights, normalised, dtype="float32" if self._in_fp32 else "float64")
             reference = load_array(reference_artifact(request, self.references, narrator.bar).file(LOGITS))
         labels = np.asarray(test.labels, np.int64)
-        answers = ServedAnswers(found, reference, labels, self.audit, self.precision, spread)
+        answers = ServedAnswers(found, reference, self._in_fp32, labels, self.audit, self.precision, spread)
         return task_of(self.audit).judge_served(answers)
 
-    def _dtype(self) -> str:
-        """Return the type of the reference that the audit has for the whole split: fp32 where it ran a part of it in
-        float64.
-        """
-        of_part = any(one.name == TEST and one.images < one.sampled_from for one in self.audit.inputs)
-        return "float32" if of_part else "float64"
+    @property
+    def _in_fp32(self) -> bool:
+        """Whether the audit's reference for the whole split is fp32, because float64 was computed for a part of it."""
+        return any(one.name == TEST and one.images < one.sampled_from for one in self.audit.inputs)
 
 
 def _check_classes(names: Sequence[str]) -> None:

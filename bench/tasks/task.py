@@ -79,8 +79,8 @@ class ServedAnswers:
 
     Attributes:
         found: answers (records,), with a field for each output.
-        reference: float64 (records, numbers) of the export's output, or fp32 where the audit has no more for all of
-            them.
+        reference: numbers of the export's output, (records, numbers).
+        in_fp32: whether the reference was computed in fp32, where the audit has no float64 for all records.
         labels: int64 (records,).
         audit: record with the tolerance of a number.
         precision: precision of the graph.
@@ -89,6 +89,7 @@ class ServedAnswers:
 
     found: Records
     reference: NDArray[np.floating]
+    in_fp32: bool
     labels: NDArray[np.int64]
     audit: ModelAudit
     precision: str

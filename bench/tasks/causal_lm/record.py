@@ -4,7 +4,6 @@ writes, followed token by token.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -112,11 +111,3 @@ class Decoder(Record):
     reference: str
     paces: list[TokenPace]
     texts: list[FollowedText]
-
-
-def read_decoder(folder: Path) -> Decoder:
-    """
-    Raises:
-        ArtifactError: missing, or not such a record.
-    """
-    return Decoder.read_from(folder / DECODER_FILE, expected="what `assay model --task causal-lm` wrote", older=True)

@@ -41,16 +41,19 @@ def judge_answers(
     audit: ModelAudit,
     precision: str,
     spread: float,
+    *,
+    in_fp32: bool = False,
 ) -> ServedTolerance:
     """Compare a classifier's answers with the reference, and derive how far a server's may be from them.
 
     Args:
         probabilities: probabilities by the deployable graph, (images, classes).
-        reference: logits of the same images, in float64 or fp32.
+        reference: logits of the same images, (images, classes).
         labels: true classes of the images.
         audit: record with the tolerance of a logit.
         precision: precision of the graph.
         spread: largest difference of a probability between correct evaluations of the file.
+        in_fp32: whether the reference was computed in fp32.
 
     Raises:
         FailedError: they are further away than rounding explains, or the policy is not met.
@@ -65,8 +68,7 @@ def judge_answers(
         )
     classes = reference.shape[1]
     allowed = tolerance.value / 2 + (classes + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF
-    is_rounded = reference.dtype == np.float32
-    apart = 2 * allowed if is_rounded else allowed
+    apart = 2 * allowed if in_fp32 else allowed
     largest = float(np.abs(probabilities - softmax(exact)).max())
     if not largest <= apart:
         raise FailedError(
@@ -77,11 +79,11 @@ def judge_answers(
         )
     audited = (
         "as much again for the audited answers, compared with a reference in fp32"
-        if is_rounded
+        if in_fp32
         else f"{largest:.2g} that the audited answers are from it"
     )
     return ServedTolerance(
-        value=allowed + (allowed if is_rounded else largest),
+        value=allowed + (allowed if in_fp32 else largest),
         derivation=(
             f"{allowed:.2g} from the float64 reference (half of {tolerance.value:.2g} for a logit, and {classes} + "
             f"{SOFTMAX_OPERATIONS} units of fp32 rounding), and {audited}"

@@ -181,6 +181,7 @@ class Classification(Task):
             answers.audit,
             answers.precision,
             answers.spread[PROBABILITIES],
+            in_fp32=answers.in_fp32,
         )
         return {PROBABILITIES: tolerance}, share(int((found[LABEL] == labels).sum()), len(labels))
 

@@ -61,11 +61,11 @@ def test_a_larger_distance_is_refused(off: float) -> None:
 
 def test_beside_a_reference_in_fp32_twice_the_distance_is_allowed() -> None:
     rounded = LOGITS.astype(np.float32)
-    found = judge_answers(answers(1.9 * ALLOWED), rounded, LABELS, audit(tolerance()), "fp32", 0.5)
+    found = judge_answers(answers(1.9 * ALLOWED), rounded, LABELS, audit(tolerance()), "fp32", 0.5, in_fp32=True)
     assert found.value == pytest.approx(2 * ALLOWED)
     assert "as much again for the audited answers, compared with a reference in fp32" in found.derivation
     with pytest.raises(FailedError, match="probabilities are not the reference's"):
-        judge_answers(answers(2.1 * ALLOWED), rounded, LABELS, audit(tolerance()), "fp32", 0.5)
+        judge_answers(answers(2.1 * ALLOWED), rounded, LABELS, audit(tolerance()), "fp32", 0.5, in_fp32=True)
 
 
 def test_without_a_tolerance_for_the_test_images_nothing_is_deployed() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assay.bench.tasks.causal_lm.page import PAGE_FILE
-from assay.bench.tasks.causal_lm.record import read_decoder
+from assay.bench.tasks.causal_lm.record import DECODER_FILE, Decoder
 from assay.records.results import RESULTS_FILE, read_results
 from tests.bench.cli.test_cli import assay
 
@@ -51,7 +51,7 @@ def test_prefill_and_decode_are_compared_and_the_text_is_followed(kind: str, hea
         )
         assert all(cell.agreement and cell.agreement.passed for cell in timed)
         assert all(cell.judgement and cell.judgement.flips.flipped == 0 for cell in timed)
-    found = read_decoder(place)
+    found = Decoder.read_from(place / DECODER_FILE, expected="a decoder")
     assert (found.prompt, found.steps, found.records) == (SIZES[0], SIZES[1] - SIZES[0], 4)
     assert {one.decode for one in found.texts} >= {*NATIVE, "ort.cpu@torch-dynamo"}
     assert all(one.passed for one in found.texts), [one.reason for one in found.texts]

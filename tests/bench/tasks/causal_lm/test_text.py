@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from assay.bench.tasks.causal_lm.page import in_words, refusals, sections_of, sentences, write_page
-from assay.bench.tasks.causal_lm.record import DECODER_FILE, Decoder, FollowedText, TokenPace, read_decoder
+from assay.bench.tasks.causal_lm.record import DECODER_FILE, Decoder, FollowedText, TokenPace
 from assay.bench.tasks.causal_lm.task import TASK
 from assay.bench.tasks.causal_lm.text import text_of
 from assay.bench.tasks.task import Answers
-from assay.errors import ArtifactError, InputError
+from assay.errors import InputError
 from assay.numerics.agreement import Tolerance
 from assay.records.base import Interval
 from assay.train.brought.model import Location, Tensor
@@ -126,10 +126,7 @@ def test_the_page_and_the_terminal_say_how_fast_and_how_right(tmp_path: Path) ->
     text = write_page(found, tmp_path).read_text(encoding="utf-8")
     assert "Every runtime along the text of float64" in text
     (tmp_path / DECODER_FILE).write_text(found.model_dump_json(), encoding="utf-8")
-    assert read_decoder(tmp_path) == found
-    (tmp_path / DECODER_FILE).write_text("{}", encoding="utf-8")
-    with pytest.raises(ArtifactError, match="Cannot read"):
-        read_decoder(tmp_path)
+    assert Decoder.read_from(tmp_path / DECODER_FILE, expected="a decoder") == found
 
 
 def test_a_model_of_transformers_is_compared_as_two_and_any_other_as_itself() -> None:
