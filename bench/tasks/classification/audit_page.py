@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from assay.bench.report.page.blocks import Gallery, Picture, Section
-from assay.bench.words.numbers import counted, listed, scientific
+from assay.bench.words.numbers import counted, scientific
 from assay.numerics.classification.pictured import MOST_PICTURES, FlippedImage
 from assay.records.audit import ModelAudit
 
@@ -16,14 +17,15 @@ CHANGED_NOTHING = "no class changes"
 
 
 def flips_in_words(flipped: list[FlippedImage]) -> str:
-    """Say how many images change their class in any subject, set by set."""
-    sets = dict.fromkeys(one.inputs for one in flipped)
-    parts = [f"{counted(sum(one.inputs == name for one in flipped), 'image')} of {name}" for name in sets]
-    if not parts:
+    """Say how many images change their class in any runtime or export, and how many of each set of inputs."""
+    if not flipped:
         return CHANGED_NOTHING
     if len(flipped) == MOST_PICTURES:  # the record shows no more
-        return f"{MOST_PICTURES} images or more change class in some subject"
-    return f"{listed(parts)} change{'s' if len(flipped) == 1 else ''} class in some subject"
+        return f"{MOST_PICTURES} images or more change class in some runtime or export"
+    sets = Counter(one.inputs for one in flipped)
+    each = ", ".join(f"{name} {count}" for name, count in sets.items())
+    verb = "changes" if len(flipped) == 1 else "change"
+    return f"{counted(len(flipped), 'image')} {verb} class in some runtime or export ({each})"
 
 
 def flips_section(model: ModelAudit, said: str, identifier: str) -> Section:

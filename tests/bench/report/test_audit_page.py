@@ -33,7 +33,7 @@ def failed() -> Audit:
 def test_the_section_says_the_verdict_why_and_what_has_to_be_known(failed: Audit) -> None:
     section = audit(Evidence(RESULTS, audit=failed))
     assert "FAILED: 1 of 4 comparisons" in section.lead
-    assert "3 images of boundary change class" in section.lead
+    assert "3 images change class in some runtime or export (boundary 3)" in section.lead
     reasons, findings, models, _ = section.blocks
     assert isinstance(reasons, Listing)
     assert "a different function" in reasons.items[0].text

@@ -147,7 +147,7 @@ def test_every_section_shows_in_the_full_report(results: Results) -> None:
 def test_every_chart_is_valid_vega_lite() -> None:
     sections = sections_of(Evidence(SMALL, sample_samples(SMALL)))
     figures = [block for section in sections for block in section.blocks if isinstance(block, Figure)]
-    assert len(figures) == 13
+    assert len(figures) == 12
     for figure in figures:
         spec = figure.panels[0].spec
         altair.LayerChart.from_dict({**spec, "data": {"values": []}}, validate=True)

@@ -27,7 +27,7 @@ from assay.bench.report.sections.order import sections_of
 from assay.records.results import Results
 from tests.bench.report.sample_audit import sample_audit
 from tests.bench.report.sample_explanations import explained_results
-from tests.bench.report.sample_results import sample_samples
+from tests.bench.report.sample_results import sample_results, sample_samples
 
 MOST_DRAWN = 8
 
@@ -113,6 +113,12 @@ def texts_of(block: Block) -> Iterator[str]:
         yield from (block.sentence, block.rests_on)
     elif isinstance(block, FactList):
         yield from (fact.text for fact in block.facts)
+
+
+def test_at_batch_1_alone_throughput_is_not_drawn_since_latency_says_the_same() -> None:
+    identifiers = {section.identifier for section in sections_of(Evidence(sample_results((28,), (1,), ("bloodnet",))))}
+    assert "latency" in identifiers
+    assert "throughput" not in identifiers
 
 
 def test_the_report_of_a_model_without_images_does_not_mention_them(results: Results) -> None:

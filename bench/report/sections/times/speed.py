@@ -53,9 +53,12 @@ def latency(evidence: Evidence) -> Section | None:
 
 
 def throughput(evidence: Evidence) -> Section | None:
-    """Draw images per second against batch size, one panel for each architecture, resolution and thread count."""
+    """Draw images per second against batch size, one panel for each architecture, resolution and thread count.
+
+    At batch 1 alone there is nothing to draw that the latency does not say already.
+    """
     timed = [cell for cell in evidence.timed if cell.throughput is not None]
-    if not timed:
+    if all(cell.batch == 1 for cell in timed):
         return None
     groups = split_by(timed, lambda cell: (cell.architecture, cell.size, cell.threads))
     panels = tuple(_throughput_panel(evidence, cells, f"throughput-{n}") for n, cells in enumerate(groups, start=1))
