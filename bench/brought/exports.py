@@ -16,6 +16,7 @@ from assay.bench.brought.which_runtimes import timed_on
 from assay.bench.brought.work import Work
 from assay.bench.stages.exports import variants_of
 from assay.bench.stages.groups import parted
+from assay.bench.tasks.task import task
 from assay.errors import AssayError, DiskError, ExportFailedError, FailedError, InputError
 from assay.export.checking.records import Against
 from assay.export.job import CHECK, CheckExportRequest
@@ -31,6 +32,7 @@ from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.pace import limit_of
 from assay.jobs.side_by_side import side_by_side
 from assay.numerics.agreement import CEILING
+from assay.numerics.following import NOT_FOLLOWED
 from assay.numerics.ties import Deciding, read_deciders
 from assay.numerics.values import is_whole
 from assay.records.results import Agreement, Export
@@ -252,7 +254,15 @@ def _reduced(work: Work, brought: Brought, export: Export, by_task: ByTask | Non
     def search(variant: VariantJob, made: Export) -> MixedJob:
         return MixedJob(variant, made, work.store("trials"), work.wanted.mixed_minutes, by_task=by_task)
 
-    return variants_of(work, export, job, work.wanted.reduced, records, CALIBRATION_PERCENTILE, search)
+    made = variants_of(work, export, job, work.wanted.reduced, records, CALIBRATION_PERCENTILE, search)
+    return [_with_advice(one, task(work.wanted.task).not_followed) for one in made]
+
+
+def _with_advice(export: Export, advice: str) -> Export:
+    """Return the record of a file, with what its task advises where it does not follow the reference."""
+    if not advice or NOT_FOLLOWED not in export.reason:
+        return export
+    return export.model_copy(update={"reason": f"{export.reason}; {advice}"})
 
 
 def _export_job(work: Work, model: UserModel, route: str) -> ExportJob:

@@ -20,6 +20,7 @@ from assay.bench.tasks.decisions import flip_count, flips_in_words, flips_shown,
 from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Task
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
+from assay.numerics.boxes import BOXES_POLICY, MOST_LOST_BOXES
 from assay.numerics.judgement import Flips, Judgement
 from assay.numerics.values import is_whole
 from assay.records.results import Agreement, Results
@@ -69,6 +70,10 @@ class Detection(Task):
     chart_note = "boxes changed"
     judges_images = False
     is_counted_in_agreement = False
+    not_followed = (
+        "boxes, scores and classes follow the reference in their places, which a model that sorts or selects by score "
+        "gives to other boxes: compare it without its selection (NMS, top-k) in less than fp32"
+    )
 
     def output_of(self, outputs: Sequence[Tensor], labels: Array | None, threshold: float | None = None) -> Tensor:
         if labels is not None:
@@ -105,6 +110,13 @@ class Detection(Task):
             flips=Flips(decisions=boxes, flipped=flipped, excused=excused, records=records),
             threshold=answers.threshold,
         )
+
+    def reason_against_reduced(self, answers: Answers, found: Judgement) -> str:
+        """Give the reason by the policy in `assay.numerics.boxes`."""
+        flips = found.flips
+        if flips.flipped <= MOST_LOST_BOXES * flips.decisions:
+            return ""
+        return f"{flips_in_words(flips, UNIT)} have no partner in {answers.against}: {BOXES_POLICY}"
 
     def agrees_though(self, worst: Agreement) -> str:
         return f"another number is the largest in {worst.largest_moved} of {counted(worst.images, 'record')}"

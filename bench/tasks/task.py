@@ -158,6 +158,7 @@ class Task:
         judges_images: whether it judges a study's images, each of which has one class or no right answer.
         is_counted_in_agreement: whether the decision is the largest number of a record, which every comparison
             counts.
+        not_followed: advice where a file in less than fp32 does not follow the reference, or "".
     """
 
     name: ClassVar[str]
@@ -166,6 +167,7 @@ class Task:
     chart_note: ClassVar[str]
     judges_images: ClassVar[bool] = True
     is_counted_in_agreement: ClassVar[bool] = True
+    not_followed: ClassVar[str] = ""
 
     # The models that one is compared as.
 

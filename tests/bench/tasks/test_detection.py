@@ -84,6 +84,18 @@ def test_a_missing_box_and_one_too_many_are_counted_once_each() -> None:
     assert (flips.flipped, flips.decisions) == (RECORDS, RECORDS * (COUNT + 1))
 
 
+@pytest.mark.parametrize(("gone", "fails"), [(1, False), (2, True)])
+def test_reduced_precision_may_lose_one_box_in_twenty(gone: int, fails: bool) -> None:
+    base = np.concatenate([entries()] * 2, axis=1)[:, :10]
+    base[:, 6:, :4] += 1000
+    found = base.copy()
+    found[:gone, 0, :4] = 0
+    answers = Answers(ALL, rows(base), rows(found), "float64", TOLERANCE)
+    reason = TASK.reason_against_reduced(answers, TASK.judge(answers))
+    assert bool(reason) == fails
+    assert not fails or "have no partner in float64: at most 5% of the boxes" in reason
+
+
 def test_each_box_has_one_partner_and_the_largest_overlap_comes_first() -> None:
     """The second box overlaps both of the others' well, and the first takes the one that it is nearest to."""
     base = np.array([[[0, 0, 10, 10, 0.9, 0], [2, 0, 12, 10, 0.8, 0]]], np.float64)
