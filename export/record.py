@@ -15,19 +15,17 @@ from assay.train.built import BuiltModel
 MODEL_FILE, INSPECTION_FILE = "model.onnx", "inspection.json"
 
 
-def asked_for(model: BuiltModel | UserModel, exporter: str, opset: int, key: str = "", reason: str = "") -> Export:
+def asked_for(model: BuiltModel | UserModel, exporter: str, opset: int, key: str = "") -> Export:
     """Return the record of an export before anything is made.
 
     Args:
         key: key of the artifact to be made; "" where there will be none.
-        reason: why there is no file.
     """
     return Export(
         architecture=model.name,
         size=model.image_size,
         exporter=exporter,
         status="failed",
-        reason=reason,
         key=key,
         weights=model.fingerprint,
         opset_asked=opset,

@@ -55,11 +55,8 @@ def most_bytes(share: float = SHARE_OF_MEMORY) -> int:
     return int(share * available_bytes())
 
 
-def load_array(path: Path, *, at_most: int | None = None) -> Array:
+def load_array(path: Path) -> Array:
     """Read the array of an .npy file.
-
-    Args:
-        at_most: bytes that it may take; a share of the free memory by default.
 
     Raises:
         ArtifactError: it is missing or damaged, holds objects, is not as long as it says, or is too large.
@@ -67,7 +64,7 @@ def load_array(path: Path, *, at_most: int | None = None) -> Array:
     check_plain(path)
     with _reporting(path, EXPECTED_ARRAY), path.open("rb") as stream:
         _check_whole(path, stream)
-        _check_size(path, os.fstat(stream.fileno()).st_size, at_most)
+        _check_size(path, os.fstat(stream.fileno()).st_size)
         return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=LONGEST_HEADER)
 
 
@@ -87,18 +84,15 @@ def map_array(path: Path) -> Array:
         return mapped
 
 
-def load_arrays(path: Path, *, at_most: int | None = None) -> dict[str, Array]:
+def load_arrays(path: Path) -> dict[str, Array]:
     """Read the arrays of an .npz file, by name.
-
-    Args:
-        at_most: bytes that all of them together may take; a share of the free memory by default.
 
     Raises:
         ArtifactError: it is missing or damaged, or an array holds objects, is not as long as it says, or is too large.
     """
     check_plain(path)
     with _reporting(path, EXPECTED_ARRAYS), zipfile.ZipFile(path) as bundle:
-        check_inflation(path, bundle, at_most)
+        check_inflation(path, bundle)
         return {member.removesuffix(".npy"): read_member(path, bundle, member) for member in bundle.namelist()}
 
 
@@ -168,18 +162,15 @@ def check_call(shapes: dict[str, tuple[tuple[int, ...], int]], what: str) -> Non
             )
 
 
-def read_member(path: Path, bundle: zipfile.ZipFile, member: str, at_most: int | None = None) -> Array:
+def read_member(path: Path, bundle: zipfile.ZipFile, member: str) -> Array:
     """Read one array of an .npz file that is open.
-
-    Args:
-        at_most: bytes that it may take; a share of the free memory by default.
 
     Raises:
         ArtifactError: it holds objects, is not as long as it says, or is too large.
         ValueError: it is not an array.
     """
     size = bundle.getinfo(member).file_size
-    _check_size(path, size, at_most)
+    _check_size(path, size)
     with bundle.open(member) as stream:
         shape, dtype = _header(path, stream)
         _check_length(path, f", {member},", shape, math.prod(shape) * dtype.itemsize, size - stream.tell())
@@ -253,7 +244,7 @@ def _check_length(path: Path, member: str, shape: tuple[int, ...], declared: int
         )
 
 
-def _check_size(path: Path, declared: int, at_most: int | None) -> None:
+def _check_size(path: Path, declared: int, at_most: int | None = None) -> None:
     most = most_bytes() if at_most is None else at_most
     if declared > most:
         raise ArtifactError(

@@ -36,20 +36,17 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
-    def read_from(
-        cls, path: Path, wrong: str = "", *, expected: str | None = None, remedy: str | None = None, older: bool = False
-    ) -> Self:
+    def read_from(cls, path: Path, wrong: str = "", *, expected: str | None = None, remedy: str | None = None) -> Self:
         """Read one from a JSON file.
 
         Args:
             wrong: begins the error, "Cannot read PATH" by default.
-            older: whether records of an older Assay are widened.
 
         Raises:
             ArtifactError: the file is missing, damaged, too large, or not such a record.
         """
         try:
-            return cls.model_validate_json(read_bytes(path), context=OLDER if older else None)
+            return cls.model_validate_json(read_bytes(path))
         except (OSError, ValidationError) as error:
             wrong = wrong or f"Cannot read {path}"
             raise ArtifactError(wrong, expected=expected, found=mistake_in(error), remedy=remedy) from error

@@ -28,7 +28,6 @@ from assay.bench.words.progress import Narrator
 from assay.errors import AssayError, DiskError, FailedError, WorkerError
 from assay.files.disk import short_name
 from assay.fleet.joined import Joined
-from assay.fleet.prices import Prices
 from assay.fleet.section import FleetSection
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
@@ -288,7 +287,6 @@ def run_on_fleet(
     *,
     store: str = "",
     again: bool = False,
-    prices: Prices | None = None,
 ) -> tuple[Joined | None, dict[Work, str]]:
     """Run a study on the machines that it asks for, or the rest of it, and join what they gave.
 
@@ -309,7 +307,7 @@ def run_on_fleet(
         narrator.stage(f"{len(run.groups)} groups, by machines of the fleet")
         conduct(dispatch, fleet, run.do, narrator)
     kept = run.results(list(dispatch.finished))
-    joined = join([read_run(one) for one in kept], folder, prices, least=1) if kept else None
+    joined = join([read_run(one) for one in kept], folder, least=1) if kept else None
     return joined, dispatch.failed
 
 

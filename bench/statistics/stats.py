@@ -194,7 +194,7 @@ def counted(processes: int, planned: int) -> int:
     return min(processes, max(planned, LEAST_PROCESSES)) if planned else processes
 
 
-def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int = 0) -> list[Interval]:
+def quantile_intervals(samples: Samples, quantiles: Sequence[float]) -> list[Interval]:
     """Return quantiles over all calls, each with a 95 % interval from a bootstrap over processes.
 
     For the median, processes are drawn whole, with replacement (Davison & Hinkley 1997, "Bootstrap methods and their
@@ -217,7 +217,7 @@ def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int =
     found = []
     for quantile, estimate in zip(quantiles, estimates.tolist(), strict=True):
         whole = quantile == MEDIAN
-        drawn = _drawn(process_of, samples.planned, np.random.default_rng(seed), whole=whole)
+        drawn = _drawn(process_of, samples.planned, np.random.default_rng(0), whole=whole)
         logs = [np.log(values[_places(np.cumsum(weight[cluster_of]), np.asarray(quantile))]) for weight in drawn]
         width = _half_width(float(np.std(logs, ddof=1)), process_of, samples.planned, whole=whole)
         factor = math.exp(min(width, SAYS_NOTHING / 2))

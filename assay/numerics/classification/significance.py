@@ -98,15 +98,15 @@ def mcnemar(lost: int, gained: int) -> float:
     return min(1.0, 2 * binomial(min(lost, gained), discordant, 0.5)) if discordant else 1.0
 
 
-def accuracy_difference(images: int, lost: int, gained: int, confidence: float = 0.95) -> Interval:
-    """Return the accuracy of a candidate less that of a reference on the same images, with its two-sided interval.
+def accuracy_difference(images: int, lost: int, gained: int) -> Interval:
+    """Return the accuracy of a candidate less that of a reference on the same images, with its 95 % interval.
 
     Its ends are where Tango's score (1998, see `most_accuracy_lost`) rejects, which holds where few images or none
     differ. Without images nothing is known: from -1 to 1.
     """
     if not images:
         return Interval(value=0.0, low=-1.0, high=1.0)
-    level = 1 - (1 - confidence) / 2
+    level = 0.975  # on either side
     return Interval(
         value=(gained - lost) / images,
         low=-most_accuracy_lost(images, lost, gained, level),

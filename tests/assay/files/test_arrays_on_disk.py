@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.errors import ArtifactError, InputError
-from assay.files.arrays import check_call, load_array, load_arrays, map_array
+from assay.files import arrays
+from assay.files.arrays import check_call, check_inflation, load_array, load_arrays, map_array
 from assay.files.texts import read_json
 
 ROOT = Path(__file__).parents[3]
@@ -140,12 +142,21 @@ def test_zips_of_one_name_twice_or_of_many_members_are_refused(tmp_path: Path) -
 
 
 def test_a_limit_that_the_caller_sets_holds(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros(1000))
+    with zipfile.ZipFile(tmp_path / "x.npz") as bundle:
+        check_inflation(tmp_path / "x.npz", bundle, 9000)
+        with pytest.raises(ArtifactError, match="more memory"):
+            check_inflation(tmp_path / "x.npz", bundle, 5000)
+
+
+def test_more_than_memory_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "x.npy", np.zeros(1000))
     np.savez(tmp_path / "x.npz", x=np.zeros(1000))
-    for read, name in ((load_array, "x.npy"), (load_arrays, "x.npz")):
-        read(tmp_path / name, at_most=9000)
-        with pytest.raises(ArtifactError, match="more memory"):
-            read(tmp_path / name, at_most=5000)
+    for most, refused in ((9000, False), (5000, True)):
+        monkeypatch.setattr(arrays, "most_bytes", lambda most=most: most)
+        for read, name in ((load_array, "x.npy"), (load_arrays, "x.npz")):
+            with pytest.raises(ArtifactError, match="more memory") if refused else nullcontext():
+                read(tmp_path / name)
 
 
 def test_a_call_that_memory_cannot_hold_is_refused_with_its_input() -> None:
