@@ -240,7 +240,7 @@ TASKS = Registry(
             "detection",
             "assay.bench.tasks.detection:TASK",
             "boxes: those without a partner of their class, matched by IoU",
-            reduced="assay.numerics.boxes:BY_BOXES",
+            reduced="assay.numerics.reduced:BY_BOXES",
             hub="object-detection",
         ),
         TaskEntry(

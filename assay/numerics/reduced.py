@@ -11,7 +11,7 @@ Half is far from both.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -87,6 +87,12 @@ def reason_against_any(found: Measured) -> str:
 
 
 BY_ERROR = ReducedRule(ERROR_POLICY, LARGEST_ERROR_SHARE, ERROR_POLICY, Accumulator, reason_by_error)
+MOST_LOST_BOXES = 0.05
+"""Assay's choice: a small error of a score adds or removes a box near the threshold, so that a rule for every box would
+refuse everything, while a detector that lost a class or its smaller objects loses more.
+"""
+BOXES_POLICY = f"at most {MOST_LOST_BOXES:.0%} of the boxes have no partner in the reference"
+BY_BOXES = replace(BY_ERROR, policy=f"{ERROR_POLICY}; {BOXES_POLICY}")
 
 
 def rule_of(task: str) -> ReducedRule:

@@ -20,8 +20,8 @@ from assay.bench.tasks.decisions import flip_count, flips_in_words, flips_shown,
 from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Task
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
-from assay.numerics.boxes import BOXES_POLICY, MOST_LOST_BOXES
 from assay.numerics.judgement import Flips, Judgement
+from assay.numerics.reduced import BOXES_POLICY, MOST_LOST_BOXES
 from assay.numerics.values import is_whole
 from assay.records.results import Agreement, Results
 from assay.train.brought.model import Tensor
@@ -112,7 +112,7 @@ class Detection(Task):
         )
 
     def reason_against_reduced(self, answers: Answers, found: Judgement) -> str:
-        """Give the reason by the policy in `assay.numerics.boxes`."""
+        """Give the reason by the policy in `assay.numerics.reduced`."""
         flips = found.flips
         if flips.flipped <= MOST_LOST_BOXES * flips.decisions:
             return ""
