@@ -1,6 +1,6 @@
 # Everything from an empty checkout: `make study` runs the main job, `make test` passes the tests.
 PYTHON ?= python3
-EXTRAS ?= cpu,openvino,nncf,litert,torchao,serve,dev,docs
+EXTRAS ?= cpu,openvino,nncf,litert,torchao,serve,fleet,dev,docs
 STUDY ?= studies/quick.toml
 VENV := .venv
 BIN := $(VENV)/bin
