@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 GPU := --override overrides-gpu.txt --constraint constraints-gpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow test-zoo mutants lint browser docs notebook readme picture speed sbom clean
+.PHONY: help install study test test-slow test-zoo mutants lint browser docs notebook readme picture speed sbom gpu-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -70,6 +70,9 @@ speed: install ## publish a finished and audited run of studies/speed.toml or re
 
 sbom: install ## write a release's software bill of materials, dist/onnx-assay-VERSION.cdx.json
 	$(BIN)/python -m tools.sbom
+
+gpu-check: ## what Assay does on this machine's GPU, in five minutes: artifacts/gpu/gpu-check.jsonl
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m tools.gpu_check
 
 clean: ## remove the virtual environment and caches, not the artifacts
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

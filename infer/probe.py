@@ -81,6 +81,7 @@ def jax() -> Found:
 def onnxruntime() -> Found:
     """Return ONNX Runtime's version, devices and build."""
     module = importlib.import_module("onnxruntime")
+    module.preload_dlls()  # a provider that is a plug-in is listed when CUDA is loaded
     return {
         "version": module.__version__,
         "devices": module.get_device(),

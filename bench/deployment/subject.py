@@ -194,7 +194,7 @@ def audited_comparisons(audit: Audit, cell: Cell) -> tuple[ModelAudit, list[Comp
 def servable_cell(results: Results, name: str) -> Cell:
     """
     Raises:
-        InputError: there is no such cell, or it is of a runtime that no server runs.
+        InputError: there is no such cell, it is of a runtime that no server runs, or it was timed on a GPU.
         FailedError: the cell was not measured, or its measurement is not valid.
     """
     cell = next((one for one in results.cells if one.name == name), None)
@@ -212,6 +212,13 @@ def servable_cell(results: Results, name: str) -> Cell:
         )
     if cell.invalid:
         raise FailedError(f"The measurement of {name} is INVALID", found="; ".join(cell.invalid))
+    if "cuda" in cell.device_kind:
+        raise InputError(
+            f"{name} cannot be deployed",
+            expected="a cell that was timed on the CPU, as a deployment serves it",
+            found=f"one timed on {cell.device_kind}; no server with a GPU was available to test one",
+            remedy='Time the study with bench.device = "cpu" on the machine that will serve it',
+        )
     served = [entry.name for entry in RUNTIMES.values() if entry.served_by]
     if cell.runtime not in served:
         raise InputError(

@@ -55,6 +55,7 @@ def environment_for(device: str, own: Mapping[str, str]) -> dict[str, str]:
         return dict(CPU_ONLY)
     flags = [one for one in own.get("XLA_FLAGS", "").split() if not one.startswith(f"{AUTOTUNING}=")]
     return {
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as the driver numbers GPUs, and so `assay.bench.machine.nvml`
         "XLA_FLAGS": " ".join([*flags, f"{AUTOTUNING}=4"]),
         "TF_CUDNN_USE_AUTOTUNE": "1",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
@@ -217,6 +218,9 @@ def onnxruntime_on_cuda(*, tf32: bool = False) -> list[tuple[str, dict[str, str]
     """
     import onnxruntime
 
+    # CUDA's and cuDNN's libraries from their packages, where it does not look by itself. If its provider is a plug-in,
+    # it is registered when they are loaded, and not listed before.
+    onnxruntime.preload_dlls()
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         raise InputError(
             "This onnxruntime has no CUDA execution provider",
@@ -224,7 +228,6 @@ def onnxruntime_on_cuda(*, tf32: bool = False) -> list[tuple[str, dict[str, str]
             remedy="On a machine with an NVIDIA GPU install the extra 'gpu' and remove the package 'onnxruntime', "
             "which writes the same files (docs/how-to/install.md)",
         )
-    onnxruntime.preload_dlls()  # CUDA's and cuDNN's from their packages, where it does not look by itself
     return [("CUDAExecutionProvider", CUDA_PROVIDER | ({"use_tf32": "1"} if tf32 else {}))]
 
 

@@ -171,6 +171,12 @@ def test_every_runtime_is_served_or_says_why_not() -> None:
             assert one.unserved in str(error.value)
 
 
+def test_a_cell_that_was_timed_on_a_gpu_is_not_served_on_the_cpu() -> None:
+    on_gpu = constructed("torch.script", 1.0).model_copy(update={"device_kind": "cuda"})
+    with pytest.raises(InputError, match=r"cannot be deployed: .*timed on the CPU.*found one timed on cuda"):
+        servable_cell(SAMPLE.model_copy(update={"cells": [on_gpu]}), on_gpu.name)
+
+
 def test_another_version_than_was_measured_is_refused() -> None:
     here = metadata.version("torch")
     refuse_other_versions("torch.script", {"packages": {"torch": f"{here.partition('+')[0]}+other"}}, "cells")

@@ -1,0 +1,58 @@
+"""The state of a GPU, read from a fake of the driver's library: what a real one says is for `make gpu-check`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from assay.bench.machine.nvml import GpuState, first_gpu
+
+COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+SOURCE = Path(__file__).with_name("fake_nvml.c")
+
+
+def fake(folder: Path, *options: str) -> str:
+    """The fake library, compiled."""
+    assert COMPILER
+    library = folder / "libfake.so"
+    subprocess.run([COMPILER, "-shared", "-fPIC", *options, "-o", library, SOURCE], check=True)
+    return str(library)
+
+
+pytestmark = pytest.mark.skipif(not COMPILER, reason="there is no compiler")
+
+
+def test_a_fake_driver_s_gpu_is_read_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    gpu = first_gpu(fake(tmp_path))
+    assert gpu is not None
+    assert (gpu.name, gpu.driver) == ("NVIDIA Fake", "580.1")
+    found = gpu.state()
+    assert found == GpuState(1755, 1980, 61, 412.5, ("power limit", "temperature limit"), False, 2048.0, (17, 4242))
+    assert found.foreign({17}) == (4242,)
+
+
+def test_a_fake_driver_before_535_says_why_under_another_name_and_no_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpu = first_gpu(fake(tmp_path, "-DOLD"))
+    assert gpu is not None
+    found = gpu.state()
+    assert (found.held_back, found.is_idle, found.processes) == (("hardware slowdown for temperature",), True, None)
+    assert found.foreign({1}) == ()
+
+
+@pytest.mark.parametrize(("visible", "there"), [("GPU-fake", True), ("GPU-other", False), ("1", False), ("", False)])
+def test_the_gpu_of_a_fake_driver_is_the_one_that_frameworks_may_see(
+    visible: str, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert (first_gpu(fake(tmp_path)) is not None) == there
+
+
+def test_without_a_driver_there_is_none() -> None:
+    assert first_gpu("libnvidia-ml-that-is-not-there.so.1") is None
