@@ -154,6 +154,6 @@ def test_a_wrong_export_is_never_taken_as_the_reference(tmp_path: Path) -> None:
         records=tmp_path / "records.npy",
         native=tmp_path / "native.npy",
     )
-    with pytest.raises(AssayError, match="output 'phase' in float64 is not the model's own"):
+    with pytest.raises(AssayError, match="output 'phase' in float64 differs from the model's by more"):
         run_job(DOUBLE, request, tmp_path / "log", limit_seconds=LIMIT_SECONDS)
     assert not (tmp_path / "taken.npy").exists()
