@@ -9,7 +9,7 @@ from assay.errors import InputError
 from assay.numerics.agreement import Tolerance, compare
 from assay.numerics.classification.reduced import BY_CLASSES
 from assay.numerics.numbers import Measured, measure
-from assay.numerics.reduced import BY_ERROR, reason_by_error, rule_of
+from assay.numerics.reduced import BY_BOXES, BY_ERROR, reason_by_error, rule_of
 from assay.numerics.segmentation import BY_PIXELS
 from assay.registry import TASKS
 
@@ -35,7 +35,7 @@ def test_each_task_has_a_rule_and_only_classification_one_of_classes() -> None:
     """Plain numbers and pixels are not judged by which number of a row is the largest."""
     rules = {name: rule_of(name) for name in TASKS}
     assert rules == {
-        "classification": BY_CLASSES, "segmentation": BY_PIXELS, "detection": BY_ERROR, "causal-lm": BY_ERROR,
+        "classification": BY_CLASSES, "segmentation": BY_PIXELS, "detection": BY_BOXES, "causal-lm": BY_ERROR,
         "numerical": BY_ERROR,
     }  # fmt: skip
     reference = np.array([[0.0, 5.0], [4.0, 0.0], [0.0, 6.0]])
