@@ -15,12 +15,36 @@ from pathlib import Path
 
 import psutil
 
+from tests.small_study import small_study
+
 RAY = Path(sys.executable).with_name("ray")
 ROOT = Path(__file__).parents[3]
 HERE = "127.0.0.1"
 """Ray replaces it by the address of this machine."""
 OBJECT_STORE_BYTES = 80_000_000
 START_SECONDS = 240
+
+
+def study_of_rulers(*, threads: list[int], processes: int, machines: dict[str, int] | None = None) -> str:
+    """The text of a study that times only the instrument's own runtimes, so that a group takes seconds."""
+    return small_study(
+        limit=96,
+        sizes=(12,),
+        epochs=0.2,
+        train={"frameworks": ["torch"], "parity_steps": 0},
+        export={"exporters": []},
+        bench={
+            "runtimes": ["null", "calibrated", "calibrated.slower10"],
+            "batches": [1],
+            "threads": threads,
+            "processes": processes,
+            "blocks": 4,
+            "interval_width": 0,
+            "budget_minutes": 4,
+            "attribute": False,
+        },
+        fleet=({"machines": machines} if machines else {}) | {"selfcheck_minutes": 0, "wait_minutes": 5},
+    )
 
 
 @dataclass

@@ -22,30 +22,12 @@ import pytest
 from assay.fleet.joined import read_joined
 from assay.records.results import RESULTS_FILE, read_results
 from assay.store import MANIFEST, TRY_AGAIN
-from tests.bench.fleet.raylets import Cluster, cluster
+from tests.bench.fleet.raylets import Cluster, cluster, study_of_rulers
 from tests.bench.fleet.test_on_ray import ASSAY, told
-from tests.small_study import small_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
-STUDY = small_study(
-    limit=96,
-    sizes=(12,),
-    epochs=0.2,
-    train={"frameworks": ["torch"], "parity_steps": 0},
-    export={"exporters": []},
-    bench={
-        "runtimes": ["null", "calibrated", "calibrated.slower10"],
-        "batches": [1],
-        "threads": [1, 2],
-        "processes": 3,
-        "blocks": 4,
-        "interval_width": 0,
-        "budget_minutes": 4,
-        "attribute": False,
-    },
-    fleet={"machines": {"k1": 2}, "selfcheck_minutes": 0, "wait_minutes": 5},
-)
+STUDY = study_of_rulers(threads=[1, 2], processes=3, machines={"k1": 2})
 MACHINES = ("one", "two", "three")
 VICTIMS = ("conductor",) * 5 + ("machine",) * 5 + ("process",) * 10
 SECONDS_BETWEEN = (0.5, 9.0)

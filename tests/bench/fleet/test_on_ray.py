@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from assay.fleet.joined import read_joined
 from assay.jobs.running import run_job
 from assay.records.results import RESULTS_FILE, Results, read_results
 from tests.assay.small_job import SMALL, At, Deed, Outcome
-from tests.bench.fleet.raylets import Cluster, cluster
+from tests.bench.fleet.raylets import Cluster
 from tests.bench.fleet.test_real import STUDY
 
 ASSAY = Path(sys.executable).with_name("assay")
@@ -46,28 +45,6 @@ def assay(folder: Path, *arguments: str, **variables: str) -> subprocess.Complet
     told = os.environ | {"ASSAY_MACHINE": "local", "ASSAY_RUNTIME_DIR": str(folder / "turn")} | variables
     (folder / "turn").mkdir(mode=0o700, exist_ok=True)
     return subprocess.run([ASSAY, *arguments], cwd=folder, env=told, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    pytest.importorskip("ray", reason="the extra 'fleet' is not installed")
-    with cluster(tmp_path_factory.mktemp("machines")) as found:
-        found.add("one")
-        found.add("two")
-        yield found
-
-
-@pytest.fixture
-def fleet(two: Cluster) -> Iterator[RayFleet]:
-    """The cluster, from this process."""
-    import ray  # noqa: PLC0415
-
-    found = RayFleet(two.address)
-    try:
-        yield found
-    finally:
-        found.close()
-        ray.shutdown()
 
 
 def told(results: Results) -> dict[str, object]:

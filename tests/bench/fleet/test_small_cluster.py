@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,51 +21,12 @@ from assay.records.results import RESULTS_FILE, read_results
 from assay.records.selfcheck import SELFCHECK_FILE
 from assay.store import MANIFEST
 from assay.study import load_study
-from tests.bench.fleet.raylets import Cluster, cluster
+from tests.bench.fleet.raylets import Cluster, study_of_rulers
 from tests.bench.fleet.test_on_ray import assay
-from tests.small_study import small_study
 
 RUNTIMES = ("null", "calibrated", "calibrated.slower10")
-STUDY = small_study(
-    limit=96,
-    sizes=(12,),
-    epochs=0.2,
-    train={"frameworks": ["torch"], "parity_steps": 0},
-    export={"exporters": []},
-    bench={
-        "runtimes": list(RUNTIMES),
-        "batches": [1],
-        "threads": [1],
-        "processes": 2,
-        "blocks": 4,
-        "interval_width": 0,
-        "budget_minutes": 4,
-        "attribute": False,
-    },
-    fleet={"selfcheck_minutes": 0, "wait_minutes": 5},
-)
+STUDY = study_of_rulers(threads=[1], processes=2)
 BEGINS_SECONDS, WAITS_SECONDS = 120.0, 3.0
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    pytest.importorskip("ray", reason="the extra 'fleet' is not installed")
-    with cluster(tmp_path_factory.mktemp("machines")) as found:
-        for name in ("one", "two"):
-            found.add(name)
-        yield found
-
-
-@pytest.fixture
-def fleet(two: Cluster) -> Iterator[RayFleet]:
-    import ray  # noqa: PLC0415
-
-    found = RayFleet(two.address)
-    try:
-        yield found
-    finally:
-        found.close()
-        ray.shutdown()
 
 
 def run_there(folder: Path, fleet: RayFleet, *changes: str) -> tuple[Joined | None, list[str]]:
