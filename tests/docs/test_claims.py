@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assay.bench.tasks.classification.defaults import changed_constants
-from tests.docs.claims import FRAMEWORKS, IMAGES, ROOT, lines, reference, trainings_of
+from tools.findings.claims import FRAMEWORKS, IMAGES, ROOT, lines, reference, trainings_of
 
 PAGE = (ROOT / "docs" / "findings" / "claims.md").read_text(encoding="utf-8")
 

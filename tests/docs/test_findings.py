@@ -15,7 +15,7 @@ from assay.records.audit import read_audit
 from assay.records.load import Load, read_load
 from assay.records.races import SpeedComparison
 from assay.records.results import Interval, Results, read_results
-from tools.speed import STUDIES, StudyPage, page, read
+from tools.findings.studies import STUDIES, StudyPage, page, read
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

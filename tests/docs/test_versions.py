@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assay.bench.comparing.compare import Change, Outcome
 from assay.records.results import Interval
-from tools.versions import PAGE, page, published, said
+from tools.findings.versions import PAGE, page, published, said
 
 
 def test_the_page_is_that_of_the_published_comparisons() -> None:

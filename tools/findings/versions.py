@@ -1,6 +1,6 @@
 """Publishes what versions of a package change: comparisons of two environments in turns, and the page that tells them.
 
-python -m tools.versions FILE...    where each FILE is the output of `assay compare ... --env --env --json`
+python -m tools.findings.versions FILE...    where each FILE is the output of `assay compare ... --env --env --json`
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from assay.bench.comparing.compare import Change, Outcome
 from assay.bench.history.read import read_outcome
 from assay.bench.words.numbers import ratio, significant
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "artifacts" / "reference" / "versions"
 PAGE = ROOT / "docs" / "findings" / "versions.md"
 HEAD = """| runtime | versions | images, batch | older, ms | newer, ms | newer / older | verdict |
@@ -23,7 +23,7 @@ INTRODUCTION = """# What a version changes
 Each runtime ran in two environments that differ in the version of its packages, on the same weights and files, and the
 two were timed in turns in one session ([studies/versions.toml](../../studies/versions.toml), five processes each, two
 cores of an AMD EPYC, one thread). Times of two rows are not comparable; the ratio in one row is. Below 1, the newer
-version is faster. Intervals are 95 %, and "same" means within 5 %. Written by `python -m tools.versions` from [the
+version is faster. Intervals are 95 %, and "same" means within 5 %. Written by `python -m tools.findings.versions` from [the
 comparisons](../../artifacts/reference/README.md); [how to make your own](../how-to/history.md)."""
 
 

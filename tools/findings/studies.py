@@ -1,7 +1,7 @@
 """Publishes a finished and audited run of studies/speed.toml or studies/reduced.toml: its records, and the page that
 tells them.
 
-python -m tools.speed FOLDER
+python -m tools.findings FOLDER
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from assay.records.results import RESULTS_FILE, Cell, Results, read_results
 from assay.records.stale import is_of
 from assay.records.verification import Verification
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NAVIGATION, BEFORE = ROOT / "mkdocs.yml", "      - Gallery: findings/gallery.md\n"
 
 
@@ -82,7 +82,7 @@ def page(results: Results, audit: Audit | None, verified: dict[str, Verification
     parts = [
         f"# {titles.get(study, found.title)}",
         f"[studies/{study}.toml](../../studies/{study}.toml), timed on {found.created[:10]} on {machine}: one image a "
-        "call, one core, one thread. Written by `python -m tools.speed` from the "
+        "call, one core, one thread. Written by `python -m tools.findings` from the "
         f"[results](../../artifacts/reference/{study}/results.json); intervals are 95 %.",
     ]
     for comparison in found.comparisons:
