@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 GPU := --override overrides-gpu.txt --constraint constraints-gpu.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow test-zoo mutants lint browser docs notebook readme picture speed sbom gpu-check clean
+.PHONY: help install study test test-slow test-zoo mutants lint browser docs notebook readme picture findings sbom gpu-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -65,8 +65,8 @@ readme: install ## run README's `assay model` command again and insert its outpu
 picture: install browser ## take README's picture of the published report again
 	$(BIN)/python -m tools.picture
 
-speed: install ## publish a finished and audited run of studies/speed.toml or reduced.toml with its page: RUN=folder
-	$(BIN)/python -m tools.speed $(or $(RUN),artifacts/speed)
+findings: install ## write the tables in README and docs from the published records; RUN=folder publishes a run of speed.toml or reduced.toml
+	$(BIN)/python -m tools.findings $(RUN)
 
 sbom: install ## write a release's software bill of materials, dist/onnx-assay-VERSION.cdx.json
 	$(BIN)/python -m tools.sbom

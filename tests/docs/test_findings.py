@@ -9,79 +9,44 @@ from pathlib import Path
 import pytest
 
 from assay.bench.atlas.versions.changes import KINDS
-from assay.bench.judging.judged import judged
 from assay.bench.words.numbers import inverse, ratio
 from assay.records.audit import read_audit
 from assay.records.load import Load, read_load
-from assay.records.races import SpeedComparison
-from assay.records.results import Interval, Results, read_results
+from assay.records.results import read_results
+from tools.findings.reference import compared, raced, told
 from tools.findings.studies import STUDIES, StudyPage, page, read
+from tools.findings.tables import TABLES, filled
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "findings" / "reference-study.md").read_text(encoding="utf-8")
-PUBLISHED = ("artifacts/reference", "artifacts/reference/quick")
 
 
-def interval(found: Interval) -> str:
-    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+@pytest.mark.parametrize("page", list(dict(filled())), ids=lambda page: page.name)
+def test_the_tables_of_a_page_are_those_of_the_published_records(page: Path) -> None:
+    assert page.read_text(encoding="utf-8") == dict(filled())[page]
 
 
-def row(comparison: SpeedComparison, results: Results) -> str:
-    """A comparison as the page's tables show it, with a verdict unless it is "faster".
-
-    The last column is the gain of int8 over fp32 in ONNX Runtime, or that its outputs failed the audit.
-    """
-    group = f"{comparison.architecture}/{comparison.size}/b{comparison.batch}/t{comparison.threads}"
-    cells = {cell.label: cell for cell in results.cells if cell.name.startswith(f"{group}/")}
-    native, onnx = (cells[label].host for label in (comparison.native, comparison.onnx))
-    assert native is not None
-    assert onnx is not None
-    places = [
-        f"{comparison.architecture} {comparison.size}x{comparison.size}, {comparison.batch}",
-        comparison.native,
-        f"{native.median_ms.value:.2f}",
-        comparison.onnx,
-        f"{onnx.median_ms.value:.2f}",
-        interval(comparison.speedup) + ("" if comparison.verdict == "faster" else f", {comparison.verdict}"),
-    ]
-    for label, cell in cells.items():
-        if (cell.runtime, cell.precision) == ("ort.cpu", "int8"):
-            known = comparison.gains[label]
-            places.append(interval(known) if label in comparison.ratios else "**int8 FAILED its audit**")
-    return f"| {' | '.join(places)} |"
+def test_every_table_has_rows() -> None:
+    assert [table.name for table in TABLES if not [*table.rows()]] == []
 
 
-def shorter(row: str) -> str:
-    """A row of the page as README has it: without int8, which is the last column."""
-    cells = row.strip("| ").split(" | ")
-    return f"| {' | '.join(cells[:-1])} |"
-
-
-def rows(folder: Path) -> list[str]:
-    audit = folder / "audit.json"
-    results = judged(read_results(folder / "results.json"), read_audit(audit) if audit.is_file() else None)
-    return [row(comparison, results) for comparison in results.comparisons]
-
-
-@pytest.mark.parametrize("folder", PUBLISHED)
-def test_the_tables_are_those_of_the_published_results(folder: str) -> None:
-    found = rows(ROOT / folder)
-    assert found
-    assert [line for line in found if line not in PAGE] == []
-
-
-def test_a_row_of_the_readme_is_one_of_the_page() -> None:
-    found = re.findall(r"^\| (?:bloodnet|resnet18) \d.*$", README, re.MULTILINE)
-    assert found
-    assert [line for line in found if not any(line == shorter(whole) for whole in PAGE.splitlines())] == []
+def test_a_page_without_a_place_for_its_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected one place between"):
+        TABLES[0].put("a page without marks")
 
 
 def test_rows_that_failed_are_marked_and_come_first() -> None:
-    table = [line for line in PAGE.splitlines() if re.match(r"\| (bloodnet|resnet18) \d", line)]
-    failed = [line for line in table if "FAILED" in line]
-    assert len(failed) == 2  # int8 of resnet18 at 128 pixels, in both batches
-    assert table[: len(failed)] == failed
+    failed = ["FAILED" in row for row in compared()]
+    assert sum(failed) == 2  # int8 of resnet18 at 128 pixels, in both batches
+    assert failed == sorted(failed, reverse=True)
+
+
+def test_races_compare_like_with_like_in_each_precision() -> None:
+    rows = [row.strip("| ").split(" | ") for row in raced(ROOT / "artifacts/reference/speed")]
+    assert {row[1] for row in rows} == {"fp32", "bf16", "int8", "any"}
+    (bf16,) = [row for row in rows if row[:2] == ["bloodnet 224x224, 1", "bf16"]]
+    assert bf16[2:5] == ["torch.compile.autocast", "22.69", "openvino.bf16@torch-dynamo"]
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda one: one.study)
@@ -114,29 +79,22 @@ def test_the_page_on_speed_has_each_cell_once_and_those_that_failed_the_audit() 
     assert " 3,421 |" in row[0]
 
 
-def load_lines(load: Load) -> list[str]:
-    """A load test as the page shows it: the rows of its table, and the sentences on the server's cost and rate."""
-    lines = []
-    for loop in load.closed_loop:
-        per_second = loop.images_per_second
-        rate = [f"{float(f'{one:.3g}'):,.0f}" for one in (per_second.value, per_second.low, per_second.high)]
-        times = (interval(loop.median_ms), interval(loop.p99_ms))
-        lines.append(f"| {loop.clients} | {rate[0]} ({rate[1]} to {rate[2]}) | {' | '.join(times)} |")
+def load_in_words(load: Load) -> list[str]:
+    """The sentences on a server's cost and rate, as the page has them; its table has the closed loops."""
     cost = {one.way: one for one in load.overheads}
     assert load.highest_rate is not None
     return [
-        *lines,
         f"Up to {load.highest_rate.rate:,.0f} requests a second",
         f"within {load.highest_rate.bound_ms:.2f} ms",
-        f"adds {interval(cost['grpc'].overhead_ms)} ms to one image of one client over gRPC",
-        f"{interval(cost['http'].overhead_ms)} ms over HTTP",
+        f"adds {told(cost['grpc'].overhead_ms)} ms to one image of one client over gRPC",
+        f"{told(cost['http'].overhead_ms)} ms over HTTP",
         f"to {cost['grpc'].in_process_ms.value:.2f} ms in the client's own process",
     ]
 
 
 def test_the_load_is_the_published_one() -> None:
-    told = " ".join(PAGE.split())
-    assert [line for line in load_lines(read_load(ROOT / "artifacts/reference/load.json")) if line not in told] == []
+    page = " ".join(PAGE.split())
+    assert [text for text in load_in_words(read_load(ROOT / "artifacts/reference/load.json")) if text not in page] == []
 
 
 def test_counts_of_the_atlas_are_those_of_its_summary() -> None:

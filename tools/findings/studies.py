@@ -1,13 +1,10 @@
 """Publishes a finished and audited run of studies/speed.toml or studies/reduced.toml: its records, and the page that
 tells them.
-
-python -m tools.findings FOLDER
 """
 
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +79,7 @@ def page(results: Results, audit: Audit | None, verified: dict[str, Verification
     parts = [
         f"# {titles.get(study, found.title)}",
         f"[studies/{study}.toml](../../studies/{study}.toml), timed on {found.created[:10]} on {machine}: one image a "
-        "call, one core, one thread. Written by `python -m tools.findings` from the "
+        "call, one core, one thread. Written by `make findings` from the "
         f"[results](../../artifacts/reference/{study}/results.json); intervals are 95 %.",
     ]
     for comparison in found.comparisons:
@@ -164,7 +161,7 @@ def beside(folder: Path) -> tuple[Audit | None, dict[str, Verification]]:
     return read_audit(audit) if audit.is_file() else None, verified
 
 
-def main(folder: Path) -> None:
+def publish(folder: Path) -> None:
     """Copy what is published, and write the page and its place in the site.
 
     Raises:
@@ -186,7 +183,3 @@ def main(folder: Path) -> None:
     site = NAVIGATION.read_text(encoding="utf-8")
     if into.line not in site:
         NAVIGATION.write_text(site.replace(BEFORE, into.line + BEFORE), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

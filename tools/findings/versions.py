@@ -23,8 +23,8 @@ INTRODUCTION = """# What a version changes
 Each runtime ran in two environments that differ in the version of its packages, on the same weights and files, and the
 two were timed in turns in one session ([studies/versions.toml](../../studies/versions.toml), five processes each, two
 cores of an AMD EPYC, one thread). Times of two rows are not comparable; the ratio in one row is. Below 1, the newer
-version is faster. Intervals are 95 %, and "same" means within 5 %. Written by `python -m tools.findings.versions` from [the
-comparisons](../../artifacts/reference/README.md); [how to make your own](../how-to/history.md)."""
+version is faster. Intervals are 95 %, and "same" means within 5 %. Written by `python -m tools.findings.versions` from
+[the comparisons](../../artifacts/reference/README.md); [how to make your own](../how-to/history.md)."""
 
 
 def page(outcomes: Sequence[Outcome]) -> str:
