@@ -20,6 +20,10 @@ TORCH_PACKAGE_FILE, TORCH_PACKAGE_OF_ONE_FILE = "any-batch.pt2", "batch-of-one.p
 """Packages of AOTInductor: one for any batch, and one whose code may rely on a batch of one row."""
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 """Environment variables of a process in which no framework sees a GPU, whatever it would take by itself."""
+AS_THE_DRIVER_NUMBERS = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+"""Environment variables of a process whose GPUs are numbered as the driver's library NVML numbers them."""
+CUDA_PROVIDER = {"use_tf32": "0", "cudnn_conv_algo_search": "EXHAUSTIVE"}
+"""Settings of ONNX Runtime's provider for CUDA, where it is timed and where it is served."""
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,9 @@ RENDERING = 2
 of that form, except of words in one template that nobody has deployed yet, is a new number; templates of older forms
 stay in `bench/deployment/templates/rendering-N`, so that older deployments are still compared byte for byte.
 """
-STOCK_TRITON = "26.10"
-"""Tag of the stock Triton image: the newest when this was released.
+STOCK_TRITON, STOCK_CUDA, CUDA_DRIVER = "26.10", "13.4", "580"
+"""Tag of the stock Triton image, the newest when this was released; the CUDA that it has, by its release notes; and the
+oldest branch of NVIDIA's driver that CUDA 13 runs with.
 
 docs/reference/serving.md lists the flaws that it fixes. Its onnxruntime is newer than that of 26.08, 1.28, and reads
 the files that Assay writes, which need 1.22.
@@ -99,7 +100,7 @@ class Version(OfMeasure):
     Attributes:
         number: Triton's version, from 1.
         cell: the measured cell that it was chosen by.
-        precision: "fp32", "int8", "fp16" or "bf16".
+        precision: "fp32", "tf32", "int8", "fp16" or "bf16".
         runtime: the runtime that was measured and serves it; "" for ONNX Runtime, the only one that an older Assay
             deployed.
         model_sha256: sha256 of its model's file.
@@ -217,6 +218,11 @@ class Deployment(Record):
     def cores(self) -> int:
         """The number of processor cores that the server gets: one for every thread that runs a model."""
         return self.threads * self.instances
+
+    @property
+    def device(self) -> str:
+        """The device that the serving version was timed on and is served on, "cpu" or "cuda"."""
+        return served_by(self.version(self.serving).runtime).device
 
     def version(self, number: int) -> Version:
         """

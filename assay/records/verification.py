@@ -49,6 +49,7 @@ class Verification(OfMeasure):
         machine: the client's machine, as its fingerprint describes it; "" in older records.
         unit: meaning of a record, "image" or "record".
         server: the server's name for itself.
+        device: the device that the version is served on, "cpu" or "cuda", where its audited answers come from too.
         tolerances: how far an answer may be from the audited one, by output.
         measure: the task's name for the quality of answers.
         audited_quality: quality of the audited answers, against the same labels.
@@ -67,6 +68,7 @@ class Verification(OfMeasure):
     version: int
     unit: Unit
     server: str
+    device: str = "cpu"
     tolerances: dict[str, ServedTolerance]
     measure: str = ONCE
     audited_quality: Interval | None

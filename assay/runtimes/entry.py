@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,8 @@ class ServedBy:
         packages: distributions that `opener` needs in the environment of a stock server.
         why: the reason for a backend that a reader would not expect, a sentence for the model card; else "".
         model_server: options of OpenVINO Model Server, which serves the same file; empty where it does not.
+        accelerators: execution accelerators of Triton's onnxruntime backend on a GPU, the preferred one first, each
+            with its options by the names that the backend reads; empty for what is served on the CPU.
     """
 
     backend: str
@@ -130,6 +133,12 @@ class ServedBy:
     packages: tuple[str, ...] = ()
     why: str = ""
     model_server: Mapping[str, str] = field(default_factory=dict)
+    accelerators: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def device(self) -> str:
+        """The device that it is served on, "cpu" or "cuda"."""
+        return "cuda" if self.accelerators else "cpu"
 
     def options_of(self, threads: int, *, decides: bool = False) -> dict[str, str]:
         """Return the backend's options for so many threads.
@@ -141,18 +150,26 @@ class ServedBy:
         return told | ({"pixels": self.pixels} if decides and self.pixels else {})
 
     def open(
-        self, path: Path, options: Mapping[str, str], inputs: Mapping[str, str], outputs: Mapping[str, str]
+        self,
+        path: Path,
+        options: Mapping[str, str],
+        inputs: Mapping[str, str],
+        outputs: Mapping[str, str],
+        *,
+        device: str = "",
     ) -> Opened:
         """Open a model's file without a server (`assay.numerics.served.Opened`).
 
         Args:
             inputs, outputs: NumPy's name of each tensor's type by the tensor's name, in the model's order.
+            device: "cpu" to open it there even if it is served on a GPU.
 
         Raises:
             NotInstalledError: a package that the code needs is missing.
         """
         open_model: OpenModel = load_function(self.file, f"{self.opener}:open_model")
-        return open_model(path, options, inputs, outputs)
+        on_gpu = {} if device == "cpu" or not self.accelerators else {"accelerators": json.dumps(self.accelerators)}
+        return open_model(path, {**options, **on_gpu}, inputs, outputs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
+from assay.spec import CUDA_PROVIDER
 
 FAMILY = Family(
     name="ort",
@@ -27,6 +29,17 @@ FAMILY = Family(
 OPERATORS = "assay.bench.auditing.operators.on_onnx:operators"
 LESS = "it shows what graph optimisations are worth: ort.cpu serves the same file with all of them"
 entry = partial(RuntimeEntry, family=FAMILY, formats=("onnx",), operators=OPERATORS)
+SERVED = ServedBy(
+    backend="onnxruntime",
+    file="model.onnx",
+    opener="assay.infer.server.opened.on_ort",
+    options={
+        "intra_op_thread_count": "{threads}",
+        "inter_op_thread_count": "1",
+        "execution_mode": "0",  # one operator after the other
+    },
+    otherwise={"optimization": "none"},
+)
 CPU = entry(
     name="ort.cpu",
     target="assay.infer.runtimes.on_ort:load_cpu",
@@ -34,17 +47,7 @@ CPU = entry(
     words="ONNX Runtime",
     level="all",
     runner="all",
-    served_by=ServedBy(
-        backend="onnxruntime",
-        file="model.onnx",
-        opener="assay.infer.server.opened.on_ort",
-        options={
-            "intra_op_thread_count": "{threads}",
-            "inter_op_thread_count": "1",
-            "execution_mode": "0",  # one operator after the other
-        },
-        otherwise={"optimization": "none"},
-    ),
+    served_by=SERVED,
     unasked=("study", "model", "file"),
 )
 NO_OPTIMISATION = entry(
@@ -91,7 +94,7 @@ ENTRIES = (
         devices=("cuda",),
         shape="triangle-down",
         extra="gpu",
-        unserved="no server with a GPU was available to test it: ort.cpu is served",
+        served_by=replace(SERVED, accelerators={"cuda": CUDA_PROVIDER}),
     ),
     entry(
         name="ort.cuda.tf32",
@@ -103,6 +106,6 @@ ENTRIES = (
         reduces="ort.cuda",
         shape="diamond",
         extra="gpu",
-        unserved="no server with a GPU was available to test it: ort.cpu is served",
+        served_by=replace(SERVED, accelerators={"cuda": CUDA_PROVIDER | {"use_tf32": "1"}}),
     ),
 )

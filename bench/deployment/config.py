@@ -15,7 +15,14 @@ from assay.records.deployment import CONFIG_FILE, LABELS_FILE, PYTHON_BACKEND, D
 from assay.records.results import Cell
 
 if TYPE_CHECKING:
-    from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInput, ModelOutput, ModelQueuePolicy, ModelWarmup
+    from tritonclient.grpc.model_config_pb2 import (
+        ModelConfig,
+        ModelInput,
+        ModelInstanceGroup,
+        ModelOutput,
+        ModelQueuePolicy,
+        ModelWarmup,
+    )
 
 
 WARM_UP = "warmup"
@@ -69,16 +76,17 @@ def config_of(deployment: Deployment) -> ModelConfig:
         NotInstalledError: tritonclient is missing.
     """
     pb = _schema()
-    backend = served_by(deployment.version(deployment.serving).runtime).backend
-    config = pb.ModelConfig(name=deployment.name, backend=backend, max_batch_size=deployment.most_records)
+    served = served_by(deployment.version(deployment.serving).runtime)
+    config = pb.ModelConfig(name=deployment.name, backend=served.backend, max_batch_size=deployment.most_records)
     config.input.extend(_described(pb.ModelInput(), pb, one) for one in deployment.inputs)
     config.output.extend(_described(pb.ModelOutput(), pb, one) for one in deployment.outputs)
     if deployment.classes:
         config.output[0].label_filename = LABELS_FILE
     config.version_policy.specific.versions.append(deployment.serving)
-    config.instance_group.append(
-        pb.ModelInstanceGroup(kind=pb.ModelInstanceGroup.KIND_CPU, count=deployment.instances, name="cpu")
-    )
+    config.instance_group.append(_instances(pb, deployment.instances, served.device))
+    for name, options in served.accelerators.items():
+        accelerators = config.optimization.execution_accelerators.gpu_execution_accelerator
+        accelerators.add(name=name, parameters=dict(options))
     if deployment.preferred_batches:
         config.dynamic_batching.preferred_batch_size.extend(deployment.preferred_batches)
         config.dynamic_batching.max_queue_delay_microseconds = QUEUE_DELAY_MICROSECONDS
@@ -89,6 +97,15 @@ def config_of(deployment: Deployment) -> ModelConfig:
     for batch in [1, *deployment.preferred_batches]:
         config.model_warmup.append(_warm_up(pb, deployment, batch))
     return config
+
+
+def _instances(pb: ModuleType, count: int, device: str) -> ModelInstanceGroup:
+    """Describe the instances: on the CPU, or on the first GPU that the server sees, where Triton by itself would put as
+    many on each GPU.
+    """
+    if device == "cpu":
+        return pb.ModelInstanceGroup(kind=pb.ModelInstanceGroup.KIND_CPU, count=count, name="cpu")
+    return pb.ModelInstanceGroup(kind=pb.ModelInstanceGroup.KIND_GPU, count=count, name="gpu", gpus=[0])
 
 
 def _bound(policy: ModelQueuePolicy, deployment: Deployment) -> None:

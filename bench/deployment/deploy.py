@@ -38,6 +38,7 @@ from assay.bench.deployment.subject import (
     export_of,
     servable_cell,
 )
+from assay.bench.machine.host import LOCAL, check_gpu
 from assay.bench.tasks.task import task_of
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
@@ -71,12 +72,16 @@ def subject_of(study: FinishedStudy, name: str) -> Deployable:
     """Collect and verify everything about one cell.
 
     Raises:
-        InputError: there is no such cell, no server has its runtime, or the server cannot run its model.
+        InputError: there is no such cell, no server has its runtime, the server cannot run its model, or it is served
+            on a GPU and none is here.
         FailedError: the cell is not valid, was not audited, or did not pass.
         NotInstalledError: its runtime is missing here, or has another version than the measured one.
         ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
     cell = servable_cell(study.results, name)
+    if served_by(cell.runtime).device == "cuda":
+        remedy = "Deploy on the machine that timed it, where the file runs over all audited data as it will be served"
+        check_gpu(f"The deployment of {name}", LOCAL, remedy)
     audit, _ = audited_comparisons(study.audit, cell)
     refuse_other_versions(cell.runtime, study.results.environment, name)
     export = export_of(study.results, cell) if cell.exporter else None

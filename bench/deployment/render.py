@@ -38,10 +38,12 @@ from assay.numerics.values import of_type
 from assay.records.base import Interval, Tail
 from assay.records.deployment import (
     AUDITED,
+    CUDA_DRIVER,
     DEPLOYMENT_FILE,
     MEASURED_FILE,
     OUTPUTS_FILE,
     RENDERING,
+    STOCK_CUDA,
     STOCK_TRITON,
     TRUE_LABELS_FILE,
     Deployment,
@@ -233,6 +235,9 @@ def _words(deployment: Deployment, kept: RenderingInputs) -> dict[str, object]:
         "cores": deployment.cores,
         "memory_mib": memory_mib(deployment, peak),
         "triton": TRITONS[deployment.rendering],
+        "cuda": STOCK_CUDA,
+        "driver": CUDA_DRIVER,
+        "gpus": known.environment.get("gpus") or [],
         "arguments": stock_arguments(deployment),
         "most_threads": most_threads(deployment),
         "percent": _percent,

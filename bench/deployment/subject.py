@@ -194,7 +194,8 @@ def audited_comparisons(audit: Audit, cell: Cell) -> tuple[ModelAudit, list[Comp
 def servable_cell(results: Results, name: str) -> Cell:
     """
     Raises:
-        InputError: there is no such cell, it is of a runtime that no server runs, or it was timed on a GPU.
+        InputError: there is no such cell, it is of a runtime that no server runs, or it was timed on a GPU and is
+            served on the CPU.
         FailedError: the cell was not measured, or its measurement is not valid.
     """
     cell = next((one for one in results.cells if one.name == name), None)
@@ -212,19 +213,20 @@ def servable_cell(results: Results, name: str) -> Cell:
         )
     if cell.invalid:
         raise FailedError(f"The measurement of {name} is INVALID", found="; ".join(cell.invalid))
-    if "cuda" in cell.device_kind:
-        raise InputError(
-            f"{name} cannot be deployed",
-            expected="a cell that was timed on the CPU, as a deployment serves it",
-            found=f"one timed on {cell.device_kind}; no server with a GPU was available to test one",
-            remedy='Time the study with bench.device = "cpu" on the machine that will serve it',
-        )
-    served = [entry.name for entry in RUNTIMES.values() if entry.served_by]
+    served = {entry.name: entry.served_by for entry in RUNTIMES.values() if entry.served_by}
     if cell.runtime not in served:
         raise InputError(
             f"{name} cannot be deployed",
             expected=f"a cell of {', '.join(served)}, which a server can run as they were measured",
             found=f"{cell.runtime} ({RUNTIMES[cell.runtime].unserved or RUNTIMES[cell.runtime].summary})",
+        )
+    if "cuda" in cell.device_kind and served[cell.runtime].device == "cpu":
+        on_gpu = [one for one, how in served.items() if how.device == "cuda"]
+        raise InputError(
+            f"{name} cannot be deployed",
+            expected=f"a cell that was timed on the CPU, where {cell.runtime} is served, or one of {', '.join(on_gpu)}",
+            found=f"one timed on {cell.device_kind}",
+            remedy=f'Choose a cell of {on_gpu[0]}, or time the study with bench.device = "cpu"',
         )
     return cell
 

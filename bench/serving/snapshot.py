@@ -22,7 +22,7 @@ from assay.bench.deployment.checking.versions import refuse_other_versions
 from assay.bench.deployment.config import WARM_UP
 from assay.bench.deployment.folder import files_of
 from assay.bench.deployment.render import server_files
-from assay.errors import ArtifactError
+from assay.errors import ArtifactError, NotInstalledError
 from assay.infer.server.opened.in_child import THERE
 from assay.infer.server.triton import ELSEWHERE
 from assay.records.deployment import (
@@ -56,9 +56,16 @@ def take_snapshot(
     Raises:
         ArtifactError: the folder is not a deployment, a file is not the one that was deployed, or lies elsewhere.
         InputError: the copy cannot be written.
-        NotInstalledError: its runtime is missing here, or has another version than the measured one.
+        NotInstalledError: it is served on a GPU, for which this server has no libraries, or its runtime is missing
+            here or has another version than the measured one.
     """
     found = checked_deployment(folder, signed_by)
+    if found.device == "cuda":
+        raise NotInstalledError(
+            f"{folder} is served on a GPU, and the Triton server of `assay serve` has no GPU libraries",
+            remedy="Docker runs the stock image, in the deployment's folder: docker compose -f docker/compose.yaml up "
+            "--build; `assay verify-server` then judges its answers",
+        )
     known = measured_of(folder, found)
     refuse_other_versions(found.version(found.serving).runtime, known, str(folder))
     model = folder / MODELS / found.name

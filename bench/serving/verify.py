@@ -19,7 +19,7 @@ from assay.infer.server.ports import is_on_loopback
 from assay.infer.wire import Answer, Connection, Description, Target, Way
 from assay.numerics.served import Array, Records, ServedTensor, errors_of
 from assay.records.base import Interval
-from assay.records.deployment import Deployment
+from assay.records.deployment import Deployment, served_by
 from assay.records.verification import Verification, WayVerified
 from assay.train.metrics import share
 
@@ -65,6 +65,7 @@ def verify(
         version=version.number,
         unit=deployment.unit,
         server=f"{server.name} {server.version}".strip(),
+        device=served_by(version.runtime).device,
         tolerances=version.tolerances,
         measure=version.measure,
         audited_quality=_quality(audited, _right(audited, audited.outputs), 1),

@@ -11,10 +11,17 @@ from assay.records.deployment import Unit
 from assay.records.load import ClosedLoop, HighestRate, LatencySplit, Load, Overhead, Scenario
 from assay.records.verification import Verification
 
+ON_GPU = (
+    "Its configuration puts it on a GPU, and the audited answers are those of a GPU. The protocol does not report where"
+    " a server computes; Triton's log and metrics do (nv_gpu_utilization)."
+)
+
 
 def render_verification(found: Verification, console: Console) -> None:
     """Print each way with its worst difference and its quality, and the verdict with its reasons."""
     console.print(shown(f"{found.deployment}, version {found.version}, on {found.server or 'a server'}"))
+    if found.device == "cuda":
+        console.print(ON_GPU, soft_wrap=True)
     for name, tolerance in found.tolerances.items():
         console.print(shown(f"{name}: {tolerance.value:.3g} tolerated: {tolerance.derivation}"), soft_wrap=True)
     table = Table("way", title=f"Every audited {found.unit} over the wire", title_justify="left")

@@ -56,6 +56,9 @@ CHECK_SERVED = Job("assay.export.served.contract_check_job", "check", CheckReque
 def work(request: CheckRequest) -> Nothing:
     """Check each model on the record, alone and `most_records` times in one batch, and on the audited records.
 
+    All run on the CPU. The audited answers of a model that is served on a GPU are those of the GPU, from which the
+    CPU's may differ: they are left to `assay verify-server`.
+
     Raises:
         ExportFailedError: a model does not load or run, has other inputs or outputs, needs other files, or gives other
             answers than before.
@@ -68,13 +71,14 @@ def work(request: CheckRequest) -> Nothing:
             _check_is_whole(model.path)
         if not is_trusted():
             check_cannot_act(model.path, model.runtime)
-        options = served_by(model.runtime).options_of(1, decides=is_deciding(request.outputs))
-        opened = open_served(model.runtime, model.path, options, request.inputs, request.outputs)
+        served = served_by(model.runtime)
+        options = served.options_of(1, decides=is_deciding(request.outputs))
+        opened = open_served(model.runtime, model.path, options, request.inputs, request.outputs, "cpu")
         _check_types("inputs", opened.inputs, request.inputs)
         _check_types("outputs", opened.outputs, request.outputs)
         for records in (record, np.repeat(record, max(request.most_records, 1))):
             _run(opened, records, request)
-        if model.audited is not None:
+        if model.audited is not None and served.device == "cpu":
             _check_answers(opened, model, model.audited, request)
     return Nothing()
 

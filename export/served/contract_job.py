@@ -8,6 +8,7 @@ differences show how far apart two servers of it may be.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ from assay.numerics.served import (
 )
 from assay.records.base import Record
 from assay.records.deployment import served_by, served_runtime
+from assay.spec import AS_THE_DRIVER_NUMBERS, CPU_ONLY
 from assay.steps import SLOWER, Limit, in_proportion, load_seconds, size_of, step
 from assay.train.brought.model import UserModel
 from assay.train.built import BuiltModel
@@ -98,7 +100,7 @@ class ContractPlace(Record):
     folder: Written
 
 
-CONTRACT = Job("assay.export.served.contract_job", "contract", ContractPlace, ContractOutcome)
+CONTRACT = Job("assay.export.served.contract_job", "contract", ContractPlace, ContractOutcome, sees_gpu=True)
 
 
 def run_contract(
@@ -126,6 +128,7 @@ def work(place: ContractPlace) -> ContractOutcome:
     """Build, check and run one graph."""
     request, folder = place.request, place.folder
     served = served_by(request.runtime)
+    os.environ.update(CPU_ONLY if served.device == "cpu" else AS_THE_DRIVER_NUMBERS)
     path = folder / served.file
     _write_model(request, path)
     records = as_records(map_array(request.records), request.inputs)
@@ -183,15 +186,16 @@ def open_served(
     options: Mapping[str, str],
     inputs: Sequence[ServedTensor],
     outputs: Sequence[ServedTensor],
+    device: str = "",
 ) -> Opened:
-    """Open a file that is to be served, as its server opens it.
+    """Open a file that is to be served, as its server opens it; on the CPU if that is the device.
 
     Raises:
         ExportFailedError: the runtime refuses it.
     """
     try:
         with step("Loading the graph to be served", load_seconds(size_of(path))):
-            return served_by(runtime).open(path, options, types_of(inputs), types_of(outputs))
+            return served_by(runtime).open(path, options, types_of(inputs), types_of(outputs), device=device)
     except AssayError:
         raise
     except Exception as error:  # exceptions of libraries share no base but this

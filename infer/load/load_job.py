@@ -25,6 +25,7 @@ from assay.infer.load.load_jobs import (
     OverheadRequest,
 )
 from assay.infer.load.loadgen import scenario
+from assay.infer.runtimes.same_for_all import begin
 from assay.jobs.serving import serve_job
 from assay.numerics.served import Opened, is_deciding, types_of
 from assay.records.deployment import served_by
@@ -77,6 +78,7 @@ def closed_loop(request: ClosedLoopRequest, tell: Tell) -> ClosedLoopAnswer:
 
 def overhead(request: OverheadRequest, tell: Tell) -> LoadAnswer:
     """Time bursts of single records with the server and with the runtime here, in random order within each block."""
+    begin((), served_by(request.runtime).device)
     asking = Asking.of(request)
     connection = asking.connect()
     here, outputs = _opened_here(request), [one.name for one in request.target.outputs]

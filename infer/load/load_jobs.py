@@ -114,5 +114,5 @@ class Moment(Record):
 
 
 CLOSED_LOOP = TellingJob(MODULE, "closed loop", ClosedLoopRequest, ClosedLoopAnswer, Moment)
-OVERHEAD = TellingJob(MODULE, "overhead", OverheadRequest, LoadAnswer, Moment)
+OVERHEAD = TellingJob(MODULE, "overhead", OverheadRequest, LoadAnswer, Moment, sees_gpu=True)
 SCENARIO = TellingJob(MODULE, "scenario", ScenarioRequest, ScenarioAnswer, Moment)

@@ -13,13 +13,12 @@ from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_ort import RECORD_PLACES, observe
 from assay.infer.runtime import Ends, ModelFiles, Records, ends_of, signature_of
 from assay.infer.runtimes.same_for_all import (
-    CUDA_PROVIDER,
     TF32_OFF,
     on_a_gpu,
     onnxruntime_on_cuda,
     onnxruntime_options,
 )
-from assay.spec import Settings
+from assay.spec import CUDA_PROVIDER, Settings
 from assay.train.brought.arrays import Array
 
 Feeds = Mapping[str, Array]

@@ -1,9 +1,9 @@
 """Settings that must be the same for all compared runtimes, each applied here and nowhere else.
 
 They are cores, threads, device, and no TF32 where a cell says fp32. On a GPU every framework chooses its kernels by
-timing them, as all but PyTorch do by default, and allocates memory as it needs it; on the CPU no framework can see a
-GPU. Many of these settings can only be made in a process's environment, before a framework is imported or finds its
-device. The framework is imported when its settings are made.
+timing them, as all but PyTorch do by default, and allocates memory as it needs it, as PyTorch and ONNX
+Runtime do by default; on the CPU no framework can see a GPU. Many of these settings can only be made in a process's
+environment, before a framework is imported or finds its device. The framework is imported when its settings are made.
 """
 # ruff: noqa: PLC0415
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from assay.boxed.platform import can_pin, own_threads, pin
 from assay.errors import InputError
-from assay.spec import CPU_ONLY, Settings
+from assay.spec import AS_THE_DRIVER_NUMBERS, CPU_ONLY, CUDA_PROVIDER, Settings
 
 if TYPE_CHECKING:
     import jax
@@ -34,8 +34,6 @@ AUTOTUNING = "--xla_gpu_autotune_level"
 """XLA's flag, in JAX and TensorFlow alike: 4 chooses products and convolutions by timing them, and checks their
 answers.
 """
-CUDA_PROVIDER = {"use_tf32": "0", "cudnn_conv_algo_search": "EXHAUSTIVE"}
-"""Settings of ONNX Runtime's provider for CUDA. Its memory grows as needed by default, and so does PyTorch's."""
 
 
 def begin(cores: Iterable[int], device: str) -> None:
@@ -55,7 +53,7 @@ def environment_for(device: str, own: Mapping[str, str]) -> dict[str, str]:
         return dict(CPU_ONLY)
     flags = [one for one in own.get("XLA_FLAGS", "").split() if not one.startswith(f"{AUTOTUNING}=")]
     return {
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as the driver numbers GPUs, and so `assay.bench.machine.nvml`
+        **AS_THE_DRIVER_NUMBERS,
         "XLA_FLAGS": " ".join([*flags, f"{AUTOTUNING}=4"]),
         "TF_CUDNN_USE_AUTOTUNE": "1",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",

@@ -157,7 +157,7 @@ def _exact(records: NDArray[np.void]) -> NDArray[np.float64]:
 
 def _answers(file: Path, model: UserModel, runtime: str) -> NDArray[np.generic]:
     inputs, outputs = ({one.name: one.dtype for one in some} for some in (model.inputs, model.outputs))
-    opened = served_by(runtime).open(file, served_by(runtime).options_of(1), inputs, outputs)
+    opened = served_by(runtime).open(file, served_by(runtime).options_of(1), inputs, outputs, device="cpu")
     records = np.load(file.parents[2] / "model" / RECORDS_FILE)
     step = 1 if model.whole else model.batch or ROWS
     names = [one.name for one in model.inputs]

@@ -64,6 +64,9 @@ def test_what_was_called_accuracy_is_read_as_the_measure_of_a_task() -> None:
     render_verification(of_pixels, Terminal(file=stream, width=200))
     assert "mean IoU %" in stream.getvalue()
     assert "accuracy" not in stream.getvalue()
+    assert "GPU" not in stream.getvalue()
+    render_verification(found.model_copy(update={"device": "cuda"}), Terminal(file=stream, width=200))
+    assert "the audited answers are those of a GPU" in stream.getvalue()
 
 
 @pytest.mark.parametrize("share", [-0.01, 1.01])
