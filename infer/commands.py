@@ -36,12 +36,13 @@ class ToLoad(Record):
 
 
 class SessionLoaded(Record):
-    """The seconds that loading took, the session's precision, and versions and facts."""
+    """The seconds that loading took, the session's precision, versions and facts, and the id of the process."""
 
     import_seconds: float
     load_seconds: float
     precision: str
     facts: dict[str, str]
+    pid: int = 0
 
 
 class ToWarm(Record):
@@ -76,9 +77,35 @@ class ToBurst(Record):
     drop: int
 
 
+class DuringBurst(Record):
+    """The GPU while one burst was timed; None where the driver does not say.
+
+    Attributes:
+        spun_seconds: untimed calls before the burst, until the clock was steady.
+        is_steady: whether it was when the burst began.
+        clock_before_mhz, clock_mhz: clock of its multiprocessors right before and right after the timed calls.
+        celsius, watts: temperature of the chip and power of the board right after them.
+        held_back: reasons for which the clock was not higher, before or after.
+        processes: ids of the processes that compute there, as the driver numbers them.
+        used_mib: memory in use by all processes.
+        own_mib: memory of this process, its context and its framework's reserve included.
+    """
+
+    spun_seconds: float
+    is_steady: bool
+    clock_before_mhz: int | None
+    clock_mhz: int | None
+    celsius: int | None
+    watts: float | None
+    held_back: tuple[str, ...] | None
+    processes: tuple[int, ...] | None
+    used_mib: float | None
+    own_mib: float | None
+
+
 class Burst(Record):
     """Nanoseconds of every call at both boundaries and of the dropped ones; for all timed calls together, wall time,
-    processor time, and how often the system took the processor away.
+    processor time, and how often the system took the processor away; and the GPU meanwhile, where it computes on one.
     """
 
     host_ns: list[int]
@@ -87,6 +114,7 @@ class Burst(Record):
     wall_ns: int
     processor_ns: int
     involuntary_switches: int
+    gpu: DuringBurst | None = None
 
     @model_validator(mode="after")
     def _forward(self) -> Self:

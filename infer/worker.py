@@ -8,6 +8,7 @@ themselves.
 from __future__ import annotations
 
 import gc
+import os
 import random
 import statistics
 import time
@@ -48,6 +49,8 @@ from assay.infer.commands import (
     Warmed,
     kept_names,
 )
+from assay.infer.gpu.nvml import first_gpu
+from assay.infer.gpu.steady import ReadsState, during, spin
 from assay.infer.observing.observed import Observed
 from assay.infer.rounds import Drawn, drawn_rounds, timed_round
 from assay.infer.runtime import Images, Load, Logits, Session, device_calls, predict
@@ -83,6 +86,7 @@ class WorkerState:
         self._sizes = 1
         self._turn = 0
         self._timed: list[tuple[int, Logits]] = []
+        self._gpu: ReadsState | None = None
 
     @property
     def session(self) -> Session[object]:
@@ -104,11 +108,13 @@ class WorkerState:
         begun = time.perf_counter()
         self._session = load(asked.model, asked.settings)
         loaded = time.perf_counter()
+        self._gpu = first_gpu() if device == "cuda" else None
         return SessionLoaded(
             import_seconds=self._import_seconds,
             load_seconds=loaded - begun,
             precision=self._session.precision,
             facts=self._session.facts | told(device) | RUNTIMES[asked.runtime].versions(),
+            pid=os.getpid(),
         )
 
     def _import(self, runtime: str) -> Load:
@@ -144,7 +150,8 @@ class WorkerState:
         """Time calls at each boundary after some untimed ones.
 
         Garbage collection is off meanwhile, as in the standard library's timeit, and runs once before.
-        The output of one timed call is kept, so that what was timed can be audited.
+        The output of one timed call is kept, so that what was timed can be audited. On a GPU, calls are made before
+        until its clock is steady.
         """
         calls, drop = self._as_rounds(asked.calls), self._as_rounds(asked.drop)
         kept = random.randrange(calls)  # noqa: S311  a sample, not a secret
@@ -152,7 +159,9 @@ class WorkerState:
         gc.collect()
         gc.disable()
         try:
+            spun = spin(self._gpu, lambda: self._host_calls(1)) if self._gpu else (0.0, False)
             dropped = self._host_calls(drop)
+            before = self._gpu.state() if self._gpu else None
             switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
             wall, processor = time.perf_counter_ns(), time.process_time_ns()
             host = self._host_calls(calls, kept)
@@ -160,6 +169,7 @@ class WorkerState:
             processor = time.process_time_ns() - processor
             wall = time.perf_counter_ns() - wall
             switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
+            after = self._gpu.state() if self._gpu else None
         finally:
             gc.enable()
         return Burst(
@@ -169,6 +179,7 @@ class WorkerState:
             wall_ns=wall,
             processor_ns=processor,
             involuntary_switches=switches,
+            gpu=during(before, after, spun) if before and after else None,
         )
 
     def together(self, asked: ToCallTogether) -> CalledTogether:

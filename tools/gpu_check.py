@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.bench.machine.nvml import Gpu, first_gpu
+from assay.infer.gpu.nvml import Gpu, first_gpu
 from assay.infer.runtime import ModelFiles, Session, predict
 from assay.infer.runtimes.same_for_all import begin, environment_for
 from assay.numerics.agreement import derive_tolerance

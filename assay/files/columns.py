@@ -32,3 +32,19 @@ BURST_COLUMNS = {
     "stolen_seconds": polars.Float64,
     "throttle_events": polars.Int64,
 }
+
+# Further columns where a burst may have computed on a GPU (null where it did not, or where the driver does not say):
+# see `assay.infer.commands.DuringBurst`. `gpu_held_back` has the reasons with commas between, "" for none;
+# `gpu_foreign_processes` counts the processes of others on the GPU.
+GPU_BURST_COLUMNS = {
+    "gpu_spun_seconds": polars.Float64,
+    "gpu_is_steady": polars.Boolean,
+    "gpu_clock_before_mhz": polars.Int64,
+    "gpu_clock_mhz": polars.Int64,
+    "gpu_celsius": polars.Int64,
+    "gpu_watts": polars.Float64,
+    "gpu_held_back": polars.String,
+    "gpu_foreign_processes": polars.Int64,
+    "gpu_used_mib": polars.Float64,
+    "gpu_own_mib": polars.Float64,
+}

@@ -47,6 +47,32 @@ class ColdStart(Record):
     first_calls: tuple[Duration, ...] = Field(default=(), exclude_if=operator.not_)
 
 
+class GpuConditions(Record):
+    """The GPU while one cell was timed, over its bursts; None where the driver does not say.
+
+    Attributes:
+        bursts: number of bursts.
+        unsteady: number of those that began although the clock had not become steady.
+        lowest_mhz, highest_mhz: clock of its multiprocessors, before and after the timed calls of each burst.
+        most_celsius, most_watts: highest temperature of the chip and power of the board.
+        held_back: reasons for which the clock was not higher in some burst.
+        foreign_processes: most processes of others on the GPU at a time.
+        used_mib: most memory in use by all processes.
+        own_mib: most memory of a process of this cell, its context and its framework's reserve included.
+    """
+
+    bursts: int
+    unsteady: int
+    lowest_mhz: int | None = None
+    highest_mhz: int | None = None
+    most_celsius: int | None = None
+    most_watts: float | None = None
+    held_back: list[str] | None = None
+    foreign_processes: int | None = None
+    used_mib: float | None = None
+    own_mib: float | None = None
+
+
 class Steadiness(Record):
     """Signs of unsteadiness while one cell was timed; None where the system does not show them or data are too few.
 
@@ -60,6 +86,7 @@ class Steadiness(Record):
         floor_share: the median of the runtime that does nothing, over this runtime's median.
         kinds: a sentence on two kinds of processes, one of them slower (`assay.bench.statistics.modes`), or "".
         not_testable: rules that could not have found anything here, each with its reason; empty in older records.
+        gpu: the GPU meanwhile; None for a cell on the CPU.
     """
 
     drift: float | None = None
@@ -71,6 +98,7 @@ class Steadiness(Record):
     floor_share: float | None = None
     kinds: str = ""
     not_testable: list[str] = Field(default_factory=list)
+    gpu: GpuConditions | None = Field(default=None, exclude_if=operator.not_)
 
 
 class Instances(Record):

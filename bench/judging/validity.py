@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars
 
+from assay.bench.judging import gpu_conditions
 from assay.bench.judging.summary import CellSamples, group_key
 from assay.bench.statistics import modes
 from assay.bench.statistics.stats import Samples, block_medians
@@ -98,6 +99,7 @@ def _steadiness_of(cell: Cell, host: Samples, bursts: polars.DataFrame, floor: C
     """Return the conditions while a cell was timed."""
     found = steadiness(host)
     wall_seconds = _total(bursts, "wall_ns") / 1e9
+    on_gpu = gpu_conditions.conditions(bursts)
     return Steadiness(
         drift=found.drift,
         drift_p_value=found.drift_p_value,
@@ -107,7 +109,8 @@ def _steadiness_of(cell: Cell, host: Samples, bursts: polars.DataFrame, floor: C
         throttle_events=int(_total(bursts, "throttle_events")) if _shown(bursts, "throttle_events") else None,
         floor_share=_floor_share(cell, floor),
         kinds=modes.in_words(kinds) if (kinds := modes.two_kinds(process_medians(host))) else "",
-        not_testable=_not_testable(host, found),
+        not_testable=[*_not_testable(host, found), *gpu_conditions.not_testable(on_gpu)],
+        gpu=on_gpu,
     )
 
 
@@ -223,6 +226,7 @@ def taken_by_others(cell: Cell) -> list[str]:
         switches_per_second=0.0 if cell.waits else seen.involuntary_switches_per_second or 0.0,
         lost=1 - use / cell.threads,
     )
+    found += gpu_conditions.against(seen.gpu)
     if cell.device_kind == "cpu" and use < LEAST_BUSY and not cell.waits:
         found.append(f"processor time over wall time: {use:.2f}, less than one thread's; it was waiting")
     return found

@@ -72,5 +72,5 @@ def gathered(units: list[Artifact], planned: int) -> Measurements:
             if timed_name(fact.cell) in unit.manifest.files:
                 timed.setdefault(fact.cell, []).append(unit.file(timed_name(fact.cell)))
     seconds = sum(seconds_of(unit) for unit in units)
-    samples_of_all, bursts_of_all = polars.concat(samples), polars.concat(bursts)
+    samples_of_all, bursts_of_all = polars.concat(samples), polars.concat(bursts, how="diagonal")
     return Measurements(samples_of_all, bursts_of_all, facts, logits, timed, seconds, planned, tuple(units))

@@ -20,6 +20,7 @@ from typing import Any
 import polars
 from pydantic import Field
 
+from assay.bench.machine.gpu_rows import GpuRow, beside, gpu_row
 from assay.bench.machine.host import Host
 from assay.bench.timing.behind import clearly_behind
 from assay.bench.timing.limits import Limits
@@ -170,6 +171,7 @@ class Unit:
     bursts: list[BurstRow] = field(default_factory=list)
     facts: list[CellFacts] = field(default_factory=list)
     spent: dict[str, dict[int, float]] = field(default_factory=dict)
+    _gpu_rows: list[GpuRow] = field(default_factory=list)
     _started: list[Worker] = field(default_factory=list)
     _workers: list[tuple[Worker, SessionLoaded]] = field(default_factory=list)
     _further_seconds: float = 0.0
@@ -199,7 +201,7 @@ class Unit:
         return polars.DataFrame(self.rows, schema=SAMPLE_COLUMNS, orient="row")
 
     def burst_table(self) -> polars.DataFrame:
-        return polars.DataFrame(self.bursts, schema=BURST_COLUMNS, orient="row")
+        return beside(polars.DataFrame(self.bursts, schema=BURST_COLUMNS, orient="row"), self._gpu_rows)
 
     def _begun(self, tell: Tell) -> Iterator[Worker]:
         """A process for each candidate, when it is asked for and there is time left."""
@@ -339,19 +341,11 @@ class Unit:
         self._keep(cell.name, block, "dropped", burst.dropped_ns)
         self._keep(cell.name, block, "host", burst.host_ns, each)
         self._keep(cell.name, block, "device", burst.device_ns, each)
+        timed = (burst.wall_ns, burst.processor_ns, burst.involuntary_switches)
         self.bursts.append(
-            (
-                cell.name,
-                self.process,
-                block,
-                begun,
-                burst.wall_ns,
-                burst.processor_ns,
-                burst.involuntary_switches,
-                during.stolen_seconds,
-                during.throttle_events,
-            )
+            (cell.name, self.process, block, begun, *timed, during.stolen_seconds, during.throttle_events)
         )
+        self._gpu_rows.append(gpu_row(burst.gpu, cell.loaded.pid, [one.pid for _, one in self._workers]))
         cell.bursts += 1
         cell.medians_ns.append(statistics.median(burst.host_ns))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.bench.machine.nvml import first_gpu
+from assay.infer.gpu.nvml import first_gpu
 from tools.gpu_check import RECORD, kernels_in, steps
 
 ROOT = Path(__file__).parents[2]

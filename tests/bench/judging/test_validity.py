@@ -12,11 +12,11 @@ import pytest
 from assay.bench.judging.summary import NANOSECONDS_IN_MS, ranked
 from assay.bench.judging.validity import is_too_short, judged, reasons, times_may_change, to_time_again
 from assay.bench.timing.measurements import Measurements
-from assay.files.columns import BURST_COLUMNS
+from assay.files.columns import BURST_COLUMNS, GPU_BURST_COLUMNS
 from assay.infer.observing.observed import NODES_ON_CPU
 from assay.records.base import Interval
 from assay.records.results import Agreement, Cell
-from assay.records.timings import Steadiness, Timing
+from assay.records.timings import GpuConditions, Steadiness, Timing
 
 AGREES = Agreement(
     subject="timed calls", images=8, max_absolute=1e-6, max_relative=1e-6, tolerance=1e-5, derivation="derived",
@@ -38,6 +38,12 @@ def cell(**changes: Any) -> Cell:
         processor_use=1.0, timed_agreement=AGREES, steadiness=Steadiness(involuntary_switches_per_second=1.0),
     )  # fmt: skip
     return quiet.model_copy(update=changes)
+
+
+def on_gpu(**changes: Any) -> Steadiness:
+    """A quiet cell's, on a GPU that is steady, with changes."""
+    quiet = GpuConditions(bursts=12, unsteady=0, lowest_mhz=1965, highest_mhz=1980, held_back=[], foreign_processes=0)
+    return Steadiness(gpu=quiet.model_copy(update=changes))
 
 
 def test_a_runtime_that_yields_the_processor_by_design_is_timed_as_it_is() -> None:
@@ -74,6 +80,9 @@ def test_a_quiet_cell_is_valid() -> None:
         ({"timed_agreement": WRONG}, "wrong outputs in timed calls: differs by 0.1"),
         ({"timed_agreement": None}, "were not compared"),
         ({"asked_device": "cuda"}, "ran on cpu: cuda was requested"),
+        ({"steadiness": on_gpu(held_back=["hardware slowdown"])}, "throttled GPU: hardware slowdown"),
+        ({"steadiness": on_gpu(foreign_processes=2)}, "processes of others on the GPU: 2"),
+        ({"steadiness": on_gpu(lowest_mhz=345)}, "clock of the GPU: 345 to 1980 MHz, at most 5% is tolerated"),
         (
             {"asked_device": "cuda", "device_kind": "cuda", "provenance": {NODES_ON_CPU: "Shape sizes"}},
             "nodes on the CPU, of a file that was to run on cuda: Shape sizes",
@@ -121,6 +130,12 @@ def test_each_reason_is_named_and_keeps_the_cell_out_of_the_ranking(changes: dic
         ({"processor_use": 2.2, "threads": 2}, {"processor_use": 2.21, "threads": 2}),
         ({"processor_use": 0.75}, {"processor_use": 0.74}),
         ({"processor_use": 0.0, "device_kind": "cuda"}, {"processor_use": 0.0, "device_kind": "cpu"}),
+        ({"steadiness": on_gpu(lowest_mhz=1881)}, {"steadiness": on_gpu(lowest_mhz=1880)}),
+        ({"steadiness": on_gpu(foreign_processes=0)}, {"steadiness": on_gpu(foreign_processes=1)}),
+        (
+            {"steadiness": on_gpu(held_back=["power limit", "clocks set by an application"])},
+            {"steadiness": on_gpu(held_back=["power limit", "temperature limit"])},
+        ),
     ],
 )
 def test_each_limit_is_tolerated_itself_and_nothing_beyond_it(
@@ -194,6 +209,32 @@ def test_what_happened_is_read_from_bursts_and_samples() -> None:
     assert found[1].invalid == []
     assert found[2] == skipped
     assert np.isfinite(found[0].model_dump()["steadiness"]["involuntary_switches_per_second"])
+
+
+def test_what_the_gpu_did_is_read_from_bursts() -> None:
+    """Rows as the conductor writes them: two bursts with a driver that says all, then one that says little."""
+    timed = cell(steadiness=None, processor_use=None, timed_agreement=None, device_kind="cuda")
+    known = measured([timed.name], 1)
+    row = (0.2, True, 1965, 1980, 61, 412.5, "", 0, 2048.0, 512.0)
+    hot = (2.0, False, 1905, 1950, 84, 690.0, "power limit, temperature limit", 1, 4096.0, 600.0)
+
+    def judged_with(rows: list[tuple[Any, ...]]) -> Steadiness:
+        columns = polars.DataFrame(rows * (len(known.bursts) // len(rows)), schema=GPU_BURST_COLUMNS, orient="row")
+        found = judged([timed], replace(known, bursts=known.bursts.hstack(columns)), {timed.name: AGREES})[0].steadiness
+        assert found is not None
+        return found
+
+    assert judged_with([row, hot]).gpu == GpuConditions(
+        bursts=12, unsteady=6, lowest_mhz=1905, highest_mhz=1980, most_celsius=84, most_watts=690.0,
+        held_back=["power limit", "temperature limit"], foreign_processes=1, used_mib=4096.0, own_mib=600.0,
+    )  # fmt: skip
+    silent = judged_with([(2.0, False, *[None] * 8)])
+    assert silent.gpu == GpuConditions(bursts=12, unsteady=12)
+    told = [rule.partition(":")[0] for rule in silent.not_testable]
+    assert told[-3:] == ["throttling of the GPU", "other processes on the GPU", "clock of the GPU"]
+    on_cpu = judged_with([(None,) * 10])
+    assert on_cpu.gpu is None
+    assert "gpu" not in on_cpu.model_dump(), "a study on the CPU is written as it was before there were GPUs"
 
 
 def test_too_few_blocks_and_processes_are_named_with_what_they_cannot_show() -> None:

@@ -20,6 +20,11 @@ COLUMNS = headings(
     "Two kinds of processes | Reasons"
 )
 
+GPU_COLUMNS = headings(
+    "Cell | # Lowest clock, MHz | # Highest clock, MHz | # Bursts before it was steady | # Hottest, °C | # Power, W | "
+    "# Memory of a process, MiB | # Other processes | What held the clock back"
+)
+
 
 def validity(evidence: Evidence) -> Section | None:
     """Every timed cell, VALID, INVALID with its reasons, or of too few processes to be either."""
@@ -37,7 +42,34 @@ def validity(evidence: Evidence) -> Section | None:
     caption = "What happened while each cell was timed; empty where the system does not show it"
     table = Table("validity", caption, COLUMNS, rows, summary="Every cell", filterable=True)
     untold = (*_given_away(judged), *_not_testable(judged))
-    return Section("validity", "Validity", lead, (Paragraphs(untold), table) if untold else (table,))
+    on_gpu = _on_the_gpu(ordered, evidence)
+    return Section("validity", "Validity", lead, (*([Paragraphs(untold)] if untold else []), table, *on_gpu))
+
+
+def _on_the_gpu(cells: Sequence[Cell], evidence: Evidence) -> tuple[Table, ...]:
+    """The state of the GPU while each cell on it was timed."""
+    rows = []
+    for cell in cells:
+        seen, path = cell.steadiness and cell.steadiness.gpu, f"/cells/{evidence.place_of(cell)}/steadiness/gpu"
+        if seen:
+            held = "not said by the driver" if seen.held_back is None else ", ".join(seen.held_back) or "nothing"
+            rows.append(
+                (
+                    Value(cell.name),
+                    whole(seen.lowest_mhz, f"{path}/lowest_mhz"),
+                    whole(seen.highest_mhz, f"{path}/highest_mhz"),
+                    whole(seen.unsteady, f"{path}/unsteady"),
+                    whole(seen.most_celsius, f"{path}/most_celsius"),
+                    amount(seen.most_watts, f"{path}/most_watts", digits=3),
+                    amount(seen.own_mib, f"{path}/own_mib", digits=4),
+                    whole(seen.foreign_processes, f"{path}/foreign_processes"),
+                    Value(held),
+                )
+            )
+    if not rows:
+        return ()
+    caption = "The GPU while each cell was timed, by its driver; empty where the driver does not say"
+    return (Table("validity-gpu", caption, GPU_COLUMNS, tuple(rows), summary="Every cell on a GPU", filterable=True),)
 
 
 def _row(cell: Cell, place: int) -> tuple[Value, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Paragraphs, Table
 from assay.bench.report.sections.times.validity import validity
-from assay.records.timings import Steadiness
+from assay.records.timings import GpuConditions, Steadiness
 from tests.bench.report.sample_results import sample_results
 
 DRIFT = "drift: 9 blocks in 3 process(es) are too few to show one"
@@ -42,3 +42,21 @@ def test_a_rule_that_cannot_fire_is_reported_and_not_a_zero() -> None:
     assert by_cell[timed[0].name][heads.index("Drift, %")].text == "not testable"
     assert by_cell[timed[1].name][heads.index("Drift, %")].text == "0.10"
     assert by_cell[timed[1].name][heads.index("Two kinds of processes")].text == KINDS
+
+
+def test_the_gpu_has_a_table_where_a_cell_ran_on_one() -> None:
+    results = sample_results((64,), (1,), ("bloodnet",))
+    first = next(place for place, cell in enumerate(results.cells) if cell.host is not None)
+    gpu = GpuConditions(bursts=12, unsteady=1, lowest_mhz=1905, highest_mhz=1980, held_back=["power limit"])
+    cells = [
+        cell.model_copy(update={"steadiness": Steadiness(gpu=gpu if place == first else None)})
+        for place, cell in enumerate(results.cells)
+    ]
+    section = validity(Evidence(results.model_copy(update={"cells": cells})))
+    assert section is not None
+    table = section.blocks[-1]
+    assert isinstance(table, Table)
+    assert table.identifier == "validity-gpu"
+    (row,) = table.rows
+    assert [one.text for one in row] == [cells[first].name, "1,905", "1,980", "1", "", "", "", "", "power limit"]
+    assert row[1].path == f"/cells/{first}/steadiness/gpu/lowest_mhz"

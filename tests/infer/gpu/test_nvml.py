@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.bench.machine.nvml import GpuState, first_gpu
+from assay.infer.gpu.nvml import THROTTLED, GpuState, first_gpu
 
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 SOURCE = Path(__file__).with_name("fake_nvml.c")
@@ -31,8 +31,9 @@ def test_a_fake_driver_s_gpu_is_read_as_it_is(tmp_path: Path, monkeypatch: pytes
     assert gpu is not None
     assert (gpu.name, gpu.driver) == ("NVIDIA Fake", "580.1")
     found = gpu.state()
-    assert found == GpuState(1755, 1980, 61, 412.5, ("power limit", "temperature limit"), False, 2048.0, (17, 4242))
-    assert found.foreign({17}) == (4242,)
+    held_back = ("power limit", "temperature limit")
+    assert found == GpuState(1755, 1980, 61, 412.5, held_back, False, 2048.0, (17, 4242), {17: 1024.0})
+    assert THROTTLED & {*held_back} == {"temperature limit"}
 
 
 def test_a_fake_driver_before_535_says_why_under_another_name_and_no_processes(
@@ -43,7 +44,7 @@ def test_a_fake_driver_before_535_says_why_under_another_name_and_no_processes(
     assert gpu is not None
     found = gpu.state()
     assert (found.held_back, found.is_idle, found.processes) == (("hardware slowdown for temperature",), True, None)
-    assert found.foreign({1}) == ()
+    assert found.process_mib == {}
 
 
 @pytest.mark.parametrize(("visible", "there"), [("GPU-fake", True), ("GPU-other", False), ("1", False), ("", False)])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Collection
+from collections.abc import Mapping
 from ctypes import POINTER, Structure, byref, c_char, c_uint, c_ulonglong, c_void_p
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LIBRARY = "libnvidia-ml.so.1"
 DONE, TOO_SMALL = 0, 7
@@ -29,6 +29,12 @@ REASONS = {
     0x100: "clocks set for a display",
 }
 """Bits of nvmlClocksEventReasons, without that of an idle GPU."""
+THROTTLED = frozenset({REASONS[bit] for bit in (0x8, 0x20, 0x40, 0x80)})
+"""Reasons that say that the GPU protects itself: times depend on what it did before. A limit of power is none of them:
+a large product of matrices reaches it on many cards in ordinary work, and what it does shows in the clock.
+"""
+UNKNOWN_BYTES = 2**64 - 1
+"""NVML_VALUE_NOT_AVAILABLE as the memory of a process."""
 SPARE_PROCESSES = 8
 
 
@@ -62,6 +68,7 @@ class GpuState:
         used_mib: memory in use by all processes.
         processes: process ids that compute there, as the driver's name space has them: inside a container, none or
             others than its own.
+        process_mib: memory of each process that the driver gives it for.
     """
 
     sm_clock_mhz: int | None = None
@@ -72,10 +79,7 @@ class GpuState:
     is_idle: bool | None = None
     used_mib: float | None = None
     processes: tuple[int, ...] | None = None
-
-    def foreign(self, own: Collection[int]) -> tuple[int, ...]:
-        """Return the processes that are none of these."""
-        return tuple(one for one in self.processes or () if one not in own)
+    process_mib: Mapping[int, float] = field(default_factory=dict)
 
 
 class Gpu:
@@ -98,6 +102,7 @@ class Gpu:
         reasons = self._reasons()
         power, memory = self._number("nvmlDeviceGetPowerUsage"), _Memory()
         has_memory = self._ask("nvmlDeviceGetMemoryInfo", byref(memory))
+        processes = self._processes()
         return GpuState(
             sm_clock_mhz=self._number("nvmlDeviceGetClockInfo", SM_CLOCK),
             most_sm_clock_mhz=self._number("nvmlDeviceGetMaxClockInfo", SM_CLOCK),
@@ -106,7 +111,8 @@ class Gpu:
             held_back=None if reasons is None else tuple(word for bit, word in REASONS.items() if reasons & bit),
             is_idle=None if reasons is None else bool(reasons & IDLE),
             used_mib=memory.used / 2**20 if has_memory else None,
-            processes=self._processes(),
+            processes=None if processes is None else tuple(processes),
+            process_mib={pid: used / 2**20 for pid, used in (processes or {}).items() if used != UNKNOWN_BYTES},
         )
 
     def _ask(self, name: str, *arguments: object) -> bool:
@@ -124,7 +130,8 @@ class Gpu:
         names = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
         return found.value if any(self._ask(name, byref(found)) for name in names) else None
 
-    def _processes(self) -> tuple[int, ...] | None:
+    def _processes(self) -> dict[int, int] | None:
+        """Return the bytes of each process that computes there."""
         name = "nvmlDeviceGetComputeRunningProcesses_v3"
         function = getattr(self._library, name, None)
         if function is None:
@@ -132,12 +139,12 @@ class Gpu:
         count = c_uint(0)
         status = function(self._handle, byref(count), None)
         if status == DONE:
-            return ()
+            return {}
         room = count.value + SPARE_PROCESSES  # more may have begun meanwhile
         count, found = c_uint(room), (_Process * room)()
         if status != TOO_SMALL or not self._ask(name, byref(count), found):
             return None
-        return tuple(one.pid for one in found[: count.value])
+        return {one.pid: one.used_bytes for one in found[: count.value]}
 
 
 def first_gpu(library: str = LIBRARY) -> Gpu | None:
