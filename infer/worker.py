@@ -11,9 +11,11 @@ import gc
 import os
 import random
 import statistics
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -74,6 +76,18 @@ def _set_apart() -> None:
     gc.freeze()
 
 
+@contextmanager
+def _as_if_missing(packages: Iterable[str]) -> Iterator[None]:
+    """Let nothing import these packages inside the block, as where they are not installed; see `Family`."""
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  None refuses an import
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+
+
 class WorkerState:
     """The state of the process: one session, and the inputs of the present batch size, of one size or of several."""
 
@@ -95,9 +109,10 @@ class WorkerState:
         return self._session
 
     def imports(self, asked: ToImport) -> Nothing:
-        """Pin and import a runtime with its framework."""
+        """Pin and import a runtime with its framework; the next collection then has less to look at."""
         begin(asked.cores, _device_of(asked.runtime, asked.device))
         self._import(asked.runtime)
+        _set_apart()
         return Nothing()
 
     def load(self, asked: ToLoad) -> SessionLoaded:
@@ -118,8 +133,10 @@ class WorkerState:
         )
 
     def _import(self, runtime: str) -> Load:
+        entry = RUNTIMES[runtime]
         begun = time.perf_counter()
-        load: Load = RUNTIMES[runtime].load()
+        with _as_if_missing(entry.family.does_without):
+            load: Load = entry.load()
         self._load, self._import_seconds = load, time.perf_counter() - begun
         return load
 

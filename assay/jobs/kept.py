@@ -74,12 +74,13 @@ class Kept:
             self._idle[place].append(idle)
 
     def close(self) -> None:
-        """Let all that are idle end."""
+        """Let all that are idle end, together: a framework takes a second to leave."""
         with self._lock:
             idle = [one for some in self._idle.values() for one in some]
             self._idle.clear()
-        for one in idle:
-            one.process.close()
+        if idle:
+            with ThreadPoolExecutor(len(idle)) as pool:
+                list(pool.map(lambda one: one.process.close(), idle))
         self._starter.shutdown()
 
 

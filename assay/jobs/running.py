@@ -127,14 +127,29 @@ def answer_to(
         WorkerError: it crashed, or did not answer in time and was killed.
     """
     patience = Patience(limit_seconds, process.spent, clock_seconds)
-    while True:
-        try:
-            message = process.receive(patience.due)
-        except TimeoutError:
-            if why := patience.over():
-                raise _given_up(process, doing, why) from None
-        else:
-            break
+    while (answer := answer_within(math.inf, process, command, request, host, patience, doing)) is None:
+        pass
+    return answer
+
+
+def answer_within(
+    seconds: float,
+    process: Running,
+    command: Job[Asked, Answered],
+    request: Asked,
+    host: Starter,
+    patience: Patience,
+    doing: str = "",
+) -> Answered | None:
+    """Return a worker's answer if it comes within so many seconds, and within the patience that there is with it;
+    otherwise None. See `answer_to`.
+    """
+    try:
+        message = process.receive(min(seconds, patience.due))
+    except TimeoutError:
+        if why := patience.over():
+            raise _given_up(process, doing, why) from None
+        return None
     if "error" in message:
         raise process.explained(error_from(message))
     _fetch(request, host)

@@ -67,6 +67,8 @@ class Family:
         probe: "module:function" that tells what the library finds on this machine, or "".
         needed_for: purpose of the library, for `assay doctor`.
         packages: import names of the packages that it needs.
+        does_without: import names of packages that the library imports wherever they are installed, although none of
+            its runtimes needs them: a process that is timed imports it as where they are not installed.
         licences: licence of each import package as its distribution says, in SPDX's words.
         extra: the extra of this distribution that installs it, or "".
         profiler: "module:class" that records profiles (`assay.infer.profile.calls.StartRecorder`), or "".
@@ -83,6 +85,7 @@ class Family:
     probe: str = ""
     needed_for: str = ""
     packages: tuple[str, ...] = ()
+    does_without: tuple[str, ...] = ()
     licences: Mapping[str, str] = field(default_factory=dict)
     extra: str = ""
     profiler: str = ""

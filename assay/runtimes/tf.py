@@ -23,6 +23,7 @@ FAMILY = Family(
     probe="assay.infer.probe:tf",
     needed_for="training, tf.* runtimes, tf2onnx",
     packages=("tensorflow",),
+    does_without=("jax", "sklearn"),  # a quarter of the import, for Keras's wrappers and a converter of JAX's models
     licences={"tensorflow": "Apache-2.0", "keras": "Apache-2.0"},
     extra="tf",
     profiler="assay.infer.profile.on_tf:TensorFlowRecorder",

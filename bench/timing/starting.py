@@ -20,6 +20,9 @@ from assay.spec import Settings
 MOST_TOGETHER = 4
 """Greatest number of imports at once: more would wait for the disk and the memory."""
 
+TURN_SECONDS = 0.02
+"""How long one import is waited for before another is asked for."""
+
 Guard = Callable[[Worker], AbstractContextManager[None]]
 """Handles the failure of a start."""
 
@@ -33,26 +36,34 @@ def start_all(
         usable: cores of their machine.
     """
     free = deque(lanes(settings.cores, usable))
+    begun: list[Worker] = []
+    imported: set[Worker] = set()
     under_way: deque[tuple[Worker, tuple[int, ...]]] = deque()
-    imported: list[Worker] = []
-    loaded: list[tuple[Worker, SessionLoaded]] = []
 
-    def end_one() -> None:
-        worker, cores = under_way.popleft()
-        free.append(cores)
-        with guard(worker):
-            worker.end_import()
-            imported.append(worker)
+    def wait_for_one() -> None:
+        """Ask those under way in turn until one has finished, and let the next have its cores."""
+        while True:
+            worker, cores = under_way.popleft()
+            over = True  # a failure is one too
+            with guard(worker):
+                if over := worker.has_imported(TURN_SECONDS):
+                    imported.add(worker)
+            if over:
+                free.append(cores)
+                return
+            under_way.append((worker, cores))
 
     while (worker := next(workers, None)) is not None:
+        begun.append(worker)
         with guard(worker):
             worker.begin_import(free[0], settings.device)
             under_way.append((worker, free.popleft()))
         if not free:
-            end_one()
+            wait_for_one()
     while under_way:
-        end_one()
-    for worker in imported:
+        wait_for_one()
+    loaded: list[tuple[Worker, SessionLoaded]] = []
+    for worker in [one for one in begun if one in imported]:
         with guard(worker), worker.awake():
             loaded.append((worker, worker.load(settings)))
     return loaded

@@ -38,7 +38,8 @@ from assay.infer.runtime import ModelFiles
 from assay.jobs.host import Starter
 from assay.jobs.job import Answered, Asked, Job, Nothing
 from assay.jobs.killed import KilledError, killed
-from assay.jobs.running import answer_to, tell_to
+from assay.jobs.patience import Patience
+from assay.jobs.running import answer_to, answer_within, tell_to
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
@@ -142,12 +143,17 @@ class Worker:
         """Let it import its framework, pinned to as many cores as it is timed on, without waiting for it."""
         self._importing = ToImport(runtime=self.candidate.runtime, cores=tuple(cores), device=device)
         tell_to(self._process, IMPORT, self._importing, self._host)
+        self._patience = Patience(self._limit_seconds, self._process.spent, self._until_ready())
 
-    def end_import(self) -> None:
-        """Wait until it has finished the import, and freeze it."""
+    def has_imported(self, wait_seconds: float) -> bool:
+        """Wait so long until it has finished the import, freeze it then, and return whether it has."""
+        doing = self._does(IMPORT.name)
         with self._saying(IMPORT.name):
-            self._answer(IMPORT, self._importing, self._limit_seconds, self._until_ready())
+            asked = (IMPORT, self._importing, self._host, self._patience, doing)
+            if answer_within(wait_seconds, self._process, *asked) is None:
+                return False
         self._process.freeze()
+        return True
 
     def load(self, settings: Settings) -> SessionLoaded:
         """Take the cores that it is timed on, import anything that `begin_import` did not, and load."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -26,6 +27,11 @@ INTEGER = ("quantized", "onednn", "torchao")
 
 class _Watch(TorchDispatchMode):
     """Counts operators by precision, and remembers the devices of their results."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """PyTorch imports its compiler to keep it out of a mode, which takes a second."""
+        return "torch._dynamo" in sys.modules
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,13 +67,24 @@ class _Watch(TorchDispatchMode):
         return self.products if name.startswith(PRODUCTS) else self.others
 
 
+def _watch() -> _Watch:
+    """Return what watches a call; if the compiler has been imported meanwhile, PyTorch keeps it out."""
+    if not _Watch._should_skip_dynamo():
+        return _Watch()
+
+    class Apart(_Watch):
+        __torch_dispatch__ = _Watch.__torch_dispatch__  # what a class defines itself is what PyTorch wraps
+
+    return Apart()
+
+
 def _tensors(tree: object) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 def observe(call: Callable[[], object]) -> Observed:
     """Watch one call. It must not be compiled: the operators that a compiler makes are not seen."""
-    with torch.inference_mode(), _Watch() as seen:
+    with torch.inference_mode(), _watch() as seen:
         outputs = _tensors(call())
     on_gpu = any(device.startswith("cuda") for device in seen.devices)
     arithmetic = as_allowed(seen.products, seen.convolutions, on_gpu=on_gpu)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ from assay.infer.commands import ToBurst, ToKeep, ToLoad, ToWarm
 from assay.infer.rounds import drawn_rounds, rotation, timed_round
 from assay.infer.runtime import ModelFiles, predict
 from assay.infer.runtimes import null
-from assay.infer.worker import WorkerState
+from assay.infer.worker import WorkerState, _as_if_missing
 from assay.spec import ModelSpec, Settings
 from assay.train.built import BuiltModel
 
@@ -92,3 +94,30 @@ def test_peak_memory_counts_what_was_given_back() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 60 < float(done.stdout) < 80
+
+
+def test_what_a_library_does_without_cannot_be_imported_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beside_example.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with _as_if_missing(["beside_example", "gc"]):
+        assert importlib.import_module("gc") is gc, "what is there already stays"
+        with pytest.raises(ModuleNotFoundError, match="beside_example"):
+            importlib.import_module("beside_example")
+    assert importlib.import_module("beside_example")
+    del sys.modules["beside_example"]
+
+
+@pytest.mark.slow
+def test_a_worker_imports_tensorflow_without_the_other_frameworks() -> None:
+    """They are there when a model asks for them."""
+    program = (
+        "import sys\n"
+        "from assay.infer.commands import ToImport\n"
+        "from assay.infer.worker import WorkerState\n"
+        "WorkerState().imports(ToImport(runtime='tf.function', cores=(), device='cpu'))\n"
+        "assert 'tensorflow' in sys.modules and 'jax' not in sys.modules and 'sklearn' not in sys.modules\n"
+        "import jax, sklearn\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

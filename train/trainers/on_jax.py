@@ -12,23 +12,21 @@ from numpy.typing import NDArray
 
 from assay.spec import ModelSpec
 from assay.train.architectures import parameters
-from assay.train.models.on_jax import build, flax_name, get_weights, put_weights
+from assay.train.models.on_jax import flax_name, get_weights, load, put_weights
 from assay.train.recipe import Recipe
 from assay.train.trainers.trainer import FIRST_MOMENT, SECOND_MOMENT, STEPS, State
-from assay.train.weights import Weights, check_weights
+from assay.train.weights import Weights
 
 
 class FlaxTrainer:
     """Trains an NNX module with Optax's AdamW in one jitted step; see `assay.train.trainers.trainer.Trainer`."""
 
     def __init__(self, spec: ModelSpec, recipe: Recipe, weights: Weights) -> None:
-        check_weights(spec, weights)
         self._spec, self._smoothing = spec, recipe.label_smoothing
-        self._model = build(spec)
+        self._model = load(spec, weights)
         for _, module in nnx.iter_graph(self._model):
             if isinstance(module, nnx.BatchNorm):
                 module.epsilon, module.momentum = recipe.norm_epsilon, recipe.norm_momentum
-        put_weights(self._model, spec, weights)
         # `optax.adamw` is this chain with a fixed learning rate; here the rate comes with each step.
         self._adamw = optax.chain(
             optax.scale_by_adam(b1=recipe.beta1, b2=recipe.beta2, eps=recipe.adam_epsilon),

@@ -106,8 +106,10 @@ class Pretender:
         seconds = PYTHON_SECONDS + published().imports[self.label]
         self.imported_at = self.world.now + seconds * self.world.slowness
 
-    def end_import(self) -> None:
-        self._get_ready(max(self.imported_at - self.world.now, 0) / self.world.slowness)
+    def has_imported(self, wait_seconds: float) -> bool:
+        left = max(self.imported_at - self.world.now, 0)
+        self._get_ready(min(left, wait_seconds) / self.world.slowness)
+        return left <= wait_seconds
 
     def _get_ready(self, seconds: float) -> None:
         """Let this much time pass, or be given up."""

@@ -83,14 +83,14 @@ def test_all_are_loaded_on_the_cores_of_the_timing_and_a_failure_costs_one(tmp_p
             worker.kill()
 
 
-def test_no_more_begin_together_than_there_are_lanes() -> None:
+def test_whichever_is_imported_first_makes_room_for_the_next() -> None:
     told: list[str] = []
 
     class Told:
-        """A worker that records what is done with it."""
+        """A worker that records what is done with it; the import of the first takes longer than all others."""
 
         def __init__(self, name: str) -> None:
-            self.name = name
+            self.name, self.asked = name, 0
 
         def begin_import(self, cores: tuple[int, ...], device: str) -> None:
             assert device == "cpu"
@@ -98,8 +98,12 @@ def test_no_more_begin_together_than_there_are_lanes() -> None:
             if self.name == "c":
                 raise WorkerError("It has ended")
 
-        def end_import(self) -> None:
-            told.append(f"{self.name} has")
+        def has_imported(self, wait_seconds: float) -> bool:
+            assert 0 < wait_seconds < 1, "the others are asked too"
+            self.asked += 1
+            if self.name == "d":
+                raise WorkerError("It cannot be imported")
+            return self.asked == (10 if self.name == "a" else 2)
 
         @contextmanager
         def awake(self) -> Iterator[None]:
@@ -112,13 +116,14 @@ def test_no_more_begin_together_than_there_are_lanes() -> None:
     def guard(worker: Worker) -> Iterator[None]:
         try:
             yield
-        except AssayError:
-            told.append("one failed")
+        except AssayError as error:
+            told.append(str(error))
 
-    workers = iter([Told(name) for name in "abcde"])
+    workers = iter([Told(name) for name in "abcdef"])
     found = start_all(workers, Settings(1, (1,)), (0, 1), guard)  # type: ignore[arg-type]
-    assert told == ["a on 1", "b on 0", "a has", "c on 1", "one failed", "d on 1", "b has", "e on 0", "d has", "e has"]
-    assert [loaded for _, loaded in found] == ["a on 1", "b on 1", "d on 1", "e on 1"]
+    begun = ["a on 1", "b on 0", "c on 0", "It has ended", "d on 0", "It cannot be imported", "e on 0", "f on 0"]
+    assert told == begun
+    assert [loaded for _, loaded in found] == ["a on 1", "b on 1", "e on 1", "f on 1"], "in the order of the candidates"
 
 
 def test_all_threads_of_a_process_are_pinned_and_those_they_start(tmp_path: Path) -> None:
