@@ -22,6 +22,8 @@ CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 """Environment variables of a process in which no framework sees a GPU, whatever it would take by itself."""
 AS_THE_DRIVER_NUMBERS = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 """Environment variables of a process whose GPUs are numbered as the driver's library NVML numbers them."""
+ENGINES_VARIABLE = "ASSAY_ENGINES"
+"""The variable with the folder for what TensorRT builds from a file, which the processes of a run share."""
 CUDA_PROVIDER = {"use_tf32": "0", "cudnn_conv_algo_search": "EXHAUSTIVE"}
 """Settings of ONNX Runtime's provider for CUDA, where it is timed and where it is served."""
 

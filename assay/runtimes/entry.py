@@ -214,7 +214,7 @@ class RuntimeEntry:
         served_by: how a server runs its models; None where none can.
         unserved: a sentence on why no server can, and what may be deployed instead.
         unasked: occasions on which it is timed without having been named: in a study, with a model that a user brings,
-            or on an ONNX file that a user brings.
+            or on an ONNX file that a user brings. One for a GPU alone is so only where a GPU is asked for.
         extra: the extra that installs it, if other than its family's.
         needs: import names of packages that it, or the maker of its files, needs in addition to its family's.
         environments: names, by device, of the environment of its own that a worker has there, for packages that cannot
@@ -279,10 +279,6 @@ class RuntimeEntry:
     def runs_files(self) -> bool:
         """Whether it runs ONNX files, so that its cells have an export."""
         return "onnx" in self.formats
-
-    def is_only_on(self, device: str) -> bool:
-        """Return whether it is a runtime in full precision for this device alone, which is not the CPU."""
-        return device != "cpu" and self.devices == (device,) and not self.reduces
 
     def asked_device(self, wanted: str) -> str:
         """Return the device that it is asked for where a study wants this one."""

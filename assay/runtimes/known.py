@@ -118,10 +118,9 @@ class KnownRuntimes(Registry[RuntimeEntry]):
         """Return the runtimes that are timed on an occasion without having been named.
 
         Args:
-            device: device that is asked for; on a GPU, the runtimes in full precision that run on nothing else are
-                timed too.
+            device: device that is asked for: a runtime for another device alone is left out.
         """
-        return tuple(one for one in self.values() if occasion in one.unasked or one.is_only_on(device))
+        return tuple(one for one in self.values() if occasion in one.unasked and {"cpu", device} & {*one.devices})
 
     def usual(self, occasion: str, device: str) -> tuple[str, ...]:
         """Return the names of those."""

@@ -40,6 +40,7 @@ FROZEN = entry(
     target="assay.infer.runtimes.inductor.on_torch_compiled:load_frozen",
     summary="torch.compile with its weights frozen into the code",
     not_for=("script",),
+    devices=("cpu", "cuda"),
     unasked=("model",),
     compiles=True,
     unserved=COMPILES.format("torch.aot"),
@@ -108,6 +109,16 @@ ENTRIES = (
         compiles=True,
         unserved=COMPILES.format("torch.aot"),
     ),
+    entry(
+        name="torch.compile.graphs",
+        target="assay.infer.runtimes.inductor.on_torch_compiled:load_graphs",
+        summary='torch.compile in its mode "reduce-overhead": kernels are launched as one CUDA graph',
+        words="torch.compile with CUDA graphs",
+        not_for=("script",),
+        devices=("cuda",),
+        compiles=True,
+        unserved=COMPILES.format("torch.aot"),
+    ),
     FROZEN,
     RuntimeEntry(
         name="torch.compile.static-cache",
@@ -124,6 +135,7 @@ ENTRIES = (
         target="assay.infer.runtimes.inductor.on_torch_compiled:load_autocast",
         summary="torch.compile with frozen weights, matrix products in bf16 by autocast",
         not_for=("script",),
+        devices=("cpu", "cuda"),
         precision="bf16",
         unserved=COMPILES.format("torch.aot.bf16"),
     ),
@@ -132,6 +144,7 @@ ENTRIES = (
         target="assay.infer.runtimes.inductor.on_torch_compiled:load_bf16",
         summary="torch.compile with frozen weights, which are in bf16",
         not_for=("script", "program"),
+        devices=("cpu", "cuda"),
         precision="bf16",
         unserved=COMPILES.format("torch.aot.bf16"),
     ),
@@ -140,6 +153,7 @@ ENTRIES = (
         target="assay.infer.runtimes.inductor.on_torch_compiled:load_fp16",
         summary="torch.compile with frozen weights, which are in fp16",
         not_for=("script", "program"),
+        devices=("cpu", "cuda"),
         precision="fp16",
         unserved=f"{COMPILES.format('torch.aot')}, which has none in fp16",
     ),
@@ -178,6 +192,20 @@ ENTRIES = (
         calibrated=True,
         extra="torchao",
         needs=("torchao",),
+    ),
+    *(
+        entry(
+            name=f"torch.eager.{precision}",
+            target=f"assay.infer.runtimes.on_torch_narrow:load_eager_{precision}",
+            summary=f"PyTorch, operator by operator, with weights in {precision} on a GPU",
+            words=f"torch.eager in {precision}",
+            not_for=("script", "program"),
+            devices=("cuda",),
+            precision=precision,
+            reduces="torch.eager",
+            unserved=NO_FILE,
+        )
+        for precision in ("bf16", "fp16")
     ),
     *(
         entry(

@@ -42,7 +42,7 @@ from assay.jobs.patience import Patience
 from assay.jobs.running import answer_to, answer_within, tell_to
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.runtimes.entry import AS_IT_COMES
-from assay.spec import Settings
+from assay.spec import ENGINES_VARIABLE, Settings
 from assay.steps import SLOWER, in_proportion, waiting_for
 
 DOES = {
@@ -133,7 +133,7 @@ class Worker:
         self._limit_seconds, self._ready_by = limit_seconds, ready_by
         self._call_seconds = math.inf
         folder = compile_cache / candidate.label
-        environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder)}
+        environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder), ENGINES_VARIABLE: str(folder)}
         folder.mkdir(parents=True, exist_ok=True)
         box = Box((answers, folder), candidate.trusted) if candidate.model.user else None
         self._host = host

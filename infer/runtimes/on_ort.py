@@ -1,9 +1,10 @@
-"""ONNX Runtime, on the CPU and on CUDA."""
+"""ONNX Runtime on the CPU, and what its sessions on a GPU have in common with those."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import onnxruntime as ort
 
@@ -12,17 +13,11 @@ from assay.foreign import said_by
 from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_ort import RECORD_PLACES, observe
 from assay.infer.runtime import Ends, ModelFiles, Records, ends_of, signature_of
-from assay.infer.runtimes.same_for_all import (
-    TF32_OFF,
-    on_a_gpu,
-    onnxruntime_on_cuda,
-    onnxruntime_options,
-)
-from assay.spec import CUDA_PROVIDER, Settings
+from assay.infer.runtimes.same_for_all import TF32_OFF, onnxruntime_options
+from assay.spec import Settings
 from assay.train.brought.arrays import Array
 
 Feeds = Mapping[str, Array]
-Values = Sequence[ort.OrtValue]
 
 LEVELS = {
     "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -32,7 +27,7 @@ LEVELS = {
 }
 
 
-class _OrtSession:
+class OrtSession:
     """The part of an ONNX Runtime session that does not depend on the device."""
 
     def __init__(self, model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> None:
@@ -49,8 +44,14 @@ class _OrtSession:
     def close(self) -> None:
         del self._session
 
+    def with_facts(self, provider: str, names: Iterable[str]) -> Self:
+        """Add what a provider says about some of its settings."""
+        options = self._session.get_provider_options().get(provider, {})
+        self.facts |= {name: options.get(name, "not said") for name in names}
+        return self
 
-class CpuSession(_OrtSession):
+
+class CpuSession(OrtSession):
     """`InferenceSession.run` on numpy arrays by name."""
 
     def prepare(self, records: Records) -> Feeds:
@@ -61,26 +62,6 @@ class CpuSession(_OrtSession):
 
     def fetch(self, native: Sequence[Array]) -> Array:
         return self._ends.rows(native)
-
-
-class CudaSession(_OrtSession):
-    """Inputs and outputs stay on the GPU through I/O binding; `prepare` and `fetch` copy."""
-
-    def prepare(self, records: Records) -> Values:
-        return [ort.OrtValue.ortvalue_from_numpy(one, "cuda", 0) for one in self._ends.arrays(records)]
-
-    def run(self, native: Values) -> Values:
-        binding = self._session.io_binding()
-        for name, value in zip(self._inputs, native, strict=True):
-            binding.bind_ortvalue_input(name, value)
-        for name in self._outputs:
-            binding.bind_output(name, "cuda", 0)
-        self._session.run_with_iobinding(binding)
-        binding.synchronize_outputs()
-        return binding.get_outputs()
-
-    def fetch(self, native: Values) -> Array:
-        return self._ends.rows([one.numpy() for one in native])
 
 
 def _names_of(model: ModelFiles, session: ort.InferenceSession, ends: Ends) -> tuple[list[str], list[str]]:
@@ -122,38 +103,6 @@ def _load_at(level: str, model: ModelFiles, settings: Settings) -> CpuSession:
     session = CpuSession(model, session_of(model, settings, level=level), settings)
     session.facts["graph optimisation"] = level
     return session
-
-
-def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
-    """Load on CUDA, with TF32 turned off so that fp32 means fp32."""
-    return _load_on_cuda(model, settings)
-
-
-def load_cuda_tf32(model: ModelFiles, settings: Settings) -> CudaSession:
-    """Products and convolutions of an fp32 file may be computed in TF32, as they are by default."""
-    on_a_gpu(settings)
-    session = _load_on_cuda(model, settings, tf32=True)
-    session.precision = "tf32" if model.precision == "fp32" else model.precision
-    return session
-
-
-def _load_on_cuda(model: ModelFiles, settings: Settings, *, tf32: bool = False) -> CudaSession:
-    """
-    Raises:
-        InputError: this onnxruntime has no CUDA provider, or it did not start.
-    """
-    session = session_of(model, settings, onnxruntime_on_cuda(tf32=tf32))
-    if "CUDAExecutionProvider" not in session.get_providers():
-        raise InputError("The CUDA execution provider did not start", found=", ".join(session.get_providers()))
-    loaded = CudaSession(model, session, settings)
-    loaded.facts |= _chosen_by(session)
-    return loaded
-
-
-def _chosen_by(session: ort.InferenceSession) -> dict[str, str]:
-    """Return what the CUDA provider says about its settings for kernels and TF32."""
-    options = session.get_provider_options().get("CUDAExecutionProvider", {})
-    return {name: options.get(name, "not said") for name in CUDA_PROVIDER}
 
 
 def session_of(

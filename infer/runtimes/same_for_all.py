@@ -30,6 +30,7 @@ Loaded = TypeVar("Loaded", bound="Session[Any]")
 CPU_ALONE = 'Set bench.device = "cpu" in the study file'
 TF32_OFF = {"TF32": "off"}
 """The CPU has no TF32, and CUDA is told not to use it."""
+TF32_ON_A_GPU = "Only NVIDIA GPUs compute in TF32"
 AUTOTUNING = "--xla_gpu_autotune_level"
 """XLA's flag, in JAX and TensorFlow alike: 4 chooses products and convolutions by timing them, and checks their
 answers.
@@ -111,13 +112,16 @@ def tell_torch_of_gpu() -> None:
     torch.backends.cudnn.benchmark = True
 
 
-def on_a_gpu(settings: Settings) -> None:
+def need_gpu(settings: Settings, why: str) -> None:
     """
+    Args:
+        why: the sentence that says so.
+
     Raises:
-        InputError: the device is not one that has TF32.
+        InputError: the device is not an NVIDIA GPU.
     """
     if settings.device != "cuda":
-        raise InputError("Only NVIDIA GPUs compute in TF32", found=settings.device)
+        raise InputError(why, found=settings.device)
 
 
 def in_tf32(
@@ -130,7 +134,7 @@ def in_tf32(
     """
 
     def loaded(model: ModelFiles, settings: Settings) -> Loaded:
-        on_a_gpu(settings)
+        need_gpu(settings, TF32_ON_A_GPU)
         session = load(model, settings)
         let_round()
         session.precision = "tf32"

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from assay.errors import InputError, NotInstalledError
-from assay.foreign import said_by
 from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_torch_kernels import TYPES, observe_compiled, reason_against
 from assay.infer.runtime import ModelFiles
 from assay.infer.runtimes.on_torch import TorchSession
 from assay.infer.runtimes.on_torch_models import Forward, LoadedModule, load_model
+from assay.infer.runtimes.on_torch_narrow import as_given, narrow
+from assay.infer.runtimes.same_for_all import need_gpu
 from assay.spec import Settings
 
 
@@ -45,6 +47,40 @@ def load_compile(model: ModelFiles, settings: Settings) -> CompiledSession:
     return CompiledSession(model, function, loaded.device, loaded.forward(loaded.module))
 
 
+class RecordedSession(CompiledSession):
+    """Kernels that are launched together, as a CUDA graph that was recorded at the first calls with a shape.
+
+    Its answers lie in the graph's own memory, which the next call fills again: that this is meant is what
+    `torch.compiler.cudagraph_mark_step_begin` says. `fetch` copies them.
+    """
+
+    def observe(self, native: Sequence[Tensor]) -> Observed:
+        """Observe a call, and whether Inductor recorded graphs or gave up on it, which it does without an error."""
+        from torch._dynamo.utils import counters  # noqa: PLC0415
+
+        skipped = counters["inductor"]["cudagraph_skips"]
+        told = {"CUDA graphs": f"given up on by Inductor ({skipped})" if skipped else "recorded"}
+        seen = super().observe(native)
+        return replace(seen, facts={**seen.facts, **told})
+
+
+def load_graphs(model: ModelFiles, settings: Settings) -> RecordedSession:
+    """Compile in the mode "reduce-overhead"; see `compilable` for further errors.
+
+    Raises:
+        InputError: no GPU is asked for.
+    """
+    need_gpu(settings, "Only an NVIDIA GPU has CUDA graphs")
+    loaded = compilable(model, settings)
+    recorded = loaded.forward(torch.compile(loaded.module, mode="reduce-overhead", dynamic=_dynamic(model)))
+
+    def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        torch.compiler.cudagraph_mark_step_begin()
+        return recorded(inputs)
+
+    return RecordedSession(model, run, loaded.device, loaded.forward(loaded.module))
+
+
 def load_frozen(model: ModelFiles, settings: Settings) -> CompiledSession:
     """Compile with frozen weights; see `compilable` for errors."""
     loaded = compilable(model, settings)
@@ -63,7 +99,7 @@ def load_autocast(model: ModelFiles, settings: Settings) -> CompiledSession:
     def cast(forward: Forward) -> Forward:
         def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
             with torch.autocast(loaded.device.type, torch.bfloat16):
-                return [_as_given(one) for one in forward(inputs)]
+                return [as_given(one) for one in forward(inputs)]
 
         return run
 
@@ -86,25 +122,9 @@ def _with_weights_in(precision: str, model: ModelFiles, settings: Settings) -> C
         InputError: this processor does not compute in the precision.
     """
     loaded = compilable(model, settings, precision)
-    wanted = TYPES[precision]
-    module = loaded.module.to(wanted)
-
-    def narrow(forward: Forward) -> Forward:
-        def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-            taken = [one.to(wanted) if one.dtype == torch.float32 else one for one in inputs]
-            try:
-                return [_as_given(one) for one in forward(taken)]
-            except RuntimeError as error:
-                raise InputError(
-                    f"The model does not run with its weights in {precision}",
-                    found=said_by(error),
-                    remedy="If it creates fp32 numbers itself, autocast may work",
-                ) from error
-
-        return run
-
-    plain = narrow(loaded.forward(module))
-    return CompiledSession(model, narrow(compiled(loaded)), loaded.device, plain, precision)
+    module = loaded.module.to(TYPES[precision])
+    plain = narrow(loaded.forward(module), precision)
+    return CompiledSession(model, narrow(compiled(loaded), precision), loaded.device, plain, precision)
 
 
 def compilable(model: ModelFiles, settings: Settings, precision: str = "fp32") -> LoadedModule:
@@ -155,8 +175,3 @@ def compiled(
 
     inductor.freezing = True  # the process has this one runtime
     return loaded.forward(torch.compile(function or loaded.module, dynamic=dynamic))
-
-
-def _as_given(output: Tensor) -> Tensor:
-    """Convert to fp32, as a server would answer and numpy can hold."""
-    return output.float() if output.dtype in TYPES.values() else output

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from assay.infer.gpu.nvml import THROTTLED, GpuState, first_gpu
-
-COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-SOURCE = Path(__file__).with_name("fake_nvml.c")
+from tests.infer.gpu.compiled import COMPILER, compiled
 
 
 def fake(folder: Path, *options: str) -> str:
     """The fake library, compiled."""
-    assert COMPILER
-    library = folder / "libfake.so"
-    subprocess.run([COMPILER, "-shared", "-fPIC", *options, "-o", library, SOURCE], check=True)
-    return str(library)
+    return compiled("fake_nvml.c", folder, *options)
 
 
 pytestmark = pytest.mark.skipif(not COMPILER, reason="there is no compiler")
