@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar, get_args
 
@@ -18,6 +19,7 @@ Kind = TypeVar("Kind", bound=BaseModel)
 Written = Annotated[Path, "written"]
 """A file or folder that the process writes, or adds to."""
 Change = Callable[[Path, bool], Path]
+PLAIN = {str, int, float, bool, type(None)}
 
 
 class Files(Protocol):
@@ -41,8 +43,8 @@ def mapped(record: Kind, change: Change) -> Kind:
     """Return the same record with every path in it changed; `change` is also told whether the process writes the
     path.
     """
-    fields = type(record).model_fields
-    found = {name: _mapped(getattr(record, name), change, _is_written(fields[name])) for name in fields}
+    fields = _fields(type(record))
+    found = {name: _mapped(getattr(record, name), change, written) for name, written in fields.items()}
     return record.model_copy(update=found)
 
 
@@ -59,6 +61,12 @@ def written_by(record: BaseModel) -> Iterator[Path]:
     return iter(paths)
 
 
+@cache
+def _fields(kind: type[BaseModel]) -> dict[str, bool]:
+    """By name of a field, whether the process writes the path in it."""
+    return {name: _is_written(field) for name, field in kind.model_fields.items()}
+
+
 def _is_written(field: FieldInfo) -> bool:
     """Check whether a field is `Written`, or `Written | None`."""
     below = [mark for kind in get_args(field.annotation) for mark in getattr(kind, "__metadata__", ())]
@@ -66,6 +74,10 @@ def _is_written(field: FieldInfo) -> bool:
 
 
 def _mapped(value: Any, change: Change, written: bool) -> Any:
+    return value if type(value) in PLAIN else _mapped_within(value, change, written)
+
+
+def _mapped_within(value: Any, change: Change, written: bool) -> Any:
     if isinstance(value, Path):
         return change(value, written)
     if isinstance(value, BaseModel):

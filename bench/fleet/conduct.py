@@ -6,14 +6,15 @@ kept on that machine.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import queue
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -44,6 +45,7 @@ BEYOND_SECONDS = 4 * 3600.0
 """Time for references, ceilings, attribution and comparisons beside the minutes of timing, and for a training."""
 KIND = "timed on a machine"
 BEFORE = "on another machine before: "
+ON = "-on-"
 MOST_THREADS = 4096
 
 
@@ -223,8 +225,16 @@ class FleetRun:
             if once_more:
                 self._first_tries[unit] = kept.disturbed
             return EarlierTry(kept.machine, Ending.DISTURBED if once_more else Ending.DONE)
-        begun = next((self.folder / "units").glob(f"{glob.escape(_begun(unit))}*"), None)
+        begun = next(iter(self._parts.get(_begun(unit), ())), None)
         return EarlierTry(begun.name.removeprefix(_begun(unit)), None) if begun else None
+
+    @cached_property
+    def _parts(self) -> dict[str, list[Path]]:
+        """By the beginning of their names, the folders for what comes back of a unit until it is finished."""
+        found = defaultdict[str, list[Path]](list)
+        for part in self.units.folder.glob(f".*{ON}*"):
+            found[part.name.rpartition(ON)[0] + ON].append(part)
+        return found
 
     def results(self, units: list[Assignment]) -> list[Path]:
         """Return the folders of the units' results."""
@@ -232,7 +242,7 @@ class FleetRun:
 
     def _time(self, unit: Assignment, machine: Machine, host: Starter) -> GroupTimed:
         name = _name(unit)
-        out = self.folder / "units" / f"{_begun(unit)}{machine.key}"
+        out, parts = self.folder / "units" / f"{_begun(unit)}{machine.key}", self._parts[_begun(unit)]
         request = ToTimeGroup(
             **self._asked((unit.group,)),
             shelf=None if self.store else self.folder / "shelf",
@@ -244,6 +254,7 @@ class FleetRun:
         log = self.folder / "logs" / f"{name}.log"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
+        parts.append(out)
         timed = run_job(TIME_GROUP, request, log, limit_seconds=limit, host=host)
         if timed.unfit:
             return timed
@@ -261,8 +272,8 @@ class FleetRun:
         self.units.kept(KIND, self._inputs(unit), fill, name=name, single=True, anew=True)
         if timed.disturbed and not timed.cut:
             self._first_tries.setdefault(unit, timed.disturbed)
-        for one in out.parent.glob(f"{glob.escape(_begun(unit))}*"):
-            shutil.rmtree(one, ignore_errors=True)
+        while parts:
+            shutil.rmtree(parts.pop(), ignore_errors=True)
         return timed
 
     def _asked(self, groups: tuple[str, ...]) -> dict[str, object]:
@@ -331,7 +342,7 @@ def _name(unit: Assignment) -> str:
 
 def _begun(unit: Assignment) -> str:
     """The name of the folder for what comes back of a unit, before the key of the machine that works on it."""
-    return f".{_name(unit)}-on-"
+    return f".{_name(unit)}{ON}"
 
 
 def _invalid_in(first: Artifact | None) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 A group is timed on one machine, which has nothing else to do meanwhile. Training and exporting an architecture is
 ordinary work, for any machine that times nothing. Work that a machine does not finish is started again on another one.
-Every event costs a time that does not grow with the number of machines or groups.
+An event takes the same time however many machines there are.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from assay.bench.fleet.machines import Machine
-from assay.fleet.section import FleetSection
+from assay.bench.fleet.waiting import Waiting
+from assay.fleet.section import EACH_KIND, FleetSection
 
 MOST_LOSSES = 2
 """How often a piece of work that its machine did not finish is begun on another."""
@@ -93,8 +95,8 @@ class Dispatch:
     _there: dict[str, Machine] = field(default_factory=dict)
     _free: deque[str] = field(default_factory=deque)
     _preparing: deque[Preparation] = field(default_factory=deque)
-    _waiting: dict[str, deque[Assignment]] = field(default_factory=dict)
-    _idle: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _waiting: Waiting[Assignment] = field(default_factory=Waiting)
+    _idle: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     _doing: dict[Work, Machine] = field(default_factory=dict)
     _busy: dict[str, Work] = field(default_factory=dict)
     _used: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -105,17 +107,21 @@ class Dispatch:
     _had_unfit: dict[str, str] = field(default_factory=dict)
     _ready: set[str] = field(default_factory=set)
     _copies: dict[str, int] = field(default_factory=dict)
-    _of_slot: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _slots: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    _of_slot: dict[str, dict[str, set[str]]] = field(default_factory=lambda: defaultdict(dict))
+    _slots: dict[str, list[str]] = field(default_factory=dict)
     _resting: list[str] = field(default_factory=list)
+    _of_architecture: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _rank: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._preparing.extend(Preparation(one) for one in dict.fromkeys(map(architecture_of, self.groups)))
+        for group in self.groups:
+            self._of_architecture[architecture_of(group)].append(group)
+        self._preparing.extend(map(Preparation, self._of_architecture))
         if isinstance(self.asked.machines, dict):
             self._copies = dict(self.asked.machines)
         elif not isinstance(self.asked.machines, str):
             self._copies = dict.fromkeys(self.asked.machines, 1)
-        self._waiting = {slot: deque() for slot in self._copies}
+        self._rank = {slot: rank for rank, slot in enumerate(self._copies)}
 
     @property
     def under_way(self) -> int:
@@ -125,20 +131,19 @@ class Dispatch:
     @property
     def is_over(self) -> bool:
         """Check whether there is nothing left to do or to wait for."""
-        return not (self._doing or self._preparing or any(self._waiting.values())) and bool(self._copies)
+        return not (self._doing or self._preparing or self._waiting) and bool(self._copies)
 
     @property
     def left(self) -> int:
         """Number of units that wait."""
-        return sum(map(len, self._waiting.values()))
+        return len(self._waiting)
 
     def sees(self, machines: Iterable[Machine]) -> None:
         """Take note of the machines that are there now; `ended` is told of the work of those that went away."""
         now = {machine.place: machine for machine in machines if not machine.refused}
         gone = [place for place in self._there if place not in now]
         for place in gone:
-            del self._there[place]
-            self._leave(place)
+            self._leave(self._there.pop(place))
         for place, machine in now.items():
             if place not in self._there:
                 self._join(machine)
@@ -154,9 +159,8 @@ class Dispatch:
                 continue
             work = self._for(machine)
             if work is None:
-                self._idle[""].add(place)
-                for slot, _ in self._slots[place]:
-                    self._idle[slot].add(place)
+                for slot in ("", *self._slots[place]):
+                    self._idle[slot][place] = None
                 continue
             self._doing[work], self._busy[place] = machine, work
             if isinstance(work, Assignment):
@@ -183,7 +187,7 @@ class Dispatch:
         else:
             self._ready.add(work.architecture)
             for slot in self._copies:
-                self._wait(slot, [group for group in self.groups if architecture_of(group) == work.architecture])
+                self._wait(slot, self._of_architecture[work.architecture])
         return end is Ending.DONE
 
     def _timed(self, unit: Assignment, machine: Machine, end: Ending, why: str) -> bool:
@@ -220,30 +224,41 @@ class Dispatch:
             The work that still waits for a machine.
         """
         left: list[Work] = list(self._preparing) if not self._there else []
-        for slot, waiting in self._waiting.items():
-            for unit in [one for one in waiting if not self._elsewhere(one)]:
-                if Ending.DISTURBED in self._times[unit]:
+        for slot in self._copies:
+            settled = set[Assignment]()
+            for unit in self._waiting.of(slot):
+                if self._elsewhere(unit):
+                    left.append(unit)
+                elif Ending.DISTURBED in self._times[unit]:
                     self.finished[unit] = None
+                    settled.add(unit)
                 elif slot in self._had_unfit:
                     self._give_up(unit, self._had_unfit[slot])
+                    settled.add(unit)
                 else:
-                    continue
-                waiting.remove(unit)
-            left += waiting
+                    left.append(unit)
+            if settled:
+                self._waiting.drop(slot, settled)
         return left
 
     def _join(self, machine: Machine) -> None:
         self._there[machine.place] = machine
         self._free.append(machine.place)
-        self._slots[machine.place] = list(machine.slots(self.asked))
+        self._slots[machine.place] = self._slots_of(machine)
         if machine.key in self._unfit:
             self._bar(machine, self._unfit[machine.key])
-        for slot, number in self._slots[machine.place]:
-            self._of_slot[slot].add(machine.place)
+        for slot in self._slots[machine.place]:
+            self._of_slot[slot].setdefault(machine.key, set()).add(machine.place)
             if slot not in self._copies:
-                self._copies[slot] = number
-                self._waiting[slot] = deque()
+                self._copies[slot] = 1
                 self._wait(slot, [group for group in self.groups if architecture_of(group) in self._ready])
+
+    def _slots_of(self, machine: Machine) -> list[str]:
+        """Return the slots that a machine may fill, in the order in which they are asked for."""
+        if self.asked.machines == EACH_KIND:
+            return [machine.kind.key]
+        names = machine.names_of_kind if isinstance(self.asked.machines, dict) else machine.names
+        return sorted((one for one in names if one in self._rank), key=self._rank.__getitem__)
 
     def _wait(self, slot: str, groups: Sequence[str]) -> None:
         units = [Assignment(group, slot, copy) for copy in range(self._copies[slot]) for group in groups]
@@ -256,9 +271,9 @@ class Dispatch:
                 self.finished[unit] = None
             elif tried and tried.end is None:
                 self._begun[unit] = tried.machine
-                self._waiting[slot].appendleft(unit)
+                self._waiting.put(slot, str(unit), unit, first=True)
             else:
-                self._waiting[slot].append(unit)
+                self._waiting.put(slot, unit.group, unit)
         self._wake(slot)
 
     def _wake(self, slot: str) -> None:
@@ -269,49 +284,50 @@ class Dispatch:
         """Take the next piece of work for a machine: what others wait for first."""
         if self._preparing:
             return self._preparing.popleft()
-        for slot, _ in self._slots[machine.place]:
-            waiting = self._waiting[slot]
-            for place, unit in enumerate(waiting):
-                if machine.key not in self._used[slot, unit.group] and not self._goes_on_elsewhere(unit, machine):
-                    del waiting[place]
-                    return unit
-        return None
+        found = (self._waiting.take(slot, partial(self._may, machine)) for slot in self._slots[machine.place])
+        return next((unit for unit in found if unit), None)
+
+    def _may(self, machine: Machine, unit: Assignment) -> bool:
+        """Check whether a machine may time a unit: not a group that it has timed, nor what another one goes on with."""
+        return machine.key not in self._used[unit.slot, unit.group] and not self._goes_on_elsewhere(unit, machine)
 
     def _goes_on_elsewhere(self, unit: Assignment, machine: Machine) -> bool:
         """Check whether another machine that is there has a part of it from an earlier run."""
         begun = self._begun.get(unit, machine.key)
-        return begun != machine.key and any(self._there[place].key == begun for place in self._of_slot[unit.slot])
+        return begun != machine.key and begun in self._of_slot[unit.slot]
 
     def _elsewhere(self, unit: Assignment) -> bool:
         """Check whether another machine that is there may do it."""
         used = self._used[unit.slot, unit.group]
-        return any(self._there[place].key not in used for place in self._of_slot[unit.slot])
+        return any(key not in used for key in self._of_slot[unit.slot])
 
     def _again(self, unit: Assignment) -> None:
-        self._waiting[unit.slot].appendleft(unit)
+        self._waiting.put(unit.slot, unit.group, unit, first=True)
         self._wake(unit.slot)
 
     def _bar(self, machine: Machine, why: str) -> None:
         """Give a machine no timing any more; it may still prepare."""
         self._unfit[machine.key] = why
-        self._had_unfit |= {slot: why for slot, _ in self._slots[machine.place]}
-        self._leave(machine.place)
+        self._had_unfit |= dict.fromkeys(self._slots[machine.place], why)
+        self._leave(machine)
         self._slots[machine.place] = []
 
-    def _leave(self, place: str) -> None:
+    def _leave(self, machine: Machine) -> None:
         """Have a machine wait for no units any more; others may go on with what it had begun."""
-        for slot, _ in self._slots[place]:
-            self._of_slot[slot].discard(place)
-            self._idle[slot].discard(place)
+        for slot in self._slots[machine.place]:
+            places = self._of_slot[slot].get(machine.key, set())
+            places.discard(machine.place)
+            if not places:
+                self._of_slot[slot].pop(machine.key, None)
+            self._idle[slot].pop(machine.place, None)
             self._wake(slot)
 
     def _give_up(self, work: Work, why: str) -> None:
         self.failed[work] = why
         if isinstance(work, Preparation):
             for slot, copies in self._copies.items():
-                for group in self.groups:
-                    if architecture_of(group) == work.architecture:
-                        self.failed |= {Assignment(group, slot, copy): why for copy in range(copies)}
+                for group in self._of_architecture[work.architecture]:
+                    self.failed |= {Assignment(group, slot, copy): why for copy in range(copies)}
 
 
 def architecture_of(group: str) -> str:

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from assay.errors import WorkerError
 from assay.fleet.kind import MachineIdentity, MachineKind
-from assay.fleet.section import EACH_KIND, FleetSection
 from assay.jobs.host import Starter
 
 LEAST_OF_A_KEY = 6
@@ -45,26 +44,19 @@ class Machine:
         """The machine itself, whatever the engine calls it today."""
         return self.identity.machine or self.place
 
-    def is_called(self, name: str) -> bool:
-        """Check whether a study means this machine by a name."""
-        return name in {self.labels.get("name"), self.name, self.place} or _begins(self.key, name)
+    @property
+    def names(self) -> set[str]:
+        """The names by which a study may ask for this machine."""
+        return {self.labels.get("name", ""), self.name, self.place, *_beginnings(self.key)}
 
-    def is_of(self, kind: str) -> bool:
-        """Check whether a study means this machine's kind by a name."""
-        return kind in {self.labels.get("kind"), self.kind.instance_type} or _begins(self.kind.key, kind)
-
-    def slots(self, asked: FleetSection) -> Iterator[tuple[str, int]]:
-        """Iterate over what it may be taken for, and how many machines are asked to be that."""
-        if asked.machines == EACH_KIND:
-            yield self.kind.key, 1
-        elif isinstance(asked.machines, dict):
-            yield from ((kind, number) for kind, number in asked.machines.items() if self.is_of(kind))
-        else:
-            yield from ((name, 1) for name in asked.machines if self.is_called(name))
+    @property
+    def names_of_kind(self) -> set[str]:
+        """The names by which a study may ask for this machine's kind."""
+        return {self.labels.get("kind", ""), self.kind.instance_type, *_beginnings(self.kind.key)}
 
 
-def _begins(key: str, name: str) -> bool:
-    return len(name) >= LEAST_OF_A_KEY and key.startswith(name)
+def _beginnings(key: str) -> Iterator[str]:
+    return (key[:length] for length in range(LEAST_OF_A_KEY, len(key) + 1))
 
 
 class Fleet(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from assay.bench.fleet.conduct import conduct
 from assay.bench.fleet.dispatch import Assignment, Dispatch, EarlierTry, Ending, Preparation, Work
 from assay.bench.fleet.machines import Machine
 from assay.bench.fleet.on_machine import disturbed_in
+from assay.bench.fleet.waiting import Waiting
 from assay.bench.fleet.words import listed_machines
 from assay.bench.timing.trials import BUDGET_SPENT
 from assay.bench.words.progress import Narrator
@@ -104,9 +106,8 @@ def test_machines_are_listed_by_kind_with_the_names_that_a_study_may_use() -> No
     assert by_name["node2"]["kind_key"] == by_name["node3"]["kind_key"] == kind("small").key[:6]
     for one in (machine(1, "large", name="lab-7"), machine(2)):
         row = by_name[one.labels.get("name", one.name)]
-        assert one.is_called(row["machine"])
-        assert one.is_of(row["kind_key"])
-        assert one.is_of(row["kind"])
+        assert row["machine"] in one.names
+        assert {row["kind_key"], row["kind"]} <= one.names_of_kind
 
 
 def test_a_machine_does_one_thing_at_a_time_and_others_prepare_meanwhile() -> None:
@@ -337,6 +338,96 @@ def test_whatever_happens_every_group_ends_and_no_machine_does_two_things(
                 break
     assert all(times <= 1 for work, times in kept.items()), "nothing finished is done twice"
     assert not set(dispatch.finished) & set(dispatch.failed)
+
+
+class PlainWaiting(Waiting[Assignment]):
+    """The same queue, looked through from its beginning each time."""
+
+    def __init__(self) -> None:
+        self.units: list[Assignment] = []
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def of(self, slot: str) -> list[Assignment]:
+        return [one for one in self.units if one.slot == slot]
+
+    def put(self, slot: str, line: str, unit: Assignment, *, first: bool = False) -> None:
+        self.units.insert(0 if first else len(self.units), unit)
+
+    def take(self, slot: str, may: Callable[[Assignment], bool]) -> Assignment | None:
+        found = next((one for one in self.of(slot) if may(one)), None)
+        if found:
+            self.units.remove(found)
+        return found
+
+    def drop(self, slot: str, dropped: Collection[Assignment]) -> None:
+        self.units = [one for one in self.units if one not in dropped]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 6),
+    st.sampled_from(
+        [
+            FleetSection(),
+            FleetSection(machines={"small": 3, "fast": 2, kind("large").key: 1}),
+            FleetSection(machines=("node1", "node0", "lab-2", "nobody")),
+        ]
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_the_plan_is_that_of_a_queue_that_is_looked_through_from_its_beginning(
+    number: int, asked: FleetSection, chance: random.Random
+) -> None:
+    groups = [f"model{one % 3}/{one}/t1" for one in range(chance.randint(1, 9))]
+    every = [
+        machine(one, chance.choice(["small", "large"]), **chance.choice([{}, {"kind": "fast"}, {"name": f"lab-{one}"}]))
+        for one in range(number)
+    ]
+    tried: dict[Assignment, EarlierTry | None] = {}
+
+    def known(unit: Assignment) -> EarlierTry | None:
+        if unit not in tried:
+            ends = (None, Ending.DONE, Ending.DISTURBED)
+            tried[unit] = EarlierTry(chance.choice(every).key, chance.choice(ends)) if chance.random() < 0.3 else None
+        return tried[unit]
+
+    dispatch = Dispatch(groups, asked, known)
+    plain = Dispatch(groups, asked, known, _waiting=PlainWaiting())
+    doing: list[Work] = []
+    for _ in range(60):
+        there = [one for one in every if chance.random() > 0.2]
+        dispatch.sees(there)
+        plain.sees(there)
+        begun = list(dispatch.next())
+        assert begun == list(plain.next())
+        assert (dispatch.left, dispatch.is_over) == (plain.left, plain.is_over)
+        doing += [work for work, _ in begun]
+        if not doing:
+            assert Counter(dispatch.settle()) == Counter(plain.settle())
+        for work in chance.sample(doing, chance.randint(0, len(doing))):
+            doing.remove(work)
+            end = chance.choice([*[Ending.DONE] * 6, *Ending])
+            assert dispatch.ended(work, end, "why") == plain.ended(work, end, "why")
+    assert dispatch.finished == plain.finished
+    assert dispatch.failed == plain.failed
+
+
+def test_a_machine_is_taken_for_whatever_it_is_called_in_the_order_of_the_study() -> None:
+    one = machine(1, "large", name="lab-7", kind="fast")
+    asked = ("identity1", "node1", "ident", "identi", "lab-7", "place1", "node2", "Identity1")
+    dispatch = Dispatch(GROUPS[:1], FleetSection(machines=asked))
+    begun, found = prepared(dispatch, one), list[str]()
+    while begun:
+        ((unit, _),) = begun
+        assert isinstance(unit, Assignment)
+        found.append(unit.slot)
+        dispatch.ended(unit, Ending.DONE)
+        begun = list(dispatch.next())
+    assert found == ["identity1", "node1", "identi", "lab-7", "place1"]
+    assert one.names_of_kind >= {"fast", "large", one.kind.key, one.kind.key[:6]}
+    assert one.kind.key[:5] not in one.names_of_kind
 
 
 class Simulated:
