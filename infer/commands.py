@@ -89,6 +89,8 @@ class DuringBurst(Record):
         processes: ids of the processes that compute there, as the driver numbers them.
         used_mib: memory in use by all processes.
         own_mib: memory of this process, its context and its framework's reserve included.
+        synchronising_ns, to_ns, from_ns: waiting for an idle GPU, inputs to it and outputs from it
+            (`assay.infer.gpu.parts`).
     """
 
     spun_seconds: float
@@ -101,6 +103,9 @@ class DuringBurst(Record):
     processes: tuple[int, ...] | None
     used_mib: float | None
     own_mib: float | None
+    synchronising_ns: int | None
+    to_ns: int
+    from_ns: int
 
 
 class Burst(Record):

@@ -20,19 +20,24 @@ Drawn = tuple[int, Places]
 ROTATED_INPUTS = 4
 
 
-def rotation(images: int, batch: int) -> list[Places]:
-    """Return which images make up the batches that calls use in turn; they repeat only when there are too few."""
-    count = min(ROTATED_INPUTS, max(images // batch, 1))
+def rotation(images: int, batch: int, least: int = 1) -> list[Places]:
+    """Return which images make up the batches that calls use in turn; they repeat only when there are too few.
+
+    Args:
+        least: fewest batches, whose images are the same ones again where there are too few.
+    """
+    count = max(min(ROTATED_INPUTS, max(images // batch, 1)), least)
     return list(np.arange(count * batch).reshape(count, batch) % images)
 
 
-def drawn_rounds(counts: Sequence[int], batch: int) -> list[Drawn]:
+def drawn_rounds(counts: Sequence[int], batch: int, least: int = 1) -> list[Drawn]:
     """Return the calls of successive rounds, each with one call of every file in an order drawn with seed 0.
 
     Args:
         counts: the number of records of each file.
+        least: as `rotation` takes it, where there is one file.
     """
-    turns = [rotation(count, batch) for count in counts]
+    turns = [rotation(count, batch, least if len(counts) == 1 else 1) for count in counts]
     order = random.Random(0)  # noqa: S311  an order, not a secret
     found = []
     for turn in range(ROTATED_INPUTS if len(counts) > 1 else len(turns[0])):

@@ -52,6 +52,7 @@ from assay.infer.commands import (
     kept_names,
 )
 from assay.infer.gpu.nvml import first_gpu
+from assay.infer.gpu.parts import parts_of, rotated_inputs
 from assay.infer.gpu.steady import ReadsState, during, spin
 from assay.infer.observing.observed import Observed
 from assay.infer.rounds import Drawn, drawn_rounds, timed_round
@@ -148,7 +149,8 @@ class WorkerState:
         """
         files = [map_array(one) for one in (asked.images, *asked.others)]
         self._sizes, self._turn = len(files), 0
-        self._drawn = drawn_rounds([len(one) for one in files], asked.batch)
+        rotated = rotated_inputs(asked.batch * files[0][:1].nbytes) if self._gpu else 1
+        self._drawn = drawn_rounds([len(one) for one in files], asked.batch, rotated)
         self._inputs = [np.ascontiguousarray(files[file][places]) for file, places in self._drawn]
         self._timed = []
         deadline = time.perf_counter() + asked.limit_seconds
@@ -196,7 +198,7 @@ class WorkerState:
             wall_ns=wall,
             processor_ns=processor,
             involuntary_switches=switches,
-            gpu=during(before, after, spun) if before and after else None,
+            gpu=during(before, after, spun, parts_of(self.session, self._inputs[0])) if before and after else None,
         )
 
     def together(self, asked: ToCallTogether) -> CalledTogether:

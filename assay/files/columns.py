@@ -47,4 +47,7 @@ GPU_BURST_COLUMNS = {
     "gpu_foreign_processes": polars.Int64,
     "gpu_used_mib": polars.Float64,
     "gpu_own_mib": polars.Float64,
+    "gpu_synchronising_ns": polars.Int64,
+    "gpu_to_ns": polars.Int64,
+    "gpu_from_ns": polars.Int64,
 }

@@ -59,6 +59,8 @@ class GpuConditions(Record):
         foreign_processes: most processes of others on the GPU at a time.
         used_mib: most memory in use by all processes.
         own_mib: most memory of a process of this cell, its context and its framework's reserve included.
+        synchronising_us: median cost of waiting for an idle GPU, which every call has once at the device boundary.
+        to_gpu_us, from_gpu_us: medians of the transfers of inputs and of outputs, from and to pageable memory.
     """
 
     bursts: int
@@ -71,6 +73,9 @@ class GpuConditions(Record):
     foreign_processes: int | None = None
     used_mib: float | None = None
     own_mib: float | None = None
+    synchronising_us: float | None = None
+    to_gpu_us: float | None = None
+    from_gpu_us: float | None = None
 
 
 class Steadiness(Record):

@@ -34,7 +34,16 @@ def conditions(bursts: polars.DataFrame) -> GpuConditions | None:
         foreign_processes=None if foreign.null_count() else foreign.max(),
         used_mib=bursts["gpu_used_mib"].max(),
         own_mib=bursts["gpu_own_mib"].max(),
+        synchronising_us=_microseconds(bursts["gpu_synchronising_ns"]),
+        to_gpu_us=_microseconds(bursts["gpu_to_ns"]),
+        from_gpu_us=_microseconds(bursts["gpu_from_ns"]),
     )
+
+
+def _microseconds(times: polars.Series) -> float | None:
+    """Return the median of nanoseconds, over bursts."""
+    found = times.median()
+    return found / 1e3 if isinstance(found, float) else None
 
 
 def against(found: GpuConditions | None) -> list[str]:

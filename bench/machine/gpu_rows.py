@@ -34,6 +34,9 @@ def gpu_row(found: DuringBurst | None, timed: int, own: Collection[int]) -> GpuR
         foreign(found.processes, timed, own),
         found.used_mib,
         found.own_mib,
+        found.synchronising_ns,
+        found.to_ns,
+        found.from_ns,
     )
 
 

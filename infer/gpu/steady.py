@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Protocol
 
 from assay.infer.commands import DuringBurst
 from assay.infer.gpu.nvml import GpuState
+from assay.infer.gpu.parts import Parts
 
 SAME_SECONDS, MOST_SECONDS = 0.1, 2.0
 SAME_SHARE = 0.01
@@ -45,11 +47,12 @@ def spin(gpu: ReadsState, call: Callable[[], object]) -> tuple[float, bool]:
     return now - begun, False
 
 
-def during(before: GpuState, after: GpuState, spun: tuple[float, bool]) -> DuringBurst:
+def during(before: GpuState, after: GpuState, spun: tuple[float, bool], parts: Parts) -> DuringBurst:
     """Return the state of a GPU while a burst was timed in this process, from its states before and after.
 
     Args:
         spun: as `spin` returned it.
+        parts: times of its wait and its transfers.
     """
     told = [one.held_back for one in (before, after) if one.held_back is not None]
     own = [one.process_mib[os.getpid()] for one in (before, after) if os.getpid() in one.process_mib]
@@ -65,4 +68,5 @@ def during(before: GpuState, after: GpuState, spun: tuple[float, bool]) -> Durin
         processes=tuple(sorted(processes)) if processes is not None else None,
         used_mib=after.used_mib,
         own_mib=max(own) if own else None,
+        **asdict(parts),
     )

@@ -32,6 +32,7 @@ class JaxSession:
         self.signature = signature_of(model, "NHWC")
         self.facts = {"jax device": str(device), "jax matmul precision": str(jax.config.jax_default_matmul_precision)}
         self._ends, self._forward, self._device = ends_of(model), forward, device
+        self._waited_for = jax.device_put(np.zeros(1, np.float32), device)
 
     def prepare(self, records: Records) -> Arrays:
         return jax.block_until_ready([jax.device_put(one, self._device) for one in self._ends.arrays(records)])
@@ -41,6 +42,10 @@ class JaxSession:
 
     def fetch(self, native: Arrays) -> Array:
         return self._ends.rows([np.asarray(one) for one in native])
+
+    def synchronise(self) -> None:
+        """Wait for an array, as `run` waits for its outputs."""
+        jax.block_until_ready(self._waited_for)
 
     def observe(self, native: Arrays) -> Observed:
         return observe(self._forward, native, self.run(native))

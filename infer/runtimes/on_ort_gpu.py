@@ -30,15 +30,21 @@ class CudaSession(OrtSession):
     """Inputs and outputs stay on the GPU through I/O binding; `prepare` and `fetch` copy."""
 
     place = "cuda"
+    _last: ort.IOBinding | None = None
 
     def prepare(self, records: Records) -> Values:
         return [ort.OrtValue.ortvalue_from_numpy(one, self.place, 0) for one in self._ends.arrays(records)]
 
     def run(self, native: Values) -> Values:
-        binding = self._bound(native)
+        self._last = binding = self._bound(native)
         self._session.run_with_iobinding(binding)
         binding.synchronize_outputs()
         return binding.get_outputs()
+
+    def synchronise(self) -> None:
+        """Wait for the outputs of the last call, which `run` has waited for."""
+        if self._last is not None:
+            self._last.synchronize_outputs()
 
     def fetch(self, native: Values) -> Array:
         return self._ends.rows([one.numpy() for one in native])
@@ -79,6 +85,7 @@ class GraphSession(CudaSession):
         self.copies.wait()
         self._session.run_with_iobinding(recorded.binding, recorded.options)
         recorded.binding.synchronize_outputs()
+        self._last = recorded.binding
         return recorded.outputs
 
     def _recorded(self, native: Values) -> Recorded:

@@ -44,9 +44,13 @@ class TensorSession:
     def run(self, native: Tensors) -> Tensors:
         with tf.device(self._device):
             outputs = self._forward(*native)
+        self.synchronise()
+        return outputs
+
+    def synchronise(self) -> None:
+        """Wait for the GPU, where the session is on one."""
         if self._device != "/CPU:0":
             tf.test.experimental.sync_devices()
-        return outputs
 
     def fetch(self, native: Tensors) -> Array:
         return self._ends.rows([one.numpy() for one in native])

@@ -39,12 +39,12 @@ class TorchSession:
 
     def prepare(self, records: Records) -> Sequence[Tensor]:
         tensors = [self._placed(torch.from_numpy(one)) for one in self._ends.arrays(records)]
-        self._wait()
+        self.synchronise()
         return tensors
 
     def run(self, native: Sequence[Tensor]) -> Sequence[Tensor]:
         outputs = self._forward(native)
-        self._wait()
+        self.synchronise()
         return outputs
 
     def fetch(self, native: Sequence[Tensor]) -> Array:
@@ -53,6 +53,11 @@ class TorchSession:
     def observe(self, native: Sequence[Tensor]) -> Observed:
         return observe(lambda: self._observed(native))
 
+    def synchronise(self) -> None:
+        """Wait for the GPU, where the session is on one."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+
     def close(self) -> None:
         del self._forward, self._observed
 
@@ -60,10 +65,6 @@ class TorchSession:
         """Move a tensor to the device; images get their channels first, in the memory format."""
         tensor = (tensor.permute(0, 3, 1, 2) if self._takes_images else tensor).to(self._device)
         return tensor.contiguous(memory_format=self._memory_format if tensor.ndim == 4 else torch.contiguous_format)
-
-    def _wait(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize()
 
 
 def load_eager(model: ModelFiles, settings: Settings) -> TorchSession:

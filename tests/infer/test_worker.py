@@ -30,6 +30,15 @@ def test_rotated_inputs_are_full_batches_of_real_images(count: int, batch: int) 
     assert len({tuple(one) for one in batches}) == len(batches) or count < 2 * batch
 
 
+@given(count=st.integers(1, 20), batch=st.integers(1, 9), least=st.integers(1, 40))
+def test_there_are_as_many_inputs_in_turn_as_are_asked_for(count: int, batch: int, least: int) -> None:
+    batches = rotation(count, batch, least)
+    assert len(batches) == max(least, len(rotation(count, batch)))
+    assert all(one.shape == (batch,) and one.max() < count for one in batches)
+    assert len(drawn_rounds([count], batch, least)) == len(batches)
+    assert len(drawn_rounds([count, count], batch, least)) == len(drawn_rounds([count, count], batch))
+
+
 @given(counts=st.lists(st.integers(1, 20), min_size=1, max_size=5), batch=st.integers(1, 9))
 def test_every_round_has_one_call_of_each_file(counts: list[int], batch: int) -> None:
     drawn = drawn_rounds(counts, batch)

@@ -215,8 +215,8 @@ def test_what_the_gpu_did_is_read_from_bursts() -> None:
     """Rows as the conductor writes them: two bursts with a driver that says all, then one that says little."""
     timed = cell(steadiness=None, processor_use=None, timed_agreement=None, device_kind="cuda")
     known = measured([timed.name], 1)
-    row = (0.2, True, 1965, 1980, 61, 412.5, "", 0, 2048.0, 512.0)
-    hot = (2.0, False, 1905, 1950, 84, 690.0, "power limit, temperature limit", 1, 4096.0, 600.0)
+    row = (0.2, True, 1965, 1980, 61, 412.5, "", 0, 2048.0, 512.0, 4_000, 20_000, 9_000)
+    hot = (2.0, False, 1905, 1950, 84, 690.0, "power limit, temperature limit", 1, 4096.0, 600.0, 6_000, 20_000, 9_000)
 
     def judged_with(rows: list[tuple[Any, ...]]) -> Steadiness:
         columns = polars.DataFrame(rows * (len(known.bursts) // len(rows)), schema=GPU_BURST_COLUMNS, orient="row")
@@ -227,12 +227,13 @@ def test_what_the_gpu_did_is_read_from_bursts() -> None:
     assert judged_with([row, hot]).gpu == GpuConditions(
         bursts=12, unsteady=6, lowest_mhz=1905, highest_mhz=1980, most_celsius=84, most_watts=690.0,
         held_back=["power limit", "temperature limit"], foreign_processes=1, used_mib=4096.0, own_mib=600.0,
+        synchronising_us=5.0, to_gpu_us=20.0, from_gpu_us=9.0,
     )  # fmt: skip
-    silent = judged_with([(2.0, False, *[None] * 8)])
-    assert silent.gpu == GpuConditions(bursts=12, unsteady=12)
+    silent = judged_with([(2.0, False, *[None] * 9, 20_000, 9_000)])
+    assert silent.gpu == GpuConditions(bursts=12, unsteady=12, to_gpu_us=20.0, from_gpu_us=9.0)
     told = [rule.partition(":")[0] for rule in silent.not_testable]
     assert told[-3:] == ["throttling of the GPU", "other processes on the GPU", "clock of the GPU"]
-    on_cpu = judged_with([(None,) * 10])
+    on_cpu = judged_with([(None,) * len(GPU_BURST_COLUMNS)])
     assert on_cpu.gpu is None
     assert "gpu" not in on_cpu.model_dump(), "a study on the CPU is written as it was before there were GPUs"
 

@@ -25,6 +25,7 @@ from assay.store import Artifact, write_artifact
 FOUND = DuringBurst(
     spun_seconds=0.2, is_steady=True, clock_before_mhz=1965, clock_mhz=1980, celsius=61, watts=412.5,
     held_back=("power limit", "temperature limit"), processes=(10, 11, 99), used_mib=2048.0, own_mib=512.0,
+    synchronising_ns=4_000, to_ns=20_000, from_ns=9_000,
 )  # fmt: skip
 
 
@@ -42,6 +43,7 @@ def test_a_row_has_a_value_for_every_column() -> None:
     row = dict(zip(GPU_BURST_COLUMNS, gpu_row(FOUND, 10, [10, 11]), strict=True))
     assert row["gpu_held_back"] == "power limit, temperature limit"
     assert (row["gpu_clock_mhz"], row["gpu_foreign_processes"], row["gpu_own_mib"]) == (1980, 1, 512.0)
+    assert (row["gpu_synchronising_ns"], row["gpu_to_ns"], row["gpu_from_ns"]) == (4_000, 20_000, 9_000)
     assert gpu_row(None, 10, [10]) == (None,) * len(GPU_BURST_COLUMNS)
 
 

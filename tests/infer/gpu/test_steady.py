@@ -13,6 +13,7 @@ import pytest
 from assay.infer.commands import ToBurst, ToLoad, ToWarm
 from assay.infer.gpu import steady
 from assay.infer.gpu.nvml import GpuState
+from assay.infer.gpu.parts import Parts
 from assay.infer.gpu.steady import during, spin
 from assay.infer.runtime import ModelFiles
 from assay.infer.worker import WorkerState
@@ -66,12 +67,13 @@ def test_both_states_of_a_burst_count() -> None:
     mine = os.getpid()
     before = GpuState(1980, 1980, 50, 300.0, ("power limit",), False, 900.0, (mine, 7), {mine: 500.0})
     after = GpuState(1965, 1980, 60, 400.0, ("temperature limit",), False, 1000.0, (mine, 9), {mine: 400.0})
-    found = during(before, after, (0.3, True))
+    found = during(before, after, (0.3, True), Parts(4, 5, 6))
     assert (found.clock_before_mhz, found.clock_mhz, found.celsius, found.watts) == (1980, 1965, 60, 400.0)
     assert found.held_back == ("power limit", "temperature limit")
     assert found.processes == tuple(sorted((mine, 7, 9)))
     assert (found.own_mib, found.used_mib) == (500.0, 1000.0)
-    silent = during(GpuState(), GpuState(), (2.0, False))
+    assert (found.synchronising_ns, found.to_ns, found.from_ns) == (4, 5, 6)
+    silent = during(GpuState(), GpuState(), (2.0, False), Parts(None, 5, 6))
     assert (silent.held_back, silent.processes, silent.own_mib) == (None, None, None)
 
 
@@ -88,3 +90,8 @@ def test_a_worker_spins_before_each_burst_and_tells_of_a_fake_gpu(tmp_path: Path
     assert found.gpu is not None
     assert (found.gpu.is_steady, found.gpu.clock_before_mhz, found.gpu.held_back) == (True, 1980, ())
     assert found.gpu.spun_seconds > 0.1
+    assert found.gpu.synchronising_ns is None, "the runtime that does nothing has nothing to wait for"
+    assert min(found.gpu.to_ns, found.gpu.from_ns) >= 0
+    state.warm(ToWarm(images=tmp_path / "images.npy", batch=2, limit_seconds=0.1))
+    assert len(state._inputs) == 32, "on a GPU, as many inputs in turn as its cache does not hold, and 32 at most"
+    assert all(one.shape == (2, 2, 2, 3) for one in state._inputs)

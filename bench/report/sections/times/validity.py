@@ -22,7 +22,8 @@ COLUMNS = headings(
 
 GPU_COLUMNS = headings(
     "Cell | # Lowest clock, MHz | # Highest clock, MHz | # Bursts before it was steady | # Hottest, °C | # Power, W | "
-    "# Memory of a process, MiB | # Other processes | What held the clock back"
+    "# Memory of a process, MiB | # Other processes | # Waiting for an idle GPU, µs | # Inputs to it, µs | "
+    "# Outputs from it, µs | What held the clock back"
 )
 
 
@@ -63,6 +64,9 @@ def _on_the_gpu(cells: Sequence[Cell], evidence: Evidence) -> tuple[Table, ...]:
                     amount(seen.most_watts, f"{path}/most_watts", digits=3),
                     amount(seen.own_mib, f"{path}/own_mib", digits=4),
                     whole(seen.foreign_processes, f"{path}/foreign_processes"),
+                    amount(seen.synchronising_us, f"{path}/synchronising_us"),
+                    amount(seen.to_gpu_us, f"{path}/to_gpu_us"),
+                    amount(seen.from_gpu_us, f"{path}/from_gpu_us"),
                     Value(held),
                 )
             )
