@@ -359,7 +359,7 @@ class _Sitting:
     def may_run(self, group: Group, part: Group) -> bool:
         """Check whether another process of a part of a group is allowed and fits."""
         few = self.processes(group.name) < self.budget.most_processes
-        return few and self.expected_seconds(group, part) < self.left
+        return few and self.least_seconds(group, part) < self.left
 
     def _of(self, name: str) -> list[Artifact]:
         return [unit for unit in self.units if unit.manifest.facts["group"] == name]

@@ -39,6 +39,11 @@ class TimedCell:
         return max(1, min(MOST_CALLS, round(BURST_SECONDS * 1e9 / max(self.warmed.median_ns, 1))))
 
     @property
+    def further_calls(self) -> int:
+        """Number of calls in a block beyond the least number: two at least after an untimed one, so that it pays."""
+        return max(self.calls, 2) if self.drop else self.calls
+
+    @property
     def drop(self) -> int:
         """Number of untimed calls after thawing: three, or as many as fill caches in `DROPPED_SECONDS`.
 

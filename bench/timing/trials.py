@@ -335,7 +335,7 @@ class Unit:
         """Time one burst of one cell, and record its disturbance."""
         cores = self.group.settings.cores
         before, begun = self.host.disturbance(cores), time.monotonic_ns()
-        burst = cell.worker.burst(cell.calls, cell.drop)
+        burst = cell.worker.burst(cell.calls if block < LEAST_BLOCKS else cell.further_calls, cell.drop)
         during = self.host.disturbance(cores).since(before)
         each = burst.processor_ns // (2 * len(burst.host_ns) * cell.sizes)
         self._keep(cell.name, block, "dropped", burst.dropped_ns)

@@ -76,7 +76,9 @@ def test_dropped_calls_after_thawing_take_little_time(call_ms: float, dropped: i
     warmed = Warmed(calls_ns=[median], median_ns=median)
     loaded = SessionLoaded(import_seconds=0, load_seconds=0, precision="fp32", facts={})
     worker = Worker.__new__(Worker)  # no process: only the numbers are asked for
-    assert Timed(worker, "cell", loaded, warmed).drop == min(dropped, max(1, round(60 / call_ms)))
+    timed = Timed(worker, "cell", loaded, warmed)
+    assert timed.drop == min(dropped, max(1, round(60 / call_ms)))
+    assert timed.further_calls == (2 if call_ms in {30, 100} else timed.calls), "no more untimed than timed ones"
 
 
 def test_a_unit_times_every_cell_in_every_block(group: Group, tmp_path: Path) -> None:
