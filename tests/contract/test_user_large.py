@@ -22,7 +22,8 @@ from tests.onnx_files import onnx_model
 from tests.user_models import to_probe
 
 ROWS, WIDTH = 140_000, 1000
-"""The size of one of four embedding tables: 2.24 GB of fp32 in all."""
+"""The size of one of four embedding tables, 2.24 GB of fp32 in all. They differ: torch-script writes equal ones once.
+"""
 SOURCES = {
     "torch": """
 import torch
@@ -31,7 +32,7 @@ class Wide(torch.nn.Module):
     def __init__(self):
         super().__init__()
         block = torch.randn(1000, 1000) * 0.02
-        self.words = torch.nn.ParameterList([block.repeat(140, 1) for _ in range(4)])
+        self.words = torch.nn.ParameterList([block.repeat(140, 1) * (1 + one / 4) for one in range(4)])
 
     def forward(self, ids):
         return sum(one[ids].mean(1) for one in self.words)[:, :4]
@@ -44,7 +45,7 @@ class Wide(tf.Module):
     def __init__(self):
         super().__init__()
         block = np.random.default_rng(0).normal(0, 0.02, (1000, 1000)).astype(np.float32)
-        self.words = [tf.Variable(np.tile(block, (140, 1))) for _ in range(4)]
+        self.words = [tf.Variable(np.tile(block, (140, 1)) * np.float32(1 + one / 4)) for one in range(4)]
 
     @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.int64, name="ids")])
     def __call__(self, ids):
@@ -56,7 +57,7 @@ import numpy as np
 
 def Wide():
     block = np.random.default_rng(0).normal(0, 0.02, (1000, 1000)).astype(np.float32)
-    words = [jnp.asarray(np.tile(block, (140, 1))) for _ in range(4)]
+    words = [jnp.asarray(np.tile(block, (140, 1)) * np.float32(1 + one / 4)) for one in range(4)]
     return lambda ids: sum(one[ids].mean(1) for one in words)[:, :4]
 """,
 }
@@ -70,7 +71,8 @@ REFUSED = {"torch-script", "tf2onnx", "jax2tf"}
 def written(folder: Path) -> Path:
     """The same as a file with its weights in another file."""
     block = np.random.default_rng(0).normal(0, 0.02, (WIDTH, WIDTH)).astype(np.float32)
-    tables = [numpy_helper.from_array(np.tile(block, (ROWS // WIDTH, 1)), f"words{one}") for one in range(4)]
+    whole = np.tile(block, (ROWS // WIDTH, 1))
+    tables = [numpy_helper.from_array(whole * np.float32(1 + one / 4), f"words{one}") for one in range(4)]
     axes = numpy_helper.from_array(np.array([1]), "axes")
     nodes = [helper.make_node("Gather", [f"words{one}", "ids"], [f"rows{one}"]) for one in range(4)]
     nodes += [helper.make_node("Sum", [f"rows{one}" for one in range(4)], ["sum"])]
@@ -112,3 +114,19 @@ def test_a_route_gives_a_file_that_is_checked_or_says_whose_limit_it_is(route: s
     if not found.reference:
         np.save(tmp_path / "reference.npy", np.load(tmp_path / "native.npy").astype(np.float64))
     assert checked(tmp_path, found.model, place / "model.onnx") == ""
+
+
+@pytest.mark.slow
+def test_equal_tables_are_written_once_and_computed_right(tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(SOURCES["torch"].replace(" * (1 + one / 4)", "").replace("140", "2"))
+    found = run_job(
+        PROBE,
+        to_probe(tmp_path, f"{tmp_path / 'models.py'}:Wide", "ids=int64:batch,3", framework="torch"),
+        tmp_path / "log",
+        limit_seconds=LIMIT_SECONDS,
+    )
+    request = RouteRequest(model=found.model, exporter="torch-script", opset=18, key="key", folder=tmp_path)
+    record = run_job(EXPORT, request, tmp_path / "log", limit_seconds=LIMIT_SECONDS)
+    table = 2 * WIDTH * WIDTH * 4
+    assert table < record.file_bytes < 1.1 * table
+    assert checked(tmp_path, found.model, tmp_path / "model.onnx") == ""
