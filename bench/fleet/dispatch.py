@@ -100,6 +100,7 @@ class Dispatch:
     _doing: dict[Work, Machine] = field(default_factory=dict)
     _busy: dict[str, Work] = field(default_factory=dict)
     _used: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    _lost_on: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     _losses: dict[Work, int] = field(default_factory=lambda: defaultdict(int))
     _times: dict[Assignment, set[Ending]] = field(default_factory=lambda: defaultdict(set))
     _begun: dict[Assignment, str] = field(default_factory=dict)
@@ -165,7 +166,10 @@ class Dispatch:
             self._doing[work], self._busy[place] = machine, work
             if isinstance(work, Assignment):
                 self._used[work.slot, work.group].add(machine.key)
+                self._lost_on[work.slot, work.group].discard(machine.key)
                 self._begun.pop(work, None)
+                if self._lost_on[work.slot, work.group]:  # there may be no other machine any more
+                    self._wake(work.slot)
             yield work, machine
 
     def ended(self, work: Work, end: Ending, why: str = "") -> bool:
@@ -200,11 +204,11 @@ class Dispatch:
         first_disturbance = end is Ending.DISTURBED and end not in self._times[unit]
         if has_times:
             self._times[unit].add(end)
-        if end in (Ending.LOST, Ending.CUT) and self._may_be_lost_again(unit):
-            if not self._elsewhere(unit):  # its machine may come back, and is then as good as any
-                self._used[unit.slot, unit.group].clear()
-            self._again(unit)
-        elif first_disturbance and self._elsewhere(unit):
+        again = end in (Ending.LOST, Ending.CUT) and self._may_be_lost_again(unit)
+        if again or end is Ending.LOST:
+            self._lost_on[unit.slot, unit.group].add(machine.key)
+            self._wake(unit.slot)
+        if again or (first_disturbance and self._elsewhere(unit)):
             self._again(unit)
         elif self._times[unit]:
             self.finished[unit] = None
@@ -227,7 +231,7 @@ class Dispatch:
         for slot in self._copies:
             settled = set[Assignment]()
             for unit in self._waiting.of(slot):
-                if self._elsewhere(unit):
+                if self._anywhere(unit):
                     left.append(unit)
                 elif Ending.DISTURBED in self._times[unit]:
                     self.finished[unit] = None
@@ -288,8 +292,12 @@ class Dispatch:
         return next((unit for unit in found if unit), None)
 
     def _may(self, machine: Machine, unit: Assignment) -> bool:
-        """Check whether a machine may time a unit: not a group that it has timed, nor what another one goes on with."""
-        return machine.key not in self._used[unit.slot, unit.group] and not self._goes_on_elsewhere(unit, machine)
+        """Check whether a machine may time a unit: not a group that it has timed, nor what another one goes on with. A
+        machine that lost one of the group is as good as any where there is no other.
+        """
+        key, of = machine.key, (unit.slot, unit.group)
+        unused = key not in self._used[of] or (key in self._lost_on[of] and not self._elsewhere(unit))
+        return unused and not self._goes_on_elsewhere(unit, machine)
 
     def _goes_on_elsewhere(self, unit: Assignment, machine: Machine) -> bool:
         """Check whether another machine that is there has a part of it from an earlier run."""
@@ -300,6 +308,11 @@ class Dispatch:
         """Check whether another machine that is there may do it."""
         used = self._used[unit.slot, unit.group]
         return any(key not in used for key in self._of_slot[unit.slot])
+
+    def _anywhere(self, unit: Assignment) -> bool:
+        """Check whether any machine that is there may do it, even one that lost one of its group."""
+        lost = self._lost_on[unit.slot, unit.group]
+        return self._elsewhere(unit) or any(key in lost for key in self._of_slot[unit.slot])
 
     def _again(self, unit: Assignment) -> None:
         self._waiting.put(unit.slot, unit.group, unit, first=True)

@@ -340,6 +340,29 @@ def test_whatever_happens_every_group_ends_and_no_machine_does_two_things(
     assert not set(dispatch.finished) & set(dispatch.failed)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 5), st.randoms(use_true_random=False))
+def test_what_is_lost_is_timed_where_there_is_no_other_machine_and_never_twice_on_one(
+    number: int, copies: int, chance: random.Random
+) -> None:
+    dispatch = Dispatch(GROUPS, FleetSection(machines={"small": min(copies, number)}))
+    every = [machine(one) for one in range(number)]
+    doing: dict[Work, Machine] = {}
+    done: Counter[tuple[str, str]] = Counter()
+    for _ in range(200):
+        dispatch.sees(every)
+        doing |= dict(dispatch.next())
+        if not doing:
+            break
+        work = chance.choice(list(doing))
+        on, lost = doing.pop(work), chance.random() < 0.3
+        dispatch.ended(work, Ending.LOST if lost else Ending.DONE, "gone")
+        if not lost and isinstance(work, Assignment):
+            done[work.group, on.name] += 1
+    assert dispatch.is_over, "every machine is there and may do what is left"
+    assert set(done.values()) <= {1}
+
+
 class PlainWaiting(Waiting[Assignment]):
     """The same queue, looked through from its beginning each time."""
 
