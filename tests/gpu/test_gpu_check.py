@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from assay.infer.gpu.nvml import first_gpu
-from tools.gpu_check import RECORD, kernels_in, steps
+from tools.gpu_check.__main__ import RECORD
+from tools.gpu_check.runtimes import kernels_in
+from tools.gpu_check.steps import steps
 
 ROOT = Path(__file__).parents[2]
 NOT_NEEDED = ("polars", "psutil", "safetensors", "typer", "altair", "vl_convert")
@@ -49,7 +51,8 @@ def test_the_most_telling_runtimes_come_first_and_only_those_that_are_installed(
     named = steps("cuda")
     assert named[:4] == ["facts", "models", "runtime torch.eager", "runtime ort.cuda"]
     assert {"clock ramp", "frozen", "ceilings", "runtime jax.jit.tf32", "runtime tf.xla"} <= set(named)
-    assert not {"runtime null", "runtime ort.cpu", "runtime torch.aot"} & set(named)
+    assert {"runtime ort.cuda.graphs", "runtime torch.compile.graphs", "runtime torch.eager.fp16"} <= set(named)
+    assert not {"runtime null", "runtime ort.cpu", "runtime torch.aot", "runtime ort.tensorrt"} & set(named)
 
 
 def test_kernels_of_a_written_trace_count_each_moment_once() -> None:
@@ -83,6 +86,7 @@ def test_each_step_does_its_work_on_the_processor_as_far_as_it_can(tmp_path: Pat
                 assert found[model]["accuracy"]["over_tolerance"] < 1
                 assert found[model]["observed"]["device"] == "cpu"
                 assert found[model]["batch 1"]["ms"]["run"] > 0
+                assert found[model]["batch 1"]["parts"]["to_ns"] > 0
     assert np.load(tmp_path / "resnet18.float64.npy").dtype == np.float64
 
 
