@@ -1,1 +1,1 @@
-"""`make gpu-check`: `__main__` runs the steps that `steps` names; `runtimes` has those of a runtime, `card` the GPU's."""
+"""`make gpu-check`: `__main__` runs what `steps` names; `runtimes` has the step of a runtime, `card` the GPU's own."""

@@ -52,6 +52,7 @@ def test_weights_in_16_bits_answer_in_fp32_and_are_seen_to_compute_in_theirs(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's compiler imports what it deprecates
 def test_graphs_answer_the_same_and_say_where_inductor_recorded_none(
     files: ModelFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
