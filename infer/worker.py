@@ -81,7 +81,7 @@ def _set_apart() -> None:
 def _as_if_missing(packages: Iterable[str]) -> Iterator[None]:
     """Let nothing import these packages inside the block, as where they are not installed; see `Family`."""
     hidden = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  None refuses an import
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None refuses an import
     try:
         yield
     finally:
