@@ -13,11 +13,12 @@ from __future__ import annotations
 import resource
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Unpack
@@ -111,16 +112,20 @@ class SimulatedHost:
 
 @dataclass
 class SimulatedFleet:
-    """Machines that are always there."""
+    """Machines that are always there. They answer one after the other: real ones take minutes, so that the conductor's
+    threads do not contend for the interpreter.
+    """
 
     there: Sequence[Machine]
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
     def machines(self) -> Sequence[Machine]:
         return self.there
 
     @contextmanager
     def host(self, machine: Machine, *, whole: bool) -> Iterator[SimulatedHost]:
-        yield SimulatedHost()
+        with self.turn:
+            yield SimulatedHost()
 
     def close(self) -> None: ...
 

@@ -1,4 +1,5 @@
-"""A study on a real cluster in which conductors, machines and their processes are killed at random points.
+"""A study on a real cluster of four raylets, in which conductors, machines and their processes are killed at random
+points.
 
 It times only the instrument's own runtimes, so that a group takes seconds. After any kill, the same command ends
 with the results of a study that nobody disturbed, and nothing finished is timed a second time.
@@ -28,7 +29,7 @@ from tests.bench.fleet.test_on_ray import ASSAY, told
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 STUDY = study_of_rulers(threads=[1, 2], processes=3, machines={"k1": 2})
-MACHINES = ("one", "two", "three")
+MACHINES = ("one", "two", "three", "four")
 VICTIMS = ("conductor",) * 5 + ("machine",) * 5 + ("process",) * 10
 SECONDS_BETWEEN = (0.5, 9.0)
 END_SECONDS, MOST_STARTS = 1500.0, 20
@@ -36,7 +37,7 @@ SEED = 20
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     pytest.importorskip("ray", reason="the extra 'fleet' is not installed")
     with cluster(tmp_path_factory.mktemp("machines")) as found:
         for name in MACHINES:
@@ -158,9 +159,9 @@ def outcome(folder: Path) -> dict[str, list[object]]:
 
 
 @pytest.fixture(scope="module")
-def wanted(three: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
+def wanted(four: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
     """The outcome of an undisturbed run."""
-    with Course(three, tmp_path_factory.mktemp("study"), "undisturbed") as undisturbed:
+    with Course(four, tmp_path_factory.mktemp("study"), "undisturbed") as undisturbed:
         undisturbed.end()
     found = outcome(undisturbed.folder / "undisturbed" / "small")
     assert {group: len(each) for group, each in found.items()} == {"bloodnet/12/t1": 2, "bloodnet/12/t2": 2}
@@ -169,14 +170,14 @@ def wanted(three: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 def test_twenty_kills_change_no_result_and_nothing_finished_is_timed_again(
-    three: Cluster, wanted: dict[str, list[object]], tmp_path: Path
+    four: Cluster, wanted: dict[str, list[object]], tmp_path: Path
 ) -> None:
     chance = random.Random(SEED)
     victims, rounds = list(VICTIMS), 0
     chance.shuffle(victims)
     while victims:
         rounds += 1
-        with Course(three, tmp_path, f"disturbed{rounds}") as course:
+        with Course(four, tmp_path, f"disturbed{rounds}") as course:
             while victims and course.goes_on():
                 time.sleep(chance.uniform(*SECONDS_BETWEEN))
                 course.look()
@@ -187,23 +188,23 @@ def test_twenty_kills_change_no_result_and_nothing_finished_is_timed_again(
 
 
 def test_a_cluster_that_shrinks_to_nothing_is_waited_for_and_continues_later(
-    three: Cluster, wanted: dict[str, list[object]], tmp_path: Path
+    four: Cluster, wanted: dict[str, list[object]], tmp_path: Path
 ) -> None:
     units = tmp_path / "shrunk" / "small" / "units"
-    with Course(three, tmp_path, "shrunk", ("--set", "fleet.wait_minutes=0.2")) as course:
+    with Course(four, tmp_path, "shrunk", ("--set", "fleet.wait_minutes=0.2")) as course:
         while course.goes_on() and not any(units.glob(f"*/{MANIFEST}")):
             time.sleep(0.2)
         course.look()
         for name in MACHINES:
-            three.kill(name)
+            four.kill(name)
         course.end()
     said = course.said.read_text()
     assert "given up after 0.2 minutes (fleet.wait_minutes)" in said
     assert "assay: No machine came for bloodnet/" in said
     assert "Traceback" not in said
     for name in MACHINES:
-        three.add(name)
-    with Course(three, tmp_path, "shrunk", finished=course.finished) as later:
+        four.add(name)
+    with Course(four, tmp_path, "shrunk", finished=course.finished) as later:
         later.end()
         later.look()
     assert outcome(tmp_path / "shrunk" / "small") == wanted
