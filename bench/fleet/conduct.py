@@ -317,7 +317,7 @@ def run_on_fleet(
     with narrator.showing():
         narrator.stage(f"{len(run.groups)} groups, by machines of the fleet")
         conduct(dispatch, fleet, run.do, narrator)
-    kept = run.results(list(dispatch.finished))
+    kept = run.results(dispatch.with_times)
     joined = join([read_run(one) for one in kept], folder, least=1) if kept else None
     return joined, dispatch.failed
 

@@ -139,6 +139,12 @@ class Dispatch:
         """Number of units that wait."""
         return len(self._waiting)
 
+    @property
+    def with_times(self) -> list[Assignment]:
+        """The finished units in the order of the study, whichever of them ended first."""
+        order = {group: place for place, group in enumerate(self.groups)}
+        return sorted(self.finished, key=lambda unit: (order[unit.group], unit.slot, unit.copy))
+
     def sees(self, machines: Iterable[Machine]) -> None:
         """Take note of the machines that are there now; `ended` is told of the work of those that went away."""
         now = {machine.place: machine for machine in machines if not machine.refused}

@@ -68,6 +68,18 @@ def test_each_kind_has_every_group_once_and_its_machines_share_them() -> None:
     assert dispatch.is_over
 
 
+def test_what_is_finished_is_in_the_order_of_the_study_whichever_ended_first() -> None:
+    dispatch = Dispatch(GROUPS[:2], FleetSection(machines=("node1", "node2")))
+    begun = prepared(dispatch, machine(1), machine(2))
+    while begun:
+        dispatch.ended(begun.pop()[0], Ending.DONE)
+        begun += dispatch.next()
+    assert [(one.group, one.slot) for one in dispatch.with_times] == [
+        (group, name) for group in GROUPS[:2] for name in ("node1", "node2")
+    ]
+    assert list(dispatch.finished) != dispatch.with_times
+
+
 def test_counts_take_as_many_machines_of_a_kind_for_each_group() -> None:
     asked = FleetSection(machines={"small": 2, "accelerated": 1})
     dispatch = Dispatch(GROUPS, asked)
