@@ -82,7 +82,7 @@ def test_a_gpu_is_hidden_by_the_same_words_everywhere() -> None:
     naming = {
         str(path.relative_to(root)) for path in sources if "CUDA_VISIBLE_DEVICES" in path.read_text(encoding="utf-8")
     }
-    others = {"assay/boxed/boxing.py", "bench/fleet/on_ray.py", "bench/machine/nvml.py"}
+    others = {"assay/boxed/boxing.py", "bench/fleet/on_ray.py", "infer/gpu/nvml.py"}
     why = (
         "the box asks whether CUDA is used, Ray sets it for its tasks, and the state of a GPU is that of the first seen"
     )
