@@ -14,7 +14,7 @@ STUDY, CLAIMS, README = "docs/findings/reference-study.md", "docs/findings/claim
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """A table in a page.
 
     Attributes:
@@ -52,15 +52,15 @@ class Table:
 
 
 TABLES = (
-    Table(STUDY, "native and ONNX in fp32", reference.WITH_INT8, reference.compared),
-    Table(STUDY, "accuracy", reference.TRAINED, reference.trained),
-    Table(STUDY, "the quick study", reference.COMPARED, reference.compared_quickly),
-    Table(STUDY, "load", reference.LOADED, reference.loaded),
-    Table(CLAIMS, "JAX and PyTorch", claims.JAX_AND_TORCH, claims.jax_against_torch),
-    Table(CLAIMS, "defaults", claims.DEFAULT, claims.default_rows),
-    Table(CLAIMS, "scaling", claims.SCALING, claims.scaling),
-    Table(CLAIMS, "knees", claims.KNEES, claims.knee_rows),
-    Table(README, "part of the reference study", reference.COMPARED, reference.compared_in_readme),
+    PageTable(STUDY, "native and ONNX in fp32", reference.WITH_INT8, reference.compared),
+    PageTable(STUDY, "accuracy", reference.TRAINED, reference.trained),
+    PageTable(STUDY, "the quick study", reference.COMPARED, reference.compared_quickly),
+    PageTable(STUDY, "load", reference.LOADED, reference.loaded),
+    PageTable(CLAIMS, "JAX and PyTorch", claims.JAX_AND_TORCH, claims.jax_against_torch),
+    PageTable(CLAIMS, "defaults", claims.DEFAULT, claims.default_rows),
+    PageTable(CLAIMS, "scaling", claims.SCALING, claims.scaling),
+    PageTable(CLAIMS, "knees", claims.KNEES, claims.knee_rows),
+    PageTable(README, "part of the reference study", reference.COMPARED, reference.compared_in_readme),
 )
 
 
