@@ -185,6 +185,24 @@ def test_the_conductor_knows_of_no_process_but_by_its_host() -> None:
     assert silent == []
 
 
+WITHOUT_ASSAY = {"infer/server/triton_guard.py", "infer/server/opened/elsewhere.py"}
+"""Files that run in the server's Python, which has no Assay."""
+
+
+def test_processes_are_started_in_one_room() -> None:
+    starters = {"subprocess", "multiprocessing", "concurrent.futures.ProcessPoolExecutor"}
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules()
+        if any(
+            name == one or name.startswith(f"{one}.")
+            for name in imports(path, at_import_time=False)
+            for one in starters
+        )
+    }
+    assert {one for one in found if not one.startswith("assay/jobs/")} == WITHOUT_ASSAY
+
+
 CASTS = {"assay/numerics/values.py", "infer/ceilings/job.py", "infer/server/front/crowd.py"}
 """Places where the type checker is told a type. Requests, answers and events are records, and the code of an entry is
 checked where it is loaded.

@@ -7,10 +7,8 @@ only what that environment has: JAX 0.6, Flax, numpy.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -20,13 +18,14 @@ from assay import toolenv
 from assay.errors import ExportFailedError
 from assay.export.routes.request import ExportOutcome, ExportRequest
 from assay.jobs.logs import last_words
+from assay.jobs.programs import Standing
 from assay.start import START
 from assay.train.brought.model import UserModel
 from assay.train.built import BuiltModel
 
 REQUIREMENTS = Path(__file__).parents[1] / "envs" / "jax2tf.txt"
 SCRIPT = "assay.export.routes.jax2tf_script"
-_serving: list[subprocess.Popen[str]] = []
+_serving: list[Standing] = []
 """The process that converts in forks of itself, where `serve_conversions` has begun one."""
 
 
@@ -79,9 +78,7 @@ def serve_conversions() -> None:
     """
     python = toolenv.ensure("jax2tf", REQUIREMENTS, lambda *_: None)
     command = [*_command(python), "--serve"]
-    _serving[:] = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment())
-    ]
+    _serving[:] = [Standing(command, _environment())]
 
 
 def _command(python: Path) -> list[str]:
@@ -103,17 +100,10 @@ def _run_script(python: Path, folder: Path) -> None:
     if _serving:
         status, said = _served(request)
     else:
-        outcome = subprocess.run(
-            [*_command(python), str(request)],
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=_environment(),
-            cwd=folder,
-        )
-        status, said = outcome.returncode, outcome.stdout
+        words = folder / "printed.log"
+        with words.open("wb") as log:
+            status = Standing([*_command(python), str(request)], _environment(), prints_to=log, folder=folder).ended()
+        said = words.read_text(encoding="utf-8", errors="replace")
     print(said)  # noqa: T201  into the job's log
     if status != 0:
         raise ExportFailedError(f"jax2tf ended with status {status}", found=last_words(said))
@@ -123,13 +113,8 @@ def _served(request: Path) -> tuple[int, str]:
     """Return the status and the words of a conversion by the process that serves; answers to a fork that has ended
     since are passed over.
     """
-    asked, answers = _serving[0].stdin, _serving[0].stdout
-    assert asked is not None
-    assert answers is not None
-    with contextlib.suppress(BrokenPipeError):
-        asked.write(f"{request}\n")
-        asked.flush()
-    for line in answers:
+    _serving[0].order(str(request))
+    while line := _serving[0].line():
         path, _, status = line.rstrip("\n").rpartition("\t")
         if path == str(request):
             return int(status), request.with_suffix(".log").read_text(encoding="utf-8", errors="replace")

@@ -7,13 +7,11 @@ sockets in a folder of its own; the ports are those of a filter in front of it (
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import platform
 import shutil
 import socket
-import subprocess
 import sys
 import sysconfig
 import time
@@ -36,6 +34,7 @@ from assay.infer.server.ports import LOOPBACK_HOSTS, WORK_PREFIX, Addresses, Por
 from assay.jobs.logs import log_tail
 from assay.jobs.patience import Patience, spent_by
 from assay.jobs.process import NO_TELEMETRY
+from assay.jobs.programs import Standing
 from assay.records.deployment import Deployment
 from assay.steps import BYTES_A_SECOND, size_of, waiting_for
 from assay.store import reporting_disk_errors
@@ -152,7 +151,7 @@ class TritonServer:
 
     def running(self) -> bool:
         """Return whether the server's process is alive; `is_ready` says whether it answers."""
-        return self._guard.poll() is None
+        return self._guard.running()
 
     def workers(self) -> int:
         """Count the living processes that run a model. The server does not restart one that was killed: it refuses that
@@ -170,18 +169,11 @@ class TritonServer:
 
     def stop(self) -> None:
         """End the server and its workers: the requests that it has are answered first, within the limit."""
-        assert self._guard.stdin is not None, "it is started with a pipe"
-        with contextlib.suppress(OSError):
-            self._guard.stdin.close()
-        try:
-            self._guard.wait(2 * STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._guard.kill()
-            self._guard.wait()
+        self._guard.stop(2 * STOP_SECONDS)
 
     def ended(self) -> FailedError:
         """Return the error that says that the server has ended by itself."""
-        status = self._guard.wait()
+        status = self._guard.ended()
         return FailedError(
             f"The Triton server ended with status {status}", found=_errors_in(self.log) or log_tail(self.log) or None
         )
@@ -244,9 +236,7 @@ def contract_of(deployment: Deployment, host: str, work: Path, *, shared_memory:
     )
 
 
-def _start(
-    python: Path, work: Path, place: ServerPlacement, arguments: Sequence[str], log: IO[bytes]
-) -> subprocess.Popen[bytes]:
+def _start(python: Path, work: Path, place: ServerPlacement, arguments: Sequence[str], log: IO[bytes]) -> Standing:
     """Start the guard, which starts the server, in an environment where the server's workers find their Python."""
     packages = _packages_of(python)
     server = packages / "pytriton" / "tritonserver"
@@ -278,14 +268,7 @@ def _start(
         "front": [sys.executable, "-I", "-m", "assay.infer.server.front", "."],
         "front_environment": {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
     }
-    return subprocess.Popen(
-        [sys.executable, "-I", str(GUARD), json.dumps(plan)],
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        env=environment,
-    )
+    return Standing([sys.executable, "-I", str(GUARD), json.dumps(plan)], environment, prints_to=log, apart=True)
 
 
 def _packages_of(python: Path) -> Path:
