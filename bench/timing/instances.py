@@ -6,7 +6,6 @@ cache. So they run together, call without a pause for the same stretch, and stam
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -116,8 +115,7 @@ class InstanceSet:
             worker.begin_import(cores, self.group.settings.device)
             workers.append(worker)
         for worker in workers:
-            while not worker.has_imported(math.inf):
-                pass
+            worker.wait_for_import()
         for worker, cores in zip(workers, places, strict=True):
             with worker.awake():
                 worker.load(replace(self.group.settings, cores=cores))

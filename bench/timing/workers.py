@@ -155,6 +155,11 @@ class Worker:
         self._process.freeze()
         return True
 
+    def wait_for_import(self) -> None:
+        """Wait until it has finished the import, in as many turns as there is patience with it, and freeze it."""
+        while not self.has_imported(math.inf):
+            pass
+
     def load(self, settings: Settings) -> SessionLoaded:
         """Take the cores that it is timed on, import anything that `begin_import` did not, and load."""
         wanted = ToLoad(runtime=self.candidate.runtime, model=self.candidate.model, settings=settings)

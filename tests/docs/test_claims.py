@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from assay.bench.tasks.classification.defaults import changed_constants
+from tools.findings import ROOT
 from tools.findings.claims import IMAGES, jax_against_torch, reference, trainings_of
-from tools.findings.reference import FRAMEWORKS, ROOT
+from tools.findings.reference import FRAMEWORKS
 
 PAGE = (ROOT / "docs" / "findings" / "claims.md").read_text(encoding="utf-8")
 

@@ -23,6 +23,7 @@ from tools.findings.reference import FRAMEWORKS, REFERENCE, told
 
 DEFAULTS = REFERENCE / "defaults"
 IMAGES = ("cells", "digits")
+SIDES = ("native", "ONNX")
 JAX_AND_TORCH = """| images, batch | JAX | torch.eager | torch.channels_last | the fastest of PyTorch | which is |
 |---|---|---:|---:|---:|---|"""
 DEFAULT = """| trained on | constant | default of | on the way | at the end |
@@ -42,14 +43,17 @@ def cell(group: str, label: str) -> Cell | None:
     return next((one for one in reference().results.cells if one.name == f"{group}/{label}" and ranked(one)), None)
 
 
-def fastest(group: str, start: str) -> Cell:
-    """The fastest native cell in fp32 of a framework, or the fastest through ONNX."""
+def fastest(group: str, side: str) -> Cell:
+    """The fastest cell in fp32 of a framework ("torch.", say), of all native runtimes or through ONNX."""
     cells = [
         one
         for one in reference().results.cells
-        if one.name.startswith(f"{group}/") and ranked(one) and not one.reduced_precision
+        if one.name.startswith(f"{group}/") and one.framework and ranked(one) and not one.reduced_precision
     ]
-    cells = [one for one in cells if (one.label.startswith(start) if start != "onnx" else not one.is_native)]
+    if side in SIDES:
+        cells = [one for one in cells if one.is_native == (side == "native")]
+    else:
+        cells = [one for one in cells if one.label.startswith(side)]
     return min(cells, key=median)
 
 
@@ -75,23 +79,16 @@ def jax_against_torch() -> Iterator[str]:
 
 def scaling() -> Iterator[str]:
     """Exponents of time over the number of pixels, from each size to the next, at batch 1."""
-    for architecture, start in itertools.product(("bloodnet", "resnet18"), ("native", "onnx")):
+    for architecture, side in itertools.product(("bloodnet", "resnet18"), SIDES):
         exponents = []
         for small, large in itertools.pairwise((28, 64, 128, 224)):
-            cells = [best(f"{architecture}/{size}/b1/t1", start) for size in (small, large)]
+            cells = [fastest(f"{architecture}/{size}/b1/t1", side) for size in (small, large)]
             ratio = unpaired_ratio(samples(cells[1]), samples(cells[0])).interval
             scale = 2 * math.log(large / small)
             exponents.append(
                 told(Interval(**{name: math.log(value) / scale for name, value in ratio.model_dump().items()}))
             )
-        side = "native" if start == "native" else "ONNX"
         yield f"| {architecture}, fastest {side} | {' | '.join(exponents)} |"
-
-
-def best(group: str, side: str) -> Cell:
-    if side == "onnx":
-        return fastest(group, "onnx")
-    return min((fastest(group, start) for start in ("torch.", "tf.", "jax.")), key=median)
 
 
 def knee_rows() -> Iterator[str]:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from assay.bench.judging.judged import judged
 from assay.bench.report.evidence import group_of
+from assay.bench.words.numbers import inverse
 from assay.records.audit import AUDIT_FILE, read_audit
 from assay.records.base import Interval
 from assay.records.load import read_load
 from assay.records.races import OF_ALL, Race, SpeedComparison
 from assay.records.results import RESULTS_FILE, Cell, Results, read_results
+from tools.findings import ROOT
 
-ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "artifacts" / "reference"
 QUICK = REFERENCE / "quick"
 FRAMEWORKS = {"torch": "PyTorch", "tf": "Keras", "jax": "Flax"}
@@ -31,8 +32,9 @@ WITH_INT8 = "\n".join(
     f"{line} {cell} |"
     for line, cell in zip(COMPARED.splitlines(), ("fp32 / int8, in ONNX Runtime", "---:"), strict=True)
 )
-RACED = """| images, batch | computes in | fastest native | ms | fastest ONNX | ms | native / ONNX |
-|---|---|---|---:|---|---:|---:|"""
+REDUCED = ("bf16", "int8")
+RACED = """| images, batch | bf16: native / ONNX | int8: native / ONNX | fastest of all | ms | fastest native fp32 / it |
+|---|---:|---:|---|---:|---:|"""
 TRAINED = f"""| | {" | ".join(FRAMEWORKS.values())} |
 |---|---|---|---|"""
 LOADED = """| clients | images a second | median ms | p99 ms |
@@ -72,9 +74,8 @@ def compared_in_readme() -> Iterator[str]:
 def _compared(comparison: SpeedComparison, results: Results) -> str:
     """A comparison with its verdict, unless that is "faster"."""
     cells = _cells(comparison, results)
-    verdict = "" if comparison.verdict == "faster" else f", {comparison.verdict}"
     pair = (f"{label} | {_ms(cells[label])}" for label in (comparison.native, comparison.onnx))
-    return f"| {_images(comparison)} | {' | '.join(pair)} | {told(comparison.speedup)}{verdict} |"
+    return f"| {_images(comparison)} | {' | '.join(pair)} | {_race(comparison)} |"
 
 
 def _gain_of_int8(comparison: SpeedComparison, results: Results) -> str:
@@ -85,17 +86,25 @@ def _gain_of_int8(comparison: SpeedComparison, results: Results) -> str:
 
 
 def raced(folder: Path = REFERENCE) -> Iterator[str]:
-    """Compare the fastest native cell with the fastest through ONNX in each precision, and of all that keep their
-    accuracy; a side that was not timed, or of which no time counts, is left empty.
+    """Compare native and ONNX like with like in reduced precision, and name the fastest of all that keep their
+    accuracy; where a side has no time that counts, its ratio is left empty.
     """
     results = results_of(folder)
-    for race in results.races:
-        cells = _cells(race, results)
-        sides = [f"{label} | {_ms(cells[label])}" if label else " | " for label in (race.native, race.onnx)]
-        verdict = f", {race.verdict}" if race.verdict and race.verdict != "faster" else ""
-        ratio = f"{told(race.speedup)}{verdict}" if race.speedup else ""
-        precision = "any" if race.precision == OF_ALL else race.precision
-        yield f"| {_images(race)} | {precision} | {' | '.join(sides)} | {ratio} |"
+    for comparison in results.comparisons:
+        cells = _cells(comparison, results)
+        races = {one.precision: one for one in results.races if group_of(one) == group_of(comparison)}
+        ratios = [_race(races.get(precision)) for precision in REDUCED]
+        of_all = races[OF_ALL] if OF_ALL in races else races[comparison.precision]
+        fastest = min((cells[label] for label in (of_all.native, of_all.onnx) if label), key=_median)
+        gain = told(inverse(comparison.ratios[fastest.label]))
+        yield f"| {_images(comparison)} | {' | '.join(ratios)} | {fastest.label} | {_ms(fastest)} | {gain} |"
+
+
+def _race(race: Race | SpeedComparison | None) -> str:
+    """The ratio of a race with its verdict, unless that is "faster"."""
+    if race is None or race.speedup is None:
+        return ""
+    return told(race.speedup) + ("" if race.verdict == "faster" else f", {race.verdict}")
 
 
 def trained() -> Iterator[str]:
@@ -127,9 +136,13 @@ def _images(one: SpeedComparison | Race) -> str:
     return f"{one.architecture} {one.size}x{one.size}, {one.batch}"
 
 
-def _ms(cell: Cell) -> str:
+def _median(cell: Cell) -> float:
     assert cell.host is not None
-    return f"{cell.host.median_ms.value:.2f}"
+    return cell.host.median_ms.value
+
+
+def _ms(cell: Cell) -> str:
+    return f"{_median(cell):.2f}"
 
 
 def _percent(share: Interval) -> str:

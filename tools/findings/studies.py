@@ -19,8 +19,8 @@ from assay.records.base import Interval
 from assay.records.results import RESULTS_FILE, Cell, Results, read_results
 from assay.records.stale import is_of
 from assay.records.verification import Verification
+from tools.findings import ROOT
 
-ROOT = Path(__file__).parents[2]
 NAVIGATION, BEFORE = ROOT / "mkdocs.yml", "      - Gallery: findings/gallery.md\n"
 
 

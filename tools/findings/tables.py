@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.findings import claims, reference
+from tools.findings import ROOT, claims, reference
 
-ROOT = Path(__file__).parents[2]
 STUDY, CLAIMS, README = "docs/findings/reference-study.md", "docs/findings/claims.md", "README.md"
 
 
@@ -53,6 +52,7 @@ class PageTable:
 
 TABLES = (
     PageTable(STUDY, "native and ONNX in fp32", reference.WITH_INT8, reference.compared),
+    PageTable(STUDY, "like with like", reference.RACED, reference.raced),
     PageTable(STUDY, "accuracy", reference.TRAINED, reference.trained),
     PageTable(STUDY, "the quick study", reference.COMPARED, reference.compared_quickly),
     PageTable(STUDY, "load", reference.LOADED, reference.loaded),

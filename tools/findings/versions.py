@@ -12,8 +12,8 @@ from pathlib import Path
 from assay.bench.comparing.compare import Change, Outcome
 from assay.bench.history.read import read_outcome
 from assay.bench.words.numbers import ratio, significant
+from tools.findings import ROOT
 
-ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "artifacts" / "reference" / "versions"
 PAGE = ROOT / "docs" / "findings" / "versions.md"
 HEAD = """| runtime | versions | images, batch | older, ms | newer, ms | newer / older | verdict |
