@@ -33,7 +33,7 @@ WITH_INT8 = "\n".join(
     for line, cell in zip(COMPARED.splitlines(), ("fp32 / int8, in ONNX Runtime", "---:"), strict=True)
 )
 REDUCED = ("bf16", "int8")
-RACED = """| images, batch | bf16: native / ONNX | int8: native / ONNX | fastest of all | ms | fastest native fp32 / it |
+RACED = """| images, batch | bf16: native / ONNX | int8: native / ONNX | fastest of all | ms | native fp32 / it |
 |---|---:|---:|---|---:|---:|"""
 TRAINED = f"""| | {" | ".join(FRAMEWORKS.values())} |
 |---|---|---|---|"""
