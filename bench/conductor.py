@@ -65,12 +65,9 @@ def run_study(
         measured, cells = time_all(run, subjects, timed, exports)
         instances = instances_stage(run, timed, cells)
         works, ceilings, bounds = roofline(run, exports, cells)
-        opset, call_seconds = study.export.opset, study.bench.call_limit_seconds
-        attributed = (
-            attribute_stage(run, timed, cells, opset=opset, call_seconds=call_seconds)
-            if study.bench.attribute
-            else Attributed()
-        )
+        limits = {"call_seconds": study.bench.call_limit_seconds, "minutes": study.bench.budget_minutes}
+        attribute = partial(attribute_stage, run, timed, cells, opset=study.export.opset, **limits)
+        attributed = attribute() if study.bench.attribute else Attributed()
         heading = heading_of(run, with_frameworks(host, probed.result()))
         further = {
             "trainings": trainings,

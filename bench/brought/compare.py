@@ -50,8 +50,6 @@ COMMAND_SECONDS = 180.0
 """The limit of one command of a worker: to load a model, or to call it until its times are steady; compilers work in
 the first call.
 """
-ATTRIBUTION_SHARE = 0.25
-"""The time for attribution, as a share of the minutes for timing; one process of each runtime is made in any case."""
 CALLS_TO_WARM = 100.0
 SHARE = re.compile(r"0?\.\d+|0|1|[01]\.0*")
 REDUCED = (INT8, "fp16")
@@ -124,7 +122,7 @@ def compared_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Ho
         for one in sides:
             judged = judgements_of(work, decided(wanted, one), one, _cells_of(one, cells), measured.logits)
             cells = with_judgements(cells, judged)
-        limits = {"call_seconds": command_seconds(work), "seconds": ATTRIBUTION_SHARE * wanted.minutes * 60}
+        limits = {"call_seconds": command_seconds(work), "minutes": wanted.minutes}
         attribute = partial(attribute_stage, work, apart, cells, opset=wanted.opset, **limits)
         attributed = Attributed() if measured.interrupted else attribute()
         cost = {"cost": list(brought.cost)}

@@ -48,6 +48,8 @@ PROCESSES = 3
 """Number of fresh processes for every runtime: enough for Student's distribution to be of use."""
 SECONDS_A_CELL = 0.3
 """Time for the rounds in one process: short, since time goes into more processes."""
+SHARE_OF_TIMING = 0.25
+"""The time for attribution, as a share of the timing's budget; each runtime has one process in any case."""
 NOT_PROFILED = "nothing was profiled"
 NOT_TIMED = "the skeleton was not timed"
 NO_VARIANT_SKELETON = "a graph of reduced precision has no skeleton: its ranges are those of trained weights"
@@ -128,9 +130,14 @@ def attribute_stage(
     *,
     opset: int,
     call_seconds: float,
-    seconds: float = math.inf,
+    minutes: float,
 ) -> Attributed:
-    """Run the stage, see `AttributionSettings`; return nothing if the user ends the wait for it."""
+    """Run the stage, see `AttributionSettings`; return nothing if the user ends the wait for it.
+
+    Args:
+        minutes: minutes that timing may take, of which attribution has a share more.
+    """
+    seconds = SHARE_OF_TIMING * minutes * 60
     place = AttributionSettings(course.store("attribution"), opset, call_seconds, seconds, host=course.host)
     with course.stage("attribution", "Attributing the time"):
         try:

@@ -52,7 +52,6 @@ class PageTable:
 
 TABLES = (
     PageTable(STUDY, "native and ONNX in fp32", reference.WITH_INT8, reference.compared),
-    PageTable(STUDY, "like with like", reference.RACED, reference.raced),
     PageTable(STUDY, "accuracy", reference.TRAINED, reference.trained),
     PageTable(STUDY, "the quick study", reference.COMPARED, reference.compared_quickly),
     PageTable(STUDY, "load", reference.LOADED, reference.loaded),
