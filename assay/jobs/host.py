@@ -103,3 +103,15 @@ class Through:
     def fetch(self, path: Path) -> None:
         """See `assay.jobs.files.Files`."""
         self.host.fetch(path)
+
+
+@dataclass(frozen=True)
+class InEnvironment(Through):
+    """A host whose processes run in another environment, by its interpreter."""
+
+    python: Path
+
+    def start(self, module: str, log: Path, **how: Unpack[How]) -> Running:
+        """See `Starter`."""
+        how["python"] = self.python
+        return self.host.start(module, log, **how)

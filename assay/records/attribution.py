@@ -7,6 +7,7 @@ same operators with next to no arithmetic, timed without any profiler.
 
 from __future__ import annotations
 
+import operator
 from typing import Literal
 
 from pydantic import Field
@@ -38,13 +39,14 @@ class ProfiledEstimate(Record):
     """The estimate from the framework's own profiler.
 
     Attributes:
-        kernel_ms: length of the union of the operators' intervals in one call, corrected, as a share of the wall time
-            measured in the same process, applied to the cell's median. The interval is over processes, and includes the
-            median's own.
+        kernel_ms: length of the union of the intervals of the operators (on a GPU, of its kernels and copies) in one
+            call, corrected, as a share of the wall time measured in the same process, applied to the cell's median. The
+            interval is over processes, and includes the median's own.
         overhead_ms: the rest of the cell's median.
+        gaps_ms: the part of `overhead_ms` in which a GPU waits between two kernels; None on the CPU.
         inflation: wall time of a profiled call over that of an unprofiled one, in alternating bursts of one process;
             None where there was only one process, which has no interval.
-        trusted: whether the inflation is small enough to be corrected for.
+        trusted: whether the inflation is small enough to be corrected for; a GPU's times need no correction.
         calls: number of profiled calls.
         events: records that the profiler made in one call, among which the inflation is shared out.
         processes: number of fresh processes it rests on. Records from before 2026-11-27 have one, and intervals over
@@ -54,6 +56,7 @@ class ProfiledEstimate(Record):
 
     kernel_ms: Interval | None = None
     overhead_ms: Interval | None = None
+    gaps_ms: Interval | None = Field(default=None, exclude_if=operator.not_)
     inflation: Interval | None = None
     trusted: bool = False
     calls: int = 0

@@ -23,7 +23,7 @@ FAMILY = Family(
     needed_for="ort.* runtimes and the check of every export",
     packages=("onnxruntime",),
     licences={"onnxruntime": "MIT"},
-    profiler="assay.infer.profile.on_ort:OrtRecorder",
+    profiler="assay.infer.profile.on_ort:recorder_of",
     ceilings="assay.infer.ceilings.on_ort",
 )
 OPERATORS = "assay.bench.auditing.operators.on_onnx:operators"

@@ -17,11 +17,11 @@ from assay.bench.atlas.attempts import Attempt, News, OperatorRequest, finding_o
 from assay.bench.atlas.operator_job import JUDGE, LIST, ListRequest
 from assay.bench.atlas.record import DEFECTS, Atlas, Finding, OperatorFindings
 from assay.bench.atlas.suites.entries import SUITES
-from assay.bench.atlas.versions.others import InOthers, OtherVersions, pins_of, routes_with, with_others
+from assay.bench.atlas.versions.others import OtherVersions, pins_of, routes_with, with_others
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.errors import DiskError, InputError, WorkerError
-from assay.jobs.host import Starter
+from assay.jobs.host import InEnvironment, Starter
 from assay.jobs.kept import keeping
 from assay.jobs.running import run_job
 from assay.jobs.sharing import shared
@@ -82,7 +82,7 @@ def make_atlas(asked: Asked, folder: Path, narrator: Narrator, host: Host = LOCA
     installed = installed_versions(suite.packages)
     versions = {**installed, **asked.others.versions} if asked.others else installed
     store, routes = Store(folder / OPERATORS), ", ".join(asked.routes)
-    cores, starter = len(host.cores()), InOthers(host, asked.others.python) if asked.others else host
+    cores, starter = len(host.cores()), InEnvironment(host, asked.others.python) if asked.others else host
     told = f" with {asked.other_versions}" if asked.others else ""
     with keeping(starter, folder / "logs") as kept, narrator.showing():
         workers = shared(kept.of(asked.suite), cores, cores)

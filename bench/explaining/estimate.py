@@ -40,6 +40,10 @@ def profiled_estimate(
     if the machine was slower or faster when it was profiled. A disturbance only ever makes a round slower: inflation
     compares lower quartiles over the rounds, and the share rests on the faster half of them.
 
+    On a GPU the kernels' time is by its own clock, which recording does not lengthen: it is a share of the call without
+    the profiler, whatever the inflation. So are the gaps between kernels, as far as the rest of the call has room for
+    them: they are as recorded, and a launch takes longer under the profiler.
+
     Each process gives one share and one inflation, by its own rounds and its own cost; the intervals are Student's over
     processes (`assay.bench.statistics.intervals`), and a time holds the uncertainty of the cell's median too.
 
@@ -49,12 +53,18 @@ def profiled_estimate(
         wall_processes: number of processes behind the cell's median; 0 if unknown.
     """
     rows = [_rows(rounds) for rounds in by_process]
+    on_gpu = any(one.on_gpu for rounds in by_process for one in rounds)
+    both = (wall_processes, len(rows))
     inflation = ratio_over_processes([_inflation(one) for one in rows])
-    share = share_over_processes([_kernel_share(one, cost) for one, cost in zip(rows, costs_ns, strict=True)])
-    trusted = inflation.value <= TRUSTED_INFLATION
+    if on_gpu:
+        share = share_over_processes([_share_on_gpu(one) for one in rows])
+    else:
+        share = share_over_processes([_kernel_share(one, cost) for one, cost in zip(rows, costs_ns, strict=True)])
+    trusted = on_gpu or inflation.value <= TRUSTED_INFLATION
     return ProfiledEstimate(
-        kernel_ms=part_of(wall_ms, share, (wall_processes, len(rows))),
-        overhead_ms=part_of(wall_ms, rest_of(share), (wall_processes, len(rows))),
+        kernel_ms=part_of(wall_ms, share, both),
+        overhead_ms=part_of(wall_ms, rest_of(share), both),
+        gaps_ms=part_of(wall_ms, share_over_processes([_gap_share(one) for one in rows]), both) if on_gpu else None,
         inflation=inflation if len(rows) > 1 else None,
         trusted=trusted,
         calls=sum(r.calls for rounds in by_process for r in rounds),
@@ -171,7 +181,7 @@ def _inflation(rows: Rows) -> float:
 
 
 def _rows(rounds: Sequence[Round]) -> Rows:
-    return np.array([[r.plain_ns, r.profiled_ns, r.kernel_ns, r.events, r.events_inside] for r in rounds])
+    return np.array([[r.plain_ns, r.profiled_ns, r.kernel_ns, r.events, r.events_inside, r.gap_ns] for r in rounds])
 
 
 def _event_cost(rows: Rows) -> float:
@@ -187,6 +197,19 @@ def _kernel_share(rows: Rows, event_ns: float) -> float:
     wall = rows[:, 1] - event_ns * rows[:, 3]
     kernel = rows[:, 2] - event_ns * rows[:, 4]
     return float(np.median(np.clip(kernel / np.maximum(wall, 1.0), 0, 1)))
+
+
+def _share_on_gpu(rows: Rows) -> float:
+    """Return the median, over the faster half of the rounds, of the kernels' share of a call without the profiler."""
+    rows = rows[rows[:, 0] <= np.median(rows[:, 0])]
+    return float(np.median(np.clip(rows[:, 2] / rows[:, 0], 0, 1)))
+
+
+def _gap_share(rows: Rows) -> float:
+    """Return the same of the gaps between kernels."""
+    rows = rows[rows[:, 0] <= np.median(rows[:, 0])]
+    room = np.maximum(rows[:, 0] - rows[:, 2], 0)
+    return float(np.median(np.minimum(rows[:, 5], room) / rows[:, 0]))
 
 
 Key = tuple[str, int, int, str]

@@ -33,6 +33,7 @@ from assay.fingerprint import Fingerprint
 from assay.infer.profile.attribute_job import ATTRIBUTE, AttributedModel, AttributionRequest, Figures
 from assay.infer.profile.timing import RecordedOperator
 from assay.infer.runtime import ModelFiles
+from assay.jobs.host import InEnvironment
 from assay.jobs.pace import Pace, allowed
 from assay.jobs.running import run_job
 from assay.records.attribution import AffineFit, Attribution, Crossover, ProfiledEstimate, SkeletonEstimate
@@ -77,6 +78,11 @@ class AttributionTask:
         """Return the box for all models where one is a user's; such a box answers by messages alone."""
         theirs = [one for _, one in self.candidates() if one.model.user]
         return Box(trusted=all(one.trusted for one in theirs)) if theirs else None
+
+    def python(self) -> Path | None:
+        """Return the interpreter of the environment that the runtime has on this device; None is this one."""
+        own = RUNTIMES[self.runtime].environments.get(RUNTIMES[self.runtime].asked_device(self.settings.device))
+        return next((one.python for _, one in self.candidates()), None) if own else None
 
     def candidates(self) -> Iterator[tuple[Group, Candidate]]:
         """Iterate over the runtime's candidates, each with its group."""
@@ -185,8 +191,6 @@ def _worth_another(first: Answers, seconds: float, place: AttributionSettings) -
 
 def _answers(task: AttributionTask, process: int, timed: dict[str, Cell], place: AttributionSettings) -> Answers:
     """Return one process's answers by subject and batch, from an earlier run where nothing has changed."""
-    if task.settings.device != "cpu":
-        return _refusal(task, "attribution reads profiles of the CPU only")
     subjects, refused = _subjects(task, timed, place)
     limit = place.call_seconds * (len(subjects) + 1)
     paces = [_pace(timed, group, candidate) for group, candidate in task.candidates()]
@@ -225,7 +229,7 @@ def _run(
             limit_seconds=Limit(limit, f"Attributing the time of {task.runtime}"),
             environment=environment,
             box=task.box(),
-            host=place.host,
+            host=InEnvironment(place.host, python) if (python := task.python()) else place.host,
         )
     except DiskError:
         raise  # the machine's failure, not this one's
@@ -314,15 +318,6 @@ def _whole_name(group: Group, candidate: Candidate) -> str:
 
 def _skeleton_name(candidate: Candidate) -> str:
     return f"skeleton/{candidate.model.spec.architecture}/{candidate.label}"
-
-
-def _refusal(task: AttributionTask, reason: str) -> Answers:
-    return {
-        key: _without(*key, reason)
-        for group, candidate in task.candidates()
-        for batch in group.batches
-        for key in ((_whole_name(group, candidate), batch), (_skeleton_name(candidate), 1))
-    }
 
 
 def _without(subject: str, batch: int, reason: str) -> Figures:

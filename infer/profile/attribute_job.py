@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,11 @@ from assay.errors import AssayError
 from assay.files.arrays import map_array
 from assay.files.disk import disk_error_in
 from assay.foreign import said_by
+from assay.infer.gpu.nvml import first_gpu
+from assay.infer.gpu.parts import rotated_inputs
+from assay.infer.gpu.steady import SAME_SECONDS, spin
 from assay.infer.profile.calls import StartRecorder
-from assay.infer.profile.timing import RecordedOperator, Round, profile_in_turns, time_plainly
+from assay.infer.profile.timing import ROUNDS, RecordedOperator, Round, profile_in_turns, time_plainly
 from assay.infer.runtime import Images, Load, ModelFiles, Session
 from assay.infer.runtimes.same_for_all import begin
 from assay.jobs.job import Nothing, TellingJob
@@ -83,11 +87,16 @@ Tell = Callable[[Figures], None]
 def work(request: AttributionRequest, tell: Tell) -> Nothing:
     """Pin, import, and do one model after another; each answer is an event."""
     entry = RUNTIMES[request.runtime]
-    begin(request.settings.cores, entry.asked_device(request.settings.device))
+    begin(request.settings.cores, _device_of(request))
     load: Load = entry.load()
     for subject in request.subjects:
         _do(subject, request, load, tell)
     return Nothing()
+
+
+def _device_of(request: AttributionRequest) -> str:
+    """Return the device that the runtime is asked for, as where it is timed."""
+    return RUNTIMES[request.runtime].asked_device(request.settings.device)
 
 
 def _do(subject: AttributedModel, request: AttributionRequest, load: Load, tell: Tell) -> None:
@@ -102,7 +111,7 @@ def _do(subject: AttributedModel, request: AttributionRequest, load: Load, tell:
     for batch in subject.batches:
         blank = Figures(subject=subject.name, batch=batch)
         try:
-            natives = [session.prepare(images) for images in _inputs(subject, batch)]
+            natives = [session.prepare(images) for images in _inputs(subject, batch, _device_of(request))]
             found = blank.model_copy(update=_figures(subject, request, session, natives))
         except Exception as error:  # noqa: BLE001  any exception of a framework's profiler costs its own cell
             found = blank.model_copy(update={"reason": _reason(error)})
@@ -127,31 +136,42 @@ def _reason(error: Exception) -> str:
 def _figures(
     subject: AttributedModel, request: AttributionRequest, session: Session[object], natives: list[object]
 ) -> dict[str, object]:
-    """Return the measurements, by field of `Figures`."""
+    """Return the measurements, by field of `Figures`. On a GPU every burst begins when its clock is steady."""
+    device = _device_of(request)
+    gpu, seconds = first_gpu() if device == "cuda" else None, request.seconds
+    if gpu:
+        seconds += 2 * ROUNDS * SAME_SECONDS
+
+    def ready() -> None:
+        if gpu:
+            spin(gpu, lambda: session.run(natives[0]))
+
     if subject.skeleton:
-        return {"plain_ns": time_plainly(session, natives, request.seconds)}
+        return {"plain_ns": time_plainly(session, natives, seconds, ready)}
     entry = RUNTIMES[request.runtime]
-    if not entry.family.profiler or entry.makes_code:
-        why = "calls its kernels without the profiler" if entry.makes_code else "has no reader for a profile"
+    unseen = entry.makes_code and device == "cpu"
+    if not entry.family.profiler or unseen:
+        why = "calls its kernels without the profiler" if unseen else "has no reader for a profile"
         return {
-            "plain_ns": time_plainly(session, natives, request.seconds),
+            "plain_ns": time_plainly(session, natives, seconds, ready),
             "reason": f"{request.runtime} {why}",
         }
     start: StartRecorder = load_function(entry.name, entry.family.profiler, entry.family.extra)
     folder = Path(tempfile.mkdtemp(prefix="assay-profile."))
     try:
-        recorder = start(subject.model, request.settings, session, folder)
-        return dict(profile_in_turns(session, natives, recorder, request.seconds))
+        recorder = start(subject.model, replace(request.settings, device=device), session, folder)
+        return dict(profile_in_turns(session, natives, recorder, seconds, ready))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _inputs(subject: AttributedModel, batch: int) -> list[Images]:
-    """Return batches to use in turn; images repeat when there are too few."""
+def _inputs(subject: AttributedModel, batch: int, device: str) -> list[Images]:
+    """Return batches to use in turn, as many as where they are timed on a GPU; images repeat when there are too few."""
     if subject.images is None:
         return [np.zeros((batch, *subject.model.spec.image_shape), np.float32)]
     images = map_array(subject.images)
-    places = np.arange(INPUTS * batch).reshape(INPUTS, batch) % len(images)
+    count = rotated_inputs(batch * images[:1].nbytes) if device == "cuda" else INPUTS
+    places = np.arange(count * batch).reshape(count, batch) % len(images)
     return [np.ascontiguousarray(images[place]) for place in places]
 
 

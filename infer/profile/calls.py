@@ -47,14 +47,16 @@ class ProfiledCall:
     """One profiled call.
 
     Attributes:
-        operators: its operators, in the order they started.
+        operators: its operators, in the order they started; on a GPU its kernels and copies.
         events: number of events recorded within the call, each of which costs time.
+        on_gpu: whether the operators are those of a GPU, which keeps their time by its own clock.
     """
 
     start_ns: float
     end_ns: float
     operators: tuple[Operator, ...]
     events: int
+    on_gpu: bool = False
 
     @property
     def wall_ns(self) -> float:
@@ -103,6 +105,14 @@ def union_ns(operators: Iterable[Operator]) -> float:
     return total
 
 
+def gaps_ns(operators: Sequence[Operator]) -> float:
+    """Return how long nothing ran between the first operator and the last: on a GPU, waiting for the next launch."""
+    if not operators:
+        return 0.0
+    whole = max(one.end_ns for one in operators) - min(one.start_ns for one in operators)
+    return whole - union_ns(operators)
+
+
 def own_times_ns(operators: Sequence[Operator]) -> list[float]:
     """Return how long each operator took without those nested in it on its thread, in the given order."""
     own = [operator.duration_ns for operator in operators]
@@ -130,7 +140,11 @@ def outermost(operators: Sequence[Operator]) -> list[Operator]:
 
 
 def calls_of(
-    marks: Iterable[tuple[float, float]], operators: Iterable[Operator], events: Sequence[float]
+    marks: Iterable[tuple[float, float]],
+    operators: Iterable[Operator],
+    events: Sequence[float],
+    *,
+    on_gpu: bool = False,
 ) -> list[ProfiledCall]:
     """Sort operators and other events into the calls within which they started.
 
@@ -139,23 +153,27 @@ def calls_of(
     Args:
         marks: start and end of every call.
         events: starts of everything the profiler recorded.
+        on_gpu: whether the operators are those of a GPU.
 
     Raises:
         DataError: there are no calls, or no operators in any of them.
     """
     ordered = sorted(operators, key=lambda operator: operator.start_ns)
-    calls = [_call(start, end, ordered, events) for start, end in sorted(marks)]
+    calls = [_call(mark, ordered, events, on_gpu=on_gpu) for mark in sorted(marks)]
     if not calls:
         raise DataError("The profile has no calls", expected=f"events named {CALL}", found="none")
     if not any(call.operators for call in calls):
-        raise DataError("The profile has calls, but no operators in them")
+        raise DataError(f"The profile has calls, but no {'kernels of the GPU' if on_gpu else 'operators'} in them")
     return calls
 
 
-def _call(start: float, end: float, operators: Sequence[Operator], events: Sequence[float]) -> ProfiledCall:
+def _call(
+    mark: tuple[float, float], operators: Sequence[Operator], events: Sequence[float], *, on_gpu: bool
+) -> ProfiledCall:
+    start, end = mark
     inside = [
         replace(operator, end_ns=min(operator.end_ns, end))
         for operator in operators
         if start <= operator.start_ns < end
     ]
-    return ProfiledCall(start, end, tuple(inside), sum(start <= event < end for event in events))
+    return ProfiledCall(start, end, tuple(inside), sum(start <= event < end for event in events), on_gpu)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from assay.infer.profile.calls import Operator, ProfiledCall, Recorder, outermost, own_times_ns, union_ns
+from assay.infer.profile.calls import Operator, ProfiledCall, Recorder, gaps_ns, outermost, own_times_ns, union_ns
 from assay.infer.runtime import Session, device_calls
 from assay.records.base import Record
 
@@ -26,6 +26,8 @@ class Round(Record):
         events: number of events that the profiler recorded in a call.
         events_inside: how many of them lie inside operators; a recorded operator is half inside.
         calls: number of profiled calls.
+        on_gpu: whether `kernel_ns` is of a GPU, by its own clock.
+        gap_ns: on a GPU, time between the first kernel of a profiled call and the last in which none ran.
     """
 
     plain_ns: float
@@ -34,6 +36,8 @@ class Round(Record):
     events: float
     events_inside: float
     calls: int
+    on_gpu: bool = False
+    gap_ns: float = 0.0
 
 
 class RecordedOperator(Record):
@@ -62,17 +66,29 @@ def _warmed_burst(session: Session[object], natives: Sequence[object]) -> int:
     return max(1, min(MOST_CALLS, round(BURST_SECONDS / typical_seconds)))
 
 
-def time_plainly(session: Session[object], natives: Sequence[object], seconds: float) -> list[float]:
-    """Return the median nanoseconds of a call in each of several bursts."""
-    calls = _warmed_burst(session, natives)
-    return [statistics.median(device_calls(session, natives, calls)) for _ in _rounds(seconds)]
+def time_plainly(
+    session: Session[object], natives: Sequence[object], seconds: float, ready: Callable[[], object] = lambda: None
+) -> list[float]:
+    """Return the median nanoseconds of a call in each of several bursts; see `profile_in_turns`."""
+    calls, found = _warmed_burst(session, natives), []
+    for _ in _rounds(seconds):
+        ready()
+        found.append(statistics.median(device_calls(session, natives, calls)))
+    return found
 
 
 def profile_in_turns(
-    session: Session[object], natives: Sequence[object], recorder: Recorder, seconds: float
+    session: Session[object],
+    natives: Sequence[object],
+    recorder: Recorder,
+    seconds: float,
+    ready: Callable[[], object] = lambda: None,
 ) -> Profiled:
     """Time bursts without and with the profiler alternately. The first profiled burst starts the profiler and is
     dropped.
+
+    Args:
+        ready: called before every burst, until the machine is as it is timed.
 
     Raises:
         DataError: the profile cannot be read, or there is nothing in it.
@@ -81,7 +97,9 @@ def profile_in_turns(
     recorder.burst(natives, min(calls, 2))
     plain, profiled = [], []
     for _ in _rounds(seconds):
+        ready()
         plain.append(device_calls(session, natives, calls))
+        ready()
         profiled.append(recorder.burst(natives, calls))
     recorded = recorder.finish()[-calls * len(plain) :]
     parts = [recorded[start : start + calls] for start in range(0, len(recorded), calls)]
@@ -106,6 +124,8 @@ def _round(plain: list[int], profiled: list[int], calls: list[ProfiledCall]) -> 
         events=statistics.median(call.events for call in calls),
         events_inside=statistics.median(events_inside(call) for call in calls),
         calls=len(calls),
+        on_gpu=calls[0].on_gpu,
+        gap_ns=statistics.median(gaps_ns(call.operators) for call in calls) if calls[0].on_gpu else 0.0,
     )
 
 
@@ -113,8 +133,10 @@ def events_inside(call: ProfiledCall) -> float:
     """Return how many recorded events lengthen the operators' union.
 
     A profiler works before and after what it records: its work for an outermost operator falls half inside that
-    operator, and its work for a nested operator falls inside the outer one.
+    operator, and its work for a nested operator falls inside the outer one. It lengthens nothing on a GPU.
     """
+    if call.on_gpu:
+        return 0.0
     outer = len(outermost(call.operators))
     return 0.5 * outer + (len(call.operators) - outer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -15,13 +16,19 @@ MICROSECOND = 1e3
 Event = dict[str, JsonValue]
 
 KERNEL_SUFFIX = "_kernel_time"
+GPU_WORK = ("kernel", "gpu_memcpy", "gpu_memset")
+"""Categories of a GPU's activities in a trace of PyTorch, as its library Kineto writes them."""
+MOST_OF_A_NAME = 80
+"""Characters kept of the name of a kernel, which its template arguments make thousands long."""
 
 
-def read_torch_trace(path: Path) -> list[ProfiledCall]:
+def read_torch_trace(path: Path, *, on_gpu: bool = False) -> list[ProfiledCall]:
     """Read the calls in a Chrome trace of `torch.profiler`.
 
     Operators are those that PyTorch's dispatcher ran ("aten::conv2d", which contains "aten::mkldnn_convolution") and
     the C++ kernels of torch.compile. An event that only marks a region (a module, a compiled graph) is not one.
+    On a GPU they are its kernels, copies and fills, which CUPTI records whichever library launched them; each has the
+    kind of the operator that launched it, where that is one of PyTorch's.
 
     Raises:
         DataError: it is missing, cut off, or has no calls or no operators.
@@ -29,14 +36,20 @@ def read_torch_trace(path: Path) -> list[ProfiledCall]:
     events = [event for event in _events(path) if event.get("ph") == "X"]
     marks = [_span(event) for event in events if event.get("name") == CALL and event.get("cat") == "user_annotation"]
     inner = [event for event in events if event.get("name") != CALL]
-    operators = [_torch_operator(event) for event in inner if _is_torch_operator(event)]
-    return calls_of(marks, operators, [_span(event)[0] for event in inner])
+    if on_gpu:
+        launchers = {_external(one): _name(one) for one in inner if one.get("cat") == "cpu_op" and _external(one)}
+        operators = [_gpu_work(event, launchers) for event in inner if event.get("cat") in GPU_WORK]
+    else:
+        operators = [_torch_operator(event) for event in inner if _is_torch_operator(event)]
+    return calls_of(marks, operators, [_span(event)[0] for event in inner], on_gpu=on_gpu)
 
 
-def read_ort_profile(path: Path, first_call: int = 0) -> list[ProfiledCall]:
+def read_ort_profile(path: Path, first_call: int = 0, *, on_gpu: bool = False) -> list[ProfiledCall]:
     """Read the calls in a profile of `onnxruntime.SessionOptions.enable_profiling`, whose times are whole microseconds.
 
-    A call is a "model_run"; its operators are the kernels of the nodes.
+    A call is a "model_run"; its operators are the kernels of the nodes. On a GPU the time of a node is that of its
+    launches, and the operators are the GPU's own kernels, which a build with CUDA profiling records with the name of
+    their node.
 
     Args:
         first_call: number of calls at the beginning that are warm-up.
@@ -47,7 +60,9 @@ def read_ort_profile(path: Path, first_call: int = 0) -> list[ProfiledCall]:
     events = [event for event in _events(path) if event.get("ph") == "X"]
     marks = sorted(_span(event) for event in events if event.get("name") == "model_run")[first_call:]
     nodes = [event for event in events if event.get("cat") == "Node" and _name(event).endswith(KERNEL_SUFFIX)]
-    return calls_of(marks, [_ort_operator(event) for event in nodes], [_span(event)[0] for event in nodes])
+    kernels = [event for event in events if on_gpu and event.get("cat") == "Kernel"]
+    operators = [_ort_kernel(event) for event in kernels] if on_gpu else [_ort_operator(event) for event in nodes]
+    return calls_of(marks, operators, [_span(event)[0] for event in [*nodes, *kernels]], on_gpu=on_gpu)
 
 
 def _events(path: Path) -> list[Event]:
@@ -100,6 +115,34 @@ def _torch_operator(event: Event) -> Operator:
 def _ort_operator(event: Event) -> Operator:
     start, end = _span(event)
     name = _name(event).removesuffix(KERNEL_SUFFIX)
+    return Operator(name, _argument(event, "op_name"), start, end, str(event.get("tid", "")), scope=name)
+
+
+def _gpu_work(event: Event, launchers: Mapping[str, str]) -> Operator:
+    """Return a GPU's activity; the stream that it ran on takes the place of a thread."""
+    start, end = _span(event)
+    name = short(_name(event))
+    launcher = launchers.get(_external(event), "").rpartition("::")[2]
+    return Operator(name, launcher or name, start, end, f"stream {event.get('tid', '')}")
+
+
+def _ort_kernel(event: Event) -> Operator:
+    start, end = _span(event)
+    name = short(_name(event))
+    kind, parent, stream = (_argument(event, one) for one in ("op_name", "parent_name", "stream"))
+    return Operator(name, kind or name, start, end, f"stream {stream}", scope=parent.removesuffix(KERNEL_SUFFIX))
+
+
+def short(name: str) -> str:
+    """Return the beginning of a kernel's name in C++."""
+    return name.removeprefix("void ")[:MOST_OF_A_NAME]
+
+
+def _external(event: Event) -> str:
+    """Return the number that an operator shares with what it launched; "" where there is none."""
+    return _argument(event, "External id")
+
+
+def _argument(event: Event, name: str) -> str:
     arguments = event.get("args")
-    kind = str(arguments.get("op_name", "")) if isinstance(arguments, dict) else ""
-    return Operator(name, kind, start, end, str(event.get("tid", "")), scope=name)
+    return str(arguments.get(name, "")) if isinstance(arguments, dict) else ""

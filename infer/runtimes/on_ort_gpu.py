@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TypeVar
 
 import onnxruntime as ort
 
@@ -20,6 +22,7 @@ from assay.spec import CUDA_PROVIDER, ENGINES_VARIABLE, Settings
 from assay.train.brought.arrays import Array
 
 Values = Sequence[ort.OrtValue]
+Providers = Sequence[tuple[str, dict[str, str]]]
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 MAY_NARROW = "trt_fp16_enable"
 NO_TF32 = {"NVIDIA_TF32_OVERRIDE": "0"}
@@ -30,6 +33,7 @@ class CudaSession(OrtSession):
     """Inputs and outputs stay on the GPU through I/O binding; `prepare` and `fetch` copy."""
 
     place = "cuda"
+    providers: Providers = ()
     _last: ort.IOBinding | None = None
 
     def prepare(self, records: Records) -> Values:
@@ -66,6 +70,9 @@ class Recorded:
     outputs: Values
     binding: ort.IOBinding
     options: ort.RunOptions
+
+
+OnGpu = TypeVar("OnGpu", bound=CudaSession)
 
 
 class GraphSession(CudaSession):
@@ -126,14 +133,14 @@ class TensorrtSession(CudaSession):
 
 def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
     """Load on CUDA, with TF32 turned off so that fp32 means fp32."""
-    session = CudaSession(model, _started(model, settings, onnxruntime_on_cuda()), settings)
+    session = _started(CudaSession, model, settings, onnxruntime_on_cuda())
     return session.with_facts(CUDA, CUDA_PROVIDER)
 
 
 def load_cuda_tf32(model: ModelFiles, settings: Settings) -> CudaSession:
     """Products and convolutions of an fp32 file may be computed in TF32, as they are by default."""
     need_gpu(settings, TF32_ON_A_GPU)
-    session = CudaSession(model, _started(model, settings, onnxruntime_on_cuda(tf32=True)), settings)
+    session = _started(CudaSession, model, settings, onnxruntime_on_cuda(tf32=True))
     session.precision = "tf32" if model.precision == "fp32" else model.precision
     return session.with_facts(CUDA, CUDA_PROVIDER)
 
@@ -147,7 +154,7 @@ def load_cuda_graphs(model: ModelFiles, settings: Settings) -> GraphSession:
     """
     ((name, options),) = onnxruntime_on_cuda()
     wanted = options | {"enable_cuda_graph": "1"}
-    session = GraphSession(model, _started(model, settings, [(name, wanted)]), settings)
+    session = _started(GraphSession, model, settings, [(name, wanted)])
     session.copies = Cudart()
     return session.with_facts(CUDA, wanted)
 
@@ -182,18 +189,29 @@ def _on_tensorrt(model: ModelFiles, settings: Settings, options: Mapping[str, st
     engines = os.environ.get(ENGINES_VARIABLE, "")
     kept = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": engines} if engines else {}
     wanted = {**options, **kept}
-    session = TensorrtSession(model, _started(model, settings, [(TENSORRT, wanted), *on_cuda]), settings)
+    session = _started(TensorrtSession, model, settings, [(TENSORRT, wanted), *on_cuda])
     return session.with_facts(TENSORRT, options)
 
 
-def _started(
-    model: ModelFiles, settings: Settings, providers: list[tuple[str, dict[str, str]]]
-) -> ort.InferenceSession:
+def _started(kind: type[OnGpu], model: ModelFiles, settings: Settings, providers: Providers) -> OnGpu:
     """
     Raises:
         InputError: the first provider did not start: ONNX Runtime then takes the next, and warns.
     """
-    session = session_of(model, settings, providers)
-    if session.get_providers()[0] != providers[0][0]:
-        raise InputError(f"{providers[0][0]} did not start", found=", ".join(session.get_providers()))
+    inference = session_of(model, settings, providers)
+    if inference.get_providers()[0] != providers[0][0]:
+        raise InputError(f"{providers[0][0]} did not start", found=", ".join(inference.get_providers()))
+    session = kind(model, inference, settings)
+    session.providers = providers
     return session
+
+
+def with_profile(
+    session: CudaSession, model: ModelFiles, settings: Settings, profile: Path
+) -> tuple[CudaSession, ort.InferenceSession]:
+    """Return a session like another, whose every call is recorded by ONNX Runtime; see `session_of`."""
+    inference = session_of(model, settings, session.providers, profile=profile)
+    found = type(session)(model, inference, settings)
+    if isinstance(session, GraphSession) and isinstance(found, GraphSession):
+        found.copies = session.copies
+    return found, inference

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from assay.infer.gpu.nvml import first_gpu
+from assay.infer.profile.calls import Operator, ProfiledCall
 from tools.gpu_check.__main__ import RECORD
 from tools.gpu_check.runtimes import kernels_in
 from tools.gpu_check.steps import steps
@@ -55,20 +56,15 @@ def test_the_most_telling_runtimes_come_first_and_only_those_that_are_installed(
     assert not {"runtime null", "runtime ort.cpu", "runtime torch.aot", "runtime ort.tensorrt"} & set(named)
 
 
-def test_kernels_of_a_written_trace_count_each_moment_once() -> None:
-    """A trace in the form that torch.profiler documents: two streams that overlap, a copy, and an event of the host."""
-    events = [
-        {"cat": "kernel", "name": "gemm", "ts": 100.0, "dur": 40.0},
-        {"cat": "kernel", "name": "relu", "ts": 120.0, "dur": 40.0},
-        {"cat": "kernel", "name": "gemm", "ts": 200.0, "dur": 20.0},
-        {"cat": "gpu_memcpy", "name": "HtoD", "ts": 90.0, "dur": 5.0},
-        {"cat": "cpu_op", "name": "aten::mm", "ts": 95.0, "dur": 900.0},
-    ]
-    found = kernels_in(events, 2, run_ms=0.1)
-    assert found["kernel_ms"] == pytest.approx(0.04)
-    assert found["rest_ms"] == pytest.approx(0.06)
-    assert (found["launches"], found["copies"]) == (1.5, 0.5)
-    assert found["longest_ms"] == pytest.approx({"gemm": 0.03, "relu": 0.02})
+def test_kernels_of_written_calls_count_each_moment_once() -> None:
+    """Two streams that overlap, in microseconds, and a second call that is the same."""
+    spans = (("gemm", 100, 140), ("relu", 120, 160), ("gemm", 200, 220))
+    work = tuple(Operator(name, name, 1e3 * start, 1e3 * end, f"stream {name}") for name, start, end in spans)
+    found = kernels_in([ProfiledCall(0.0, 3e5, work, 3, on_gpu=True)] * 2, run_ms=0.1)
+    assert found["kernel_ms"] == pytest.approx(0.08)
+    assert found["rest_ms"] == pytest.approx(0.02)
+    assert (found["launches"], found["gap_ms"]) == (3, pytest.approx(0.04))
+    assert found["longest_ms"] == pytest.approx({"gemm": 0.06, "relu": 0.04})
 
 
 @pytest.mark.slow

@@ -1,33 +1,32 @@
 """The step of one runtime: times, distance from float64, placement and kernels of both models at each batch size.
 
 Times are medians of the host's clock around a whole call ("call") and around its run alone ("run"), as a study has
-them. Kernels of all runtimes are recorded by one method, CUPTI through torch.profiler, which sees every stream of the
-process; TensorFlow has an environment of its own without PyTorch, and so no line of kernels.
+them. Kernels of all runtimes are recorded by one method, torch.profiler as attribution uses it, which sees every
+stream of the process; TensorFlow has an environment of its own without PyTorch, and so no line of kernels.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from assay.infer.gpu.parts import parts_of, rotated_inputs
 from assay.infer.gpu.steady import spin
+from assay.infer.profile.calls import ProfiledCall, gaps_ns, union_ns
 from assay.infer.runtime import ModelFiles, Session, predict
 from assay.numerics.agreement import derive_tolerance
 from assay.registry import RUNTIMES
 from assay.spec import ModelSpec
 from assay.train.built import BuiltModel
-from tools.gpu_check.place import MODELS, Found, Place, noting
+from tools.gpu_check.place import MODELS, Found, Place, is_there, noting
 
 BATCHES = (1, 32, 256)
 AUDIT_BATCH = 8
@@ -87,7 +86,10 @@ def _timed(place: Place, spec: ModelSpec, session: Session[object], batch: int) 
     })  # fmt: skip
     found = {"inputs": many, "first_call_ms": first * 1e3, "ms": calls, "parts": asdict(parts_of(session, images[0]))}
     found |= {"spun_seconds_and_steady": steady, "before": before}
-    return found | {"after": place.state(), "kernels": _kernels(session, native, calls["run"])}
+    found |= {"after": place.state()}
+    with noting(found, "kernels"):
+        found["kernels"] = _kernels(place, session, native, calls["run"])
+    return found
 
 
 def medians(what: dict[str, Callable[[int], object]]) -> dict[str, float]:
@@ -104,44 +106,31 @@ def medians(what: dict[str, Callable[[int], object]]) -> dict[str, float]:
     return found
 
 
-def _kernels(session: Session[object], native: list[object], run_ms: float) -> Found:
-    """Return the kernels of a few calls of `run`: their time, the gaps between them, and the longest by name."""
-    try:
-        profiler = importlib.import_module("torch.profiler")
-    except ImportError:
-        return {"not measured": "torch is not in this environment"}
-    kinds = profiler.ProfilerActivity
-    with profiler.profile(activities=list(profiler.supported_activities() & {kinds.CPU, kinds.CUDA})) as recorded:
-        for turn in range(PROFILED_CALLS):
-            session.run(native[turn % len(native)])
+def _kernels(place: Place, session: Session[object], native: list[object], run_ms: float) -> Found:
+    """Return what ran on the GPU in a few calls of `run`."""
+    if place.device == "cpu" or not is_there(("torch",)):
+        return {"not measured": "there is no GPU, or no torch in this environment"}
+    start = importlib.import_module("assay.infer.profile.on_torch").TorchRecorder
     with tempfile.TemporaryDirectory() as folder:
-        recorded.export_chrome_trace(str(file := Path(folder) / "trace.json"))
-        events = json.loads(file.read_text())["traceEvents"]
-    return kernels_in(events, PROFILED_CALLS, run_ms)
+        recorder = start(None, place.settings, session, Path(folder))
+        recorder.burst(native, PROFILED_CALLS)
+        return kernels_in(recorder.finish(), run_ms)
 
 
-def kernels_in(events: list[dict[str, Any]], calls: int, run_ms: float) -> Found:
-    """Summarise the kernels of a Chrome trace, of so many calls, in milliseconds a call.
+def kernels_in(calls: Sequence[ProfiledCall], run_ms: float) -> Found:
+    """Summarise the kernels and copies of profiled calls, in milliseconds a call.
 
     Args:
-        events: events with a category, a beginning and a duration in microseconds, as torch.profiler writes them.
         run_ms: time of a call without a profiler, of which the rest is launching and waiting.
     """
-    kernels = sorted((one for one in events if one.get("cat") == "kernel"), key=lambda one: one["ts"])
-    copies = [one for one in events if one.get("cat") in {"gpu_memcpy", "gpu_memset"}]
-    busy, end = 0.0, float("-inf")
-    for one in kernels:  # streams may overlap: a moment counts once
-        begins, ends = one["ts"], one["ts"] + one["dur"]
-        busy += max(0.0, ends - max(begins, end))
-        end = max(end, ends)
     by_name: Counter[str] = Counter()
-    for one in kernels:
-        by_name[one["name"][:80]] += one["dur"]
-    each = busy / 1e3 / calls
+    for one in (operator for call in calls for operator in call.operators):
+        by_name[one.name] += one.duration_ns
+    each = statistics.median(union_ns(call.operators) for call in calls) / 1e6
     return {
-        "launches": len(kernels) / calls,
-        "copies": len(copies) / calls,
+        "launches": statistics.median(len(call.operators) for call in calls),
         "kernel_ms": each,
         "rest_ms": run_ms - each,
-        "longest_ms": {name: took / 1e3 / calls for name, took in by_name.most_common(5)},
+        "gap_ms": statistics.median(gaps_ns(call.operators) for call in calls) / 1e6,
+        "longest_ms": {name: took / 1e6 / len(calls) for name, took in by_name.most_common(5)},
     }

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
 
 from assay.bench.atlas.suites.suite import Suite
 from assay.errors import InputError
-from assay.jobs.host import How, Running, Through
 from assay.pins import Pin, pin_given
 from assay.toolenv import Progress, ensure_beside
 
@@ -67,15 +65,3 @@ def with_others(pins: tuple[Pin, ...], progress: Progress) -> OtherVersions:
         NotInstalledError: uv is missing, or the packages cannot be obtained.
     """
     return OtherVersions(pins, ensure_beside(pins, progress))
-
-
-@dataclass(frozen=True)
-class InOthers(Through):
-    """A host whose processes run in that environment."""
-
-    python: Path
-
-    def start(self, module: str, log: Path, **how: Unpack[How]) -> Running:
-        """See `assay.jobs.host.Starter`."""
-        how["python"] = self.python
-        return self.host.start(module, log, **how)

@@ -172,6 +172,19 @@ def test_a_part_is_as_uncertain_as_the_whole() -> None:
     assert (bones.kernel_ms.low, bones.kernel_ms.high) == pytest.approx((1.4, 1.8))
 
 
+def test_a_gpus_kernels_are_a_share_of_the_call_without_the_profiler_whatever_it_costs() -> None:
+    """Launches take twice as long under the profiler, kernels do not; gaps are no longer than what the call leaves."""
+    for gap, share in ((1_000, 0.1), (9_000, 0.4)):
+        one = Round(plain_ns=10_000, profiled_ns=20_000, kernel_ns=6_000, events=50, events_inside=0, calls=10)
+        rounds = [one.model_copy(update={"on_gpu": True, "gap_ns": gap})] * 3
+        found = profiled_estimate([rounds] * 2, [0, 200], exact(2.0))
+        assert found.kernel_ms is not None
+        assert found.gaps_ms is not None
+        assert (found.trusted, found.reason) == (True, "")
+        assert (found.kernel_ms.value, found.gaps_ms.value) == pytest.approx((1.2, 2 * share))
+    assert profiled_estimate([rounds_of(10_000, 11_000, 6_000, 50, 25)], [20], exact(2.0)).gaps_ms is None
+
+
 def test_events_are_inside_operators_by_half_or_wholly() -> None:
     outer, inner, second = Operator("a", "a", 0, 50), Operator("b", "b", 10, 20), Operator("c", "c", 60, 70)
     assert events_inside(ProfiledCall(0, 100, (outer, inner, second), 5)) == 2.0

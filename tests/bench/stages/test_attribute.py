@@ -16,7 +16,7 @@ from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
 from assay.records.base import Interval
 from assay.records.results import Cell
-from assay.spec import Settings
+from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from assay.train.built import BuiltModel
 from tests.bench.explaining.test_estimate import cell
@@ -80,3 +80,14 @@ def test_the_first_processes_count_as_seconds_too(
     tasks = [attribute.AttributionTask(str(number), Settings(), ()) for number in range(2)]
     attribute._answers_of_processes(tasks, {}, place, lambda _: None)
     assert done == processes
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cuda", Path("tf-cuda/python")), ("cpu", None)])
+def test_a_runtime_with_an_environment_of_its_own_on_a_device_is_profiled_there(
+    device: str, expected: Path | None
+) -> None:
+    model = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8)))
+    there = Candidate("tf.function", "", model, python=Path("tf-cuda/python"))
+    group = Group("bloodnet/28/t1", (there,), (1,), Settings(device=device), Path("images.npy"))
+    task = attribute.AttributionTask("tf.function", Settings(device=device), (group,))
+    assert task.python() == expected

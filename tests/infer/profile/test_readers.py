@@ -31,9 +31,10 @@ import json, sys
 from dataclasses import asdict
 from pathlib import Path
 from assay.errors import DataError
-from assay.infer.profile.on_xplane import read_xplane
+from assay.infer.profile.on_jax import lines_of
+from assay.infer.profile.xplane import calls_in
 try:
-    print(json.dumps([asdict(call) for call in read_xplane(Path(sys.argv[1]))]))
+    print(json.dumps([asdict(call) for call in calls_in(lines_of(Path(sys.argv[1])))]))
 except DataError as error:
     print(json.dumps(str(error)))
 """

@@ -59,6 +59,13 @@ def attribution(evidence: Evidence) -> Section | None:
         "their smallest, shows the framework's time. A dispatcher's work inside an operator counts as kernel time in "
         "the profile and as framework time in the skeleton."
     )
+    if _on_gpu(pairs):
+        lead += (
+            " On a GPU the profile is of the kernels and copies that ran there, by the GPU's own clock: the "
+            "framework's time is the rest of the call, in which the GPU waits: before its first kernel, between two "
+            "kernels, or until the host knows that the last has ended. A launch that overlaps the kernels before "
+            "it takes no time there, and the skeleton counts it."
+        )
     figures = (Figure("attribution", caption, panels, PARTS, named=True),) if panels else ()
     blocks = (*figures, *_disagreements(pairs), _crossover_table(evidence), _fits_table(evidence), _cells_table(pairs))
     return Section("attribution", "Where the time goes", lead, tuple(block for block in blocks if block is not None))
@@ -226,15 +233,23 @@ def _fit_row(one: AffineFit, path: str) -> TableRow:
 
 
 def _cells_table(pairs: Sequence[Pair]) -> Table:
-    told = ("wall, ms", "kernels, profile", "framework, profile", "framework, skeleton", "transfer", "inflation")
+    gaps = ("between kernels",) if _on_gpu(pairs) else ()
+    told = ("wall, ms", "kernels, profile", "framework, profile", *gaps, "framework, skeleton", "transfer", "inflation")
     columns = (Column("cell"), *(Column(heading, numeric=True) for heading in told), Column("remark"))
     whys = {one.skeleton.reason for _, one in pairs}
     of_all = whys.pop() if len(whys) == 1 else ""
-    rows = tuple(_cell_row(cell, one, of_all) for cell, one in pairs)
+    rows = tuple(_cell_row(cell, one, of_all, gaps=bool(gaps)) for cell, one in pairs)
     caption = "Milliseconds at the device boundary with 95 % intervals; transfer is beside them, not in them."
     caption = f"{caption} {what_intervals_rest_on([one for _, one in pairs])}".rstrip()
+    if gaps:
+        caption += " Between kernels, a part of the framework's time, the GPU waits for the next launch: as recorded, "
+        caption += "and a launch takes longer under the profiler."
     caption += f" No cell has a skeleton: {of_all}." if of_all else ""
     return Table("attribution-cells", caption, columns, rows, summary="Every cell, by both estimators", filterable=True)
+
+
+def _on_gpu(pairs: Sequence[Pair]) -> bool:
+    return any(one.profiled.gaps_ms is not None for _, one in pairs)
 
 
 def what_intervals_rest_on(attributions: Sequence[Attribution]) -> str:
@@ -256,7 +271,7 @@ def what_intervals_rest_on(attributions: Sequence[Attribution]) -> str:
     return f"The intervals are over {least} fresh processes and include the uncertainty of the whole time."
 
 
-def _cell_row(cell: Cell, one: Attribution, of_all: str) -> TableRow:
+def _cell_row(cell: Cell, one: Attribution, of_all: str, *, gaps: bool) -> TableRow:
     profiled, skeleton = one.profiled, one.skeleton
     reasons = [reason for reason in (profiled.reason, skeleton.reason) if reason and reason != of_all]
     return (
@@ -264,6 +279,7 @@ def _cell_row(cell: Cell, one: Attribution, of_all: str) -> TableRow:
         estimate(one.wall_ms, none=DASH),
         estimate(profiled.kernel_ms, none=DASH),
         estimate(profiled.overhead_ms, none=DASH),
+        *((estimate(profiled.gaps_ms, none=DASH),) if gaps else ()),
         estimate(skeleton.overhead_ms, none=DASH),
         amount(one.transfer_ms, digits=2),
         estimate(profiled.inflation, unit=TIMES, none=DASH),

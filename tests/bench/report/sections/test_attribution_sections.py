@@ -115,3 +115,19 @@ def test_what_the_intervals_rest_on_is_said(evidence: Evidence) -> None:
     assert section is not None
     (table,) = (one for one in section.blocks if isinstance(one, Table) and one.identifier == "attribution-cells")
     assert what_intervals_rest_on(old) in table.caption
+
+
+def test_what_a_gpu_waits_between_kernels_is_a_column_where_a_cell_was_on_one(evidence: Evidence) -> None:
+    def table_of(evidence: Evidence) -> Table:
+        section = attribution(evidence)
+        assert section is not None
+        assert ("On a GPU" in section.lead) == any(one.profiled.gaps_ms for one in evidence.results.attributions)
+        return next(one for one in section.blocks if isinstance(one, Table) and one.identifier == "attribution-cells")
+
+    first, *others = evidence.results.attributions
+    on_gpu = first.model_copy(update={"profiled": first.profiled.model_copy(update={"gaps_ms": spread(0.125)})})
+    found = table_of(Evidence(evidence.results.model_copy(update={"attributions": [on_gpu, *others]})))
+    place = [one.heading for one in found.columns].index("between kernels")
+    assert {len(row) for row in found.rows} == {len(found.columns)}
+    assert [row[place].number for row in found.rows if row[place].number is not None] == [0.125]
+    assert "between kernels" not in [one.heading for one in table_of(evidence).columns]
