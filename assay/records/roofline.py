@@ -7,6 +7,7 @@ of arithmetic, nor than its traffic at the highest rate of traffic.
 
 from __future__ import annotations
 
+import operator
 from typing import Literal
 
 from pydantic import Field
@@ -112,13 +113,16 @@ class Bandwidth(Record):
 
 
 class Ceilings(Record):
-    """The highest rates of this machine at one thread count, on the cores that the cells were timed on.
+    """The highest rates of this machine at one thread count, on the cores that the cells were timed on, or of its GPU.
 
     Attributes:
         threads: number of threads used.
         cores: cores that they ran on.
-        gflop_s: 10^9 operations per second of a matrix product, by precision ("fp32", "bf16", "int8").
+        gflop_s: 10^9 operations per second of a matrix product, by precision ("fp32", "tf32", "bf16", "int8").
         bandwidths: bandwidths from the smallest cache to memory.
+        device: "cpu", or "cuda" for a GPU, whose rates do not depend on threads.
+        gpu: the GPU's name and driver; "" on the CPU.
+        transfers: between the host's memory and a GPU's, 10^9 bytes a second: "to the GPU, pinned", "pageable", "from".
         versions: versions of the packages that measured.
         notes: failed measurements, with reasons.
     """
@@ -127,6 +131,9 @@ class Ceilings(Record):
     cores: tuple[int, ...]
     gflop_s: dict[str, Rate]
     bandwidths: list[Bandwidth]
+    device: str = Field(default="cpu", exclude_if="cpu".__eq__)
+    gpu: str = Field(default="", exclude_if=operator.not_)
+    transfers: dict[str, Rate] = Field(default_factory=dict, exclude_if=operator.not_)
     versions: dict[str, str] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 

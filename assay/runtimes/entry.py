@@ -71,9 +71,10 @@ class Family:
             its runtimes needs them: a process that is timed imports it as where they are not installed.
         licences: licence of each import package as its distribution says, in SPDX's words.
         extra: the extra of this distribution that installs it, or "".
-        profiler: "module:class" that records profiles (`assay.infer.profile.calls.StartRecorder`), or "".
+        profiler: "module:name" of what records profiles (`assay.infer.profile.calls.StartRecorder`), or "".
         ceilings: module with the largest product and copy that the library makes (`assay.infer.ceilings.job.Library`),
             or "".
+        gpu_ceilings: "module:function" that measures a GPU's highest rates (`assay.infer.ceilings.job.Measure`), or "".
     """
 
     name: str
@@ -90,6 +91,7 @@ class Family:
     extra: str = ""
     profiler: str = ""
     ceilings: str = ""
+    gpu_ceilings: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

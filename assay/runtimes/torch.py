@@ -25,6 +25,7 @@ FAMILY = Family(
     extra="torch",
     profiler="assay.infer.profile.on_torch:TorchRecorder",
     ceilings="assay.infer.ceilings.on_torch",
+    gpu_ceilings="assay.infer.ceilings.on_torch_cuda:measure",
 )
 NO_FILE = "it runs Python, operator by operator, and has no file: torch.script has the same model as a file"
 NO_GPU_SERVER = "no server with a GPU was available to test it: torch.script is served"

@@ -15,19 +15,21 @@ from assay.records.results import Cell
 from assay.records.roofline import Bandwidth, Bound, Ceilings, GraphWork
 
 Model = tuple[str, int, int]
-WEIGHT_BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
+WEIGHT_BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "int8": 1}
 """The size of one weight, by a ceiling's precision; the weights counted are those of an export, which is fp32."""
 
 
 def bounds_of(cells: Sequence[Cell], works: Sequence[GraphWork], ceilings: Sequence[Ceilings]) -> list[Bound]:
-    """Return the bound of every timed cell of a framework on the CPU whose work and ceilings are known."""
+    """Return the bound of every timed cell of a framework whose work is known, as are the ceilings of its device."""
     work_of = leanest_works(works)
-    machine = {found.threads: found for found in ceilings}
+    complete = [one for one in ceilings if any(not level.capacity_bytes for level in one.bandwidths)]
+    cpu = {one.threads: one for one in complete if one.device == "cpu"}
+    gpu = next((one for one in complete if one.device == "cuda"), None)
     found = []
     for cell in cells:
         work = work_of.get((cell.architecture, cell.size, cell.batch))
-        limits = machine.get(cell.threads)
-        if not (work and limits and cell.framework and cell.device and cell.device_kind == "cpu"):
+        limits = {"cpu": cpu.get(cell.threads), "cuda": gpu}.get(cell.device_kind)
+        if not (work and limits and cell.framework and cell.device):
             continue
         if cell.precision in limits.gflop_s:
             found.append(bound_of(cell.name, cell.precision, work, limits, cell.device.median_ms.value))

@@ -38,34 +38,38 @@ def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[G
         files = [(usable_model(one, run.store("onnx")), one) for one in counted]
         works = count_files(files, run.study.bench.batches, host=run.host)
         ceilings = []
-        if run.study.bench.device == "cpu":
-            timed = {cell.threads for cell in cells}  # with --group, not all that the study asks for
-            for threads in [one for one in run.study.bench.threads if one in timed]:
-                try:
-                    ceilings.append(ceilings_of(run, threads))
-                except DiskError:
-                    raise  # the machine's failure, not this one's
-                except AssayError as error:
-                    run.narrator.tell(f"the machine's ceilings could not be measured: {error}")
+        timed = {cell.threads for cell in cells}  # with --group, not all that the study asks for
+        on_gpu = run.study.bench.device == "cuda"  # whose ceilings are the same at every number of threads
+        for threads in [one for one in run.study.bench.threads if one in timed][: 1 if on_gpu else None]:
+            try:
+                ceilings.append(ceilings_of(run, threads))
+            except DiskError:
+                raise  # the machine's failure, not this one's
+            except AssayError as error:
+                run.narrator.tell(f"the machine's ceilings could not be measured: {error}")
         return works, ceilings, bounds_of(cells, works, ceilings)
 
 
 def ceilings_of(run: Run, threads: int) -> Ceilings:
-    """Measure this machine's ceilings on the cores that cells with so many threads are timed on: once until it is
-    started again, or once for a study where nothing can be kept of a machine.
+    """Measure this machine's ceilings on the cores that cells with so many threads are timed on, or those of its GPU in
+    a study on one: once until it is started again, or once for a study where nothing can be kept of a machine.
 
     Raises:
         AssayError: the measurement failed.
     """
     cores = run.host.cores()[-threads:]
-    measured = [one for family in RUNTIMES.families if family.ceilings for one in family.packages]
+    device = run.study.bench.device
+    able = [one for one in RUNTIMES.families if (one.ceilings if device == "cpu" else one.gpu_ceilings)]
+    measured = [package for family in able for package in family.packages]
     inputs: dict[str, JsonValue] = {
         "machine": run.host.fingerprint().key,
         "threads": threads,
         "cores": list(cores),
         "versions": dict(installed_versions(["numpy", *measured])),
     }
-
+    if device != "cpu":
+        inputs |= {"device": device, "gpus": run.host.environment()["gpus"]}
+    what = f"t{threads}" if device == "cpu" else device
     kept = kept_of_machine(run.host)
 
     def fill(work: Path) -> dict[str, JsonValue]:
@@ -74,11 +78,11 @@ def ceilings_of(run: Run, threads: int) -> Ceilings:
         return {TRY_AGAIN: not _was_quiet(found)} if kept else {}
 
     if kept is None:
-        artifact = run.store("ceilings").kept("ceilings", inputs, fill, name=f"t{threads}", single=True)
+        artifact = run.store("ceilings").kept("ceilings", inputs, fill, name=what, single=True)
     else:
         store, of_this_start = kept
         anew = run.again or may_end_otherwise
-        artifact = store.kept("ceilings", inputs | of_this_start, fill, name=f"ceilings-t{threads}", anew=anew)
+        artifact = store.kept("ceilings", inputs | of_this_start, fill, name=f"ceilings-{what}", anew=anew)
     return artifact.record(Ceilings, CEILINGS_FILE)
 
 
@@ -93,7 +97,7 @@ def measure(threads: int, cores: tuple[int, ...], run: Run) -> Ceilings:
     with tempfile.TemporaryDirectory(prefix="assay-ceilings-") as folder:
         return run_job(
             CEILINGS,
-            CeilingsRequest(threads=threads, cores=cores),
+            CeilingsRequest(threads=threads, cores=cores, device=run.study.bench.device),
             Path(folder) / "log",
             heard=CEILINGS.heard_by(lambda at: run.narrator.tell(f"ceilings, {threads} thread(s): {at.doing}")),
             limit_seconds=Limit(LIMIT_SECONDS, f"Measuring the ceilings of {threads} thread(s)"),

@@ -10,28 +10,26 @@ work on the machine can only make a repetition slower.
 from __future__ import annotations
 
 import importlib
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.entries import load_function
+from assay.infer.ceilings.rates import Kernel, Kernels, best_of
 from assay.infer.runtimes.same_for_all import begin
 from assay.jobs.job import TellingJob
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
-from assay.records.roofline import Bandwidth, Ceilings, Rate
+from assay.records.roofline import Bandwidth, Ceilings
 from assay.registry import RUNTIMES, installed_versions
 
-Kernel = Callable[[], object]
 Array = NDArray[np.float32]
+Measure = Callable[[int, tuple[int, ...], Callable[[str], None]], Ceilings]
+"""Measures a device, given threads, cores, and who is told what is being measured."""
 
-SECONDS_EACH = 0.2
-LEAST_REPETITIONS, MOST_REPETITIONS = 4, 200
-LEAST_REPETITION_SECONDS = 0.002
 SIDE = 512  # near the peak already, and short enough to run undisturbed now and then on a machine that is not idle
 TIMES_LAST_LEVEL = 4
 LEAST_MEMORY_ARRAY_BYTES = 64 * 2**20
@@ -39,10 +37,11 @@ CACHES = Path("/sys/devices/system/cpu")
 
 
 class CeilingsRequest(Record):
-    """The number of threads to measure on, and the cores; without cores the process is not pinned."""
+    """The number of threads to measure on, the cores (without them the process is not pinned), and the device."""
 
     threads: int
     cores: tuple[int, ...]
+    device: str = "cpu"
 
 
 class MeasuringNow(Record):
@@ -51,7 +50,7 @@ class MeasuringNow(Record):
     doing: str
 
 
-CEILINGS = TellingJob("assay.infer.ceilings.job", "ceilings", CeilingsRequest, Ceilings, MeasuringNow)
+CEILINGS = TellingJob("assay.infer.ceilings.job", "ceilings", CeilingsRequest, Ceilings, MeasuringNow, sees_gpu=True)
 
 
 class Library(Protocol):
@@ -60,13 +59,13 @@ class Library(Protocol):
     def products(self, left: Array, right: Array, threads: int) -> dict[str, Kernel]:
         """Return calls that multiply the two matrices, by precision."""
 
-    def stream_kernels(self, one: Array, two: Array, three: Array) -> dict[str, tuple[Kernel, float]]:
+    def stream_kernels(self, one: Array, two: Array, three: Array) -> Kernels:
         """Return calls on arrays of equal length that may write the third, each with the bytes it reads and writes, by
         name.
         """
 
 
-def _measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str], None]) -> Ceilings:
+def measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str], None]) -> Ceilings:
     """Measure all ceilings of this process, which has to be pinned already."""
     libraries, notes = _libraries()
     caches = cache_capacities(cores)
@@ -75,14 +74,14 @@ def _measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str]
     rates = {}
     for precision, kernels in _products(libraries, threads).items():
         tell(f"matrix product in {precision}")
-        rates[precision] = _best({by: (kernel, 2.0 * SIDE**3) for by, kernel in kernels.items()})
+        rates[precision] = best_of({by: (kernel, 2.0 * SIDE**3) for by, kernel in kernels.items()})
     bandwidths = []
     last_level = max(caches.values(), default=0)
     memory_bytes = max(3 * TIMES_LAST_LEVEL * last_level, 3 * LEAST_MEMORY_ARRAY_BYTES)
     for level, capacity in [*sorted(caches.items()), ("memory", 0)]:
         tell(f"bandwidth of {level}")
         whole = capacity // 2 or memory_bytes
-        found = _best(_stream_kernels(whole // 3 // 4, libraries))
+        found = best_of(_stream_kernels(whole // 3 // 4, libraries))
         bandwidths.append(Bandwidth(level=level, capacity_bytes=capacity, array_bytes=whole, gb_s=found))
     return Ceilings(
         threads=threads,
@@ -92,6 +91,16 @@ def _measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str]
         versions=installed_versions(["numpy", *libraries]),
         notes=notes,
     )
+
+
+def measure_of_gpu() -> Measure:
+    """Return what measures a GPU.
+
+    Raises:
+        NotInstalledError: the library that does is not here.
+    """
+    family = next(one for one in RUNTIMES.families if one.gpu_ceilings)
+    return load_function("the ceilings of a GPU", family.gpu_ceilings, family.extra)
 
 
 def cache_capacities(cores: tuple[int, ...], root: Path = CACHES) -> dict[str, int]:
@@ -138,11 +147,11 @@ def _products(libraries: dict[str, Library], threads: int) -> dict[str, dict[str
     return products
 
 
-def _stream_kernels(elements: int, libraries: dict[str, Library]) -> dict[str, tuple[Kernel, float]]:
+def _stream_kernels(elements: int, libraries: dict[str, Library]) -> Kernels:
     """Return kernels on three fp32 arrays of so many elements."""
     one, two, three = (np.full(elements, value, np.float32) for value in (1, 2, 0))
     each = 4.0 * elements
-    kernels: dict[str, tuple[Kernel, float]] = {
+    kernels: Kernels = {
         "numpy dot": (lambda: np.dot(one, two), 2 * each),
         "numpy copy": (lambda: np.copyto(three, one), 2 * each),
         "numpy add": (lambda: np.add(one, two, out=three), 3 * each),
@@ -152,46 +161,11 @@ def _stream_kernels(elements: int, libraries: dict[str, Library]) -> dict[str, t
     return kernels
 
 
-def _best(kernels: dict[str, tuple[Kernel, float]]) -> Rate:
-    """Return the highest rate, in 10^9 units a second, of kernels that each do so many units in a call."""
-    seconds = {name: list(_repetitions(kernel)) for name, (kernel, _) in kernels.items()}
-    best = {name: kernels[name][1] / min(times) / 1e9 for name, times in seconds.items()}
-    winner = max(best, key=lambda name: best[name])
-    return Rate(
-        best=best[winner],
-        median=kernels[winner][1] / statistics.median(seconds[winner]) / 1e9,
-        by=winner,
-        repetitions=len(seconds[winner]),
-        all_best=best,
-    )
-
-
-def _repetitions(kernel: Kernel) -> Iterator[float]:
-    """Iterate over the seconds of a call, each measured over enough calls for the clock.
-
-    Where a single call is enough, the one that shows this is the first.
-    """
-    kernel()
-    begun = time.perf_counter()
-    kernel()
-    once = time.perf_counter() - begun
-    calls = max(1, round(LEAST_REPETITION_SECONDS / max(once, 1e-7)))
-    end = begun + SECONDS_EACH
-    if calls == 1:
-        yield once
-    for done in range(calls == 1, MOST_REPETITIONS):
-        if done >= LEAST_REPETITIONS and time.perf_counter() > end:
-            return
-        begun = time.perf_counter()
-        for _ in range(calls):
-            kernel()
-        yield (time.perf_counter() - begun) / calls
-
-
 def work(request: CeilingsRequest, tell: Callable[[MeasuringNow], None]) -> Ceilings:
     """Pin the process, then measure."""
-    begin(request.cores, "cpu")
-    return _measure_ceilings(request.threads, request.cores, lambda what: tell(MeasuringNow(doing=what)))
+    begin(request.cores, request.device)
+    measure = measure_ceilings if request.device == "cpu" else measure_of_gpu()
+    return measure(request.threads, request.cores, lambda what: tell(MeasuringNow(doing=what)))
 
 
 if __name__ == "__main__":

@@ -30,8 +30,12 @@ def stream_kernels(
     one: NDArray[np.float32], two: NDArray[np.float32], three: NDArray[np.float32]
 ) -> dict[str, tuple[Kernel, float]]:
     """Return copy, triad and sum on arrays of equal length, each with the bytes it reads and writes."""
-    a, b, c = (torch.from_numpy(array) for array in (one, two, three))
-    each = float(one.nbytes)
+    return kernels_on(*(torch.from_numpy(array) for array in (one, two, three)))
+
+
+def kernels_on(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> dict[str, tuple[Kernel, float]]:
+    """Return the same on tensors of fp32, wherever they are."""
+    each = float(a.nbytes)
     return {
         "torch copy": (lambda: c.copy_(a), 2 * each),
         "torch triad": (lambda: torch.add(a, b, alpha=3.0, out=c), 3 * each),

@@ -7,21 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from types import ModuleType
 
 import numpy as np
 
+from assay.infer.ceilings.job import measure_ceilings, measure_of_gpu
 from assay.infer.gpu.steady import spin
 from assay.infer.runtime import ModelFiles
 from assay.registry import RUNTIMES
 from assay.train.built import BuiltModel
-from tools.gpu_check.place import MODELS, Found, Place, noting
+from tools.gpu_check.place import MODELS, Found, Place
 from tools.gpu_check.runtimes import medians
 
 FROZEN = (0, 1, 4, 8)
-SIDE, STREAM_BYTES, CACHED_BYTES, BUS_BYTES = 8192, 1 << 30, 8 << 20, 64 << 20
 
 
 def ramp(place: Place) -> Found:
@@ -41,53 +39,9 @@ def ramp(place: Place) -> Found:
 
 
 def ceilings(place: Place) -> Found:
-    """Return the highest rates: products by precision in TFLOP/s; memory, its cache and the bus in GB/s."""
-    torch = importlib.import_module("torch")
-    side = SIDE if place.device == "cuda" else SIDE // 16
-    told: Found = {}
-    for name, kind in {"fp32": "float32", "tf32": "float32", "fp16": "float16", "bf16": "bfloat16"}.items():
-        if name == "tf32" and place.device != "cuda":
-            continue
-        torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
-        with noting(told, name):
-            a, b = (torch.randn(side, side, device=place.device, dtype=getattr(torch, kind)) for _ in range(2))
-            told[f"{name} TFLOP/s"] = 2 * side**3 / _seconds(torch, place, partial(torch.mm, a, b)) / 1e12
-
-    def copied(size: int, there: str, here: str, **how: bool) -> float:
-        """Return GB/s of a copy, which reads and writes each byte once."""
-        to, of = torch.empty(size, dtype=torch.uint8, device=there), torch.empty(size, dtype=torch.uint8, device=here)
-        if how.get("pinned"):
-            to, of = (one.pin_memory() if one.device.type == "cpu" else one for one in (to, of))
-        return size / _seconds(torch, place, partial(to.copy_, of)) / 1e9
-
-    on = place.device
-    told["memory GB/s"] = 2 * copied(STREAM_BYTES if on == "cuda" else CACHED_BYTES, on, on)
-    told["cache GB/s"] = 2 * copied(CACHED_BYTES, on, on)
-    if on == "cuda":
-        for name, pinned in {"pinned": True, "pageable": False}.items():
-            told[f"to the GPU, {name} GB/s"] = copied(BUS_BYTES, on, "cpu", pinned=pinned)
-            told[f"from the GPU, {name} GB/s"] = copied(BUS_BYTES, "cpu", on, pinned=pinned)
-    return told | {"state": place.state()}
-
-
-def _seconds(torch: ModuleType, place: Place, call: Callable[[], object]) -> float:
-    """Return the least seconds of a call among rounds of ten: by events on a GPU, else by the clock."""
-    rounds: list[float] = []
-    for _ in range(5):
-        _wait(torch, place)
-        begun = time.perf_counter()
-        if place.device == "cuda":
-            first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            first.record()
-        for _ in range(10):
-            call()
-        if place.device == "cuda":
-            last.record()
-            last.synchronize()
-            rounds.append(first.elapsed_time(last) / 1e4)
-        else:
-            rounds.append((time.perf_counter() - begun) / 10)
-    return min(rounds)
+    """Return the highest rates, as a study measures them for its roofline (`assay.infer.ceilings`)."""
+    measure = measure_ceilings if place.device == "cpu" else measure_of_gpu()
+    return measure(1, (), lambda what: None).model_dump(mode="json") | {"state": place.state()}
 
 
 def _wait(torch: ModuleType, place: Place) -> None:

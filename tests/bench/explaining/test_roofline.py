@@ -167,3 +167,30 @@ def test_a_job_measures_ceilings_in_order(tmp_path: Path) -> None:
     rates = [*found.gflop_s.values(), *(one.gb_s for one in found.bandwidths)]
     assert all(0 < one.median <= one.best == max(one.all_best.values()) for one in rates)
     assert found.bandwidths[-1].array_bytes >= 4 * max(one.capacity_bytes for one in found.bandwidths)
+
+
+ON_GPU = CEILINGS.model_copy(
+    update={"device": "cuda", "gpu": "a fake", "gflop_s": {"fp32": rate(1000), "fp16": rate(8000)}, "threads": 7}
+)
+
+
+def test_a_cell_on_a_gpu_is_bounded_by_its_ceilings_at_any_number_of_threads_and_no_other_cell_is() -> None:
+    first = next(cell for cell in sample_results().cells if cell.device and cell.framework)
+    on_gpu = first.model_copy(update={"device_kind": "cuda"})
+    in_16_bits = on_gpu.model_copy(update={"precision": "fp16", "name": "in 16 bits"})
+    works = [work(10**9, 10**6, architecture=first.architecture, size=first.size, batch=first.batch)]
+    found = bounds_of([on_gpu, in_16_bits], works, [CEILINGS, ON_GPU])
+    assert [(one.cell, one.arithmetic_ms, one.bytes) for one in found] == [
+        (first.name, pytest.approx(1), 10**6),
+        ("in 16 bits", pytest.approx(0.125), 5 * 10**5),
+    ]
+    assert bounds_of([first], works, [ON_GPU]) == []
+    assert bounds_of([on_gpu], works, [CEILINGS]) == []
+
+
+def test_ceilings_without_a_bandwidth_of_the_memory_bound_nothing() -> None:
+    """As where a GPU's memory was full."""
+    first = next(cell for cell in sample_results().cells if cell.device and cell.framework)
+    on_gpu = first.model_copy(update={"device_kind": "cuda"})
+    works = [work(10**9, 10**6, architecture=first.architecture, size=first.size, batch=first.batch)]
+    assert bounds_of([on_gpu], works, [ON_GPU.model_copy(update={"bandwidths": CEILINGS.bandwidths[1:]})]) == []

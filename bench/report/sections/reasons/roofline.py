@@ -10,7 +10,7 @@ from assay.bench.report.evidence import Evidence, chart_notice, conditions, fast
 from assay.bench.report.page.blocks import Block, Figure, Item, Listing, Panel, Section, Table, Value, headings
 from assay.bench.report.page.values import amount, whole
 from assay.bench.report.sections.reasons.attribution import parts_of
-from assay.bench.words.numbers import counted, pixels, significant
+from assay.bench.words.numbers import DASH, counted, pixels, significant
 from assay.records.results import Cell
 from assay.records.roofline import Bound, Ceilings, Rate
 
@@ -164,18 +164,23 @@ def _ceilings_table(ceilings: Sequence[Ceilings]) -> Table:
         for precision, rate in found.gflop_s.items():
             path = f"/ceilings/{place}/gflop_s/{precision}"
             unit = "10^9 operations/s" if precision.startswith("int") else "GFLOP/s"
-            rows.append(_ceiling_row(f"matrix product, {precision}", found.threads, rate, path, unit))
+            rows.append(_ceiling_row(f"matrix product, {precision}", found, rate, path, unit))
         for index, one in enumerate(found.bandwidths):
             path = f"/ceilings/{place}/bandwidths/{index}/gb_s"
-            rows.append(_ceiling_row(f"bandwidth, {one.level}", found.threads, one.gb_s, path, "GB/s"))
-    caption = "The machine's ceilings: the best of all repetitions, on the cores that cells were timed on"
+            rows.append(_ceiling_row(f"bandwidth, {one.level}", found, one.gb_s, path, "GB/s"))
+        for way, rate in found.transfers.items():
+            path = f"/ceilings/{place}/transfers/{way}"
+            rows.append(_ceiling_row(f"copy {way}", found, rate, path, "GB/s"))
+    gpus = ", ".join(found.gpu for found in ceilings if found.device == "cuda")
+    where = f"of {gpus}, by its own clock" if gpus else "on the cores that cells were timed on"
+    caption = f"The machine's ceilings: the best of all repetitions, {where}"
     return Table("ceilings", caption, CEILING_COLUMNS, tuple(rows))
 
 
-def _ceiling_row(name: str, threads: int, rate: Rate, path: str, unit: str) -> tuple[Value, ...]:
+def _ceiling_row(name: str, found: Ceilings, rate: Rate, path: str, unit: str) -> tuple[Value, ...]:
     return (
         Value(name),
-        whole(threads),
+        whole(found.threads) if found.device == "cpu" else Value(DASH),
         amount(rate.best, f"{path}/best"),
         amount(rate.median, f"{path}/median"),
         Value(unit),

@@ -13,10 +13,11 @@ from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Figure, Section, Table
 from assay.bench.report.sections.reasons.factors import factors
 from assay.bench.report.sections.reasons.roofline import roofline, split
+from assay.bench.words.numbers import DASH
 from assay.records.attribution import Attribution, ProfiledEstimate, SkeletonEstimate
 from assay.records.base import Interval
 from assay.records.results import Results
-from tests.bench.explaining.test_roofline import CEILINGS, work
+from tests.bench.explaining.test_roofline import CEILINGS, ON_GPU, work
 from tests.bench.report.sample_results import sample_results, sample_samples
 
 
@@ -55,6 +56,17 @@ def test_every_number_is_where_it_says(section: object, evidence: Evidence) -> N
     assert len(values) > 20
     for value in values:
         assert value.number == pytest.approx(float(str(at(evidence.results, value.path))) * value.factor)
+
+
+def test_the_ceilings_of_a_gpu_have_its_name_its_bus_and_no_threads(evidence: Evidence) -> None:
+    ways = {"to the GPU, pinned": ON_GPU.gflop_s["fp32"]}
+    ceilings = [ON_GPU.model_copy(update={"transfers": ways})]
+    on_gpu = Evidence(evidence.results.model_copy(update={"ceilings": ceilings}))
+    found = tables(roofline(on_gpu))["ceilings"]
+    assert found.caption.endswith("of a fake, by its own clock")
+    assert {row[1].text for row in found.rows} == {DASH}
+    assert found.rows[-1][0].text == "copy to the GPU, pinned"
+    assert found.rows[-1][2].number == at(on_gpu.results, found.rows[-1][2].path)
 
 
 def test_bars_are_whole_and_begin_with_the_bound(evidence: Evidence) -> None:
