@@ -29,18 +29,21 @@ CALIBRATED = entry(
     name="calibrated",
     target="assay.infer.runtimes.calibrated:load",
     summary="does work of known duration, for assay selfcheck",
+    devices=("cpu", "cuda"),
     ruler="known",
 )
 SLOWER_3 = entry(
     name="calibrated.slower3",
     target="assay.infer.runtimes.calibrated:load_slower_3",
     summary="the same with 3 % more work",
+    devices=("cpu", "cuda"),
     ruler="known",
 )
 SLOWER_10 = entry(
     name="calibrated.slower10",
     target="assay.infer.runtimes.calibrated:load_slower_10",
     summary="the same with 10 % more work",
+    devices=("cpu", "cuda"),
     ruler="known",
 )
 SPLIT = entry(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from assay.bench.judging.verdicts import TOLD_OFTEN
+from assay.bench.statistics.intervals import ratio_over_processes
 from assay.bench.statistics.sequential import Sequential
 from assay.bench.statistics.stats import CONFIDENCE
 from assay.infer.runtimes.calibrated import KERNEL_NS, OVERHEAD_NS
@@ -25,6 +26,7 @@ MISSED = Sequential(good=0.05, bad=0.25)
 MOST_TOLD = 0.1
 TOLD_DRAWS = 20_000
 MOST_ATTRIBUTION_ERROR = 0.05
+MOST_FROZEN_COST = 0.01
 READINGS = 20_000
 
 
@@ -62,6 +64,28 @@ def attribution_check(whole_us: float | None, skeleton_us: float | None) -> Chec
         f"{kernel_us:.0f}; the larger error of the two"
     )
     return _check(name, worst, "share", MOST_ATTRIBUTION_ERROR, remark)
+
+
+def frozen_check(medians: Mapping[int, Sequence[float]]) -> Check:
+    """Check by how much frozen processes with a context on a GPU slow down the one that runs there.
+
+    Args:
+        medians: its median in each fresh process, by the number of frozen ones beside it; 0 is among them.
+    """
+    name, alone = "slower beside frozen processes", medians[0]
+    costs = {
+        many: ratio_over_processes([one / zero for one, zero in zip(beside, alone, strict=True)])
+        for many, beside in medians.items()
+        if many and beside and len(beside) == len(alone)
+    }
+    if len(costs) < len(medians) - 1:
+        return _check(name, None, "share", MOST_FROZEN_COST, "not measured within the time")
+    told = [
+        f"{cost.value - 1:+.2%} ({cost.low - 1:+.2%} to {cost.high - 1:+.2%}) beside {many}"
+        for many, cost in costs.items()
+    ]
+    worst = max(cost.value for cost in costs.values()) - 1
+    return _check(name, max(worst, 0.0), "share", MOST_FROZEN_COST, "; ".join(told))
 
 
 def mistaken_check(found: PlantedComparisons) -> Check:

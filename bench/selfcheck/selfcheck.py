@@ -23,7 +23,7 @@ from pydantic import JsonValue, ValidationError
 from assay import __version__
 from assay.bench.judging.summary import CellSamples, by_cell
 from assay.bench.judging.verdicts import judge
-from assay.bench.machine.host import LOCAL, Host
+from assay.bench.machine.host import LOCAL, Host, check_gpu
 from assay.bench.machine.kept import kept_of_machine
 from assay.bench.machine.machine import advice, package_versions
 from assay.bench.selfcheck.ruler import (
@@ -32,6 +32,7 @@ from assay.bench.selfcheck.ruler import (
     attribution_check,
     floor_check,
     found_check,
+    frozen_check,
     least_told,
     mistaken_check,
     timer_checks,
@@ -41,7 +42,7 @@ from assay.bench.statistics.stats import Ratio, Samples, process_logs, ratio_est
 from assay.bench.timing.limits import Limits
 from assay.bench.timing.trials import Group, Tell, Unit
 from assay.bench.timing.workers import Candidate
-from assay.errors import ArtifactError, DiskError, FailedError
+from assay.errors import ArtifactError, DiskError, FailedError, InputError
 from assay.files.texts import read_bytes
 from assay.infer.runtime import ModelFiles
 from assay.records.selfcheck import SELFCHECK_FILE, Check, Design, PlantedComparisons, SelfCheck
@@ -59,6 +60,8 @@ CALL_SECONDS = 30.0
 KEPT = "selfcheck"
 """Name of the record among the files kept for a machine."""
 KNOWN_PROCESSES, KNOWN_BLOCKS = 3, 2
+FROZEN = (0, 1, 4, 8)
+"""Numbers of frozen processes with a context on the GPU, beside which one runs."""
 SPEC = ModelSpec("bloodnet", 28, 8)
 FILES = ModelFiles(model=BuiltModel(spec=SPEC))
 REFERENCE = Candidate(rulers.CALIBRATED.name, "", FILES)
@@ -75,6 +78,21 @@ PAIRS = {0.0: IDENTICAL, **PLANTED}
 CANDIDATES = tuple(dict.fromkeys(one for pairs in PAIRS.values() for pair in pairs for one in pair[::-1]))
 NULL = Candidate(rulers.NULL.name, "", FILES)
 SPLIT, SKELETON = Candidate(rulers.SPLIT.name, "", FILES), Candidate(rulers.SKELETON.name, "", FILES)
+MINUTES = {"cpu": 4.8, "cuda": 30.0}
+"""Time that a self-check may take where nobody says otherwise, by device: processes start more slowly on a GPU."""
+
+
+def check_device(device: str, host: Host = LOCAL) -> float:
+    """Return the minutes that a self-check of a device takes by default.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if device not in MINUTES:
+        raise InputError("--device is not a device", expected=" or ".join(MINUTES), found=device)
+    if device == "cuda":
+        check_gpu("--device cuda", host, "Leave it out to check the CPU, or run it on a machine with one")
+    return MINUTES[device]
 
 
 @dataclass
@@ -110,6 +128,13 @@ class Trial:
         samples = self.samples(candidate, boundary)
         return float(np.median(samples.values)) * 1000 if samples else None
 
+    def process_medians(self, candidate: Candidate) -> list[float]:
+        """Return the median at the device boundary in each process, in milliseconds."""
+        samples = self.samples(candidate, "device")
+        if samples is None:
+            return []
+        return [float(np.median(samples.values[samples.process == one])) for one in np.unique(samples.process)]
+
     def samples(self, candidate: Candidate, boundary: str) -> Samples | None:
         """Return its timed calls, or None where time ran out before the first, perhaps after the warm-up."""
         return self.timed.get(self.group.cell_name(1, candidate.label), {}).get(boundary)
@@ -125,11 +150,14 @@ class Trial:
         return process_logs(above, below) if above and below else []
 
 
-def run_selfcheck(seconds: float, tell: Tell, design: Design = DESIGN, host: Host = LOCAL) -> SelfCheck:
+def run_selfcheck(
+    seconds: float, tell: Tell, design: Design = DESIGN, host: Host = LOCAL, device: str = "cpu"
+) -> SelfCheck:
     """Measure the instrument within so many seconds; a check that did not fit fails and says so.
 
     Args:
         design: design of every comparison, that of the study it is made for.
+        device: "cpu", or "cuda" to compare runtimes on the GPU, and find out what frozen ones cost there.
 
     Raises:
         FailedError: the workers cannot be run at all.
@@ -140,16 +168,18 @@ def run_selfcheck(seconds: float, tell: Tell, design: Design = DESIGN, host: Hos
         folder = Path(place)
         images = folder / "images.npy"
         np.save(images, np.zeros((4, *SPEC.image_shape), np.float32))
-        group = _grouping(images, host)
+        group = _grouping(images, host, device)
         checks = timer_checks()
         checks += _known_times(group, folder, deadline, tell, host)
+        if device == "cuda":
+            checks.append(_beside_frozen(group, folder, deadline, tell, host))
         trials = _compare_until_decided(group, design, folder, deadline, tell, host)
     comparisons = [comparisons_with(trials, share) for share in PAIRS]
     told = _told(trials, design)
     checks += [mistaken_check(comparisons[0]), found_check(comparisons[-1]), told_check(told, design.processes)]
     return SelfCheck(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=this_machine(host),
+        machine=this_machine(host, device),
         seconds=time.monotonic() - begun,
         passed=all(check.passed for check in checks),
         checks=checks,
@@ -160,8 +190,8 @@ def run_selfcheck(seconds: float, tell: Tell, design: Design = DESIGN, host: Hos
     )
 
 
-def _grouping(images: Path, host: Host = LOCAL) -> Callable[[str, tuple[Candidate, ...]], Group]:
-    settings = Settings(threads=1, cores=host.cores()[-1:])
+def _grouping(images: Path, host: Host = LOCAL, device: str = "cpu") -> Callable[[str, tuple[Candidate, ...]], Group]:
+    settings = Settings(threads=1, cores=host.cores()[-1:], device=device)
     return lambda name, candidates: Group(f"{name}/{SPEC.size}/t1", candidates, (1,), settings, images)
 
 
@@ -177,6 +207,25 @@ def _known_times(
         floor_check(floor.median_us(NULL), floor.median_us(NULL, "host")),
         attribution_check(split.median_us(SPLIT), split.median_us(SKELETON)),
     ]
+
+
+def _beside_frozen(
+    group: Callable[[str, tuple[Candidate, ...]], Group], folder: Path, deadline: float, tell: Tell, host: Host
+) -> Check:
+    """Check what frozen processes cost the one that runs on a GPU; the numbers of them take turns."""
+    trials = {
+        many: Trial(group(f"frozen{many}", (REFERENCE, *(_again(number) for number in range(many)))), host)
+        for many in FROZEN
+    }
+    for process in range(KNOWN_PROCESSES):
+        for many, trial in trials.items():
+            tell(f"beside {many} frozen processes, {process + 1} of {KNOWN_PROCESSES}")
+            trial.add_process(folder, deadline, KNOWN_BLOCKS, lambda text: None)
+    return frozen_check({many: trial.process_medians(REFERENCE) for many, trial in trials.items()})
+
+
+def _again(number: int) -> Candidate:
+    return Candidate(rulers.CALIBRATED.name, f"frozen{number}", FILES)
 
 
 def _compare_until_decided(
@@ -230,22 +279,32 @@ def _told(trials: Sequence[Trial], design: Design) -> dict[int, float]:
     return {count: least_told(logs, count) for count in counts} if len(logs) >= LEAST_LOGS else {}
 
 
-def this_machine(host: Host = LOCAL) -> dict[str, str]:
+def this_machine(host: Host = LOCAL, device: str = "cpu") -> dict[str, str]:
     """Return the facts that a measurement must share with a self-check for the latter to apply to it."""
     facts = host.environment()
     names = ("processor", "usable_cores", "system", "python")
-    return {name: str(facts[name]) for name in names} | {
-        "fingerprint": host.fingerprint().key,
-        "onnx-assay": __version__,
-        "numpy": package_versions().get("numpy", ""),
-    }
+    on_gpu = {} if device == "cpu" else {"device": device, "gpus": str(facts["gpus"])}
+    return (
+        {name: str(facts[name]) for name in names}
+        | on_gpu
+        | {
+            "fingerprint": host.fingerprint().key,
+            "onnx-assay": __version__,
+            "numpy": package_versions().get("numpy", ""),
+        }
+    )
+
+
+def file_of(device: str) -> str:
+    """Return the name of the record of a device."""
+    return SELFCHECK_FILE if device == "cpu" else f"{device}-{SELFCHECK_FILE}"
 
 
 def store_selfcheck(found: SelfCheck, folder: Path, host: Host = LOCAL) -> Path:
     """Write the record where studies of this folder find it, and those of every other one until the machine is started
     again.
     """
-    path = folder / SELFCHECK_FILE
+    path = folder / file_of(found.machine.get("device", "cpu"))
     write_atomically(path, found.model_dump_json(indent=1).encode())
     if kept := kept_of_machine(host):
         store, of_this_start = kept
@@ -259,25 +318,25 @@ def store_selfcheck(found: SelfCheck, folder: Path, host: Host = LOCAL) -> Path:
     return path
 
 
-def stored_selfcheck(folder: Path, host: Host = LOCAL) -> SelfCheck | None:
+def stored_selfcheck(folder: Path, host: Host = LOCAL, device: str = "cpu") -> SelfCheck | None:
     """Return the record in this folder, else the one that is kept of the machine, or None where there is none of this
-    machine and these versions.
+    machine, this device of it and these versions.
     """
-    path = folder / SELFCHECK_FILE
+    path = folder / file_of(device)
     try:
         found = SelfCheck.model_validate_json(read_bytes(path))
     except (OSError, ValidationError):
-        return kept_selfcheck(host)
-    return found if found.machine == this_machine(host) else kept_selfcheck(host)
+        return kept_selfcheck(host, device)
+    return found if found.machine == this_machine(host, device) else kept_selfcheck(host, device)
 
 
-def kept_selfcheck(host: Host = LOCAL) -> SelfCheck | None:
+def kept_selfcheck(host: Host = LOCAL, device: str = "cpu") -> SelfCheck | None:
     """The last check of this machine by these versions since it was started; None where there was none."""
     kept = kept_of_machine(host)
     if kept is None:
         return None
     store, of_this_start = kept
-    inputs: dict[str, JsonValue] = of_this_start | {"measured": dict(this_machine(host))}
+    inputs: dict[str, JsonValue] = of_this_start | {"measured": dict(this_machine(host, device))}
     try:
         artifact = store.found(KEPT, inputs, KEPT)
         return artifact.record(SelfCheck, SELFCHECK_FILE) if artifact else None

@@ -66,6 +66,7 @@ def file_results(
         further: fields of `Results` that only studies or only users' models have.
     """
     races = races_of(cells, measured.by_cell)
+    device = "cuda" if any(cell.device_kind == "cuda" for cell in cells) else "cpu"
     found = Results(
         **vars(heading),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -76,7 +77,7 @@ def file_results(
         cells=list(cells),
         races=races,
         comparisons=comparisons_of(cells, races, measured.by_cell),
-        selfcheck=stored_selfcheck(course.folder.parent, course.host),
+        selfcheck=stored_selfcheck(course.folder.parent, course.host, device),
         attributions=attributed.attributions,
         fits=attributed.fits,
         crossovers=attributed.crossovers,

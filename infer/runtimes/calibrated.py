@@ -4,6 +4,8 @@ They need numpy alone, so that a process starts quickly, and answer zeros. Their
 waits for the one before, so its time depends on its length and little else. A planted slowdown is that many more
 additions, work of the same kind. The split runtime spends known times, by the clock, first outside and then inside its
 kernel, as a framework does around its own.
+
+On a GPU the work is products of matrices, by PyTorch (`assay.infer.gpu.on_torch_ruler`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import time
 
 import numpy as np
 
+from assay.entries import load_function
 from assay.infer.observing.observed import Observed
 from assay.infer.runtime import Images, Logits, ModelFiles, signature_of
 from assay.spec import Settings
@@ -63,7 +66,10 @@ def spend(nanoseconds: int) -> None:
 
 
 def _slower(percent: int, model: ModelFiles, settings: Settings) -> CalibratedSession:
-    del settings
+    if settings.device == "cuda":
+        load_on_gpu = load_function("the calibrated runtime of a GPU", "assay.infer.gpu.on_torch_ruler:load", "gpu")
+        found: CalibratedSession = load_on_gpu(percent, model, settings)
+        return found
     return CalibratedSession(model, ADDITIONS * (100 + percent) // 100)
 
 

@@ -18,6 +18,7 @@ from assay.bench.selfcheck.ruler import (
     attribution_check,
     floor_check,
     found_check,
+    frozen_check,
     least_told,
     mistaken_check,
     timer_checks,
@@ -33,6 +34,7 @@ from assay.bench.selfcheck.selfcheck import (
     SPEC,
     Trial,
     _grouping,
+    check_device,
     comparisons_with,
     run_selfcheck,
     store_selfcheck,
@@ -41,6 +43,7 @@ from assay.bench.selfcheck.selfcheck import (
 from assay.bench.statistics.stats import Ratio
 from assay.bench.timing.trials import Group
 from assay.bench.words.selfcheck import measured, required
+from assay.errors import InputError
 from assay.files.columns import SAMPLE_COLUMNS
 from assay.infer.runtimes.calibrated import KERNEL_NS, OVERHEAD_NS
 from assay.records.base import Interval
@@ -142,6 +145,38 @@ def test_each_limit_is_met_by_itself() -> None:
     assert [told_check({3: most}, 3).passed for most in (0.1, 0.1001)] == [True, False]
     assert (floor_check(1.0, 6.0).required, told_check({3: 0.1}, 3).required) == (5.0, 0.1)
     assert "6.00 µs at the host boundary" in floor_check(1.0, 6.0).remark
+
+
+def test_frozen_processes_may_cost_a_hundredth() -> None:
+    """Medians of three processes each, beside none, one, four and eight frozen ones."""
+    alone = [10.0, 11.0, 12.0]
+    good = frozen_check({0: alone, 1: alone, 4: [one * 0.999 for one in alone], 8: [one * 1.0099 for one in alone]})
+    assert (good.passed, good.found, good.required) == (True, pytest.approx(0.0099), 0.01)
+    assert good.remark.endswith("+0.99% (+0.99% to +0.99%) beside 8")
+    assert not frozen_check({0: alone, 1: alone, 4: [one * 1.011 for one in alone], 8: alone}).passed
+    assert frozen_check({0: alone, 1: [one * 0.9 for one in alone]}).found == 0.0
+    for beside in ([], alone[:2]):
+        missing = frozen_check({0: alone, 1: alone, 4: alone, 8: beside})
+        assert (missing.passed, missing.found, missing.remark) == (False, None, "not measured within the time")
+
+
+def test_a_check_of_a_gpu_is_apart_from_that_of_the_processor(hasty: SelfCheck, tmp_path: Path) -> None:
+    found = run_selfcheck(0, silent, device="cuda")
+    assert [check.name for check in found.checks] == [*CHECKS[:4], "slower beside frozen processes", *CHECKS[4:]]
+    assert found.machine.items() - hasty.machine.items() == {("device", "cuda"), ("gpus", "[]")}
+    store_selfcheck(found, tmp_path)
+    assert stored_selfcheck(tmp_path) is None
+    store_selfcheck(hasty, tmp_path)
+    assert stored_selfcheck(tmp_path) == hasty
+    assert stored_selfcheck(tmp_path, device="cuda") == found
+
+
+def test_a_device_that_is_not_here_is_refused() -> None:
+    assert check_device("cpu") == 4.8
+    with pytest.raises(InputError, match="asks for a GPU"):
+        check_device("cuda")
+    with pytest.raises(InputError, match="cpu or cuda"):
+        check_device("tpu")
 
 
 def test_a_check_says_what_it_asks_for_and_what_came_out() -> None:

@@ -18,9 +18,11 @@ def selfcheck(evidence: Evidence) -> Section:
     found = evidence.results.selfcheck
     identifier, title = "selfcheck", "The ruler itself"
     if found is None:
+        on_gpu = any(cell.device_kind == "cuda" for cell in evidence.results.cells)
+        command = f"assay selfcheck{' --device cuda' if on_gpu else ''}"
         text = (
             "No self-check of this machine with these versions was found, so the instrument's own error on it is not "
-            "known. To measure it: assay selfcheck. The next run in the same folder shows what it found."
+            f"known. To measure it: {command}. The next run in the same folder shows what it found."
         )
         return Section(identifier, title, "", (Paragraphs((text,)),))
     lead = (
