@@ -89,8 +89,8 @@ class DuringBurst(Record):
         processes: ids of the processes that compute there, as the driver numbers them.
         used_mib: memory in use by all processes.
         own_mib: memory of this process, its context and its framework's reserve included.
-        synchronising_ns, to_ns, from_ns: waiting for an idle GPU, inputs to it and outputs from it
-            (`assay.infer.gpu.parts`).
+        synchronising_ns, to_ns, from_ns: waiting for an idle GPU, inputs to it and outputs from it; with
+            `to_pinned_ns`, `from_pinned_ns` and `allocated_mib` see `assay.infer.gpu.parts.Parts`.
     """
 
     spun_seconds: float
@@ -106,6 +106,9 @@ class DuringBurst(Record):
     synchronising_ns: int | None
     to_ns: int
     from_ns: int
+    to_pinned_ns: int | None = None
+    from_pinned_ns: int | None = None
+    allocated_mib: float | None = None
 
 
 class Burst(Record):

@@ -50,4 +50,7 @@ GPU_BURST_COLUMNS = {
     "gpu_synchronising_ns": polars.Int64,
     "gpu_to_ns": polars.Int64,
     "gpu_from_ns": polars.Int64,
+    "gpu_to_pinned_ns": polars.Int64,
+    "gpu_from_pinned_ns": polars.Int64,
+    "gpu_allocated_mib": polars.Float64,
 }

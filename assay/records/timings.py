@@ -59,8 +59,11 @@ class GpuConditions(Record):
         foreign_processes: most processes of others on the GPU at a time.
         used_mib: most memory in use by all processes.
         own_mib: most memory of a process of this cell, its context and its framework's reserve included.
+        allocated_mib: most memory that its framework's allocator had given out at a time; ONNX Runtime does not say it.
         synchronising_us: median cost of waiting for an idle GPU, which every call has once at the device boundary.
         to_gpu_us, from_gpu_us: medians of the transfers of inputs and of outputs, from and to pageable memory.
+        to_gpu_pinned_us, from_gpu_pinned_us: medians of CUDA's own copies of as many bytes from and to page-locked
+            memory, in every runtime alike.
     """
 
     bursts: int
@@ -76,6 +79,9 @@ class GpuConditions(Record):
     synchronising_us: float | None = None
     to_gpu_us: float | None = None
     from_gpu_us: float | None = None
+    to_gpu_pinned_us: float | None = None
+    from_gpu_pinned_us: float | None = None
+    allocated_mib: float | None = None
 
 
 class Steadiness(Record):

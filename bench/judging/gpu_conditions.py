@@ -37,6 +37,9 @@ def conditions(bursts: polars.DataFrame) -> GpuConditions | None:
         synchronising_us=_microseconds(bursts["gpu_synchronising_ns"]),
         to_gpu_us=_microseconds(bursts["gpu_to_ns"]),
         from_gpu_us=_microseconds(bursts["gpu_from_ns"]),
+        to_gpu_pinned_us=_microseconds(bursts["gpu_to_pinned_ns"]),
+        from_gpu_pinned_us=_microseconds(bursts["gpu_from_pinned_ns"]),
+        allocated_mib=bursts["gpu_allocated_mib"].max(),
     )
 
 

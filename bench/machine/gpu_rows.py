@@ -37,6 +37,9 @@ def gpu_row(found: DuringBurst | None, timed: int, own: Collection[int]) -> GpuR
         found.synchronising_ns,
         found.to_ns,
         found.from_ns,
+        found.to_pinned_ns,
+        found.from_pinned_ns,
+        found.allocated_mib,
     )
 
 

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+import polars
 from pydantic import JsonValue, TypeAdapter
 
+from assay.bench.timing.room import facts_of_all, run_after
 from assay.bench.timing.trials import AUDITED_IMAGES, CellFacts, Group, Tell, Unit
 from assay.files.disk import TEMPORARY
 from assay.files.tables import write_table
@@ -50,11 +52,15 @@ def fill_unit(unit: Unit, tell: Tell) -> dict[str, JsonValue]:
     """Run one unit and keep what it gave."""
     begun, folder = time.monotonic(), unit.folder
     least = unit.run(tell)
-    write_table(folder / SAMPLES_FILE, unit.samples())
-    write_table(folder / BURSTS_FILE, unit.burst_table())
-    facts = [fact.model_dump(mode="json") for fact in unit.facts]
+    after = run_after(unit, tell)
+    units = [unit, *after]
+    write_table(folder / SAMPLES_FILE, polars.concat([one.samples() for one in units]))
+    write_table(folder / BURSTS_FILE, polars.concat([one.burst_table() for one in units], how="diagonal"))
+    facts = [fact.model_dump(mode="json") for fact in facts_of_all(unit, after)]
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    spent = {label: {str(batch): seconds for batch, seconds in mine.items()} for label, mine in unit.spent.items()}
+    spent: dict[str, dict[str, float]] = {}
+    for label, mine in (pair for one in units for pair in one.spent.items()):
+        spent.setdefault(label, {}).update({str(batch): seconds for batch, seconds in mine.items()})
     return UnitFacts(
         group=unit.group.name,
         process=unit.process,

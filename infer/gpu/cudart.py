@@ -1,9 +1,12 @@
-"""Copies on a GPU that a framework lacks, by CUDA's own runtime library (CUDA Runtime API, "Memory Management")."""
+"""Copies to, from and on a GPU that a framework lacks, by CUDA's own runtime library (CUDA Runtime API, "Memory
+Management").
+"""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from assay.errors import InputError
 
@@ -43,6 +46,24 @@ class Cudart:
             InputError: CUDA refuses.
         """
         self._check(self._library.cudaStreamSynchronize(None), "cudaStreamSynchronize")
+
+    @contextmanager
+    def buffers(self, size: int) -> Iterator[tuple[int, int]]:
+        """Have two buffers of so many bytes inside the block, by address: page-locked on the host, and on the GPU.
+
+        Raises:
+            InputError: CUDA refuses.
+        """
+        host, gpu = ctypes.c_void_p(), ctypes.c_void_p()
+        self._check(self._library.cudaMallocHost(ctypes.byref(host), ctypes.c_size_t(size)), "cudaMallocHost")
+        try:
+            self._check(self._library.cudaMalloc(ctypes.byref(gpu), ctypes.c_size_t(size)), "cudaMalloc")
+            try:
+                yield host.value or 0, gpu.value or 0
+            finally:
+                self._library.cudaFree(gpu)
+        finally:
+            self._library.cudaFreeHost(host)
 
     @staticmethod
     def _check(status: int, name: str) -> None:

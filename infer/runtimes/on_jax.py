@@ -47,6 +47,10 @@ class JaxSession:
         """Wait for an array, as `run` waits for its outputs."""
         jax.block_until_ready(self._waited_for)
 
+    def most_allocated_bytes(self) -> int | None:
+        """See `assay.infer.gpu.parts.Allocates`; JAX's allocator on the CPU tells nothing."""
+        return (self._device.memory_stats() or {}).get("peak_bytes_in_use")
+
     def observe(self, native: Arrays) -> Observed:
         return observe(self._forward, native, self.run(native))
 

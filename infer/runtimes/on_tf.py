@@ -52,6 +52,10 @@ class TensorSession:
         if self._device != "/CPU:0":
             tf.test.experimental.sync_devices()
 
+    def most_allocated_bytes(self) -> int | None:
+        """See `assay.infer.gpu.parts.Allocates`."""
+        return most_allocated_on(self._device)
+
     def fetch(self, native: Tensors) -> Array:
         return self._ends.rows([one.numpy() for one in native])
 
@@ -81,6 +85,10 @@ class PredictSession:
 
     def fetch(self, native: Array) -> Array:
         return native
+
+    def most_allocated_bytes(self) -> int | None:
+        """See `assay.infer.gpu.parts.Allocates`."""
+        return most_allocated_on(self._loaded.device)
 
     def observe(self, native: Records) -> Observed:
         """Observe the graph, and its variables instead of the result, which is an array on the host."""
@@ -178,6 +186,11 @@ def _brought(user: UserModel, device: str) -> ModelOnDevice:
 
     signature = tuple(tf.TensorSpec(user.any_shape_of(one), np.dtype(one.dtype)) for one in user.inputs)
     return ModelOnDevice(forward, signature, device, keeps)
+
+
+def most_allocated_on(device: str) -> int | None:
+    """Return the most bytes that TensorFlow had given out on a device at a time; it counts none on the CPU."""
+    return None if device == "/CPU:0" else int(tf.config.experimental.get_memory_info(device.removeprefix("/"))["peak"])
 
 
 def _facts() -> dict[str, str]:

@@ -58,6 +58,10 @@ class TorchSession:
         if self._device.type == "cuda":
             torch.cuda.synchronize()
 
+    def most_allocated_bytes(self) -> int | None:
+        """See `assay.infer.gpu.parts.Allocates`."""
+        return torch.cuda.max_memory_allocated() if self._device.type == "cuda" else None
+
     def close(self) -> None:
         del self._forward, self._observed
 

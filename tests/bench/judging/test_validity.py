@@ -215,8 +215,9 @@ def test_what_the_gpu_did_is_read_from_bursts() -> None:
     """Rows as the conductor writes them: two bursts with a driver that says all, then one that says little."""
     timed = cell(steadiness=None, processor_use=None, timed_agreement=None, device_kind="cuda")
     known = measured([timed.name], 1)
-    row = (0.2, True, 1965, 1980, 61, 412.5, "", 0, 2048.0, 512.0, 4_000, 20_000, 9_000)
-    hot = (2.0, False, 1905, 1950, 84, 690.0, "power limit, temperature limit", 1, 4096.0, 600.0, 6_000, 20_000, 9_000)
+    row = (0.2, True, 1965, 1980, 61, 412.5, "", 0, 2048.0, 512.0, 4_000, 20_000, 9_000, 8_000, 3_000, 300.0)
+    held = "power limit, temperature limit"
+    hot = (2.0, False, 1905, 1950, 84, 690.0, held, 1, 4096.0, 600.0, 6_000, 20_000, 9_000, 8_000, 3_000, 400.0)
 
     def judged_with(rows: list[tuple[Any, ...]]) -> Steadiness:
         columns = polars.DataFrame(rows * (len(known.bursts) // len(rows)), schema=GPU_BURST_COLUMNS, orient="row")
@@ -227,9 +228,10 @@ def test_what_the_gpu_did_is_read_from_bursts() -> None:
     assert judged_with([row, hot]).gpu == GpuConditions(
         bursts=12, unsteady=6, lowest_mhz=1905, highest_mhz=1980, most_celsius=84, most_watts=690.0,
         held_back=["power limit", "temperature limit"], foreign_processes=1, used_mib=4096.0, own_mib=600.0,
-        synchronising_us=5.0, to_gpu_us=20.0, from_gpu_us=9.0,
+        synchronising_us=5.0, to_gpu_us=20.0, from_gpu_us=9.0, to_gpu_pinned_us=8.0, from_gpu_pinned_us=3.0,
+        allocated_mib=400.0,
     )  # fmt: skip
-    silent = judged_with([(2.0, False, *[None] * 9, 20_000, 9_000)])
+    silent = judged_with([(2.0, False, *[None] * 9, 20_000, 9_000, *[None] * 3)])
     assert silent.gpu == GpuConditions(bursts=12, unsteady=12, to_gpu_us=20.0, from_gpu_us=9.0)
     told = [rule.partition(":")[0] for rule in silent.not_testable]
     assert told[-3:] == ["throttling of the GPU", "other processes on the GPU", "clock of the GPU"]

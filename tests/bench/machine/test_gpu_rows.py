@@ -25,7 +25,7 @@ from assay.store import Artifact, write_artifact
 FOUND = DuringBurst(
     spun_seconds=0.2, is_steady=True, clock_before_mhz=1965, clock_mhz=1980, celsius=61, watts=412.5,
     held_back=("power limit", "temperature limit"), processes=(10, 11, 99), used_mib=2048.0, own_mib=512.0,
-    synchronising_ns=4_000, to_ns=20_000, from_ns=9_000,
+    synchronising_ns=4_000, to_ns=20_000, from_ns=9_000, to_pinned_ns=8_000, from_pinned_ns=3_000, allocated_mib=300.0,
 )  # fmt: skip
 
 
@@ -44,6 +44,7 @@ def test_a_row_has_a_value_for_every_column() -> None:
     assert row["gpu_held_back"] == "power limit, temperature limit"
     assert (row["gpu_clock_mhz"], row["gpu_foreign_processes"], row["gpu_own_mib"]) == (1980, 1, 512.0)
     assert (row["gpu_synchronising_ns"], row["gpu_to_ns"], row["gpu_from_ns"]) == (4_000, 20_000, 9_000)
+    assert (row["gpu_to_pinned_ns"], row["gpu_from_pinned_ns"], row["gpu_allocated_mib"]) == (8_000, 3_000, 300.0)
     assert gpu_row(None, 10, [10]) == (None,) * len(GPU_BURST_COLUMNS)
 
 

@@ -22,8 +22,9 @@ COLUMNS = headings(
 
 GPU_COLUMNS = headings(
     "Cell | # Lowest clock, MHz | # Highest clock, MHz | # Bursts before it was steady | # Hottest, °C | # Power, W | "
-    "# Memory of a process, MiB | # Other processes | # Waiting for an idle GPU, µs | # Inputs to it, µs | "
-    "# Outputs from it, µs | What held the clock back"
+    "# Memory of a process, MiB | # Most allocated, MiB | # Other processes | # Waiting for an idle GPU, µs | "
+    "# Inputs to it, µs | # Outputs from it, µs | # Inputs, pinned, µs | # Outputs, pinned, µs | "
+    "What held the clock back"
 )
 
 
@@ -63,16 +64,23 @@ def _on_the_gpu(cells: Sequence[Cell], evidence: Evidence) -> tuple[Table, ...]:
                     whole(seen.most_celsius, f"{path}/most_celsius"),
                     amount(seen.most_watts, f"{path}/most_watts", digits=3),
                     amount(seen.own_mib, f"{path}/own_mib", digits=4),
+                    amount(seen.allocated_mib, f"{path}/allocated_mib", digits=4),
                     whole(seen.foreign_processes, f"{path}/foreign_processes"),
                     amount(seen.synchronising_us, f"{path}/synchronising_us"),
                     amount(seen.to_gpu_us, f"{path}/to_gpu_us"),
                     amount(seen.from_gpu_us, f"{path}/from_gpu_us"),
+                    amount(seen.to_gpu_pinned_us, f"{path}/to_gpu_pinned_us"),
+                    amount(seen.from_gpu_pinned_us, f"{path}/from_gpu_pinned_us"),
                     Value(held),
                 )
             )
     if not rows:
         return ()
-    caption = "The GPU while each cell was timed, by its driver; empty where the driver does not say"
+    caption = (
+        "The GPU while each cell was timed, by its driver; empty where the driver does not say. Most allocated is what "
+        "the framework's own allocator gave out. Pinned are CUDA's own copies of as many bytes from and to page-locked "
+        "memory."
+    )
     return (Table("validity-gpu", caption, GPU_COLUMNS, tuple(rows), summary="Every cell on a GPU", filterable=True),)
 
 

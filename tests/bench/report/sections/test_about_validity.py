@@ -58,5 +58,5 @@ def test_the_gpu_has_a_table_where_a_cell_ran_on_one() -> None:
     assert isinstance(table, Table)
     assert table.identifier == "validity-gpu"
     (row,) = table.rows
-    assert [one.text for one in row] == [cells[first].name, "1,905", "1,980", "1", *[""] * 7, "power limit"]
+    assert [one.text for one in row] == [cells[first].name, "1,905", "1,980", "1", *[""] * 10, "power limit"]
     assert row[1].path == f"/cells/{first}/steadiness/gpu/lowest_mhz"
