@@ -57,6 +57,17 @@ ENTRIES = (
         operators="assay.bench.auditing.operators.on_jax:jitted",
     ),
     entry(
+        name="jax.jit.fp16",
+        target="assay.infer.runtimes.on_jax_narrow:load_fp16",
+        summary="JAX, jitted, matrix products and convolutions in fp16 on a GPU",
+        words="jax.jit in fp16",
+        devices=("cuda",),
+        precision="fp16",
+        reduces=JIT.name,
+        operators="assay.bench.auditing.operators.on_jax:jitted",
+        unserved="no server with a GPU was available to test it: jax.jit is served",
+    ),
+    entry(
         name="jax.eager",
         target="assay.infer.runtimes.on_jax:load_eager",
         summary="JAX, operator by operator",

@@ -30,7 +30,9 @@ FAMILY = Family(
 )
 NO_FILE = "it is a Python loop around the model, which has no file: tf.function has the same model as a file"
 REWRITE = "auto_mixed_precision_onednn_bfloat16"
-"""The rewrite to bf16 in TensorFlow's graph optimiser."""
+"""The rewrite to bf16 in TensorFlow's graph optimiser, on the CPU."""
+REWRITE_ON_GPU = "auto_mixed_precision"
+"""Its rewrite to fp16, on a GPU of compute capability 7.0 or higher."""
 
 WITH_CUDA = {"cuda": "tf-cuda"}
 """It wants CUDA 12, where PyTorch, JAX and ONNX Runtime have 13, and both put cuDNN into the same folder."""
@@ -105,6 +107,18 @@ ENTRIES = (
         reduces=FUNCTION.name,
         operators="assay.bench.auditing.operators.on_tf:graph",
         served_by=replace(_served_as_saved_model("make_network", {"rewrite": REWRITE}), pixels="NHWC"),
+    ),
+    entry(
+        name="tf.function.fp16",
+        target="assay.infer.runtimes.on_tf_narrow:load_fp16",
+        summary="tf.function, frozen, rewritten to fp16 by TensorFlow's graph optimiser on a GPU",
+        words="tf.function in fp16",
+        devices=("cuda",),
+        environments=WITH_CUDA,
+        precision="fp16",
+        reduces=FUNCTION.name,
+        operators="assay.bench.auditing.operators.on_tf:graph",
+        unserved="no server with a GPU was available to test it: tf.function is served",
     ),
     *(
         entry(

@@ -65,6 +65,7 @@ PACKAGE = packaged(
     summary="AOTInductor, a package that is compiled once and loaded without Python",
     words="AOTInductor",
     not_for=("script",),
+    devices=("cpu", "cuda"),
     maker=f"{MAKERS}:make_package",
 )
 ENTRIES = (
@@ -177,6 +178,7 @@ ENTRIES = (
         summary="AOTInductor, a package whose weights are in bf16",
         words="AOTInductor in bf16",
         not_for=("script", "program"),
+        devices=("cpu", "cuda"),
         precision="bf16",
         reduces=PACKAGE.name,
         maker=f"{MAKERS}:make_bf16_package",

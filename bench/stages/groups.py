@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -78,7 +79,11 @@ def made_of(
     for which either cannot be made, with the reasons.
     """
     placed, homeless = with_environments(candidates, device, course.narrator.bar)
-    able, refused = with_programs(placed, course.workshop(calibration))
+    workshop = course.workshop(calibration)
+    if device != "cpu":
+        gpus = course.host.environment().get("gpus")
+        workshop = replace(workshop, device=device, gpus=tuple(map(str, gpus)) if isinstance(gpus, list) else ())
+    able, refused = with_programs(placed, workshop)
     return able, (*homeless, *refused)
 
 

@@ -47,7 +47,8 @@ class Exported:
 
     def __init__(self, request: ProgramRequest) -> None:
         asked = ExportRequest(request.model, request.folder / TORCH_PROGRAM_FILE, 0)
-        self.module, self.example = module_of(asked), example_of(asked)
+        self.module = module_of(asked).to(request.device)
+        self.example = tuple(one.to(request.device) for one in example_of(asked))
         self._arguments = asked.inputs(LAYOUT)
 
     @property
@@ -92,7 +93,10 @@ def _takes_all(module: nn.Module) -> bool:
 
 
 def packaged(request: ProgramRequest, exported: Exported, module: nn.Module) -> dict[str, str]:
-    """Compile, and write a package for any batch; also one for a single row, where the code can rely on that."""
+    """Compile, and write a package for any batch; also one for a single row, where the code can rely on that.
+
+    For a GPU the package holds kernels for the one that is here, and the headers of CUDA's toolkit are needed.
+    """
     if not (shutil.which("g++") or shutil.which("clang++")):
         raise NotInstalledError(
             "AOTInductor needs a C++ compiler, and neither g++ nor clang++ is on the PATH",

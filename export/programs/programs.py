@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -18,6 +18,7 @@ from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.registry import installed_versions
 from assay.runtimes.entry import RuntimeEntry
+from assay.spec import AS_THE_DRIVER_NUMBERS
 from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told
 from assay.store import TRY_AGAIN, Artifact, Store, file_sha256
 from assay.train.brought.model import UserModel
@@ -38,6 +39,8 @@ class Workshop:
             none.
         host: the host that runs the jobs.
         processor: key of the processor (`assay.fingerprint.Fingerprint.key`) for which machine code is made.
+        device: device that the study asks for, "cpu" or "cuda"; a runtime without it has its own.
+        gpus: names and drivers of the GPUs, for which code is made in a study on one.
         tell: called with what is being made.
         limit_seconds: time limit of one program.
         trusted: whether a user's model runs outside its box.
@@ -49,6 +52,8 @@ class Workshop:
     calibration: Callable[[], Path | None]
     host: Starter = HERE
     processor: str = ""
+    device: str = "cpu"
+    gpus: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda text: None
     limit_seconds: float = MOST_SECONDS
     trusted: bool = False
@@ -74,23 +79,30 @@ def program_of(
         AssayError: there is nothing to calibrate with, or a user's file fails.
     """
     calibration = workshop.calibration() if entry.calibrated else None
-    inputs = _determined_by(entry, model, workshop.processor, onnx, calibration)
+    device = entry.asked_device(workshop.device)
+    inputs = _determined_by(entry, model, workshop, onnx, calibration)
 
     def fill(work: Path) -> dict[str, JsonValue]:
         workshop.tell(f"making the file of {model.name} for {entry.name}")
         request = ProgramRequest(
-            runtime=entry.name, model=model, onnx=onnx, layout=layout, calibration=calibration, folder=work
+            runtime=entry.name,
+            model=model,
+            onnx=onnx,
+            layout=layout,
+            calibration=calibration,
+            device=device,
+            folder=work,
         )
         boxed = isinstance(model, UserModel)
         try:
             made = run_job(
-                PROGRAM,
+                replace(PROGRAM, sees_gpu=device != "cpu"),
                 request,
                 workshop.store.folder / "logs" / f"{entry.name}-{model.name}.log",
                 limit_seconds=Limit(
                     workshop.limit_seconds, f"Making the file for {entry.name}", LONGER if boxed else ""
                 ),
-                environment=limits_told(workshop.call_limit),
+                environment={**limits_told(workshop.call_limit), **({} if device == "cpu" else AS_THE_DRIVER_NUMBERS)},
                 box=Box((work,), workshop.trusted, told=workshop.told) if boxed else None,
                 host=workshop.host,
             )
@@ -115,11 +127,12 @@ def seconds_of(made: Artifact) -> float | None:
 def _determined_by(
     entry: RuntimeEntry,
     model: BuiltModel | UserModel,
-    processor: str,
+    workshop: Workshop,
     onnx: Path | None,
     calibration: Path | None,
 ) -> dict[str, JsonValue]:
     """Return all that determines the result."""
+    on_gpu = entry.makes_code and entry.asked_device(workshop.device) != "cpu"
     return {
         "runtime": entry.name,
         "model": model.fingerprint,
@@ -127,5 +140,6 @@ def _determined_by(
         "inputs": [one.model_dump(mode="json") for one in (*model.inputs, *model.outputs)],
         "calibration": file_sha256(calibration) if calibration else "",
         "versions": {**installed_versions(MAKERS), **entry.versions(), "assay": __version__},
-        **({"processor": processor} if entry.makes_code else {}),
+        **({"processor": workshop.processor} if entry.makes_code else {}),
+        **({"device": workshop.device, "gpus": list(workshop.gpus)} if on_gpu else {}),
     }

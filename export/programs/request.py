@@ -30,6 +30,7 @@ class ProgramRequest(Record):
         onnx: the ONNX file that it is made from, where the runtime runs those; `layout` is that of its images.
         calibration: .npy file from which ranges of values are taken: float32 images as one of our architectures takes
             them, or records of a user's model; None where there are none.
+        device: device that code is made for, "cpu" or "cuda".
         folder: an empty folder for the program.
     """
 
@@ -38,6 +39,7 @@ class ProgramRequest(Record):
     onnx: Path | None = None
     layout: str = "NHWC"
     calibration: Path | None = None
+    device: str = "cpu"
     folder: Written
 
 

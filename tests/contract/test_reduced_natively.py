@@ -24,7 +24,7 @@ from assay.infer.runtimes import on_jax_narrow, on_tf, on_tf_narrow
 from assay.infer.runtimes import on_litert as run_litert
 from assay.infer.runtimes.processor import refuse_without_bf16
 from assay.registry import RUNTIMES
-from assay.runtimes.tf import REWRITE
+from assay.runtimes.tf import REWRITE, REWRITE_ON_GPU
 from assay.spec import LITERT_FILE, ModelSpec, Settings
 from assay.train.architectures import skeleton_of
 from assay.train.built import BuiltModel
@@ -164,7 +164,7 @@ def test_what_int8_cannot_be_calibrated_with_is_said(
 @pytest.fixture
 def rewriting() -> Iterator[None]:
     yield
-    tf.config.optimizer.set_experimental_options({REWRITE: False})
+    tf.config.optimizer.set_experimental_options({REWRITE: False, REWRITE_ON_GPU: False})
 
 
 @pytest.mark.usefixtures("rewriting")
@@ -178,6 +178,18 @@ def test_tensorflow_in_bf16_is_seen_as_it_was_rewritten(files: ModelFiles, monke
     tf.config.optimizer.set_experimental_options({REWRITE: False})
     planted = session.observe(native)  # what says bf16 is fp32 underneath
     assert planted.precision == "fp32"
+
+
+@pytest.mark.usefixtures("rewriting")
+def test_tensorflow_in_fp16_is_for_a_gpu_and_on_the_cpu_in_its_place_it_is_seen_not_to_be(
+    files: ModelFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="for a GPU alone"):
+        on_tf_narrow.load_fp16(files, Settings())
+    monkeypatch.setattr(on_tf, "tensorflow_device", lambda settings: "/CPU:0")
+    session = on_tf_narrow.load_fp16(files, Settings(device="cuda"))
+    assert (session.precision, session.facts["rewritten by"]) == ("fp16", REWRITE_ON_GPU)
+    assert session.observe(session.prepare(IMAGES)).precision == "fp32", "TensorFlow rewrites nothing for the CPU"
 
 
 def test_a_processor_without_bf16_is_refused(tmp_path: Path) -> None:
@@ -195,7 +207,13 @@ def test_jax_that_turns_bf16_back_to_fp32_is_refused(files: ModelFiles) -> None:
         on_jax_narrow.load_bf16(files, Settings())
 
 
-def test_products_of_a_function_become_bf16_and_nothing_else() -> None:
+def test_jax_in_fp16_is_for_a_gpu(files: ModelFiles) -> None:
+    with pytest.raises(InputError, match="on a GPU alone"):
+        on_jax_narrow.load_fp16(files, Settings())
+
+
+@pytest.mark.parametrize(("precision", "kind"), [("bf16", "bfloat16"), ("fp16", "float16")])
+def test_products_of_a_function_become_narrow_and_nothing_else(precision: str, kind: str) -> None:
     weights = jnp.asarray(IMAGES[0, :, :, 0])
 
     @jax.jit
@@ -203,12 +221,12 @@ def test_products_of_a_function_become_bf16_and_nothing_else() -> None:
         return (jax.nn.softmax(rows @ weights) + 1,)
 
     rows = jnp.asarray(IMAGES[1, :4, :, 0])
-    narrow = narrowed(function)
+    narrow = narrowed(function, precision)
     (found,), (exact,) = narrow(rows), function(rows)
     assert found.dtype == exact.dtype == jnp.float32
-    assert 1e-4 < float(jnp.abs(found - exact).max()) < 0.1
+    assert 1e-5 < float(jnp.abs(found - exact).max()) < 0.1
     told = [str(one.invars[0].aval.dtype) for one in jax.make_jaxpr(narrow)(rows).eqns if "dot" in one.primitive.name]
-    assert told == ["bfloat16"]
+    assert told == [kind]
 
 
 COMPILED = """

@@ -51,7 +51,7 @@ def _load_package(model: ModelFiles, settings: Settings, precision: str) -> Pack
         InputError: no package was made from the model, or the processor does not compute in the precision.
         ArtifactError: the package cannot be loaded.
     """
-    if reason := reason_against(precision):
+    if settings.device == "cpu" and (reason := reason_against(precision)):
         raise InputError(f"PyTorch cannot compute in {precision} on this processor", found=reason)
     device = torch_device(settings)
     file = file_of(model, TORCH_PACKAGE_FILE)
