@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import queue
 import shutil
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -186,6 +187,11 @@ class FleetRun:
     again: bool = False
     _made: dict[str, dict[str, str]] = field(default_factory=dict)
     _first_tries: dict[Assignment, str] = field(default_factory=dict)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held by a thread while it prepares a request or keeps a result. CPython wakes every thread that waits for the
+    interpreter each 5 ms (`sys.setswitchinterval`), and none that waits for a lock: without it, a result costs the more
+    the more machines answer at once.
+    """
 
     @property
     def units(self) -> Store:
@@ -241,23 +247,28 @@ class FleetRun:
         return [found.folder for unit in units if (found := self._found(unit))]
 
     def _time(self, unit: Assignment, machine: Machine, host: Starter) -> GroupTimed:
-        name = _name(unit)
-        out, parts = self.folder / "units" / f"{_begun(unit)}{machine.key}", self._parts[_begun(unit)]
-        request = ToTimeGroup(
-            **self._asked((unit.group,)),
-            shelf=None if self.store else self.folder / "shelf",
-            again=self.again,
-            out=out,
-        )
+        with self._turn:
+            request = self._to_time(unit, machine)
         seconds = (self.study.bench.budget_minutes + self.study.bench.instance_minutes) * 60 + BEYOND_SECONDS
         limit = Limit(seconds, f"Timing {unit.group} on {machine.name}")
-        log = self.folder / "logs" / f"{name}.log"
+        log = self.folder / "logs" / f"{_name(unit)}.log"
+        timed = run_job(TIME_GROUP, request, log, limit_seconds=limit, host=host)
+        if not timed.unfit:
+            with self._turn:
+                self._keep(unit, machine, request.out, timed)
+        return timed
+
+    def _to_time(self, unit: Assignment, machine: Machine) -> ToTimeGroup:
+        """Return the request for a unit, with an empty folder for what comes back."""
+        out = self.units.folder / f"{_begun(unit)}{machine.key}"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        parts.append(out)
-        timed = run_job(TIME_GROUP, request, log, limit_seconds=limit, host=host)
-        if timed.unfit:
-            return timed
+        self._parts[_begun(unit)].append(out)
+        shelf = None if self.store else self.folder / "shelf"
+        return ToTimeGroup(**self._asked((unit.group,)), shelf=shelf, again=self.again, out=out)
+
+    def _keep(self, unit: Assignment, machine: Machine, out: Path, timed: GroupTimed) -> None:
+        """Keep what came back of a unit, with the reasons of its first try where both were disturbed."""
         before = self._first_tries.get(unit, "")
         kept = KeptTimes(machine=machine.key, disturbed=timed.disturbed, cut=timed.cut, before=before)
         invalid = _invalid_in(self._found(unit)) if before and timed.disturbed else {}
@@ -269,21 +280,25 @@ class FleetRun:
                 _add_reasons(work / RESULTS_FILE, invalid)
             return kept.model_dump(mode="json")
 
-        self.units.kept(KIND, self._inputs(unit), fill, name=name, single=True, anew=True)
+        self.units.kept(KIND, self._inputs(unit), fill, name=_name(unit), single=True, anew=True)
         if timed.disturbed and not timed.cut:
             self._first_tries.setdefault(unit, timed.disturbed)
+        parts = self._parts[_begun(unit)]
         while parts:
             shutil.rmtree(parts.pop(), ignore_errors=True)
-        return timed
 
     def _asked(self, groups: tuple[str, ...]) -> dict[str, object]:
         course = f"{self.study.name}-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]}"
         return {"study": self.study, "images": self.images, "groups": groups, "course": course, "store": self.store}
 
+    @cached_property
+    def _settings(self) -> dict[str, JsonValue]:
+        """The settings that decide the times."""
+        return self.study.model_dump(mode="json", exclude={"fleet", "data"})
+
     def _inputs(self, unit: Assignment) -> dict[str, JsonValue]:
-        settings = self.study.model_dump(mode="json", exclude={"fleet", "data"})
         made: dict[str, JsonValue] = dict(self._made[architecture_of(unit.group)])
-        return {"study": settings, "made": made, "group": unit.group, "slot": unit.slot, "copy": unit.copy}
+        return {"study": self._settings, "made": made, "group": unit.group, "slot": unit.slot, "copy": unit.copy}
 
     def _found(self, unit: Assignment) -> Artifact | None:
         return self.units.found(KIND, self._inputs(unit), name=_name(unit), single=True)
@@ -353,10 +368,9 @@ def _invalid_in(first: Artifact | None) -> dict[str, list[str]]:
 def _add_reasons(path: Path, before: Mapping[str, list[str]]) -> None:
     """Let cells that are INVALID say why they were so on the first machine too."""
     results = read_results(path)
+    told = {name: [f"{BEFORE}{one.removeprefix(BEFORE)}" for one in reasons] for name, reasons in before.items()}
     cells = [
-        cell.model_copy(update={"invalid": [*cell.invalid, *(f"{BEFORE}{one}" for one in before.get(cell.name, ()))]})
-        if cell.invalid
-        else cell
+        cell.model_copy(update={"invalid": [*cell.invalid, *told.get(cell.name, ())]}) if cell.invalid else cell
         for cell in results.cells
     ]
     write_atomically(path, results.model_copy(update={"cells": cells}).model_dump_json(indent=1).encode())
