@@ -20,6 +20,8 @@ from assay.records.base import Record
 KIND, IDENTITY = "kind", "identity"
 """The entries of a record's environment."""
 KEY_CHARACTERS = 16
+LEAST_OF_A_KEY = 6
+"""Fewest characters of a key or an identity that stand for it: fewer may be those of several."""
 STEPS_IN_A_DOUBLING = 8
 """Memory counts in steps of an eighth of the power of two below it: a kernel keeps less than such a step to itself,
 more on one start than on another, and machines that are sold as different differ by more.
@@ -57,6 +59,11 @@ class MachineKind(Record):
             "memory_gib": nominal_gib(self.memory_gib),
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:KEY_CHARACTERS]
+
+    @property
+    def short_key(self) -> str:
+        """The fewest characters of the key that name the kind, as people are shown it."""
+        return self.key[:LEAST_OF_A_KEY]
 
     @property
     def words(self) -> str:
@@ -106,7 +113,7 @@ def short_names(kinds: Iterable[MachineKind]) -> dict[str, str]:
     by_key = {kind.key: kind for kind in kinds}
     names = {key: kind.instance_type or kind.words for key, kind in by_key.items()}
     shared = [name for name in names.values() if list(names.values()).count(name) > 1]
-    return {key: f"{name} ({key[:6]})" if name in shared else name for key, name in names.items()}
+    return {key: f"{name} ({by_key[key].short_key})" if name in shared else name for key, name in names.items()}
 
 
 def nominal_gib(memory_gib: float | None) -> float | None:

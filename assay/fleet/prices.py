@@ -18,12 +18,10 @@ from assay.errors import InputError
 from assay.files.mistakes import mistake_in
 from assay.files.texts import read_text
 from assay.files.toml import parse_toml
-from assay.fleet.kind import MachineKind
+from assay.fleet.kind import LEAST_OF_A_KEY, MachineKind
 from assay.records.base import Record
 
 MOST_BYTES = 1 << 20
-LEAST_OF_KEY = 6
-"""The fewest characters of a kind's key that name it: fewer may be those of several."""
 A_PRICE = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 
 
@@ -42,7 +40,7 @@ class Prices(Record):
         """Return the price of an hour of this kind, or None where it is not in the file."""
         if kind.instance_type in self.per_hour:
             return self.per_hour[kind.instance_type]
-        named = [name for name in self.per_hour if len(name) >= LEAST_OF_KEY and kind.key.startswith(name)]
+        named = [name for name in self.per_hour if len(name) >= LEAST_OF_A_KEY and kind.key.startswith(name)]
         return self.per_hour[max(named, key=len)] if named else None
 
 

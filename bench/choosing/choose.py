@@ -20,7 +20,13 @@ from assay.bench.choosing.alike import best_of_tiers
 from assay.bench.choosing.best import CellSamples, Speeds, tied_with_best
 from assay.bench.choosing.pareto import cost_of, pareto_front
 from assay.bench.choosing.reasons import because, reasons_against, simplicity
-from assay.bench.choosing.whole_machine import assumed_of, best_instances, reason_against_price, to_serve_with
+from assay.bench.choosing.whole_machine import (
+    assumed_of,
+    best_instances,
+    cost_of_a_million,
+    reason_against_price,
+    to_serve_with,
+)
 from assay.bench.deployment.subject import audited_comparisons
 from assay.bench.judging.judged import judged
 from assay.bench.judging.quality import quality_of_cell
@@ -37,8 +43,6 @@ from assay.records.timings import Instances
 from assay.registry import RUNTIMES
 
 P99 = 0.99
-SECONDS_IN_AN_HOUR = 3600
-A_MILLION = 1e6
 METRIC = "metric"
 """The name for the user's metric, whatever it is called."""
 
@@ -67,9 +71,9 @@ def choose(
     constraints = _by_full_name(constraints, measures)
     _check_question(constraints, objective, price_per_hour, labelled=labelled)
     _check_shares(constraints, measure, measures)
-    losers = _not_asked_for(results.cells, constraints)
-    not_asked_for = list(losers)
-    assumed = assumed_of(results, not_asked_for, one_process=one_process) if objective == "cost" else ""
+    losers = not_asked_for(results.cells, constraints)
+    others = list(losers)
+    assumed = assumed_of(results, others, one_process=one_process) if objective == "cost" else ""
     priced = objective == "cost" and not one_process
     candidates: dict[str, EligibleCell] = {}
     cells = {cell.name: cell for cell in results.cells}
@@ -121,7 +125,7 @@ def choose(
         beside=best_of_tiers(answer, ordered, cells, speeds) if answer else [],
         candidates=[one.model_copy(update={"front": one.cell in front, "tied": one.cell in tied}) for one in ordered],
         losers=losers,
-        not_asked_for=not_asked_for,
+        not_asked_for=others,
         wrong=_wrong(results, audit, losers),
         nearest=min(misses, key=lambda one: (one.by, one.cell), default=None) if answer is None else None,
     )
@@ -254,11 +258,10 @@ def _value(median_ms: Interval, throughput: Interval, objective: Objective, pric
         return median_ms
     if objective == "throughput":
         return throughput
-    price = (price_per_hour or 0) * A_MILLION / SECONDS_IN_AN_HOUR
-    return Interval(value=price / throughput.value, low=price / throughput.high, high=price / throughput.low)
+    return cost_of_a_million(price_per_hour or 0.0, throughput)
 
 
-def _not_asked_for(cells: Sequence[Cell], constraints: Constraints) -> dict[str, str]:
+def not_asked_for(cells: Sequence[Cell], constraints: Constraints) -> dict[str, str]:
     """Return how each cell that the question is not about differs, by cell."""
     found: dict[str, str] = {}
     for cell in cells:

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from assay.bench.choosing.best import is_tie
 from assay.bench.statistics.together import ratio_of_sets
 from assay.errors import InputError
+from assay.records.base import Interval
 from assay.records.choice import EligibleCell
 from assay.records.results import Cell, Results
 from assay.records.timings import Instances
+
+SECONDS_IN_AN_HOUR = 3600
+A_MILLION = 1e6
 
 
 def best_instances(results: Results, cell: str) -> Instances | None:
@@ -70,6 +74,12 @@ def reason_against_price(results: Results, cell: Cell) -> str:
     return (
         f"it leaves some of the {cores} cores idle, and the number of such processes that they can run was not measured"
     )
+
+
+def cost_of_a_million(price_per_hour: float, throughput: Interval) -> Interval:
+    """Return the cost of a million rows on a machine that gives so many a second, in the currency of its price."""
+    price = price_per_hour * A_MILLION / SECONDS_IN_AN_HOUR
+    return Interval(value=price / throughput.value, low=price / throughput.high, high=price / throughput.low)
 
 
 def to_serve_with(one: EligibleCell, cell: Cell) -> str:

@@ -177,7 +177,7 @@ def _price(results: Results, price: float | None, prices: Path | None) -> float 
     if found is None:
         raise InputError(
             f"{prices} has no price for this machine",
-            expected=f"one of {' or '.join(filter(None, (kind.instance_type, kind.key[:6])))}",
+            expected=f"one of {' or '.join(filter(None, (kind.instance_type, kind.short_key)))}",
         )
     return found
 

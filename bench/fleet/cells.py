@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from assay.bench.choosing.whole_machine import best_instances, reason_against_price
+from assay.bench.choosing.whole_machine import best_instances, cost_of_a_million, reason_against_price
 from assay.bench.comparing.compare import why_no_time
 from assay.bench.fleet.levels import estimate_of_kind, of_machine, spread_between
 from assay.bench.fleet.runs import RunApart
@@ -14,8 +14,6 @@ from assay.fleet.joined import KindCell
 from assay.records.base import Interval
 from assay.records.results import Cell
 
-SECONDS_IN_AN_HOUR = 3600
-A_MILLION = 1e6
 NO_PRICE = "this kind of machine has no hourly price"
 
 
@@ -111,7 +109,7 @@ def _timed(blank: KindCell, kind: OfKind, name: str, good: Mapping[str, Sequence
     not_priced = NO_PRICE if kind.price_per_hour is None else reason_against_price(first.results, first.cells[name])
     if len(instances) > 1:
         not_priced = not_priced or "its machines give most with different numbers of instances"
-    cost = None if not_priced or kind.price_per_hour is None else _cost(kind.price_per_hour, throughput)
+    cost = None if not_priced or kind.price_per_hour is None else cost_of_a_million(kind.price_per_hour, throughput)
     return blank.model_copy(
         update={
             "median_ms": estimate_of_kind(list(medians.values())),
@@ -139,9 +137,3 @@ def _throughput(run: RunApart, name: str) -> tuple[Interval, int]:
     alone = run.cells[name].throughput
     assert alone is not None  # it is ranked
     return alone, 1
-
-
-def _cost(price_per_hour: float, throughput: Interval) -> Interval:
-    """Return the cost of a million rows."""
-    price = price_per_hour * A_MILLION / SECONDS_IN_AN_HOUR
-    return Interval(value=price / throughput.value, low=price / throughput.high, high=price / throughput.low)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from assay.bench.choosing.choose import choose
+from assay.bench.choosing.choose import choose, not_asked_for
 from assay.bench.choosing.pareto import cost_of
 from assay.bench.choosing.whole_machine import assumed_of
 from assay.bench.fleet.levels import estimate_of_kind, of_machine
@@ -24,8 +24,6 @@ from assay.fleet.joined import Joined, JoinedKind
 from assay.fleet.prices import Prices
 from assay.records.base import Interval
 from assay.records.choice import Choice, Constraints, Objective
-
-PLACES = ("architecture", "size", "batch", "threads")
 
 
 def choose_over_kinds(
@@ -51,7 +49,7 @@ def choose_over_kinds(
     if objective == "cost" and not any(priced.values()):
         raise InputError(
             "No kind of machine has a price",
-            expected=f"a price of {' or '.join(kind.kind.instance_type or kind.key[:6] for kind in joined.kinds)}",
+            expected=f"a price of {' or '.join(one.kind.instance_type or one.kind.short_key for one in joined.kinds)}",
             remedy="Name a file of prices with --prices",
         )
     found = [
@@ -94,8 +92,7 @@ def _on_kind(
         if objective == "cost":
             for one in names:
                 results = runs[one.name].results
-                others = [cell.name for cell in results.cells if not _asked_for(cell, constraints)]
-                assumed_of(results, others, one_process=one_process)
+                assumed_of(results, list(not_asked_for(results.cells, constraints)), one_process=one_process)
     except InputError as error:  # the kind has more cores than its cells fill; another kind may not
         return blank.model_copy(update={"reason": str(error)})
     choices = {
@@ -109,11 +106,6 @@ def _on_kind(
     return blank.model_copy(
         update={"cell": cell, "value": values[cell], "serve_with": answered.serve_with if answered else ""}
     )
-
-
-def _asked_for(cell: object, constraints: Constraints) -> bool:
-    wanted = {name: getattr(constraints, name) for name in PLACES}
-    return all(value is None or getattr(cell, name) == value for name, value in wanted.items())
 
 
 def _choice(

@@ -8,11 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from assay.errors import WorkerError
-from assay.fleet.kind import MachineIdentity, MachineKind
+from assay.fleet.kind import LEAST_OF_A_KEY, MachineIdentity, MachineKind
 from assay.jobs.host import Starter
-
-LEAST_OF_A_KEY = 6
-"""Fewest characters of a key or an identity that stand for it."""
 
 
 class LostError(WorkerError):

@@ -11,7 +11,6 @@ from assay.bench.fleet.words import (
     cheapest_in_words,
     groups_of_cells,
     money,
-    percent_of,
     place_of,
     race_in_words,
     rulers_that_failed,
@@ -29,7 +28,7 @@ from assay.bench.report.page.blocks import (
     Value,
     headings,
 )
-from assay.bench.words.numbers import counted, interval, moment, ratio, significant
+from assay.bench.words.numbers import counted, interval, moment, percentage, ratio, significant
 from assay.fleet.joined import JOINED_FILE, Joined, KindCell, KindRace
 from assay.records.races import OF_ALL
 
@@ -161,14 +160,14 @@ def _machines(joined: Joined) -> Section:
             )
     columns = headings("Kind | Machine | Ruler | Ceilings of one thread | # An hour | Measured | Run")
     kinds = tuple(
-        Item(f"{kind.name} ({kind.key[:6]}): {kind.kind.words}; {kind.kind.processor.words}") for kind in joined.kinds
+        Item(f"{one.name} ({one.kind.short_key}): {one.kind.words}; {one.kind.processor.words}") for one in joined.kinds
     )
     table = Table("machines", "Each run, its machine and its ruler", columns, tuple(rows))
     return Section("machines", "Machines", "", (Listing("Kinds", kinds), table))
 
 
 def _spread(joined: Joined) -> Section | None:
-    several = [one for one in joined.cells if one.spread is not None]
+    several = [(one, one.spread) for one in joined.cells if one.spread is not None]
     if not several:
         return None
     rows = tuple(
@@ -177,25 +176,25 @@ def _spread(joined: Joined) -> Section | None:
             Value(joined.name_of(one.kind)),
             Value(one.label),
             Value(", ".join(f"{machine} {significant(value)}" for machine, value in one.by_machine.items())),
-            Value(percent_of(one.spread)),
+            Value(percentage(spread)),
         )
-        for one in several
+        for one, spread in several
     )
     columns = headings("Case | Kind of machine | Runtime | Medians by machine, ms | # Spread")
     lead = (
         "How far machines of one kind are apart, as the standard deviation of the logarithm: what a single one hides."
     )
-    races = tuple(Item(_spread_of(race, joined)) for race in joined.races if race.spread is not None)
+    races = tuple(Item(_spread_of(race, race.spread, joined)) for race in joined.races if race.spread is not None)
     blocks = [Listing("Ratios within each machine", races)] if races else []
     table = Table("spread", "Times on each machine of a kind", columns, rows)
     return Section("spread", "Between machines of a kind", lead, (*blocks, table))
 
 
-def _spread_of(race: KindRace, joined: Joined) -> str:
+def _spread_of(race: KindRace, spread: float, joined: Joined) -> str:
     precision = "" if race.precision == OF_ALL else f" in {race.precision}"
     each = ", ".join(f"{machine} {ratio(one)}" for machine, one in race.by_machine.items())
     where = f"{place_of(race.group, joined)} on {joined.name_of(race.kind)}{precision}"
-    return f"{where}: ONNX over native differs by {percent_of(race.spread)} ({each})"
+    return f"{where}: ONNX over native differs by {percentage(spread)} ({each})"
 
 
 def _all(joined: Joined) -> Section:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assay.bench.fleet.levels import LEAST_MACHINES
-from assay.bench.fleet.machines import LEAST_OF_A_KEY, Machine
+from assay.bench.fleet.machines import Machine
 from assay.bench.fleet.races import fastest_on, where_the_winner_changes
-from assay.bench.words.numbers import SPACE, counted, interval, inverse, listed, pixels, ratio, significant
+from assay.bench.words.numbers import SPACE, counted, interval, inverse, listed, pixels, ratio
 from assay.fleet.choice import ChoiceOnKind, KindChoice
 from assay.fleet.joined import GroupOfCells, Joined, JoinedKind, KindCell, KindRace
-from assay.fleet.kind import short_names
+from assay.fleet.kind import LEAST_OF_A_KEY, short_names
 from assay.records.base import Interval
 from assay.records.races import OF_ALL
 
@@ -40,7 +40,7 @@ def listed_machines(machines: Sequence[Machine]) -> list[dict[str, str]]:
             "machine": one.labels.get("name", one.name),
             "key": one.key[:LEAST_OF_A_KEY],
             "kind": "" if one.refused else one.labels.get("kind") or names[one.kind.key],
-            "kind_key": "" if one.refused else one.kind.key[:LEAST_OF_A_KEY],
+            "kind_key": "" if one.refused else one.kind.short_key,
             "hardware": "" if one.refused else one.kind.words,
             "state": _state(one),
         }
@@ -163,11 +163,6 @@ def setting(cell: KindCell) -> str:
 def money(estimate: Interval, joined: Joined) -> str:
     """Return an amount in the prices' currency."""
     return f"{interval(estimate)}{f'{SPACE}{joined.currency}' if joined.currency else ''}"
-
-
-def percent_of(spread: float | None) -> str:
-    """Return a spread of logarithms as a share."""
-    return "" if spread is None else f"{significant(100 * spread, 2)}{SPACE}%"
 
 
 def _cost(cell: KindCell, joined: Joined) -> str:

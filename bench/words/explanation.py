@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from assay.bench.report.evidence import group_of
 from assay.bench.words.names import runtime_in_words
 from assay.bench.words.no_verdict import said_once_of_invalid
-from assay.bench.words.numbers import DASH, SPACE, inverse, listed, significant
+from assay.bench.words.numbers import DASH, SPACE, inverse, listed, percentage, significant
 from assay.bench.words.verdict import Verdict, verdicts
 from assay.records.attribution import Attribution, ProfiledEstimate, SkeletonEstimate
 from assay.records.base import Interval
@@ -150,7 +150,7 @@ def _both_near_the_limit(*pair: Told | Contradiction | None) -> list[str]:
     fractions = {one.name: one.bound.fraction for one in pair if isinstance(one, Told) and one.bound}
     if len(fractions) < len(pair) or min(fractions.values()) < NEAR_THE_LIMIT:
         return []
-    reached = listed([f"{name} reaches {_percent(min(fraction, 1.0))}" for name, fraction in fractions.items()])
+    reached = listed([f"{name} reaches {percentage(min(fraction, 1.0))}" for name, fraction in fractions.items()])
     most = significant(1 / min(*fractions.values(), 1.0), 2)
     limit = f"no runtime could be more than {most} times as fast without computing less"
     return [f"{reached} of the rate this machine allows: {limit}."]
@@ -195,7 +195,7 @@ def _spends(one: Told, aside: str = "") -> str:
     """Return "jax.jit spends 96 % (95-97) of its time in convolution kernels running at 1 % of the machine's rate"."""
     pace = ""
     if one.rate is not None:
-        of_rate = f"running at {_percent(one.rate)} of the machine's rate"
+        of_rate = f"running at {percentage(one.rate)} of the machine's rate"
         pace = f" {of_rate}" if one.rate < 1 else " at the machine's full rate"
     return f"{one.name}{aside} spends {_share(one)} of its time in {_kind(one)}kernels{pace}{_alone(one)}"
 
@@ -204,7 +204,7 @@ def _spends_too(one: Told) -> str:
     """Say the same of a second runtime, more briefly."""
     pace = ""
     if one.rate is not None:
-        pace = f" at {_percent(one.rate)}" if one.rate < 1 else " at the full rate"
+        pace = f" at {percentage(one.rate)}" if one.rate < 1 else " at the full rate"
     return f"{one.name} spends {_share(one)} in kernels{pace}{_alone(one)}"
 
 
@@ -244,7 +244,7 @@ def _cause(slow: Told, fast: Told) -> str:
     if most.low < 0.5:
         return ""
     if most.value < MOST:
-        return f"; {_percent(most.value)} of the difference is {CAUSES[name]}"
+        return f"; {percentage(most.value)} of the difference is {CAUSES[name]}"
     other = "framework overhead" if name == "kernels" else "the kernels"
     return f"; the difference is {CAUSES[name]}, not {other}"
 
@@ -271,7 +271,7 @@ def _worst_layer(slow: Told, fast: Told) -> str:
     longest = slow.attribution.operators[0]
     if longest.share < MOST:
         return ""
-    return f" (one operator, {longest.name}, takes {_percent(longest.share)} of the time of all)"
+    return f" (one operator, {longest.name}, takes {percentage(longest.share)} of the time of all)"
 
 
 def _by_layer(one: Attribution) -> dict[str, float]:
@@ -284,10 +284,6 @@ def _by_layer(one: Attribution) -> dict[str, float]:
 
 def _unsettled(one: Contradiction) -> str:
     return (
-        f"It is not settled why {one.name} takes longer: its profile counts {_percent(one.profile)} of a call as "
-        f"kernels, its skeleton {_percent(one.skeleton)}."
+        f"It is not settled why {one.name} takes longer: its profile counts {percentage(one.profile)} of a call as "
+        f"kernels, its skeleton {percentage(one.skeleton)}."
     )
-
-
-def _percent(share: float) -> str:
-    return f"{significant(100 * share, 2)}{SPACE}%"

@@ -69,6 +69,11 @@ def percent(estimate: Interval) -> str:
     return interval(scaled(estimate, 100), f"{SPACE}%", least_digits=3)
 
 
+def percentage(share: float) -> str:
+    """Return a share without an interval as a percentage with two digits, "12 %"."""
+    return f"{significant(100 * share, 2)}{SPACE}%"
+
+
 def points(estimate: Interval) -> str:
     """Return the same without the sign, for columns headed "%"."""
     return interval(scaled(estimate, 100), least_digits=3)
