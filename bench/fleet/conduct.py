@@ -26,6 +26,7 @@ from assay.bench.fleet.machines import Fleet, LostError, Machine
 from assay.bench.fleet.on_machine import PREPARE, RESULT_FILES, TIME_GROUP, GroupTimed, ToPrepare, ToTimeGroup
 from assay.bench.fleet.runs import read_run
 from assay.bench.stages.time import names_of_groups
+from assay.bench.words.numbers import counted
 from assay.bench.words.progress import Narrator
 from assay.errors import AssayError, DiskError, FailedError, WorkerError
 from assay.files.disk import short_name
@@ -150,8 +151,8 @@ def _take(dispatch: Dispatch, ends: Ends, narrator: Narrator, seconds: float) ->
 
 
 def _say_waiting(left: list[Work], asked: FleetSection, narrator: Narrator) -> float:
-    what = f"{len(left)} pieces of work wait for a machine ({left[0]})" if left else "waiting for a machine"
-    narrator.note(f"{what}; given up after {asked.wait_minutes:g} minutes (fleet.wait_minutes)")
+    what = f" for {counted(len(left), 'piece')} of work ({left[0]})" if left else ""
+    narrator.note(f"waiting for a machine{what}; given up after {asked.wait_minutes:g} minutes (fleet.wait_minutes)")
     return time.monotonic()
 
 

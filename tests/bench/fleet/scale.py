@@ -3,9 +3,10 @@
 python -m tests.bench.fleet.scale [MACHINES...]
 
 Prints for each number of machines, which each time 20 groups, the processor time of the conductor for each unit: of
-planning alone, of its whole course (giving out, asking a machine, keeping what comes back), and of continuing where
-everything is finished; then the seconds to read as many runs with planted times, to join them and to draw their page.
-A simulated machine answers at once and times nothing, so that only the conductor's own cost is left.
+planning alone, of its whole course (giving out, asking a machine, keeping what comes back) with machines that answer
+one after the other and with machines that answer all at once, and of continuing where everything is finished; then the
+seconds to read as many runs with planted times, to join them and to draw their page. A simulated machine answers at
+once and times nothing, so that only the conductor's own cost is left.
 """
 
 from __future__ import annotations
@@ -13,33 +14,22 @@ from __future__ import annotations
 import resource
 import sys
 import tempfile
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from io import StringIO
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Unpack
 
-from rich.console import Console
-
-from assay.bench.fleet.conduct import FleetRun, conduct
 from assay.bench.fleet.dispatch import Dispatch, Ending
 from assay.bench.fleet.join import join
 from assay.bench.fleet.machines import Machine
-from assay.bench.fleet.on_machine import RESULT_FILES, GroupTimed, Ready
 from assay.bench.fleet.page import render_joined
 from assay.bench.fleet.runs import read_run
-from assay.bench.words.progress import Narrator
-from assay.errors import AssayError
+from assay.bench.stages.time import names_of_groups
 from assay.fleet.section import FleetSection
-from assay.jobs.host import How
-from assay.jobs.job import Message
-from assay.jobs.patience import Spent
 from assay.study import load_study
 from tests.bench.fleet import planted
+from tests.bench.fleet.simulated import SimulatedFleet, conducted, course
 from tests.bench.fleet.test_dispatch import machine
 from tests.small_study import small_study
 
@@ -61,78 +51,9 @@ class Watch:
         return self._since - since
 
 
-@dataclass
-class SimulatedProcess:
-    """A process that answers at once, with empty results."""
-
-    module: str
-    out: Path | None = None
-
-    def send(self, message: Message, limit_seconds: float) -> None:
-        request = message["request"]
-        assert isinstance(request, dict)
-        self.out = Path(str(request["out"])) if "out" in request else None
-
-    def receive(self, limit_seconds: float) -> Message:
-        if self.out is None:
-            return {"result": Ready(made={"weights": "0"}).model_dump(mode="json")}
-        for name in RESULT_FILES:
-            (self.out / name).write_text("{}")
-        return {"result": GroupTimed().model_dump(mode="json")}
-
-    def explained(self, error: AssayError) -> AssayError:
-        return error
-
-    def spent(self) -> Spent:
-        return Spent(0.0)
-
-    def freeze(self) -> None: ...
-
-    def thaw(self) -> None: ...
-
-    def kill(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class SimulatedHost:
-    """A host of such processes, with this machine's files."""
-
-    def start(self, module: str, log: Path, **how: Unpack[How]) -> SimulatedProcess:
-        return SimulatedProcess(module)
-
-    def there(self, path: Path, written: bool) -> Path:
-        return path
-
-    def here(self, path: Path) -> Path:
-        return path
-
-    def fetch(self, path: Path) -> None: ...
-
-
-@dataclass
-class SimulatedFleet:
-    """Machines that are always there. They answer one after the other: real ones take minutes, so that the conductor's
-    threads do not contend for the interpreter.
-    """
-
-    there: Sequence[Machine]
-    turn: threading.Lock = field(default_factory=threading.Lock)
-
-    def machines(self) -> Sequence[Machine]:
-        return self.there
-
-    @contextmanager
-    def host(self, machine: Machine, *, whole: bool) -> Iterator[SimulatedHost]:
-        with self.turn:
-            yield SimulatedHost()
-
-    def close(self) -> None: ...
-
-
-def planned(groups: Sequence[str], there: Sequence[Machine]) -> Dispatch:
+def planned(groups: Sequence[str], there: Sequence[Machine], asked: FleetSection) -> Dispatch:
     """The bookkeeping of a study that each of the machines times whole."""
-    dispatch = Dispatch(groups, FleetSection(machines=tuple(one.name for one in there)))
+    dispatch = Dispatch(groups, asked)
     dispatch.sees(there)
     doing, ends = deque(dispatch.next()), 0
     while doing:
@@ -145,31 +66,23 @@ def planned(groups: Sequence[str], there: Sequence[Machine]) -> Dispatch:
     return dispatch
 
 
-def conducted(run: FleetRun, there: Sequence[Machine]) -> Dispatch:
-    """The whole course of such a study."""
-    dispatch = Dispatch(run.groups, FleetSection(machines=tuple(one.name for one in there)), run.known)
-    conduct(dispatch, run.fleet, run.do, run.narrator)
-    return dispatch
-
-
 def main(numbers: tuple[int, ...]) -> None:
-    print("             ms a unit:                        seconds:")
-    print("machines    units    plan  conduct  continue    read    join    page  page MB  peak MB")
+    print("             ms a unit:                                 seconds:")
+    print("machines    units    plan  conduct  at once  continue    read    join    page  page MB  peak MB")
     for number in numbers:
         there = [machine(one, f"kind{one % KINDS}") for one in range(number)]
+        asked = FleetSection(machines=tuple(one.name for one in there))
+        in_turn, at_once = SimulatedFleet(there), SimulatedFleet(there, turn=nullcontext())
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             (root / "study.toml").write_text(small_study(sizes=SIZES))
             study = load_study(root / "study.toml", ())
-            run = FleetRun(study, root / "out", SimulatedFleet(there), Narrator(Console(file=StringIO())), None)
             watch = Watch()
-            units = len(planned(run.groups, there).finished)
-            planning = watch.look()
-            assert len(conducted(run, there).finished) == units
-            conducting = watch.look()
-            again = FleetRun(study, root / "out", SimulatedFleet(there), Narrator(Console(file=StringIO())), None)
-            assert len(conducted(again, there).finished) == units
-            continuing = watch.look()
+            units = len(planned(names_of_groups(study), there, asked).finished)
+            spent = [watch.look()]
+            for out, fleet in (("one", in_turn), ("all", at_once), ("one", in_turn)):
+                assert len(conducted(course(study, root / out, fleet), asked).finished) == units
+                spent.append(watch.look())
             for one in range(number):
                 kind = planted.kind(f"kind{one % KINDS}")
                 planted.Machine(kind, f"identity{one}").write(root / "runs" / f"{one}", one)
@@ -181,9 +94,9 @@ def main(numbers: tuple[int, ...]) -> None:
             page = render_joined(joined)
             drawing = watch.look()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        each = [seconds / units * 1e3 for seconds in (planning, conducting, continuing)]
+        plan, conduct, once, again = (seconds / units * 1e3 for seconds in spent)
         print(
-            f"{number:8,} {units:8,} {each[0]:7.3f} {each[1]:8.3f} {each[2]:9.3f} {reading:7.1f} {joining:7.1f} "
+            f"{number:8,} {units:8,} {plan:7.3f} {conduct:8.3f} {once:8.3f} {again:9.3f} {reading:7.1f} {joining:7.1f} "
             f"{drawing:7.1f} {len(page) / 1e6:8.2f} {peak:8.0f}",
             flush=True,
         )
