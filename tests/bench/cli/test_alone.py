@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,14 @@ import pytest
 
 from assay.alone import timing_alone
 from assay.bench.cli.main import PANELS
+from assay.bench.fleet.on_machine import TIME_GROUP, ToTimeGroup
+from assay.jobs.process import HERE
+from assay.study import Study
 from tests.serving_folder import images, write_folder
 
 ROOT = Path(__file__).parents[3]
 ASSAY = Path(sys.executable).with_name("assay")
+START_SECONDS = 60.0
 NOBODY = "http://127.0.0.1:9"
 NET = "docs/examples/torch_mlp.py:build"
 COMMANDS = {
@@ -84,3 +90,29 @@ def test_what_asks_a_server_waits_too(name: str, tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", images())
     given = ["--deployment", str(folder), "--images", str(tmp_path / "images.npy")]
     waits([name, NOBODY, *given], tmp_path / "out" if name == "load" else None)
+
+
+@pytest.mark.slow
+def test_a_group_of_a_fleet_waits_for_commands_of_its_machine(tmp_path: Path) -> None:
+    models = [{"architecture": "bloodnet", "sizes": [28], "epochs": [1]}]
+    request = ToTimeGroup(
+        study=Study.model_validate({"name": "small", "models": models}),
+        images=None,
+        groups=("bloodnet/28/t1",),
+        course="small-0",
+        shelf=None,
+        out=tmp_path / "out",
+    )
+    log, deadline = tmp_path / "log", time.monotonic() + START_SECONDS
+    with timing_alone(pytest.fail):
+        process = HERE.start(TIME_GROUP.module, log, environment={"ASSAY_CACHE": str(tmp_path / "cache")})
+        try:
+            process.send(TIME_GROUP.message(request), START_SECONDS)
+            while "waiting for" not in log.read_text():
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.1)
+            said = next(line for line in log.read_text().splitlines() if "waiting for" in line)
+            assert json.loads(said)["waiting for"].startswith(f"process {os.getpid()}, `assay selfcheck`")
+        finally:
+            process.kill()
+    assert not (tmp_path / "out").exists()
