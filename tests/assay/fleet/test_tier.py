@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -14,7 +15,7 @@ import pytest
 from pydantic import JsonValue
 
 from assay.errors import ArtifactError, DiskError, InputError, NotInstalledError
-from assay.fleet.shelf import FolderShelf, Shelf, shelf_at
+from assay.fleet.shelf import CloudShelf, FolderShelf, Shelf, shelf_at
 from assay.fleet.tier import SharedTier
 from assay.store import MANIFEST, TRY_AGAIN, Artifact, Store
 
@@ -165,6 +166,54 @@ def test_only_one_creates(shelf: Shelf) -> None:
     shelf.remove("a/b")
     assert shelf.read("a/b") is None
     assert not shelf.has("a/b")
+
+
+def test_an_object_that_another_machine_created_is_not_a_failure_of_the_cloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 answers 412 where there is an object, and its package turns this into an OSError."""
+    shelf = shelf_at(f"memory://{tmp_path.name}")
+    assert isinstance(shelf, CloudShelf)
+
+    def refuses(path: str, content: bytes, mode: str) -> None:
+        assert mode == "create"
+        raise OSError(errno.EINVAL, "At least one of the pre-conditions you specified did not hold")
+
+    assert shelf.create("a/b", b"first")
+    monkeypatch.setattr(shelf.system, "pipe_file", refuses)
+    assert not shelf.create("a/b", b"second")
+    assert shelf.read("a/b") == b"first"
+    with pytest.raises(DiskError, match="pre-conditions"):
+        shelf.create("a/c", b"third")
+
+
+class Cut(FolderShelf):
+    """A place that is cut off after so many files have been put there."""
+
+    def __init__(self, folder: Path, left: int) -> None:
+        super().__init__(folder)
+        self.left = left
+
+    def put(self, name: str, file: Path) -> None:
+        if not self.left:
+            raise DiskError("The store cannot be used")
+        self.left -= 1
+        super().put(name, file)
+
+    def create(self, name: str, content: bytes) -> bool:
+        assert all(self.has(f"objects/{one[:2]}/{one}") for one in json.loads(content)["files"].values())
+        return super().create(name, content)
+
+
+def test_an_artifact_is_there_with_all_its_files_or_not_at_all(tmp_path: Path) -> None:
+    """The manifest is written last, when every file that it names is there."""
+    for left in (0, 1):
+        with pytest.raises(DiskError):
+            Node(tmp_path / f"cut{left}", Cut(tmp_path / "shared", left)).kept("ours")
+        assert list((tmp_path / "shared").rglob(MANIFEST)) == []
+    later = Node(tmp_path / "whole", Cut(tmp_path / "shared", 2))
+    assert later.text(text="ours") == "ours"
+    assert Node(tmp_path / "other", FolderShelf(tmp_path / "shared")).text(text="nobody makes this") == "ours"
 
 
 WRITER = """
