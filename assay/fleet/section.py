@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 LOCAL = "local"
 """The address of this machine, which needs no engine."""
 EACH_KIND: Final = "each kind"
 Count = Annotated[int, Field(ge=1, le=1000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+NAMES, KINDS = "names", "kinds"
+
+
+def _form_of(machines: object) -> str:
+    """Return which of its three forms `machines` has, so that an error is about that one."""
+    return KINDS if isinstance(machines, dict) else NAMES if isinstance(machines, list | tuple) else EACH_KIND
+
+
+Machines = Annotated[
+    Annotated[Literal["each kind"], Tag(EACH_KIND)]
+    | Annotated[tuple[Name, ...], Tag(NAMES)]
+    | Annotated[dict[Name, Count], Tag(KINDS)],
+    Discriminator(_form_of),
+]
 
 
 class StudySection(BaseModel):
@@ -35,7 +49,7 @@ class FleetSection(StudySection):
     """
 
     address: Name = LOCAL
-    machines: Literal["each kind"] | tuple[Name, ...] | dict[Name, Count] = EACH_KIND
+    machines: Machines = EACH_KIND
     wait_minutes: float = Field(default=30, gt=0, le=7 * 24 * 60)
     selfcheck_minutes: float = Field(default=5, ge=0, le=60)
 
