@@ -12,11 +12,12 @@ from assay.bench.fleet.join import join, joined_of
 from assay.bench.fleet.page import render_joined
 from assay.bench.fleet.races import where_the_winner_changes
 from assay.bench.fleet.runs import read_run
-from assay.bench.fleet.words import spoken
+from assay.bench.fleet.words import setting, spoken
 from assay.errors import ArtifactError, InputError
 from assay.fleet.joined import JOINED_FILE, Joined, KindCell, KindRace, read_joined
 from assay.fleet.prices import Prices
 from assay.records.results import Results
+from tests.bench.choosing.test_whole_machine import measured
 from tests.bench.fleet.planted import NATIVE, ONNX, Machine, kind, rewritten
 
 SMALL, LARGE = kind("small"), kind("large")
@@ -98,6 +99,38 @@ def test_what_leaves_a_part_of_the_machine_idle_has_no_price(folders: list[Path]
     found = join([read_run(tmp_path / "0"), read_run(tmp_path / "1")], tmp_path / "out", PRICES)
     assert all(one.cost_per_million is None for one in found.cells)
     assert "leaves some of the 4 cores idle" in found.cells[0].not_priced
+
+
+def sharing(folder: Path, alone: float, together: float) -> Path:
+    """A run on two cores in which one and two processes of a cell gave so many rows a second in all."""
+    results = read_run(folder).results
+    cell = next(one for one in results.cells if one.label == ONNX)
+    rates = {1: alone, 2: together}
+    several = [measured(cell, number, [rate * k for k in (0.999, 1.0, 1.001)]) for number, rate in rates.items()]
+    instances = [one.model_dump(mode="json") for one in several]
+    return rewritten(folder, environment=results.environment | {"cores": 2}, instances=instances)
+
+
+def test_the_throughput_of_a_kind_is_that_of_the_instances_that_fill_its_machines(tmp_path: Path) -> None:
+    folders = [Machine(SMALL, name).write(tmp_path / name, seed) for seed, name in enumerate("ab", start=1)]
+    runs = [read_run(sharing(one, 1800, rate)) for one, rate in zip(folders, (3000, 3300), strict=True)]
+    found = join(runs, tmp_path / "out", PRICES)
+    one, other = cell_on(found, "small", ONNX), cell_on(found, "small", NATIVE)
+    assert one.throughput is not None
+    assert one.cost_per_million is not None
+    assert one.throughput.value == pytest.approx(math.sqrt(3000 * 3300))
+    assert (one.throughput.low, one.throughput.high) == pytest.approx((3000 * 0.999, 3300 * 1.001))
+    assert one.cost_per_million.value == pytest.approx(0.1 * 1e6 / 3600 / one.throughput.value)
+    assert setting(one) == "batch 1, 2 instances of 1 thread"
+    assert (other.instances, other.cost_per_million) == (1, None), "it was not measured with two"
+
+
+def test_machines_of_a_kind_that_give_most_with_different_numbers_of_instances_have_no_cost(tmp_path: Path) -> None:
+    folders = [Machine(SMALL, name).write(tmp_path / name, seed) for seed, name in enumerate("ab", start=1)]
+    runs = [read_run(sharing(one, 1800, rate)) for one, rate in zip(folders, (3000, 1000), strict=True)]
+    one = cell_on(join(runs, tmp_path / "out", PRICES), "small", ONNX)
+    assert one.cost_per_million is None
+    assert one.not_priced == "its machines give most with different numbers of instances"
 
 
 def test_a_cell_that_is_wrong_on_one_machine_is_ranked_on_none_of_its_kind(tmp_path: Path) -> None:
