@@ -66,8 +66,12 @@ def place_of(group: GroupOfCells, joined: Joined) -> str:
     """ "bloodnet at 28x28, batch 1, 2 threads", with what all groups share left out."""
     architecture, size, batch, threads = group
     every = groups_of_cells(joined)
-    parts = [f"{architecture} at {pixels(size)}" if size else architecture, f"batch {batch}"]
+    parts = [_model(architecture, size), f"batch {batch}"]
     return ", ".join([*parts, *([counted(threads, "thread")] if len({one[3] for one in every}) > 1 else [])])
+
+
+def _model(architecture: str, size: int) -> str:
+    return f"{architecture} at {pixels(size)}" if size else architecture
 
 
 def race_in_words(race: KindRace, joined: Joined) -> str:
@@ -109,9 +113,8 @@ def cheapest_in_words(joined: Joined) -> list[str]:
         priced = [one for one in joined.cells if (one.architecture, one.size) == model and one.cost_per_million]
         if priced:
             best = min(priced, key=lambda one: one.cost_per_million.value if one.cost_per_million else 0.0)
-            at = f"{model[0]} at {pixels(model[1])}" if model[1] else model[0]
-            on = joined.name_of(best.kind)
-            found.append(f"Cheapest of {at}: {best.label}, {setting(best)}, on {on}, {_cost(best, joined)}.")
+            where = f"{setting(best)}, on {joined.name_of(best.kind)}"
+            found.append(f"Cheapest of {_model(*model)}: {best.label}, {where}, {_cost(best, joined)}.")
     return found
 
 
