@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,16 +45,24 @@ def cells_of_kind(kind: OfKind) -> list[KindCell]:
 
 def with_front(cells: Sequence[KindCell]) -> list[KindCell]:
     """Return the same cells, marked where none of the same model, on any kind, is both quicker and cheaper."""
-    return [one.model_copy(update={"front": _is_on_front(one, cells)}) for one in cells]
+    by_model = defaultdict[tuple[str, int], set[tuple[float, float]]](set)
+    for one in cells:
+        if place := _place(one):
+            by_model[one.architecture, one.size].add(place)
+    fronts = {model: _front(places) for model, places in by_model.items()}
+    return [
+        one.model_copy(update={"front": _place(one) in fronts.get((one.architecture, one.size), ())}) for one in cells
+    ]
 
 
-def _is_on_front(one: KindCell, cells: Iterable[KindCell]) -> bool:
-    place = _place(one)
-    return place is not None and not any(
-        other is not one and _beats(_place(other), place)
-        for other in cells
-        if (other.architecture, other.size) == (one.architecture, one.size)
-    )
+def _front(places: Iterable[tuple[float, float]]) -> set[tuple[float, float]]:
+    """Return the places that no other one is at least as quick and as cheap as: those cheaper than all quicker ones."""
+    front, cheapest = set(), math.inf
+    for place in sorted(places):
+        if place[1] < cheapest:
+            front.add(place)
+            cheapest = place[1]
+    return front
 
 
 def _place(one: KindCell) -> tuple[float, float] | None:
@@ -60,10 +70,6 @@ def _place(one: KindCell) -> tuple[float, float] | None:
     if one.median_ms is None or one.cost_per_million is None:
         return None
     return one.median_ms.value, one.cost_per_million.value
-
-
-def _beats(rival: tuple[float, float] | None, place: tuple[float, float]) -> bool:
-    return rival is not None and rival != place and rival[0] <= place[0] and rival[1] <= place[1]
 
 
 def _cell(kind: OfKind, name: str) -> KindCell:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
 from assay.bench.comparing.compare import packages_of
@@ -52,21 +55,23 @@ def check_joinable(runs: Sequence[RunApart], allowed: Collection[str] = (), *, l
 
 def _check_in_common(runs: Sequence[RunApart]) -> None:
     """Check that each run shares a cell with another one, or is a part of the same study with other groups."""
+    having = Counter(name for run in runs for name in run.cells)
+    parts = Counter(map(_settings, runs))
     for one in runs:
-        others = [other for other in runs if other is not one]
-        shared = any(one.cells.keys() & other.cells.keys() for other in others)
-        if others and not shared and all(one.results.settings != other.results.settings for other in others):
+        alone = parts[_settings(one)] == 1 and all(having[name] == 1 for name in one.cells)
+        if alone and len(runs) > 1:
+            other = next(run for run in runs if run is not one)
             raise InputError(
                 f"{one.folder} has no cell in common with the others",
                 expected="the same study on each machine, or groups of one study",
-                found=f"{_some(one)}, and {_some(others[0])}",
+                found=f"{_some(one)}, and {_some(other)}",
             )
 
 
 def _check_each_once(runs: Sequence[RunApart]) -> None:
-    seen: dict[str, RunApart] = {}
+    seen: dict[bytes, RunApart] = {}
     for run in runs:
-        content = run.results.model_dump_json()
+        content = hashlib.sha256(run.results.model_dump_json().encode()).digest()
         if content in seen:
             raise InputError(
                 f"{run.folder} and {seen[content].folder} are the same run",
@@ -142,6 +147,10 @@ def _outcome_in_words(training: Training) -> str:
 
 def _place(export: Export) -> tuple[str, int, str]:
     return export.architecture, export.size, export.exporter
+
+
+def _settings(run: RunApart) -> str:
+    return json.dumps(run.results.settings, sort_keys=True)
 
 
 def _unequal(ours: str, theirs: str) -> tuple[str, str] | None:

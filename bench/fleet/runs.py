@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from assay.bench.comparing.files import read_side
@@ -37,16 +38,16 @@ class RunApart:
     audit: Audit | None
     timed: dict[str, dict[str, Samples]]
 
-    @property
+    @cached_property
     def kind(self) -> MachineKind:
         return kind_in(self.results.environment)
 
-    @property
+    @cached_property
     def machine(self) -> str:
         """The machine's identity: kinds share no machine, and those of a kind without an identity count as one."""
         return f"{self.kind.key}/{identity_in(self.results.environment).machine}"
 
-    @property
+    @cached_property
     def cells(self) -> dict[str, Cell]:
         """Cells by name, without those that run no model."""
         return {cell.name: cell for cell in self.said.cells if cell.framework}

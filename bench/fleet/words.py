@@ -65,9 +65,10 @@ def groups_of_cells(joined: Joined) -> list[GroupOfCells]:
 def place_of(group: GroupOfCells, joined: Joined) -> str:
     """ "bloodnet at 28x28, batch 1, 2 threads", with what all groups share left out."""
     architecture, size, batch, threads = group
-    every = groups_of_cells(joined)
     parts = [_model(architecture, size), f"batch {batch}"]
-    return ", ".join([*parts, *([counted(threads, "thread")] if len({one[3] for one in every}) > 1 else [])])
+    if any(one.threads != threads for one in joined.cells):
+        parts.append(counted(threads, "thread"))
+    return ", ".join(parts)
 
 
 def _model(architecture: str, size: int) -> str:
