@@ -44,17 +44,20 @@ class Machine:
         identity: who it says that it is.
         slower: how many times as long everything takes on it.
         by_label: how many times as long a label takes beside that.
+        size: the size of the model's images.
     """
 
     kind: MachineKind
     identity: str
     slower: float = 1.0
     by_label: dict[str, float] = field(default_factory=dict)
+    size: int = 28
 
     def run(self, seed: int, **changes: object) -> tuple[Results, polars.DataFrame]:
         """The results of a run with its samples."""
         blank = sample_results(sizes=(28,), batches=(1,), architectures=("bloodnet",))
-        cells = [one for one in blank.cells if one.label in KEPT and one.host and one.threads == 1]
+        kept = [one for one in blank.cells if one.label in KEPT and one.host and one.threads == 1]
+        cells = [one.model_copy(update={"size": self.size}) for one in kept]
         samples = _samples(cells, self, seed)
         timed = by_cell(samples)
         said = [_timed(cell, timing(timed[cell.name]["host"])) for cell in cells]

@@ -5,8 +5,9 @@ python -m tests.bench.fleet.scale [MACHINES...]
 Prints for each number of machines, which each time 20 groups, the processor time of the conductor for each unit: of
 planning alone, of its whole course (giving out, asking a machine, keeping what comes back) with machines that answer
 one after the other and with machines that answer all at once, and of continuing where everything is finished; then the
-seconds to read as many runs with planted times, to join them and to draw their page. A simulated machine answers at
-once and times nothing, so that only the conductor's own cost is left.
+seconds to read one run of each machine with planted times, to keep these beside their record, to join runs of all
+groups of all machines, and to draw their page. A simulated machine answers at once and times nothing, so that only the
+conductor's own cost is left.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
+from assay.bench.fleet.differences import check_joinable
 from assay.bench.fleet.dispatch import Dispatch, Ending
-from assay.bench.fleet.join import join
+from assay.bench.fleet.join import join, joined_of
 from assay.bench.fleet.machines import Machine
 from assay.bench.fleet.page import render_joined
-from assay.bench.fleet.runs import read_run
+from assay.bench.fleet.runs import RunApart, read_run
 from assay.bench.stages.time import names_of_groups
+from assay.fleet.prices import Prices
 from assay.fleet.section import FleetSection
 from assay.study import load_study
 from tests.bench.fleet import planted
@@ -66,9 +70,16 @@ def planned(groups: Sequence[str], there: Sequence[Machine], asked: FleetSection
     return dispatch
 
 
+def as_group(run: RunApart, size: int) -> RunApart:
+    """The same run of another group of the study."""
+    sized = {cell.name: cell.model_copy(update={"size": size}) for cell in run.said.cells}
+    said = run.said.model_copy(update={"cells": list(sized.values())})
+    return replace(run, results=said, said=said, timed={sized[name].name: one for name, one in run.timed.items()})
+
+
 def main(numbers: tuple[int, ...]) -> None:
     print("             ms a unit:                                 seconds:")
-    print("machines    units    plan  conduct  at once  continue    read    join    page  page MB  peak MB")
+    print("machines    units    plan  conduct  at once  continue    read    keep    join    page  page MB  peak MB")
     for number in numbers:
         there = [machine(one, f"kind{one % KINDS}") for one in range(number)]
         asked = FleetSection(machines=tuple(one.name for one in there))
@@ -89,15 +100,19 @@ def main(numbers: tuple[int, ...]) -> None:
             watch.look()
             runs = [read_run(root / "runs" / f"{one}") for one in range(number)]
             reading = watch.look()
-            joined = join(runs, root / "joined")
-            joining = watch.look()
-            page = render_joined(joined)
-            drawing = watch.look()
+            join(runs, root / "joined")
+            keeping = watch.look()
+        every = [as_group(run, size) for size in SIZES for run in runs]
+        watch.look()
+        joined = joined_of(every, list(map(str, range(len(every)))), Prices(per_hour={}), check_joinable(every))
+        joining = watch.look()
+        page = render_joined(joined)
+        drawing = watch.look()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         plan, conduct, once, again = (seconds / units * 1e3 for seconds in spent)
         print(
-            f"{number:8,} {units:8,} {plan:7.3f} {conduct:8.3f} {once:8.3f} {again:9.3f} {reading:7.1f} {joining:7.1f} "
-            f"{drawing:7.1f} {len(page) / 1e6:8.2f} {peak:8.0f}",
+            f"{number:8,} {units:8,} {plan:7.3f} {conduct:8.3f} {once:8.3f} {again:9.3f} {reading:7.1f} {keeping:7.1f} "
+            f"{joining:7.1f} {drawing:7.1f} {len(page) / 1e6:8.2f} {peak:8.0f}",
             flush=True,
         )
 

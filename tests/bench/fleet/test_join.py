@@ -7,7 +7,10 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from assay.bench.fleet.cells import with_front
 from assay.bench.fleet.join import join, joined_of
 from assay.bench.fleet.page import render_joined
 from assay.bench.fleet.races import where_the_winner_changes
@@ -16,6 +19,7 @@ from assay.bench.fleet.words import setting, spoken
 from assay.errors import ArtifactError, InputError
 from assay.fleet.joined import JOINED_FILE, Joined, KindCell, KindRace, read_joined
 from assay.fleet.prices import Prices
+from assay.records.base import Interval
 from assay.records.results import Results
 from tests.bench.choosing.test_whole_machine import measured
 from tests.bench.fleet.planted import NATIVE, ONNX, Machine, kind, rewritten
@@ -256,6 +260,40 @@ def test_a_run_counts_once(folders: list[Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="A single run"):
         join([read_run(folders[0])], tmp_path)
     assert list(tmp_path.iterdir()) == [], "nothing was written"
+
+
+def test_runs_have_cells_in_common_or_are_groups_of_one_study(folders: list[Path], tmp_path: Path) -> None:
+    group = Machine(SMALL, "x", size=64).write(tmp_path / "x", 9)
+    found = join([read_run(folders[0]), read_run(group)], tmp_path / "out")
+    assert {one.size for one in found.cells} == {28, 64}
+    other = Machine(SMALL, "y", size=64).write(tmp_path / "y", 9, settings={"name": "another"})
+    with pytest.raises(InputError, match=r"y has no cell in common with the others.*found .*, and ") as caught:
+        join([read_run(folders[0]), read_run(folders[1]), read_run(other)], tmp_path / "no")
+    assert str(other) in str(caught.value)
+
+
+@given(st.lists(st.tuples(st.sampled_from([28, 64]), st.none() | st.integers(1, 4), st.none() | st.integers(1, 4))))
+def test_the_front_has_the_cells_that_no_other_of_their_model_beats(
+    drawn: list[tuple[int, int | None, int | None]],
+) -> None:
+    def exactly(value: int | None) -> Interval | None:
+        return None if value is None else Interval(value=value, low=value, high=value)
+
+    cells = [
+        KindCell(
+            kind="k", cell=f"cell{number}", architecture="bloodnet", size=size, batch=1, threads=1, label="torch.eager",
+            precision="fp32", native=True, median_ms=exactly(ms), cost_per_million=exactly(cost),
+        )
+        for number, (size, ms, cost) in enumerate(drawn)
+    ]  # fmt: skip
+    complete = [one for one in drawn if None not in one]
+
+    def is_beaten(one: tuple[int, int | None, int | None]) -> bool:
+        rivals = [other for other in complete if other[0] == one[0] and other != one]
+        return any(other[1] <= one[1] and other[2] <= one[2] for other in rivals)  # type: ignore[operator]
+
+    wanted = [one in complete and not is_beaten(one) for one in drawn]
+    assert [one.front for one in with_front(cells)] == wanted
 
 
 def test_the_page_says_what_wins_where_and_how_good_each_ruler_is(joined: Joined) -> None:
