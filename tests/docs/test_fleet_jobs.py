@@ -1,4 +1,4 @@
-"""The jobs for Slurm and Kubernetes in the how-to on many machines, which are checked and run without either of them."""
+"""The jobs for Slurm and Kubernetes in the how-to on many machines, checked and run without either of them."""
 
 from __future__ import annotations
 
