@@ -57,7 +57,7 @@ class Machine:
         """The results of a run with its samples."""
         blank = sample_results(sizes=(28,), batches=(1,), architectures=("bloodnet",))
         kept = [one for one in blank.cells if one.label in KEPT and one.host and one.threads == 1]
-        cells = [one.model_copy(update={"size": self.size}) for one in kept]
+        cells = [sized(one, self.size) for one in kept]
         samples = _samples(cells, self, seed)
         timed = by_cell(samples)
         said = [_timed(cell, timing(timed[cell.name]["host"])) for cell in cells]
@@ -86,6 +86,12 @@ class Machine:
         results, samples = self.run(seed, **changes)
         write_results(results, _measured(samples), folder)
         return folder
+
+
+def sized(cell: Cell, size: int) -> Cell:
+    """The same cell with images of another size."""
+    name = cell.name.replace(f"/{cell.size}/", f"/{size}/", 1)
+    return cell.model_copy(update={"size": size, "name": name})
 
 
 def rewritten(folder: Path, **changes: object) -> Path:

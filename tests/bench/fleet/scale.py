@@ -72,9 +72,9 @@ def planned(groups: Sequence[str], there: Sequence[Machine], asked: FleetSection
 
 def as_group(run: RunApart, size: int) -> RunApart:
     """The same run of another group of the study."""
-    sized = {cell.name: cell.model_copy(update={"size": size}) for cell in run.said.cells}
-    said = run.said.model_copy(update={"cells": list(sized.values())})
-    return replace(run, results=said, said=said, timed={sized[name].name: one for name, one in run.timed.items()})
+    cells = {cell.name: planted.sized(cell, size) for cell in run.said.cells}
+    said = run.said.model_copy(update={"cells": list(cells.values())})
+    return replace(run, results=said, said=said, timed={cells[name].name: one for name, one in run.timed.items()})
 
 
 def main(numbers: tuple[int, ...]) -> None:
