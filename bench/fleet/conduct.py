@@ -49,6 +49,8 @@ KIND = "timed on a machine"
 BEFORE = "on another machine before: "
 ON = "-on-"
 MOST_THREADS = 4096
+AT_ONCE = 8
+"""How many threads work for their machines at once: enough for the disk to be busy while one of them computes."""
 
 
 class KeptTimes(Record):
@@ -188,10 +190,9 @@ class FleetRun:
     again: bool = False
     _made: dict[str, dict[str, str]] = field(default_factory=dict)
     _first_tries: dict[Assignment, str] = field(default_factory=dict)
-    _turn: threading.Lock = field(default_factory=threading.Lock)
-    """Held by a thread while it prepares a request or keeps a result. CPython wakes every thread that waits for the
-    interpreter each 5 ms (`sys.setswitchinterval`), and none that waits for a lock: without it, a result costs the more
-    the more machines answer at once.
+    _turn: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE))
+    """Held by a thread while it prepares a request or keeps a result. The others wait for it asleep, and not for the
+    interpreter and for the folder of all results, where a thousand wake each other.
     """
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from assay.bench.fleet.conduct import FleetRun
+from assay.bench.fleet.conduct import AT_ONCE, FleetRun
 from assay.bench.fleet.dispatch import Assignment, Dispatch, Work
 from assay.bench.fleet.join import join
 from assay.bench.fleet.machines import LostError, Machine
@@ -30,7 +31,8 @@ from tests.bench.fleet.simulated import SimulatedFleet, conducted, course, nothi
 from tests.bench.fleet.test_dispatch import machine
 from tests.small_study import small_study
 
-MACHINES = 6
+MACHINES = 12
+KEEP_SECONDS = 0.02
 WAIT_SECONDS = 60.0
 
 
@@ -71,6 +73,7 @@ def test_machines_that_answer_at_the_same_instant_give_what_those_give_that_answ
         nonlocal now, most
         now += 1
         most = max(most, now)
+        time.sleep(KEEP_SECONDS)
         found = kept(store, *arguments, **options)
         now -= 1
         return found
@@ -90,7 +93,7 @@ def test_machines_that_answer_at_the_same_instant_give_what_those_give_that_answ
     assert first.with_times == second.with_times
     assert len(first.with_times) == 2 * MACHINES
     assert kept_in(in_turn) == kept_in(together)
-    assert most == 1, "what comes back is kept one after the other, while all machines are at work"
+    assert 1 < most <= AT_ONCE < MACHINES, "few results are kept at once, while all machines are at work"
     assert list(together.units.folder.glob(".*")) == [], "nothing is left of what came back"
 
 
