@@ -25,8 +25,6 @@ from assay.numerics.values import Settled, is_whole
 
 LARGEST_SHARE = 0.1
 MOST_BYTES_OF_STEPS = 2
-NOT_FOLLOWED = "what varies in the reference (root-mean-square)"
-"""These words of a reason identify it."""
 FOLLOWING_POLICY = (
     f"a root-mean-square error of at most {LARGEST_SHARE:.0%} of what varies in the reference from record to record"
 )
@@ -86,7 +84,8 @@ def reason_against_share(share: float) -> str:
     """Return why an output does not follow its reference, or ""."""
     if share <= LARGEST_SHARE:
         return ""
-    return f"the error is {share:.0%} of {NOT_FOLLOWED}, {LARGEST_SHARE:.0%} is allowed"
+    varies = "what varies in the reference (root-mean-square)"
+    return f"the error is {share:.0%} of {varies}, {LARGEST_SHARE:.0%} is allowed"
 
 
 def _rms(values: Float64) -> float:

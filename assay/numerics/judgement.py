@@ -24,6 +24,13 @@ Scores = Literal["logits", "probabilities", "classes"]
 """The kinds of numbers that decide: a margin that is sure for one kind is not for another."""
 
 
+Ground = Literal["", "open", "not followed"]
+"""The ground on which numbers do not pass, where it is more than their distance: nothing shows whether they are wrong
+(values that may tie decide them, or the reference has no numbers), or a run in reduced precision does not follow the
+reference (`assay.numerics.following`).
+"""
+
+
 class Flips(Record):
     """Counts of decisions that differ from those they are compared with.
 

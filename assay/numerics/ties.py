@@ -12,21 +12,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.files.named_arrays import read_named, save_named
 from assay.numerics.following import LARGEST_SHARE, deviation_of
-from assay.numerics.values import NO_EVIDENCE, is_whole
+from assay.numerics.values import is_whole
 
 VALUES, TOLERANCE, EXACT = "values of ", "tolerance of ", "exact values of "
 MAY_BE, MAY_BE_REDUCED = "may be ", "may be, reduced: "
 LISTS, LISTS_ACROSS = "may list ", "may list, across: "
 NOT_FOLLOWED = "not followed: "
-OPEN = "which is not followed, so they may tie"
-"""The words of a verdict on whole numbers that scores decide in a way that is not followed."""
 NEARLY = 1e-6
 """The relative distance up to which a number is one of its alternatives where these are floating-point numbers."""
 
@@ -37,7 +35,13 @@ Places = NDArray[np.integer]
 
 
 class Deciding(ABC):
-    """The scores that decide the numbers of one output: a class for each way to know them."""
+    """The scores that decide the numbers of one output: a class for each way to know them.
+
+    Attributes:
+        leaves_open: whether nothing shows if a number that differs is wrong, since the values may tie.
+    """
+
+    leaves_open: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -233,6 +237,7 @@ class Unfollowed(Deciding):
     """
 
     operator: str
+    leaves_open: ClassVar[bool] = True
 
     @property
     def records(self) -> int:
@@ -254,7 +259,7 @@ class Unfollowed(Deciding):
         return {NOT_FOLLOWED + output: np.frombuffer(self.operator.encode(), np.uint8)}
 
     def told(self, differs: str) -> str:
-        return f"{differs}; scores decide them through {self.operator}, {OPEN}"
+        return f"{differs}; scores decide them through {self.operator}, which is not followed, so they may tie"
 
 
 @dataclass(frozen=True)
@@ -322,11 +327,6 @@ class Entries(Deciding):
 def told_of_ties(differs: str, decider: Deciding | None) -> str:
     """Return in which numbers an output differs, in words, with why nobody can say that it is wrong, if so."""
     return decider.told(differs) if differs and decider else differs
-
-
-def is_open(reason: str) -> bool:
-    """Return whether a reason against an output says that nobody can say whether it is wrong."""
-    return OPEN in reason or NO_EVIDENCE in reason
 
 
 def _among(numbers: Array, alternatives: Array) -> Mask:

@@ -17,7 +17,7 @@ from assay.files.audit_upgrades import upgraded
 from assay.files.mistakes import mistake_in
 from assay.files.texts import read_bytes
 from assay.numerics.classification.pictured import FlippedImage, WholeSplit
-from assay.numerics.judgement import Judgement, TaskName
+from assay.numerics.judgement import Ground, Judgement, TaskName
 from assay.numerics.numbers import Measured
 from assay.records.base import OLDER, Record
 from assay.records.localisation import Localisation
@@ -115,6 +115,7 @@ class Comparison(Record):
         judgement: the task's judgement of the same outputs, where it has one apart from `measured`.
         inputs: name of the set of inputs.
         reason: why it did not pass, or why nothing could be compared, or "".
+        ground: the ground of `reason`, where it is more than a distance.
     """
 
     subject: str
@@ -128,6 +129,7 @@ class Comparison(Record):
     delivered: str = ""
     passed: bool
     reason: str = ""
+    ground: Ground = ""
     note: str = ""
     judgement: Judgement | None = None
 

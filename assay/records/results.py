@@ -16,7 +16,7 @@ from assay.errors import ArtifactError
 from assay.files.mistakes import mistake_in
 from assay.files.texts import read_json
 from assay.files.upgrades import UPGRADES_OF_RESULTS
-from assay.numerics.judgement import Judgement, TaskName
+from assay.numerics.judgement import Ground, Judgement, TaskName
 from assay.numerics.precisions import FULL
 from assay.records.attribution import AffineFit, Attribution, Crossover, Factors, PrecisionFactors
 from assay.records.base import (
@@ -52,6 +52,7 @@ class Agreement(Record):
             means.
         passed: whether it agrees; `reason` says why not.
         reason: why it does not agree, or "".
+        ground: the ground of `reason`, where it is more than a distance.
         own_tolerance: the user's own tolerance of the output, which stands beside the derived one; None without one.
     """
 
@@ -64,6 +65,7 @@ class Agreement(Record):
     largest_moved: int
     passed: bool
     reason: str = ""
+    ground: Ground = ""
     own_tolerance: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="before")

@@ -17,7 +17,6 @@ from assay.export.record import MODEL_FILE
 from assay.export.run import artifact_folder
 from assay.jobs.pace import Sized, allowed
 from assay.numerics.guilt import EVALUATOR, UNOPTIMISED
-from assay.numerics.ties import is_open
 from assay.records.audit import AUDIT_FILE, Comparison, read_audit
 from assay.records.localisation import Localisation
 from assay.records.results import Export
@@ -157,7 +156,7 @@ def outcomes_of(comparisons: Iterable[Comparison], runners: Mapping[str, str]) -
     unsure: set[str] = set()
     for one in comparisons:
         if one.subject in runners:
-            runner, is_unsure = runners[one.subject], is_open(one.reason)
+            runner, is_unsure = runners[one.subject], one.ground == "open"
             found[runner] = found.get(runner, True) and (one.passed or is_unsure)
             unsure |= {runner} if is_unsure else set()
     return {runner: passed for runner, passed in found.items() if not (passed and runner in unsure)}

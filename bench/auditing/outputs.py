@@ -66,6 +66,7 @@ def compared(
         delivered=delivered,
         passed=not reason,
         reason=reason,
+        ground=rows.ground,
     )
 
 

@@ -32,7 +32,6 @@ from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.pace import limit_of
 from assay.jobs.side_by_side import side_by_side
 from assay.numerics.agreement import CEILING
-from assay.numerics.following import NOT_FOLLOWED
 from assay.numerics.ties import Deciding, read_deciders
 from assay.numerics.values import is_whole
 from assay.records.results import Agreement, Export
@@ -255,14 +254,20 @@ def _reduced(work: Work, brought: Brought, export: Export, by_task: ByTask | Non
         return MixedJob(variant, made, work.store("trials"), work.wanted.mixed_minutes, by_task=by_task)
 
     made = variants_of(work, export, job, work.wanted.reduced, records, CALIBRATION_PERCENTILE, search)
-    return [_with_advice(one, task(work.wanted.task).not_followed) for one in made]
+    return with_advice(made, task(work.wanted.task).not_followed)
 
 
-def _with_advice(export: Export, advice: str) -> Export:
-    """Return the record of a file, with what its task advises where it does not follow the reference."""
-    if not advice or NOT_FOLLOWED not in export.reason:
-        return export
-    return export.model_copy(update={"reason": f"{export.reason}; {advice}"})
+def with_advice(made: list[Export], advice: str) -> list[Export]:
+    """Return the records of files, with what their task advises where one in that precision does not follow the
+    reference.
+    """
+    failed = {one.precision for one in made for part in one.agreement if part.ground == "not followed"}
+    return [
+        one.model_copy(update={"reason": f"{one.reason}; {advice}"})
+        if advice and one.status == "failed" and one.precision in failed
+        else one
+        for one in made
+    ]
 
 
 def _export_job(work: Work, model: UserModel, route: str) -> ExportJob:

@@ -23,7 +23,7 @@ from assay.numerics.following import is_variant
 from assay.numerics.guilt import Guilt
 from assay.numerics.judgement import TaskName
 from assay.numerics.precisions import is_quantised
-from assay.numerics.ties import is_open, read_deciders
+from assay.numerics.ties import read_deciders
 from assay.records.base import Record
 from assay.records.results import Agreement
 from assay.registry import TASK_OF_ARCHITECTURES
@@ -124,7 +124,7 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str,
 def _open(levels: Levels) -> Sentence | None:
     """Return the verdict on a file that differs only where nobody can say whether it is wrong; None for all others."""
     failed = [one for one in levels.agreements if not one.passed]
-    if levels.failures or not failed or not all(is_open(one.reason) for one in failed):
+    if levels.failures or not failed or not all(one.ground == "open" for one in failed):
         return None
     why = f"not judged: {failed[0].subject}: {failed[0].reason}"
     return Sentence(why, Guilt("undecided", why))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from assay.numerics.agreement import NOT_COMPARED, moved, without_numbers
 from assay.numerics.following import is_counted, is_reduced
-from assay.numerics.ties import Deciding, Places, Unfollowed, is_open
+from assay.numerics.ties import Deciding, Places, Unfollowed
 from assay.records.results import Agreement
 from assay.train.brought.judged import JudgedOutput, JudgedRows
 from assay.train.brought.model import UserModel
@@ -128,6 +128,7 @@ def agreement_of(
         largest_moved=moved(both.found, both.reference) if both and may_move else 0,
         passed=not reason,
         reason=label + reason,
+        ground=rows.ground,
         own_tolerance=output.own,
     )
 
@@ -138,4 +139,4 @@ def distress(one: Agreement) -> tuple[bool, bool, float]:
     """
     tolerated = one.tolerance if one.own_tolerance is None else min(one.tolerance, one.own_tolerance)
     share = one.max_absolute / tolerated if tolerated > 0 else float(one.max_absolute != 0)
-    return (not one.passed, not is_open(one.reason), share)
+    return (not one.passed, one.ground != "open", share)

@@ -25,6 +25,7 @@ from assay.numerics.following import (
     reason_against_share,
     share_of_error,
 )
+from assay.numerics.judgement import Ground
 from assay.numerics.numbers import measure
 from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import rounding_of
@@ -57,6 +58,7 @@ class JudgedRows:
 
     Attributes:
         reason: why they do not pass, or "".
+        ground: the ground of `reason`, where it is more than a distance.
         tolerance: by which they were judged.
         both: the numbers of both sides, (rows, numbers), none of which differ for a tie alone; None where nothing can
             be compared.
@@ -71,6 +73,7 @@ class JudgedRows:
     counted: Differences | None = None
     is_beyond: bool = False
     sizes: str = ""
+    ground: Ground = ""
 
     @property
     def largest(self) -> float:
@@ -134,7 +137,8 @@ class JudgedOutput:
             return self._within(rows, rows.both)
         share = share_of_error(rows.both.errors, self.deviation)
         tolerance = Tolerance(LARGEST_SHARE * self.deviation, f"{FOLLOWING_POLICY}; it is {share:.2%}")
-        return replace(rows, tolerance=tolerance, reason=reason_against_share(share))
+        reason = reason_against_share(share)
+        return replace(rows, tolerance=tolerance, reason=reason, ground="not followed" if reason else "")
 
     def by_own(self, reason: str, rows: JudgedRows) -> str:
         """Return why rows do not pass after the user's own tolerance is asked, too.
@@ -155,20 +159,21 @@ class JudgedOutput:
             others = int((~same).sum())
             sizes = f"its size differs from the reference's in {others} of {len(same)} records" if others else ""
             if others > MOST_APART * len(same):
-                return JudgedRows(told_of_ties(sizes, decider))
+                return _unlike(sizes, decider)
             expected, found, places = expected[same], found[same], places[same]
         if found.shape != expected.shape:
             differs = f"outputs of shape {found.shape}, expected {expected.shape}"
-            return JudgedRows(told_of_ties(differs, decider) if self.whole else differs)
+            return _unlike(differs, decider if self.whole else None)
         if not len(found) or not (found.size or self.whole):
             return JudgedRows("no outputs")
         if self.whole:
             counted = differences(expected, found, self._excused(decider, expected, found, places))
-            reason = told_of_ties(str(counted) if counted.differing else "", decider)
+            unlike = _unlike(str(counted) if counted.differing else "", decider)
             equality = Tolerance(0.0, f"{EQUALITY}; {counted}")
-            return JudgedRows(reason, equality, settled(expected, found), counted, sizes=sizes)
+            both = settled(expected, found)
+            return replace(unlike, tolerance=equality, both=both, counted=counted, sizes=sizes)
         if self.lacks_numbers:
-            return JudgedRows(NO_EVIDENCE, Tolerance(0.0, "none: nothing can be compared"))
+            return JudgedRows(NO_EVIDENCE, Tolerance(0.0, "none: nothing can be compared"), ground="open")
         both = settled(self._or_overflow(expected, found, places), found, self._showing)
         return JudgedRows(both.problem, both=both, sizes=sizes)
 
@@ -190,15 +195,17 @@ class JudgedOutput:
         """Return rows as judged by the tolerance, and by that of each column."""
         tolerance, largest = self.tolerance, both.apart
         is_beyond = not tolerance.problem and largest > tolerance.value
+        ground: Ground = ""
         if tolerance.problem:
-            reason = tolerance.problem
+            reason, ground = tolerance.problem, self._ground_of_natives
         elif is_beyond and both.scale:
             reason = f"differs by {largest:.3g}, where {tolerance.value:.3g} is tolerated"
         elif is_beyond:
             reason = f"should be zero but reaches {largest:.3g}"
         else:
             reason = reason_against_columns(self._columns, both.errors.reshape(-1, *self.shape))
-        return replace(rows, tolerance=tolerance, reason=reason, is_beyond=is_beyond and both.scale > 0)
+        is_beyond = is_beyond and both.scale > 0
+        return replace(rows, tolerance=tolerance, reason=reason, ground=ground, is_beyond=is_beyond)
 
     def _or_overflow(self, expected: Array, found: Array, places: Places) -> Array:
         """Return the reference's rows, with the overflow where a run has it and correct runs in fp32 do: it is as right
@@ -246,6 +253,11 @@ class JudgedOutput:
         """Every correct run beside the reference."""
         at = np.arange(len(self.reference))
         return {run: self._beside(rows[: len(at)], at[: len(rows)]) for run, rows in self.natives.items()}
+
+    @property
+    def _ground_of_natives(self) -> Ground:
+        """The ground on which no correct run can serve as a measure."""
+        return next((one.ground for one in self.natives_beside.values()), "") if not self.native_errors else ""
 
     @cached_property
     def native_errors(self) -> dict[str, float]:
@@ -309,3 +321,9 @@ class JudgedOutput:
         shape = (-1, *self.shape)
         reference = self.settled_reference.reshape(shape)
         return columns_of(reference, np.max(errors, axis=0).reshape(shape), self.tolerance.value)
+
+
+def _unlike(differs: str, decider: Deciding | None) -> JudgedRows:
+    """Return rows that differ so, in words, or do not for "": undecided where the scores are not followed."""
+    is_open = bool(differs) and decider is not None and decider.leaves_open
+    return JudgedRows(told_of_ties(differs, decider), ground="open" if is_open else "")

@@ -36,7 +36,6 @@ from assay.numerics.guilt import (
     Outcome,
     guilt_of,
 )
-from assay.numerics.ties import is_open
 from assay.records.audit import Comparison
 from assay.records.localisation import Localisation
 from assay.train.brought.judged import JudgedOutput
@@ -85,7 +84,7 @@ def explained(one: DisagreeingCandidate) -> Explained:
     A candidate is compared with itself first: one that only seems to differ is reported as such, and not followed.
     """
     refused = [each for each in one.comparisons if not each.passed and each.subject in one.runtimes]
-    if refused and all(is_open(each.reason) for each in refused):
+    if refused and all(each.ground == "open" for each in refused):
         return Explained(guilt=["candidate: nobody can say whether it is wrong"])
     if told := _of_itself(one):
         return Explained(guilt=[f"candidate: {told}"])

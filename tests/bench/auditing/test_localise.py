@@ -27,6 +27,10 @@ def test_a_runtime_is_right_where_all_its_comparisons_are() -> None:
         compared("torch.eager", passed=False),
     ]
     assert outcomes_of(comparisons, runners) == {"all": True, "openvino": False}
+    undecided = comparisons[0].model_copy(update={"passed": False, "ground": "open"})
+    assert outcomes_of([undecided, comparisons[2]], runners) == {"openvino": False}
+    failed = compared("ort.cpu@tf2onnx", passed=False)
+    assert outcomes_of([failed, undecided], runners) == {"all": False}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from assay.bench.auditing.outputs import audited_tolerance, compared
 from assay.bench.auditing.runs import AuditCall
-from assay.numerics.ties import Alternatives, Decider, Deciding, Unfollowed, is_open
+from assay.numerics.ties import Alternatives, Decider, Deciding, Unfollowed
 from assay.train.brought.judged import JudgedOutput
 
 ROWS = 16
@@ -73,7 +73,7 @@ def test_whole_numbers_that_cannot_be_followed_are_said() -> None:
     one = output(ids, Unfollowed("NonZero"))
     assert compared(one, "it", CALL, ids).passed
     for wrong in (ids + 1, ids[:, [0, 0]]):
-        assert is_open(compared(one, "it", CALL, wrong).reason)
+        assert compared(one, "it", CALL, wrong).ground == "open"
 
 
 @pytest.mark.parametrize("special", [-np.inf, np.inf, np.nan])
@@ -102,7 +102,7 @@ def test_an_output_that_is_zero_everywhere_has_to_be_so() -> None:
 def test_an_output_without_a_number_agrees_with_nothing_and_its_verdict_is_open(value: float) -> None:
     reference = np.full((ROWS, 3), value)
     found = compared(output(reference), "it", CALL, reference.astype(np.float32))
-    assert (found.passed, is_open(found.reason)) == (False, True)
+    assert (found.passed, found.ground) == (False, "open")
 
 
 @pytest.mark.parametrize("lost", [np.inf, np.nan])

@@ -9,6 +9,7 @@ import pytest
 
 from assay.bench.auditing.localise import may_be_wrong
 from assay.bench.brought.compare import compare_model, mixed_minutes_of, precisions_of, refusals_of_numbers
+from assay.bench.brought.exports import with_advice
 from assay.bench.brought.work import Wanted
 from assay.bench.words.agreement import numbers_in_words
 from assay.bench.words.progress import Narrator
@@ -82,6 +83,25 @@ def test_a_refused_variant_makes_the_answer_no_and_blames_nothing() -> None:
     assert "torch-dynamo+int8 may not be used: the error is 30% of what varies" in found
     assert not any("torch-dynamo+int8 is wrong" in one for one in found)
     assert not may_be_wrong(refused)
+
+
+def test_the_advice_of_a_task_goes_to_files_that_do_not_follow_and_to_their_search_alone() -> None:
+    """The search for layers has no comparison of its own; an fp16 file that no kernel runs gets no advice."""
+    refused = variant("failed", "the error is 30%")
+    refused = refused.model_copy(
+        update={"agreement": [refused.agreement[0].model_copy(update={"ground": "not followed"})]}
+    )
+    search = variant("failed", "no set of layers").model_copy(update={"agreement": []})
+    other = search.model_copy(update={"precision": "fp16", "reason": "no kernel"})
+    good = variant("ok").model_copy(update={"precision": "bf16"})
+    assert [one.reason for one in with_advice([refused, search, other, good], "compare it without NMS")] == [
+        "the error is 30%; compare it without NMS",
+        "no set of layers; compare it without NMS",
+        "no kernel",
+        "",
+    ]
+    assert with_advice([refused], "") == [refused]
+    assert with_advice([variant("failed", "numbers differ")], "compare it without NMS")[0].reason == "numbers differ"
 
 
 def test_an_int8_file_that_passes_with_layers_in_fp32_is_not_refused() -> None:

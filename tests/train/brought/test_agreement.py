@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from assay.numerics.agreement import NOT_COMPARED, derive_tolerance
-from assay.numerics.ties import Alternatives, Decider, Entries, Unfollowed, is_open
+from assay.numerics.ties import Alternatives, Decider, Entries, Unfollowed
 from assay.train.brought.agreement import Judge
 from assay.train.brought.model import Location, Tensor, UserModel
 from assay.train.brought.varying import padding_of
@@ -150,10 +150,19 @@ def test_whole_numbers_that_cannot_be_followed_are_said_and_come_behind_what_is_
     found = one.compare("ort.cpu", other, np.arange(RECORDS))
     assert not found.passed
     assert found.reason.endswith("scores decide them through Loop, which is not followed, so they may tie")
-    assert is_open(found.reason)
+    assert found.ground == "open"
     other[5, 5] += 1e-3
     assert "scores" in one.compare("ort.cpu", other, np.arange(RECORDS)).reason
-    assert not is_open(one.compare("ort.cpu", other, np.arange(RECORDS)).reason)
+    assert one.compare("ort.cpu", other, np.arange(RECORDS)).ground == ""
+
+
+def test_the_record_has_the_ground_of_a_refusal_apart_from_its_words() -> None:
+    one, native = judge()
+    wrong = native.copy()
+    wrong[:, :4] *= 1.5
+    assert one.compare("it", wrong, np.arange(RECORDS), "int8").ground == "not followed"
+    assert one.compare("it", wrong, np.arange(RECORDS)).ground == ""
+    assert one.compare("it", native, np.arange(RECORDS), "int8").ground == ""
 
 
 IDS = Tensor(name="ids", dtype="int64", shape=(4,))
@@ -336,7 +345,7 @@ def test_an_output_that_is_infinite_or_nan_throughout_is_not_judged(value: float
     found = one.compare("ort.cpu", exact.astype(np.float32), np.arange(RECORDS), precision)
     assert (found.passed, found.max_absolute) == (False, NOT_COMPARED)
     assert found.reason.startswith("output 'boxes': the reference is infinite or NaN throughout")
-    assert is_open(found.reason)
+    assert found.ground == "open"
 
 
 @pytest.mark.parametrize("filling", [-1e9, -1e4, float(np.finfo(np.float32).min)])
