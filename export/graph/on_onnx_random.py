@@ -14,29 +14,37 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from assay.errors import InputError
 from assay.export.graph.inspect import read_model
 from assay.export.localise.source import Array
-from assay.export.probing.steadiness import EXPECTED, IN_FILE, RANDOM
+from assay.export.probing.steadiness import EXPECTED, RANDOM
 from assay.numerics.values import difference
+from assay.train.brought.training.words import IN_FILE, few
 
 DRAWING = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 PER_CALL = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "DynamicFusedMatMul"}
-MOST_NAMED = 3
+DROPOUT = "Dropout"
 
 
 def random_operators(model: ModelProto) -> str:
     """Return the nodes that draw random numbers, "Dropout 'drop' in training mode", including those in inner graphs and
     functions.
     """
+    found = [_named(node) for node in nodes_of(model) if node.op_type in DRAWING]
+    found += [f"{one} in training mode" for one in training_operators(model) if one.startswith(DROPOUT)]
+    return few(found)
+
+
+def training_operators(model: ModelProto) -> tuple[str, ...]:
+    """Return the nodes that compute as in training, "BatchNormalization 'norm'". Before opset 14 ONNX Runtime takes a
+    BatchNormalization with more than one output for such a node.
+    """
     fixed = _constants(model)
 
     def trains(node: NodeProto) -> bool:
-        given = node.input[2] if len(node.input) > 2 else ""
+        if node.op_type == "BatchNormalization":
+            return any(one.name == "training_mode" and one.i for one in node.attribute) or any(list(node.output)[1:])
+        given = node.input[2] if node.op_type == DROPOUT and len(node.input) > 2 else ""
         return bool(given) and (given not in fixed or bool(numpy_helper.to_array(fixed[given]).any()))
 
-    found = [_named(node) for node in nodes_of(model) if node.op_type in DRAWING]
-    dropouts = [node for node in nodes_of(model) if node.op_type == "Dropout"]
-    found += [f"{_named(node)} in training mode" for node in dropouts if trains(node)]
-    more = [f"{len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
-    return ", ".join([*found[:MOST_NAMED], *more])
+    return tuple(_named(node) for node in nodes_of(model) if trains(node))
 
 
 def per_call_operators(model: ModelProto) -> str:

@@ -156,6 +156,30 @@ def ranges_of(
     return {**said, **found}
 
 
+def told_of_ranges(ranges: Mapping[str, Range], said: Collection[str]) -> list[str]:
+    """Say which whole numbers are drawn, and how to give the right ones; nothing of bytes, which have one range.
+
+    Args:
+        ranges: what is drawn, by input.
+        said: the inputs among them whose numbers were known, and not found by trying.
+    """
+    tried = {name: one for name, one in ranges.items() if name not in said and (one.most <= 1 or one.why)}
+    if not tried:
+        return []
+    drawn_from = ", ".join(f"'{name}' from {one.least} to {one.most} ({_why(one)})" for name, one in tried.items())
+    unsure = next((name for name, one in tried.items() if one.most <= 1), next(iter(tried)))
+    return [
+        f"Whole numbers are drawn by trying what the model takes: {drawn_from}. Give the real numbers with "
+        f"--range {unsure}=LEAST:MOST, or real inputs with --inputs."
+    ]
+
+
+def _why(one: Range) -> str:
+    if not one.why:
+        return "the model takes any"
+    return f"{one.why} more" if one.most == one.far_most else f"{one.why} numbers beyond {one.far_most}"
+
+
 def _numbered(inputs: Mapping[str, Array], said: Collection[str]) -> list[str]:
     whole = [name for name, array in inputs.items() if is_whole(array.dtype) and array.dtype != np.bool_]
     return [name for name in whole if name not in said]

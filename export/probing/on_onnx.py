@@ -16,7 +16,12 @@ from assay.errors import ArtifactError, InputError
 from assay.export.checking.lacking import lacks_operator
 from assay.export.graph.inspect import one_line, read_model
 from assay.export.graph.on_onnx_integers import arithmetic_of
-from assay.export.graph.on_onnx_random import fewest_places, per_call_operators, random_operators
+from assay.export.graph.on_onnx_random import (
+    fewest_places,
+    per_call_operators,
+    random_operators,
+    training_operators,
+)
 from assay.export.graph.on_onnx_signature import (
     dimensions_of,
     other_than_numbers,
@@ -77,6 +82,7 @@ def load(location: Location) -> LoadedModel:
         per_call=partial(per_call_operators, model),
         places=lambda names, inputs, **_: fewest_places(model),
         narrow=lambda names, inputs, **_: arithmetic,
+        training=lambda names, inputs, **_: training_operators(model),
         by=lambda: next(iter(evaluated), ""),
         double_by=lambda: " and ".join(in_double),
         told=tuple(told),

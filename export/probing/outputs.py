@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from assay.numerics.values import lacks_numbers
 from assay.train.brought.arrays import Records, inputs_of, repeated
-from assay.train.brought.loaders.loaded import Compute
-from assay.train.brought.model import Location, UserModel
+from assay.train.brought.loaders.loaded import Compute, Lines
+from assay.train.brought.model import Location, Tensor, UserModel
 from assay.train.brought.outputs import IncomparableError, incomparable
 from assay.train.brought.varying import room_for
 
@@ -174,3 +174,13 @@ def beside(name: str, taken: set[str]) -> str:
         name += "_out"
     taken.add(name)
     return name
+
+
+def with_lines(tensor: Tensor, lines: Lines | None, *, whole: bool) -> Tensor:
+    """Return an output with its lines along a dimension of a record; rows themselves are in order.
+
+    Args:
+        whole: whether a record is a whole call.
+    """
+    axis = -1 if lines is None else lines.axis - (0 if whole else 1)
+    return tensor if lines is None or axis < 0 else tensor.model_copy(update={"lines": (lines.call, axis)})

@@ -20,7 +20,7 @@ from pydantic import Field
 from assay.errors import AssayError, InputError
 from assay.export.checking.edges import Edges, made_how, sound_edges, tried_edges
 from assay.export.probing.calls import MOST_ROWS, as_many_as_given, company_matters, computed
-from assay.export.probing.drawn_ranges import Range, Taken, first_taken, ranges_of
+from assay.export.probing.drawn_ranges import Range, Taken, first_taken, ranges_of, told_of_ranges
 from assay.export.probing.exact import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from assay.export.probing.fingerprints import fingerprint_of
 from assay.export.probing.given import given_inputs
@@ -44,10 +44,18 @@ from assay.export.probing.outputs import (
     steady_sizes,
     told_of,
     varying_shapes,
+    with_lines,
 )
 from assay.export.probing.shapes import declared_inputs, open_places
 from assay.export.probing.steadiness import SteadinessCheck
-from assay.export.probing.undecided import CalledModel, UnsoundError, keep_doubt, refusal_of_rows, refusal_of_shapes
+from assay.export.probing.undecided import (
+    CalledModel,
+    UnsoundError,
+    keep_doubt,
+    refusal_of_rows,
+    refusal_of_shapes,
+    told_of_company,
+)
 from assay.export.reference.memory import Appetite, in_float64
 from assay.files.disk import disk_error_in
 from assay.jobs.files import Written
@@ -58,7 +66,7 @@ from assay.numerics.values import is_whole
 from assay.records.base import Record
 from assay.records.results import Agreement
 from assay.train.brought.arrays import Records, inputs_of, repeated
-from assay.train.brought.loaders.loaded import Compute, Lines, LoadedModel
+from assay.train.brought.loaders.loaded import Compute, LoadedModel
 from assay.train.brought.model import NARROW, Declared, Kind, Location, Tensor, UserModel
 from assay.train.brought.outputs import IncomparableError
 from assay.train.brought.varying import in_order
@@ -176,7 +184,8 @@ def probe(request: ProbeRequest) -> Probed:
             loaded = load(location)[1]
     records, native = seen.records, seen.rows
     left_out = (*request.without, *outputs.left_out)
-    model = seen.model.model_copy(update={"without": left_out, **_known_of(loaded)})
+    weights = loaded.made.weights if loaded.made else ""
+    model = seen.model.model_copy(update={"without": left_out, "weights": weights, "written": loaded.written()})
     places = open_places(usual, request.shapes, given, list(request.varied), model) if request.varied else {}
     model = model.model_copy(update={"inputs": with_open_sizes(model.inputs, places, request.varied)})
     edges = (
@@ -212,13 +221,8 @@ def probe(request: ProbeRequest) -> Probed:
         ran_by=loaded.by(),
         load_seconds=loading,
         kernels=loaded.kernels(),
-        told=[*loaded.told, *told_of(model, outputs.left_out, native)],
+        told=[*loaded.told, *told_of_ranges(seen.ranges, said), *seen.told, *told_of(model, outputs.left_out, native)],
     )
-
-
-def _known_of(loaded: LoadedModel) -> dict[str, object]:
-    """Return what a model that has been called is known to do, and where its weights are from."""
-    return {"weights": loaded.made.weights if loaded.made else "", "written": loaded.written()}
 
 
 def _is_whole_throughout(model: UserModel) -> bool:
@@ -260,7 +264,7 @@ def _describe(model: UserModel, path: Path) -> None:
 @dataclass(frozen=True)
 class _Seen:
     """A model with its outputs, its records and the ranges of whole numbers among them, its own outputs on the compared
-    records, and how many rows of a call memory can hold.
+    records, and how many rows of a call memory can hold. `told` has sentences on it.
     """
 
     model: UserModel
@@ -268,6 +272,7 @@ class _Seen:
     ranges: Mapping[str, Range]
     rows: Array
     at_once: int = MOST_ROWS
+    told: Sequence[str] = ()
 
     @property
     def with_reference(self) -> Array:
@@ -312,8 +317,10 @@ def _run_as_declared(
     """
     if asked.varying:  # nothing says which of their entries belong to which row
         declared = of_one_row(declared)
-    form, native, appetite = form_of(declared, whole=bool(asked.varying)), asked.loaded.native, Appetite()
-    steady = SteadinessCheck(location, native, lambda: asked.again().native, asked.loaded.random)
+    form, called, appetite = form_of(declared, whole=bool(asked.varying)), asked.loaded, Appetite()
+    native = called.native
+    steady = SteadinessCheck(location, native, lambda: asked.again().native, called.random, called.layers_in_training)
+    told: Sequence[str] = ()
     model, records, ranges = _described(form, arrays, batches, asked, steady)
     if model is not None:
         at_once = appetite.rows(TRIED_ROWS, MOST_ROWS) if model.batch is None else MOST_ROWS
@@ -329,10 +336,11 @@ def _run_as_declared(
         steady.check_often(inputs_of(model, repeated(records[:MOST_ROWS], model.batch or MOST_ROWS)))
         if model.batch is None:
             raise refusal_of_rows(model, form.opened, asked, records[:MOST_ROWS], apart, drawn=not arrays)
+        told = told_of_company(model, asked, records)
     form = form_of(declared, whole=True)
     model, records, ranges = _described(form, arrays, batches, asked, steady)
     assert model is not None, "a whole call has a row for itself"
-    return _Seen(model, records, ranges, computed(model, native, records[:MOST_ROWS]))
+    return _Seen(model, records, ranges, computed(model, native, records[:MOST_ROWS]), told=told)
 
 
 def _described(
@@ -383,14 +391,8 @@ def _described(
         found.append(Tensor(name=beside(name, taken), dtype=value.dtype.name, shape=shape, varying=varying))
     arithmetic = asked.loaded.narrow(names, inputs) or model.arithmetic
     lines = asked.loaded.in_lines()
-    found = [_with_lines(one, lines.get(name), form) for one, name in zip(found, outputs, strict=True)]
+    found = [with_lines(one, lines.get(name), whole=form.whole) for one, name in zip(found, outputs, strict=True)]
     return model.model_copy(update={"outputs": tuple(found), "arithmetic": arithmetic}), records, ranges
-
-
-def _with_lines(tensor: Tensor, lines: Lines | None, form: Form) -> Tensor:
-    """Return an output with its lines along a dimension of a record; rows themselves are in order."""
-    axis = -1 if lines is None else lines.axis - (0 if form.whole else 1)
-    return tensor if lines is None or axis < 0 else tensor.model_copy(update={"lines": (lines.call, axis)})
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from assay.numerics.values import difference
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import Location
 from assay.train.brought.source import forget, seed_all
+from assay.train.brought.training.words import IN_FILE, as_in_training, out_of_training
 
 Array = NDArray[np.generic]
 Outputs = Mapping[str, Array]
@@ -25,7 +26,6 @@ Outputs = Mapping[str, Array]
 OFTEN = 3
 RANDOM, STATE, EITHER = "draws random numbers", "keeps a state", "is random or keeps a state"
 EXPECTED = "the same answer to the same input, since runtimes could not be compared otherwise"
-IN_FILE = "Export it again in evaluation mode; random numbers that are needed can become an input"
 REMEDIES = {
     RANDOM: "Switch randomness off outside training: dropout(x, training=self.training) in PyTorch, training=False in "
     "Keras, deterministic=True in Flax; random numbers that are needed can become an input",
@@ -43,12 +43,14 @@ class SteadinessCheck:
         native: the model that has been called.
         again: loads it afresh.
         random: returns the operators that draw random numbers, if its file shows them, else "".
+        training: returns the layers that compute as in training, for inputs of a call.
     """
 
     location: Location
     native: Compute
     again: Callable[[], Compute]
     random: Callable[[], str]
+    training: Callable[[Sequence[Array]], tuple[str, ...]] = lambda inputs: ()
 
     def check(self, inputs: Sequence[Array], first: Outputs, *, is_first_call: bool = False) -> None:
         """Call the model with the same inputs once more.
@@ -65,14 +67,15 @@ class SteadinessCheck:
         if not apart:
             return
         what = self._cause(inputs, first if is_first_call else None)
-        operators = self.random()
+        operators, layers = self.random(), self.training(inputs)
+        named = operators or (as_in_training(layers) if layers else "")
         raise InputError(
             f"{self.location} answers the same input differently from call to call: it "
             + (RANDOM if operators else what)
-            + (f" ({operators})" if operators else ""),
+            + (f" ({named})" if named else ""),
             expected=EXPECTED,
             found=apart,
-            remedy=IN_FILE if operators else REMEDIES[what],
+            remedy=IN_FILE if operators else out_of_training(self.location) if layers else REMEDIES[what],
         )
 
     def check_often(self, inputs: Sequence[Array]) -> None:

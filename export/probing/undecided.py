@@ -18,11 +18,13 @@ from assay.export.probing.drawn_ranges import Range
 from assay.files.arrays import load_array
 from assay.numerics.following import LARGEST_SHARE, deviation_of, is_counted
 from assay.numerics.values import differences, is_whole, settled
-from assay.train.brought.arrays import Records
+from assay.train.brought.arrays import Records, inputs_of, repeated
 from assay.train.brought.loaders.loaded import LoadedModel
 from assay.train.brought.model import Location, UserModel
+from assay.train.brought.training.words import as_in_training, out_of_training
 
 DOUBT_FILE = "doubt.npy"
+EXPECTED = "one row of every output for each input row, whatever the other rows are"
 UNDECIDED = "undecided on these inputs"
 DOUBTED = 2.0
 """An export is not called wrong while it is at most this many times as far from a model as the model is from its own
@@ -59,10 +61,18 @@ def refusal_of_rows(
         return InputError(
             f"{model.location} quantises each call with its own scale ({quantised}), so that each row depends on the "
             "others in its batch",
-            expected="one row of every output for each input row, whatever the other rows are",
+            expected=EXPECTED,
             found=apart,
             remedy=f"Compare it at the batch sizes used: {_fixed(opened, 1)} or more; or give the model from "
             "before quantisation",
+        )
+    if layers := layers_in_training(model, asked, records):
+        return InputError(
+            f"The rows of a batch of {model.location} depend on each other, because {as_in_training(layers)}",
+            expected=EXPECTED,
+            found=apart,
+            remedy=f"{out_of_training(model.location)}. If this is intended, give the model a fixed size: "
+            f"{_fixed(opened, 4)}, or --shape with numbers alone",
         )
     if _is_rounding(model, asked.again, records[:ALONE]):
         return InputError(
@@ -75,10 +85,23 @@ def refusal_of_rows(
         )
     return InputError(
         f"The rows of a batch of {model.location} depend on each other",
-        expected="one row of every output for each input row, whatever the other rows are",
+        expected=EXPECTED,
         found=apart,
         remedy=f"Give the model a fixed size: {_fixed(opened, 4)}, or --shape with numbers alone",
     )
+
+
+def layers_in_training(model: UserModel, asked: CalledModel, records: Records) -> tuple[str, ...]:
+    """Return the layers that compute as in training in a call of some records."""
+    return asked.loaded.layers_in_training(inputs_of(model, repeated(records, model.batch or ALONE)))
+
+
+def told_of_company(model: UserModel, asked: CalledModel, records: Records) -> list[str]:
+    """Say which layers make the rows of a fixed batch depend on each other, if some compute as in training."""
+    layers = layers_in_training(model, asked, records)
+    remedy = f"{out_of_training(model.location)}, unless this is intended."
+    said = "The rows of a call depend on each other, because"
+    return [f"{said} {as_in_training(layers)}: a call is compared as a whole. {remedy}"] if layers else []
 
 
 def refusal_of_shapes(

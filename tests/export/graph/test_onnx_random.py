@@ -11,7 +11,12 @@ from onnx import TensorProto, helper
 
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import InputError
-from assay.export.graph.on_onnx_random import check_repeats, per_call_operators, random_operators
+from assay.export.graph.on_onnx_random import (
+    check_repeats,
+    per_call_operators,
+    random_operators,
+    training_operators,
+)
 from assay.export.probing.probe import probe
 from tests.onnx_files import save_onnx
 from tests.user_models import to_probe
@@ -61,6 +66,29 @@ def test_dropout_in_evaluation_mode_is_not_random(tmp_path: Path) -> None:
     path = saved(tmp_path / "fine.onnx", [helper.make_node("Dropout", ["a", "ratio"], ["r"])])
     assert not random_operators(onnx.load(path))
     assert probe(to_probe(tmp_path / "probed", path)).reference
+
+
+@pytest.mark.parametrize("opset", [9, 18])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_batch_normalisation_in_training_mode_is_named(opset: int, training: bool, tmp_path: Path) -> None:
+    outputs = ["r", "mean_now", "var_now"] if training else ["r"]
+    options = {"training_mode": 1} if training and opset > 9 else {}
+    path = save_onnx(
+        tmp_path / "norm.onnx",
+        [helper.make_node("BatchNormalization", ["x", "s", "b", "m", "v"], outputs, name="norm", **options)],
+        {"x": ["n", WIDTH]},
+        {"r": ["n", WIDTH]},
+        {name: np.linspace(0.5, 1, WIDTH, dtype=np.float32) for name in "sbmv"},
+        opset=opset,
+        ir_version=8,
+    )
+    assert training_operators(onnx.load(path)) == (("BatchNormalization 'norm'",) if training else ())
+    if not training:
+        assert probe(to_probe(tmp_path / "probed", path)).reference
+    elif opset > 9:
+        with pytest.raises(InputError, match="because BatchNormalization 'norm' computes as in training") as it:
+            probe(to_probe(tmp_path / "probed", path))
+        assert "Export it again in evaluation mode" in str(it.value)
 
 
 def test_a_pair_with_a_random_file_is_refused_for_that(tmp_path: Path) -> None:

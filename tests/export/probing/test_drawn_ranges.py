@@ -9,7 +9,7 @@ import pytest
 
 from assay.errors import InputError
 from assay.export.pairs.pair_inputs import OnnxValue, draw_inputs
-from assay.export.probing.drawn_ranges import FINENESS, LADDER, Array, Range, first_taken, ranges_of
+from assay.export.probing.drawn_ranges import FINENESS, LADDER, Array, Range, first_taken, ranges_of, told_of_ranges
 from assay.export.probing.edge_inputs import TIERS, draw_edges, zeros
 
 TABLE = np.arange(1000.0)
@@ -97,3 +97,18 @@ def test_edges_have_zeros_tiny_large_and_negative_numbers_and_are_always_the_sam
         assert not (draw_edges(values, ranges, tier, np.random.default_rng(0), signed=False)["x"] < 0).any()
     assert not any(one.any() for one in zeros(values, ranges).values())
     assert zeros([values[1]], {"n": Range(1, 1)})["n"].min() == 1
+
+
+def test_people_are_told_what_was_drawn_by_trying_and_how_to_give_the_right_numbers() -> None:
+    ids, kind = Range(0, 999, 0, 999, "the model refuses"), Range(0, 1, -256, 255)
+    known = {"ids": ids, "kind": kind, "mask": Range(0, 1, 0, 1, some=True), "pixels": Range(0, 255, 0, 255)}
+    (said,) = told_of_ranges(known, {"mask"})
+    assert "'ids' from 0 to 999 (the model refuses more), 'kind' from 0 to 1 (the model takes any)" in said
+    assert "--range kind=LEAST:MOST" in said
+    assert "mask" not in said
+    assert "pixels" not in said
+    (said,) = told_of_ranges({"ids": ids}, ())
+    assert "--range ids=LEAST:MOST" in said
+    (said,) = told_of_ranges({"size": Range(0, 1, 0, 31, "the shape of an output depends on")}, ())
+    assert "(the shape of an output depends on numbers beyond 31)" in said
+    assert told_of_ranges({"pixels": known["pixels"]}, ()) == told_of_ranges(known, known) == []

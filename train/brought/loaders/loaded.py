@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.errors import AssayError
 from assay.train.brought.libraries.made import MadeModel
 from assay.train.brought.model import Declared
 
@@ -74,14 +75,16 @@ class LoadedModel:
         per_call: names the parts that choose a scale for each call from all of its rows: dynamic quantisation.
         by: names what ran a file that its usual runtime has no kernels for; "" where that did.
         narrow: returns, for inputs of given names, the precision below fp32 that it computes in: "fp16", "bf16", or "".
-            Values that are only stored in a precision do not count. Like `places`, it may also be given the outputs
-            that are left out and the inputs that are cast to bf16, `without` and `cast`.
+            Values that are only stored in a precision do not count. Like `places` and `training`, it may also be given
+            the outputs that are left out and the inputs that are cast to bf16, `without` and `cast`.
         kernels: names the operators that computed when `narrow` looked, if the framework shows them, in the form
             "aten::softplus", or "aten::batch_norm(training)" with the arguments that choose a form of it.
         drawing: names those among them that draw random numbers, whatever seed the model sets.
         unordered: names those among them whose results come in no order that is defined.
         written: names the inputs to which its calls so far have written.
         in_lines: names the outputs that are such results, line by line; the first of a call has the values.
+        training: returns, for inputs of given names, the layers that compute as in training: with the statistics of the
+            batch, or dropping numbers at random.
         told: sentences on how it was changed to be compared; its calls may add some.
         words: the texts to draw for inputs of text, by input: for each of their columns, or in one group for all.
     """
@@ -102,6 +105,7 @@ class LoadedModel:
     unordered: Callable[[], tuple[Unordered, ...]] = tuple
     in_lines: Callable[[], Mapping[str, Lines]] = dict
     written: Callable[[], tuple[str, ...]] = tuple
+    training: Callable[..., tuple[str, ...]] = lambda names, inputs, **_: ()
     told: Sequence[str] = ()
     words: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
@@ -112,6 +116,13 @@ class LoadedModel:
         if self.declared or given or self.made is None:
             return self.declared
         return tuple(one for one in self.made.usual if not arrays or one.name in arrays)
+
+    def layers_in_training(self, inputs: Sequence[Array]) -> tuple[str, ...]:
+        """Return the layers that compute as in training in a call; none where nothing shows them."""
+        try:
+            return self.training(inputs)
+        except AssayError:  # the model does not run with these inputs
+            return ()
 
     def bound(self, names: Sequence[str], without: Sequence[str] = (), narrow: Sequence[str] = ()) -> LoadedModel:
         """Return the same model, ready to be called with inputs of these names.
@@ -130,4 +141,5 @@ class LoadedModel:
             double=double,
             narrow=partial(self.narrow, without=without, cast=narrow),
             places=partial(self.places, without=without, cast=narrow),
+            training=partial(self.training, names, without=without, cast=narrow),
         )

@@ -16,6 +16,7 @@ from assay.train.brought.model import Location, UserModel
 from assay.train.brought.named.on_jax import Forward, by_name
 from assay.train.brought.narrow.on_jax import kernels_of, narrow_arithmetic, traced_equations
 from assay.train.brought.source import explained
+from assay.train.brought.training.on_jax import layers_in_training
 
 
 def load(location: Location) -> LoadedModel:
@@ -43,7 +44,15 @@ def load(location: Location) -> LoadedModel:
         kernels.update(kernels_of(found))
         return narrow_arithmetic(found)
 
-    return LoadedModel((), called, places=places, narrow=narrow, kernels=lambda: tuple(sorted(kernels)))
+    def training(
+        names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        compute = _compute(by_name(function, names, without, str(location), cast), location)
+        return layers_in_training(lambda: compute(inputs))
+
+    return LoadedModel(
+        (), called, places=places, narrow=narrow, kernels=lambda: tuple(sorted(kernels)), training=training
+    )
 
 
 def load_forward(model: UserModel) -> Forward:

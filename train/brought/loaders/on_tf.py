@@ -78,12 +78,21 @@ def load(location: Location) -> LoadedModel:
         kernels.update({f"keras::{name}" for name in program.layers} or kernels_of(found))
         return narrow_arithmetic(found)
 
+    def training(
+        names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        from assay.train.brought.narrow.on_tf import traced_functions  # noqa: PLC0415  beside `on_tf_double`
+        from assay.train.brought.training.on_tf import layers_in_training  # noqa: PLC0415  only a refusal needs it
+
+        return layers_in_training(traced_functions(_by_name(program, names, without, str(location), cast), inputs))
+
     return LoadedModel(
         program.declared,
         called,
         made=program.made,
         places=places,
         narrow=narrow,
+        training=training,
         kernels=lambda: tuple(sorted(kernels)),
         told=told,
     )
@@ -268,13 +277,10 @@ def _double(forward: Forward, location: Location) -> Compute:
 
 def _fewest_places(forward: Forward, inputs: Sequence[Array]) -> int | None:
     """Return the fewest places of any operator that silently gives nothing for an index beyond them."""
-    specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
-    try:
-        graph = tf.function(forward, autograph=False).get_concrete_function(*specs).graph.as_graph_def()
-    except Exception:  # noqa: BLE001  the user's code may raise anything; what cannot be traced shows no places
-        return None
+    from assay.train.brought.narrow.on_tf import traced_functions  # noqa: PLC0415  beside `on_tf_double`
+
     found = []
-    for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+    for nodes in traced_functions(forward, inputs):
         constants = {node.name: node.attr["value"].tensor for node in nodes if node.op == "Const"}
         depths = [node.input[1].partition(":")[0] for node in nodes if node.op == "OneHot"]
         found += [int(tf.make_ndarray(constants[depth])) for depth in depths if depth in constants]

@@ -22,6 +22,8 @@ from assay.train.brought.named.on_torch import Forward, OfFunction, PreparedInpu
 from assay.train.brought.narrow.on_torch import narrow_arithmetic
 from assay.train.brought.outputs import incomparable
 from assay.train.brought.source import explained
+from assay.train.brought.training.on_torch import layers_in_training, layers_switched
+from assay.train.brought.training.words import few
 
 MADE = ("function", "named")
 """Forms of a model that is made, and not read."""
@@ -34,6 +36,7 @@ def load(location: Location) -> LoadedModel:
         InputError: the function fails, or returns no module.
     """
     found = made(location) if location.form in MADE else None
+    switched = _left_in_training(location, found)
     module = load_module(location, found)
     program = load_program(location) if location.form == "program" else None
     written, wrapper = set[str](), _unwrapped(found.model)[1] if found else ""
@@ -59,6 +62,14 @@ def load(location: Location) -> LoadedModel:
         in_lines.update(_in_lines(seen.unordered, outputs))
         return seen.narrowest
 
+    def training(
+        names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        compute, _ = called(names, without, cast)
+        with narrow_arithmetic() as seen:
+            compute(inputs)
+        return layers_in_training(module, seen.kernels)
+
     return LoadedModel(
         declared,
         called,
@@ -70,8 +81,20 @@ def load(location: Location) -> LoadedModel:
         unordered=lambda: tuple(unordered),
         in_lines=lambda: in_lines,
         written=lambda: tuple(sorted(written)),
-        told=(f"{wrapper} is removed: the model inside it is exported and timed.",) if wrapper else (),
+        training=training,
+        told=[*([f"{wrapper} is removed: the model inside it is exported and timed."] if wrapper else []), *switched],
     )
+
+
+def _left_in_training(location: Location, found: MadeModel | None) -> list[str]:
+    """Return a sentence on a module that a user's function left in training mode, if some layer computes otherwise
+    there.
+    """
+    module = _unwrapped(found.model)[0] if found and location.form == "function" else None
+    layers = layers_switched(module) if isinstance(module, nn.Module) else ()
+    if not layers:
+        return []
+    return [f"Its function returns it in training mode: eval() is called, which changes {few(layers)}."]
 
 
 def _in_lines(

@@ -22,14 +22,19 @@ MOVES = {
 TYPES = ("T", "Tout", "dtype", "DstT", "out_type", "Tidx")
 
 
-def traced_nodes(forward: Callable[..., object], inputs: Sequence[Array]) -> list[tf.compat.v1.NodeDef]:
-    """Return the operations of a call's graph and of the functions it calls; none if there is no graph."""
+def traced_functions(forward: Callable[..., object], inputs: Sequence[Array]) -> list[list[tf.compat.v1.NodeDef]]:
+    """Return the operations of a call's graph and those of each function it calls; none if there is no graph."""
     specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
     try:
         graph = tf.function(forward, autograph=False).get_concrete_function(*specs).graph.as_graph_def()
     except Exception:  # noqa: BLE001  the user's code may raise anything; what cannot be traced shows nothing
         return []
-    return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return [list(graph.node), *(list(function.node_def) for function in graph.library.function)]
+
+
+def traced_nodes(forward: Callable[..., object], inputs: Sequence[Array]) -> list[tf.compat.v1.NodeDef]:
+    """Return the same operations together."""
+    return [node for nodes in traced_functions(forward, inputs) for node in nodes]
 
 
 def narrow_arithmetic(nodes: Iterable[tf.compat.v1.NodeDef]) -> str:
