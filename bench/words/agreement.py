@@ -51,17 +51,20 @@ def numbers_in_words(results: Results) -> list[str]:
     return [
         *found,
         *(one[0].upper() + one[1:] for one in costs),
-        *told_of_outputs(results),
+        *told_of_model(results),
         *_by_own_tolerances(results),
         *filter(None, [verified(results)]),
         *(f"{one.exporter} follows {reference}{_layers_left(one)}: {_worst([one]).derivation}." for one in variants),
     ]
 
 
-def told_of_outputs(results: Results) -> list[str]:
-    """Return what the probe said of outputs that cannot be compared, or only in another form."""
-    said = results.settings.get("told")
-    return [str(one) for one in said] if isinstance(said, list) else []
+def told_of_model(results: Results) -> list[str]:
+    """Return what the probe said of the model: where a library's weights are from, how whole numbers are drawn, and
+    which outputs cannot be compared, or only in another form.
+    """
+    weights, said = results.settings.get("weights"), results.settings.get("told")
+    told = [str(one) for one in said] if isinstance(said, list) else []
+    return [f"Weights: {weights}.", *told] if weights else told
 
 
 def _by_own_tolerances(results: Results) -> list[str]:

@@ -13,7 +13,7 @@ from assay.bench.report.quality import qualities
 from assay.bench.report.sections.times.speed import what_is_told
 from assay.bench.tasks.measure import measure_of
 from assay.bench.tasks.task import task_of
-from assay.bench.words.agreement import numbers_in_words, told_of_outputs
+from assay.bench.words.agreement import numbers_in_words, told_of_model
 from assay.bench.words.names import verified
 from assay.bench.words.no_verdict import said_once_of_invalid
 from assay.bench.words.numbers import SPACE, counted, interval, listed, pixels, ratio, significant
@@ -160,11 +160,11 @@ def _audit_of(evidence: Evidence) -> Audit | None:
 
 
 def _answers(evidence: Evidence) -> list[Fact]:
-    """Return what is said of a user's model's outputs and decisions, where `_numbers` has the audit alone."""
+    """Return what is said of a user's model and its decisions, where `_numbers` has the audit alone."""
     results = evidence.results
     if _audit_of(evidence) is None or results.kind != "model":
         return []
-    return [Fact("Outputs", " ".join([*told_of_outputs(results), *task_of(results).told(results)]))]
+    return [Fact("Model", " ".join([*told_of_model(results), *task_of(results).told(results)]))]
 
 
 def _timed_numbers(evidence: Evidence) -> Fact:

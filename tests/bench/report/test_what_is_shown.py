@@ -189,7 +189,7 @@ def test_the_first_screen_says_which_outputs_are_left_out_beside_the_audit(
         for block in answer(Evidence(changed, audit=sample_audit(wrong=False))).blocks
         if isinstance(block, FactList)
     )
-    assert [one.text for one in facts.facts if one.name == "Outputs"] == [said] * shown
+    assert [one.text for one in facts.facts if one.name == "Model"] == [said] * shown
 
 
 @pytest.mark.parametrize(("kind", "times"), [("model", 1), ("study", 0)])
