@@ -1,9 +1,10 @@
 """onnx's reference evaluator with its known faults worked around.
 
 Its LRN runs over as many channels as there are images; its BatchNormalization below opset 14 takes the statistics of
-the batch wherever `momentum` is set; it has no DequantizeLinear for opsets before 19; its Loop does not run where the
-condition is left out; and it reads no sparse initialiser. The first three are computed here from their definitions; a
-Loop without a condition is given one, and sparse initialisers are made dense.
+the batch wherever `momentum` is set; it has no DequantizeLinear for opsets before 19; its GatherElements fails
+among more than 64 elements and on a part of the data; its Loop does not run where the condition is left out; and it
+reads no sparse initialiser. The first four are computed here from their definitions; a Loop without a condition is
+given one, and sparse initialisers are made dense.
 """
 
 from __future__ import annotations
@@ -100,6 +101,17 @@ class DequantizeLinear(OpRun):  # type: ignore[misc, unused-ignore]
         return values.reshape([-1 if at == place else 1 for at in range(x.ndim)])
 
 
+class GatherElements(OpRun):  # type: ignore[misc, unused-ignore]
+    """The elements at indices along an axis. onnx's own chooses among arrays, of which numpy takes 64 at most."""
+
+    op_domain = ""
+
+    def _run(self, data: Array, indices: Array, axis: int | None = 0) -> tuple[Array]:
+        place = (axis or 0) % data.ndim
+        part = tuple(slice(None if at == place else size) for at, size in enumerate(indices.shape))
+        return (np.take_along_axis(data[part], indices.astype(np.int64), place),)
+
+
 class Conv(OpRun):  # type: ignore[misc, unused-ignore]
     """Convolution with less memory. onnx's own lays out every window of an input at once, which takes as many times its
     memory as the kernel has places. Here as many places of the kernel are laid out as fit in `MOST_LAID_OUT`, and their
@@ -168,7 +180,7 @@ def _window(place: Sequence[int], gaps: Sequence[int], steps: Sequence[int], out
     )
 
 
-OPERATORS = [LRN, BatchNormalization, DequantizeLinear, Conv]
+OPERATORS = [LRN, BatchNormalization, DequantizeLinear, GatherElements, Conv]
 
 
 def evaluator_of(model: ModelProto) -> ReferenceEvaluator:

@@ -80,11 +80,23 @@ def sparse_weights(places: list[int] | list[list[int]]) -> ModelProto:
     return model
 
 
+def gathered(data: list[int], indices: list[int], axis: int) -> ModelProto:
+    """Places from both ends."""
+    many = data[axis]
+    places = np.random.default_rng(2).integers(-many, many, indices)
+    node = helper.make_node("GatherElements", ["x", "places"], ["y"], axis=axis)
+    return model_of([node], (data, indices), places=places)
+
+
 WORKED_AROUND = {
     **{f"BatchNormalization of opset {opset}": batch_norm(opset) for opset in (7, 8, 9, 13, 14, 15)},
     **{f"LRN of {size}": lrn(size) for size in (3, 5, 7)},
     "LRN of more images than channels": lrn(5, batch=9),
     **{f"DequantizeLinear of opset {opset}": dequantized(opset) for opset in (13, 18, 19, 21)},
+    "GatherElements among 130 rows": gathered([130, 4], [7, 4], 0),
+    "GatherElements among 130 columns": gathered([4, 130], [4, 9], -1),
+    "GatherElements in the middle": gathered([2, 70, 3], [2, 5, 3], 1),
+    "GatherElements from a part": gathered([130, 4], [3, 2], 0),
     "Loop": loop_without_a_condition(),
     "sparse weights by place": sparse_weights([0, 5, 11]),
     "sparse weights by row and column": sparse_weights([[0, 0], [1, 2], [3, 2]]),
@@ -110,6 +122,10 @@ def test_the_faults_are_still_there() -> None:
     assert (
         relative_difference(ReferenceEvaluator(lrn(5)).run(None, feeds)[0], run_double(lrn(5), feeds, "it")["y"]) > 0.01
     )
+    rows = gathered([130, 4], [130, 4], 0)
+    given = {"x": np.random.default_rng(1).normal(size=(130, 4)).astype(np.float32)}
+    with pytest.raises((ValueError, IndexError)):
+        ReferenceEvaluator(rows).run(None, given)
 
 
 def gemm() -> tuple[ModelProto, dict[str, np.ndarray]]:
