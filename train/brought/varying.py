@@ -121,14 +121,35 @@ def in_order(reference: Array, rows: Array, outputs: Sequence[Tensor]) -> Array:
 
 
 def _lines_in_order(reference: Array, rows: Array, together: Sequence[tuple[slice, Tensor]]) -> Iterator[Array]:
-    """Yield the results of one call with each line in the order of the reference, by rank of the values, the first."""
+    """Yield the results of one call with each line in the order of the reference: by rank of the values, which come
+    first, or as a set where only their places are an output.
+    """
     wanted, found = ([_as_lines(some[:, part], one) for part, one in together] for some in (reference, rows))
-    order, own = (np.argsort(some[0], -1, kind="stable") for some in (wanted, found))
+    if len(together) == 1 and is_whole(together[0][1].dtype):
+        order, own = _paired(wanted[0], found[0])
+    else:
+        order, own = (np.argsort(some[0], -1, kind="stable") for some in (wanted, found))
     for (_, one), values in zip(together, found, strict=True):
         moved = np.empty_like(values)
         np.put_along_axis(moved, order, np.take_along_axis(values, own, -1), -1)
         assert one.lines is not None
         yield np.moveaxis(moved, -1, one.lines[1] + 1).reshape(len(rows), -1)
+
+
+def _paired(wanted: Array, found: Array) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Return the places of the entries of each line, (..., entries), on both sides: equal ones in pairs, then the
+    others by rank.
+    """
+    order, own = (np.empty(wanted.shape, np.intp) for _ in range(2))
+    for line in np.ndindex(wanted.shape[:-1]):
+        _, here, there = np.intersect1d(wanted[line], found[line], return_indices=True)
+        order[line], own[line] = _then_others(wanted[line], here), _then_others(found[line], there)
+    return order, own
+
+
+def _then_others(entries: Array, first: NDArray[np.integer]) -> NDArray[np.integer]:
+    others = np.setdiff1d(np.arange(len(entries)), first)
+    return np.concatenate([first, others[np.argsort(entries[others], kind="stable")]])
 
 
 def _as_lines(rows: Array, one: Tensor) -> Array:

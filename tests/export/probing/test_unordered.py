@@ -33,6 +33,25 @@ def build():
 """
 
 
+PLACES_ALONE = MODEL.replace("topk(12, sorted=False)", "topk(12, sorted=False)[1]")
+
+
+def test_places_alone_agree_as_a_set(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(PLACES_ALONE)
+    request = to_probe(tmp_path, f"{tmp_path / 'model.py'}:build", "x=1,8")
+    model = run_job(PROBE, request, tmp_path / "probe.log", limit_seconds=300).model
+    assert [one.lines for one in model.outputs] == [(0, 0)]
+    against = Against(
+        records=tmp_path / RECORDS_FILE, native=tmp_path / NATIVE_FILE, reference=tmp_path / REFERENCE_FILE
+    )
+    asked = RouteRequest(model=model, exporter="torch-script", opset=18, key="key", folder=tmp_path)
+    run_job(EXPORT, asked, tmp_path / "export.log", limit_seconds=300)
+    assert check_records(tmp_path / "model.onnx", model, against, "torch-script").reason == ""
+    for path in (against.native, against.reference):
+        np.save(path, (np.load(path) + 1) % 40)
+    assert "numbers differ" in check_records(tmp_path / "model.onnx", model, against, "torch-script").reason
+
+
 def test_top_k_that_need_not_be_sorted_agrees_by_every_route_and_a_wrong_one_does_not(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(MODEL)
     request = to_probe(tmp_path, f"{tmp_path / 'model.py'}:build", "x=1,8")

@@ -109,6 +109,17 @@ def test_lines_without_a_defined_order_are_put_into_that_of_the_reference() -> N
     np.testing.assert_array_equal(same, reference[:, :12])
 
 
+def test_places_without_their_values_are_a_set() -> None:
+    """One of three differs, and stays apart from those that are there on both sides."""
+    reference = np.array([[4, 2, 3, 0, 5, 1]])
+    found = in_order(reference, np.array([[3, 4, 2, 1, 7, 0]]), (PLACES,))
+    np.testing.assert_array_equal(found, [[4, 2, 3, 0, 7, 1]])
+    alike = np.array([[5, 5, 3, 2, 2, 5]])
+    np.testing.assert_array_equal(in_order(alike, alike[:, [2, 0, 1, 5, 3, 4]], (PLACES,)), alike)
+    across = PLACES.model_copy(update={"lines": (0, 0)})
+    np.testing.assert_array_equal(in_order(reference, reference[:, [3, 4, 5, 0, 1, 2]], (across,)), reference)
+
+
 def test_a_place_that_is_not_its_values_is_still_wrong() -> None:
     reference = np.array([[9.0, 7.0, 8.0, 4, 2, 3]])
     one = [output.model_copy(update={"shape": (3,), "lines": (0, 0)}) for output in (TOP, PLACES)]

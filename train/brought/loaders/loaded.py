@@ -82,7 +82,8 @@ class LoadedModel:
         drawing: names those among them that draw random numbers, whatever seed the model sets.
         unordered: names those among them whose results come in no order that is defined.
         written: names the inputs to which its calls so far have written.
-        in_lines: names the outputs that are such results, line by line; the first of a call has the values.
+        in_lines: names the outputs that are such results, line by line; the first of a call has the values, unless only
+            their places are an output.
         training: returns, for inputs of given names, the layers that compute as in training: with the statistics of the
             batch, or dropping numbers at random.
         told: sentences on how it was changed to be compared; its calls may add some.

@@ -100,11 +100,13 @@ def _left_in_training(location: Location, found: MadeModel | None) -> list[str]:
 def _in_lines(
     unordered: Sequence[tuple[Unordered, Sequence[Tensor]]], outputs: Mapping[str, Array]
 ) -> Iterator[tuple[str, Lines]]:
-    """Yield the outputs that are results of an operator without a defined order, where its values are the first."""
+    """Yield the outputs that are results of an operator without a defined order, where its values are the first, or one
+    is the only one.
+    """
     for call, (one, results) in enumerate(unordered):
         known = [(result.data_ptr(), tuple(result.shape)) for result in results if result.numel()]
         found = {name: at for name, array in outputs.items() if (at := (array.ctypes.data, array.shape)) in known}
-        if one.lines and known[:1] == list(found.values())[:1]:
+        if one.lines and (len(found) == 1 or known[:1] == list(found.values())[:1]):
             yield from ((name, Lines(call, one.axis % len(shape))) for name, (_, shape) in found.items() if shape)
 
 
