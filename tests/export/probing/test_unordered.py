@@ -33,6 +33,29 @@ def build():
 """
 
 
+TF = """
+import numpy as np
+import tensorflow as tf
+
+WEIGHTS = tf.constant(np.random.default_rng(0).normal(size=(8, 40)).astype(np.float32))
+
+
+@tf.function
+def top(x):
+    found = tf.math.top_k(tf.matmul(x, WEIGHTS), 12, sorted=False)
+    return found.values, found.indices
+
+
+@tf.function(input_signature=[tf.TensorSpec([None, 8], tf.float32, name="x")])
+def both(x):
+    values, places = top(x)
+    return {"a": values, "b": places}
+
+
+@tf.function(input_signature=[tf.TensorSpec([None, 8], tf.float32, name="x")])
+def alone(x):
+    return tf.identity(top(x)[1])
+"""
 PLACES_ALONE = MODEL.replace("topk(12, sorted=False)", "topk(12, sorted=False)[1]")
 
 
@@ -50,6 +73,22 @@ def test_places_alone_agree_as_a_set(tmp_path: Path) -> None:
     for path in (against.native, against.reference):
         np.save(path, (np.load(path) + 1) % 40)
     assert "numbers differ" in check_records(tmp_path / "model.onnx", model, against, "torch-script").reason
+
+
+@pytest.mark.parametrize(("function", "outputs"), [("both", 2), ("alone", 1)])
+def test_tensorflow_s_top_k_that_need_not_be_sorted_agrees(function: str, outputs: int, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(TF)
+    request = to_probe(tmp_path, f"{tmp_path / 'model.py'}:{function}")
+    model = run_job(PROBE, request, tmp_path / "probe.log", limit_seconds=300).model
+    assert [one.lines for one in model.outputs] == [(0, 0)] * outputs
+    against = Against(
+        records=tmp_path / RECORDS_FILE, native=tmp_path / NATIVE_FILE, reference=tmp_path / REFERENCE_FILE
+    )
+    if not against.reference.is_file():
+        np.save(against.reference, np.load(against.native).astype(np.float64))
+    asked = RouteRequest(model=model, exporter="tf2onnx", opset=18, key="key", folder=tmp_path)
+    run_job(EXPORT, asked, tmp_path / "export.log", limit_seconds=300)
+    assert check_records(tmp_path / "model.onnx", model, against, "tf2onnx").reason == ""
 
 
 def test_top_k_that_need_not_be_sorted_agrees_by_every_route_and_a_wrong_one_does_not(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from assay.train.brought.binding import binding_of, parameters_of
 from assay.train.brought.files.on_keras_file import check_keras_file
 from assay.train.brought.files.on_saved_model import check_saved_model
 from assay.train.brought.libraries.made import MadeModel, made
-from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
+from assay.train.brought.loaders.loaded import Array, Called, Compute, Lines, LoadedModel
 from assay.train.brought.model import Declared, Location, UserModel, unnamed
 from assay.train.brought.named.on_keras import call_of, declared_by, layers_of
 from assay.train.brought.outputs import kept_outputs, named_outputs
@@ -67,14 +67,23 @@ def load(location: Location) -> LoadedModel:
     ) -> int | None:
         return _fewest_places(_by_name(program, names, without, str(location), cast), inputs)
 
-    kernels = set[str]()
+    kernels, in_lines = set[str](), dict[str, Lines]()
 
     def narrow(
         names: Sequence[str], inputs: Sequence[Array], without: Sequence[str] = (), cast: Sequence[str] = ()
     ) -> str:
-        from assay.train.brought.narrow.on_tf import kernels_of, narrow_arithmetic, traced_nodes  # noqa: PLC0415  beside `on_tf_double`
+        from assay.train.brought.narrow.on_tf import (  # noqa: PLC0415  beside `on_tf_double`
+            is_unordered,
+            kernels_of,
+            lines_of,
+            narrow_arithmetic,
+            traced_nodes,
+        )
 
-        found = traced_nodes(_by_name(program, names, without, str(location), cast), inputs)
+        forward = _by_name(program, names, without, str(location), cast)
+        found = traced_nodes(forward, inputs)
+        if any(map(is_unordered, found)):
+            in_lines.update(lines_of(forward, inputs))
         kernels.update({f"keras::{name}" for name in program.layers} or kernels_of(found))
         return narrow_arithmetic(found)
 
@@ -94,6 +103,7 @@ def load(location: Location) -> LoadedModel:
         narrow=narrow,
         training=training,
         kernels=lambda: tuple(sorted(kernels)),
+        in_lines=lambda: in_lines,
         told=told,
     )
 
