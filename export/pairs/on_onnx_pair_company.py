@@ -1,7 +1,8 @@
 """A pair of ONNX files compared with themselves: whether a row of a call changes with the other rows of the call.
 
-This is tested where a candidate does not agree, before it is called wrong: a file that quantises with a scale for each
-call follows no other file, and a model's fp32 outputs for inputs that mean nothing to it may be rounding alone.
+This is tested where a candidate does not agree, before it is called wrong: a file that computes as in training, or
+quantises with a scale for each call, follows no other file, and a model's fp32 outputs for inputs that mean nothing to
+it may be rounding alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from assay.errors import InputError
 from assay.export.graph.inspect import read_model
 from assay.export.graph.on_onnx_narrow import narrow_arithmetic
-from assay.export.graph.on_onnx_random import per_call_operators
+from assay.export.graph.on_onnx_random import per_call_operators, training_operators
 from assay.export.graph.on_onnx_signature import dimensions_of
 from assay.export.localise.source import Array
 from assay.export.pairs.on_onnx_pair_drawn import Feeds, Trying
@@ -22,6 +23,7 @@ from assay.export.reference.on_onnx_double import run_double, without_initialise
 from assay.numerics.agreement import CEILING
 from assay.numerics.values import is_whole, settled
 from assay.train.brought.model import unnamed
+from assay.train.brought.training.words import IN_FILE, as_in_training
 
 OTHER = "Give other inputs"
 MOST_ALONE = 8
@@ -36,8 +38,12 @@ def told_of_company(reference: Path, candidate: Path, feeds: Mapping[str, Array]
     Args:
         drawn: whether the inputs are random numbers.
     """
-    quantising = per_call_operators(read_model(candidate))
-    if quantising and not per_call_operators(read_model(reference)):
+    model, right = read_model(candidate), read_model(reference)
+    training = training_operators(model)
+    if training and not training_operators(right):
+        return f"{as_in_training(training)}, and nothing in the reference file does. {IN_FILE}"
+    quantising = per_call_operators(model)
+    if quantising and not per_call_operators(right):
         apart = _apart_by_company(candidate, feeds)
         return (
             f"it quantises each call with its own scale ({quantising})"

@@ -60,6 +60,22 @@ def test_a_candidate_that_quantises_each_call_is_reported_with_a_remedy(tmp_path
     assert "between calls" not in said, "there is one row"
 
 
+def normalised(path: Path, *, training: bool) -> Path:
+    """With the statistics of the file, or of the call."""
+    outputs = ["y", "mean_now", "var_now"] if training else ["y"]
+    norm = node("BatchNormalization", ["x", *"sbmv"], outputs, name="norm", training_mode=int(training))
+    return saved(path, norm, **{name: np.linspace(0.5, 1, WIDTH, dtype=np.float32) for name in "sbmv"})
+
+
+def test_a_candidate_exported_in_training_mode_is_reported_with_a_remedy(tmp_path: Path) -> None:
+    right, wrong = (normalised(tmp_path / f"{one}.onnx", training=one) for one in (False, True))
+    said = told_of_company(right, wrong, FEEDS, drawn=True)
+    assert said.startswith("BatchNormalization 'norm' computes as in training, and nothing in the reference file does")
+    assert "Export it again in evaluation mode" in said
+    assert "training" not in told_of_company(wrong, wrong, FEEDS, drawn=True)
+    assert "training" not in told_of_company(wrong, right, FEEDS, drawn=True)
+
+
 @pytest.mark.parametrize(("drawn", "cure"), [(True, "Give real inputs with --inputs"), (False, "Give other inputs")])
 def test_inputs_of_which_fp32_makes_rounding_tell_nothing(*, drawn: bool, cure: str, tmp_path: Path) -> None:
     file = rounding(tmp_path / "a.onnx")
