@@ -115,7 +115,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("model", "words", "remedy"),
     [
         ("in_torch.py:no_statistics", "norm (BatchNorm1d, track_running_stats=False)", "track_running_stats=True"),
-        ("in_tf.py:built", "norm", "training=False"),
         ("in_tf.py:training", "norm", "training=False"),
         ("in_jax.py:training", f"BatchNorm (in_jax.py, line {LINE_OF_NORM})", "use_running_average=True"),
         ("in_jax.py:nnx_norm", "BatchNorm (in_jax.py, line", "eval()"),
@@ -150,7 +149,8 @@ def test_what_drops_numbers_is_named_where_answers_change_from_call_to_call(
 
 
 @pytest.mark.parametrize(
-    "model", ["in_torch.py:evaluated", "in_tf.py:evaluated", "in_jax.py:evaluated", "in_jax.py:nnx_evaluated"]
+    "model",
+    ["in_torch.py:evaluated", "in_tf.py:built", "in_tf.py:evaluated", "in_jax.py:evaluated", "in_jax.py:nnx_evaluated"],
 )
 def test_in_evaluation_mode_they_are_compared(model: str, folder: Path) -> None:
     found = probed(folder, f"{folder}/{model}", SHAPE)

@@ -11,6 +11,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -40,9 +41,8 @@ def layers_in_training(call: Callable[[], object]) -> tuple[str, ...]:
     before = sys.getprofile()
     sys.setprofile(watch)
     try:
-        call()
-    except Exception:  # noqa: BLE001  the user's code may raise anything; what does not run shows nothing
-        return ()
+        with suppress(Exception):  # the user's code may raise anything, and has shown its layers until then
+            call()
     finally:
         sys.setprofile(before)
     return tuple(found)
