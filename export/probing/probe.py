@@ -184,8 +184,7 @@ def probe(request: ProbeRequest) -> Probed:
             loaded = load(location)[1]
     records, native = seen.records, seen.rows
     left_out = (*request.without, *outputs.left_out)
-    weights = loaded.made.weights if loaded.made else ""
-    model = seen.model.model_copy(update={"without": left_out, "weights": weights, "written": loaded.written()})
+    model = seen.model.model_copy(update={"without": left_out, "weights": loaded.weights, "written": loaded.written()})
     places = open_places(usual, request.shapes, given, list(request.varied), model) if request.varied else {}
     model = model.model_copy(update={"inputs": with_open_sizes(model.inputs, places, request.varied)})
     edges = (

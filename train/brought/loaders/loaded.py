@@ -110,6 +110,11 @@ class LoadedModel:
     told: Sequence[str] = ()
     words: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
+    @property
+    def weights(self) -> str:
+        """Where the weights of a library's model come from; "" of any other."""
+        return self.made.weights if self.made else ""
+
     def usual(self, given: Sequence[Declared], arrays: Collection[str]) -> tuple[Declared, ...]:
         """Return the inputs that the file declares, or else those that are usual for the library's model where the user
         declares none; of those the ones for which the user has arrays, if any.
