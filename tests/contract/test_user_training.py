@@ -136,7 +136,7 @@ def test_rows_that_the_statistics_of_a_batch_mix_are_refused_with_the_layer(
     ("model", "words"),
     [
         ("in_torch.py:dropping", "draws random numbers (dropout(train=True) computes as in training)"),
-        ("in_tf.py:dropping", "keeps a state (drop computes as in training)"),
+        ("in_tf.py:dropping", "keeps a state (drop"),
         ("in_jax.py:nnx_training", "Dropout (in_jax.py, line"),
     ],
 )
