@@ -160,7 +160,7 @@ def told_of_ranges(ranges: Mapping[str, Range], said: Collection[str]) -> list[s
     """Say which whole numbers are drawn, and how to give the right ones; nothing of bytes, which have one range.
 
     Args:
-        ranges: what is drawn, by input.
+        ranges: the ranges of all drawn numbers, by input.
         said: the inputs among them whose numbers were known, and not found by trying.
     """
     tried = {name: one for name, one in ranges.items() if name not in said and (one.most <= 1 or one.why)}
