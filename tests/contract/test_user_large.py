@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,12 @@ from assay.export.probing.probe import PROBE, Probed
 from assay.export.routes.size_limit import LIMIT
 from assay.files.arrays import most_bytes
 from assay.jobs.running import run_job
+from assay.records.audit import AUDIT_FILE, read_audit
+from assay.records.results import RESULTS_FILE, read_results
 from assay.registry import GIVEN
+from tests.bench.cli.test_cli import assay
 from tests.contract.test_user_models import LIMIT_SECONDS, checked
+from tests.good_run import status_of_good
 from tests.onnx_files import onnx_model
 from tests.user_models import to_probe
 
@@ -130,3 +136,66 @@ def test_equal_tables_are_written_once_and_computed_right(tmp_path: Path) -> Non
     table = 2 * WIDTH * WIDTH * 4
     assert table < record.file_bytes < 1.1 * table
     assert checked(tmp_path, found.model, tmp_path / "model.onnx") == ""
+
+
+SPARSE = 8
+"""The rows of each table that are not zero; the file has holes for the others."""
+
+
+def written_sparsely(folder: Path, name: str, tables: Sequence[int]) -> Path:
+    """Sum of lookups in four tables of one file, in this order; equal names have equal weights."""
+    table = ROWS * WIDTH * 4
+    data = folder / "sparse.data"
+    if not data.exists():
+        with data.open("wb") as file:
+            for one in range(4):
+                file.seek(one * table)
+                file.write(np.random.default_rng(one).normal(size=(SPARSE, WIDTH)).astype("<f4").tobytes())
+            file.truncate(4 * table)
+    words = []
+    for one in range(4):
+        tensor = TensorProto(name=f"words{one}", data_type=TensorProto.FLOAT, dims=(ROWS, WIDTH))
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in {"location": data.name, "offset": one * table, "length": table}.items():
+            tensor.external_data.add(key=key, value=str(value))
+        words.append(tensor)
+    nodes = [helper.make_node("Gather", [f"words{one}", "ids"], [f"rows{at}"]) for at, one in enumerate(tables)]
+    nodes += [helper.make_node("Sum", [f"rows{at}" for at in range(len(tables))], ["sum"])]
+    nodes += [helper.make_node("ReduceMean", ["sum", "axes"], ["y"], keepdims=0)]
+    constants = [*words, numpy_helper.from_array(np.array([1]), "axes")]
+    ends = {"ids": (TensorProto.INT64, ["batch", 3])}, {"y": ["batch", WIDTH]}
+    model = onnx_model(nodes, *ends, constants, ir_version=9)
+    (folder / name).write_bytes(model.SerializeToString())
+    return folder / name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(most_bytes(1.0) < 16 << 30, reason="float64 takes this file several times over")
+def test_a_file_with_external_data_is_compared_and_audited_by_the_commands(tmp_path: Path) -> None:
+    written_sparsely(tmp_path, "wide.onnx", (0, 1, 2, 3))
+    runtimes = ("--runtime", "ort.cpu", "--runtime", "ort.cpu.no-opt")
+    done = assay("model", "wide.onnx", "--range", f"ids=0:{SPARSE - 1}", *runtimes, "--minutes", "0.1", folder=tmp_path)
+    assert "Traceback" not in done.stderr
+    folder = tmp_path / "artifacts" / "model-wide"
+    results = read_results(folder / RESULTS_FILE)
+    assert done.returncode == status_of_good(results), done.stdout + done.stderr
+    assert "agree" in done.stdout
+    (export,) = results.exports
+    assert (export.status, export.file_bytes > MOST_BYTES) == ("ok", True)
+    timed = [cell for cell in results.cells if cell.framework]
+    assert timed
+    assert all(cell.status == "ok" and cell.agreement and cell.agreement.passed for cell in timed)
+    (audited,) = read_audit(folder / AUDIT_FILE).models
+    assert audited.comparisons
+    assert all(one.passed for one in audited.comparisons)
+    shutil.rmtree(tmp_path / "artifacts")  # gigabytes
+    np.savez(tmp_path / "ids.npz", ids=np.random.default_rng(0).integers(0, SPARSE, (16, 3)))
+    for order, code in (((3, 1, 2, 0), 0), ((0, 1, 2, 2), 1)):
+        written_sparsely(tmp_path, "other.onnx", order)
+        files = ("--reference", "wide.onnx", "--candidate", "other.onnx", "--inputs", "ids.npz")
+        pair = assay("audit", *files, folder=tmp_path)
+        assert "Traceback" not in pair.stderr
+        if "Its weights in float64 need more memory than is available" in pair.stderr:
+            assert pair.returncode == 2
+            continue  # four copies of them, 17 GB, of which the free memory may hold 70 %
+        assert pair.returncode == code, pair.stdout + pair.stderr
