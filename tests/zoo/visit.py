@@ -34,10 +34,10 @@ class Visit:
     seconds: float
 
 
-def visit(member: Member, folder: Path) -> Visit:
+def visit(member: Member, folder: Path, minutes: float = 0.1) -> Visit:
     """Fetch or make a member's files, and run the command on them."""
     check_needs(member)
-    words = ["model", *words_of(member, folder), "--minutes", "0.1", "--out", "out"]
+    words = ["model", *words_of(member, folder), "--minutes", str(minutes), "--out", "out"]
     begun = time.monotonic()
     done = assay(*words, folder=folder)
     return Visit(done.returncode, done.stdout + done.stderr, time.monotonic() - begun)
