@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assay.numerics.precisions import is_quantised
 from tests.contract.test_user_models import TWO, checked, exported, probed
 
 pytestmark = pytest.mark.slow
@@ -59,6 +60,11 @@ def evaluated(): return Net(False).train()
 def state(): return Counting()
 def outside(): return Counted()
 def quantised(): return torch.ao.quantization.quantize_dynamic(Quantised().eval(), {nn.Linear})
+
+def normed():
+    layers = nn.Sequential(nn.Linear(10, 20), nn.LayerNorm(20))
+    return torch.ao.quantization.quantize_dynamic(layers.eval(), {nn.Linear})
+
 """
 TF = """
 import keras
@@ -203,10 +209,21 @@ def test_rows_that_depend_on_each_other_go_with_the_size_that_is_printed(folder:
     assert checked(folder, model, exported(folder, model, "torch-dynamo")) == ""
 
 
-def test_dynamic_quantisation_is_identified_and_the_printed_size_works(folder: Path) -> None:
+def test_dynamic_quantisation_is_compared_where_rows_follow_each_other(folder: Path) -> None:
+    model = probed(folder, f"{folder}/in_torch.py:quantised", SHAPE).model
+    assert model.batch is None
+    assert is_quantised(model.arithmetic)
+
+
+def test_dynamic_quantisation_is_identified_where_a_row_spoils_the_others(folder: Path) -> None:
+    """A single large row makes the scale of its call too coarse for the others."""
+    x = np.random.default_rng(0).normal(size=(8, 10)).astype(np.float32)
+    x[3] *= 1000
+    np.savez(folder / "large.npz", x=x)
+    build = f"{folder}/in_torch.py:normed"
     with pytest.raises(Exception, match=r"quantises each call with its own scale \(Linear\).*--dimension batch=1"):
-        probed(folder, f"{folder}/in_torch.py:quantised", SHAPE)
-    assert probed(folder, f"{folder}/in_torch.py:quantised", SHAPE, {"batch": 1}).model.batch == 1
+        probed(folder, build, SHAPE, inputs=folder / "large.npz")
+    assert probed(folder, build, SHAPE, {"batch": 1}, inputs=folder / "large.npz").model.batch == 1
 
 
 def test_whole_numbers_that_are_drawn_show_what_an_export_makes_of_negative_ones(folder: Path) -> None:
