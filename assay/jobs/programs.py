@@ -68,7 +68,7 @@ class Standing:
 
     Args:
         environment: all of its variables.
-        prints_to: file for everything that it prints; None where `lines` reads it.
+        prints_to: file for everything that it prints; None where `line` reads it.
         apart: whether it has a session of its own, so that no signal to this process's group reaches it.
 
     Attributes:
@@ -103,7 +103,7 @@ class Standing:
         return self._process.poll() is None
 
     def order(self, text: str) -> None:
-        """Write a line to it; one that has ended takes none, which its lines will show."""
+        """Write a line to it; one that has ended takes none, which `line` will show."""
         assert self._process.stdin is not None, "it is started with a pipe"
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{text}\n".encode())

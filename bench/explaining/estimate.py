@@ -189,11 +189,16 @@ def _event_cost(rows: Rows) -> float:
     return max(float(profiled - plain), 0.0) / max(float(np.median(rows[:, 3])), 1.0)
 
 
+def _faster_half(rows: Rows, column: int) -> Rows:
+    """Return the rounds whose time in a column is at most the median."""
+    return rows[rows[:, column] <= np.median(rows[:, column])]
+
+
 def _kernel_share(rows: Rows, event_ns: float) -> float:
     """Return the median, over the faster half of the rounds, of the corrected share of operators in the corrected wall
     time.
     """
-    rows = rows[rows[:, 1] <= np.median(rows[:, 1])]
+    rows = _faster_half(rows, 1)
     wall = rows[:, 1] - event_ns * rows[:, 3]
     kernel = rows[:, 2] - event_ns * rows[:, 4]
     return float(np.median(np.clip(kernel / np.maximum(wall, 1.0), 0, 1)))
@@ -201,13 +206,13 @@ def _kernel_share(rows: Rows, event_ns: float) -> float:
 
 def _share_on_gpu(rows: Rows) -> float:
     """Return the median, over the faster half of the rounds, of the kernels' share of a call without the profiler."""
-    rows = rows[rows[:, 0] <= np.median(rows[:, 0])]
+    rows = _faster_half(rows, 0)
     return float(np.median(np.clip(rows[:, 2] / rows[:, 0], 0, 1)))
 
 
 def _gap_share(rows: Rows) -> float:
     """Return the same of the gaps between kernels."""
-    rows = rows[rows[:, 0] <= np.median(rows[:, 0])]
+    rows = _faster_half(rows, 0)
     room = np.maximum(rows[:, 0] - rows[:, 2], 0)
     return float(np.median(np.minimum(rows[:, 5], room) / rows[:, 0]))
 

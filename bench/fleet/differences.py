@@ -56,9 +56,10 @@ def check_joinable(runs: Sequence[RunApart], allowed: Collection[str] = (), *, l
 def _check_in_common(runs: Sequence[RunApart]) -> None:
     """Check that each run shares a cell with another one, or is a part of the same study with other groups."""
     having = Counter(name for run in runs for name in run.cells)
-    parts = Counter(map(_settings, runs))
-    for one in runs:
-        alone = parts[_settings(one)] == 1 and all(having[name] == 1 for name in one.cells)
+    settings = [json.dumps(run.results.settings, sort_keys=True) for run in runs]
+    parts = Counter(settings)
+    for one, own in zip(runs, settings, strict=True):
+        alone = parts[own] == 1 and all(having[name] == 1 for name in one.cells)
         if alone and len(runs) > 1:
             other = next(run for run in runs if run is not one)
             raise InputError(
@@ -147,10 +148,6 @@ def _outcome_in_words(training: Training) -> str:
 
 def _place(export: Export) -> tuple[str, int, str]:
     return export.architecture, export.size, export.exporter
-
-
-def _settings(run: RunApart) -> str:
-    return json.dumps(run.results.settings, sort_keys=True)
 
 
 def _unequal(ours: str, theirs: str) -> tuple[str, str] | None:

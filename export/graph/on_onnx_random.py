@@ -28,14 +28,17 @@ def random_operators(model: ModelProto) -> str:
     functions.
     """
     found = [_named(node) for node in nodes_of(model) if node.op_type in DRAWING]
-    found += [f"{one} in training mode" for one in training_operators(model) if one.startswith(DROPOUT)]
+    found += [f"{_named(node)} in training mode" for node in _in_training(model) if node.op_type == DROPOUT]
     return few(found)
 
 
 def training_operators(model: ModelProto) -> tuple[str, ...]:
-    """Return the nodes that compute as in training, "BatchNormalization 'norm'". Before opset 14 ONNX Runtime takes a
-    BatchNormalization with more than one output for such a node.
-    """
+    """Return the nodes that compute as in training, "BatchNormalization 'norm'"."""
+    return tuple(map(_named, _in_training(model)))
+
+
+def _in_training(model: ModelProto) -> list[NodeProto]:
+    """Return these nodes. Before opset 14 ONNX Runtime takes a BatchNormalization with more than one output for one."""
     fixed = _constants(model)
 
     def trains(node: NodeProto) -> bool:
@@ -44,7 +47,7 @@ def training_operators(model: ModelProto) -> tuple[str, ...]:
         given = node.input[2] if node.op_type == DROPOUT and len(node.input) > 2 else ""
         return bool(given) and (given not in fixed or bool(numpy_helper.to_array(fixed[given]).any()))
 
-    return tuple(_named(node) for node in nodes_of(model) if trains(node))
+    return [node for node in nodes_of(model) if trains(node)]
 
 
 def per_call_operators(model: ModelProto) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from assay.infer.ceilings.rates import Kernel, Kernels
 from assay.infer.runtimes.same_for_all import onnxruntime_options
 from assay.spec import Settings
-
-Kernel = Callable[[], object]
 
 
 def products(left: NDArray[np.float32], right: NDArray[np.float32], threads: int) -> dict[str, Kernel]:
@@ -24,9 +21,7 @@ def products(left: NDArray[np.float32], right: NDArray[np.float32], threads: int
     }
 
 
-def stream_kernels(
-    one: NDArray[np.float32], two: NDArray[np.float32], three: NDArray[np.float32]
-) -> dict[str, tuple[Kernel, float]]:
+def stream_kernels(one: NDArray[np.float32], two: NDArray[np.float32], three: NDArray[np.float32]) -> Kernels:
     """Return no kernels: in a graph of one operator, the start of the call would outweigh the memory traffic."""
     return {}
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from assay.infer.ceilings.rates import Kernel, Kernels
 from assay.infer.runtimes.same_for_all import torch_device
 from assay.spec import Settings
-
-Kernel = Callable[[], object]
 
 
 def products(left: NDArray[np.float32], right: NDArray[np.float32], threads: int) -> dict[str, Kernel]:
@@ -26,14 +23,12 @@ def products(left: NDArray[np.float32], right: NDArray[np.float32], threads: int
     return found
 
 
-def stream_kernels(
-    one: NDArray[np.float32], two: NDArray[np.float32], three: NDArray[np.float32]
-) -> dict[str, tuple[Kernel, float]]:
+def stream_kernels(one: NDArray[np.float32], two: NDArray[np.float32], three: NDArray[np.float32]) -> Kernels:
     """Return copy, triad and sum on arrays of equal length, each with the bytes it reads and writes."""
     return kernels_on(*(torch.from_numpy(array) for array in (one, two, three)))
 
 
-def kernels_on(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> dict[str, tuple[Kernel, float]]:
+def kernels_on(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> Kernels:
     """Return the same on tensors of fp32, wherever they are."""
     each = float(a.nbytes)
     return {
