@@ -14,11 +14,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from assay.bench.fleet.dispatch import Assignment, Dispatch, EarlierTry, Ending, Preparation, Work, architecture_of
 from assay.bench.fleet.join import join
@@ -35,7 +35,7 @@ from assay.fleet.section import FleetSection
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.records.base import Record
-from assay.records.results import RESULTS_FILE, read_results
+from assay.records.results import RESULTS_FILE, Results, read_results
 from assay.steps import Limit
 from assay.store import Artifact, Store, facts_of, write_atomically
 from assay.study import Study
@@ -54,18 +54,43 @@ AT_ONCE = 8
 
 
 class KeptTimes(Record):
-    """Facts about a kept result.
+    """Facts about a kept result, and about the tries before the one that gave it.
 
     Attributes:
         machine: key of its machine.
         disturbed, cut: see `GroupTimed`, of the last try.
-        before: disturbance of the first try on another machine.
+        before: disturbance of the first try that was disturbed and not cut, where that is an earlier one.
+        before_on: key of its machine.
+        invalid: by cell, why it was INVALID in all tries, the last one first.
     """
 
     machine: str
-    disturbed: str
+    disturbed: str = ""
     cut: str = ""
     before: str = ""
+    before_on: str = ""
+    invalid: dict[str, list[str]] = Field(default_factory=dict)
+
+    @property
+    def as_tried(self) -> EarlierTry:
+        """The try that counts for what comes next: the last one where no other is due, else the first disturbed one."""
+        if self.cut:
+            return EarlierTry(self.before_on, Ending.DISTURBED) if self.before_on else EarlierTry()
+        return EarlierTry(self.machine, Ending.DISTURBED if self.disturbed and not self.before else Ending.DONE)
+
+    def then(self, machine: str, timed: GroupTimed, invalid: Mapping[str, list[str]]) -> KeptTimes:
+        """Return the facts after one more try, in which cells were INVALID for these reasons."""
+        disturbed = "" if self.cut else self.disturbed
+        return KeptTimes(
+            machine=machine,
+            disturbed=timed.disturbed,
+            cut=timed.cut,
+            before=self.before or disturbed,
+            before_on=self.before_on or (self.machine if disturbed else ""),
+            invalid={
+                name: [*invalid.get(name, ()), *self.invalid.get(name, ())] for name in {**invalid, **self.invalid}
+            },
+        )
 
 
 Do = Callable[[Work, Machine], tuple[Ending, str]]
@@ -189,7 +214,7 @@ class FleetRun:
     store: str = ""
     again: bool = False
     _made: dict[str, dict[str, str]] = field(default_factory=dict)
-    _first_tries: dict[Assignment, str] = field(default_factory=dict)
+    _tries: dict[Assignment, KeptTimes] = field(default_factory=dict)
     _turn: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE))
     """Held by a thread while it prepares a request or keeps a result. The others wait for it asleep, and not for the
     interpreter and for the folder of all results, where a thousand wake each other.
@@ -226,15 +251,12 @@ class FleetRun:
 
     def known(self, unit: Assignment) -> EarlierTry | None:
         """Return what an earlier run has of a unit."""
-        found = None if self.again else self._found(unit)
-        kept = facts_of(found, KeptTimes) if found else None
-        if kept and not kept.cut:
-            once_more = kept.disturbed and not kept.before
-            if once_more:
-                self._first_tries[unit] = kept.disturbed
-            return EarlierTry(kept.machine, Ending.DISTURBED if once_more else Ending.DONE)
-        begun = next(iter(self._parts.get(_begun(unit), ())), None)
-        return EarlierTry(begun.name.removeprefix(_begun(unit)), None) if begun else None
+        tried = EarlierTry()
+        if found := None if self.again else self._found(unit):
+            self._tries[unit] = facts_of(found, KeptTimes)
+            tried = self._tries[unit].as_tried
+        begun = next((one.name.removeprefix(_begun(unit)) for one in self._parts.get(_begun(unit), ())), "")
+        return replace(tried, begun=begun) if tried.end or begun else None
 
     @cached_property
     def _parts(self) -> dict[str, list[Path]]:
@@ -270,21 +292,22 @@ class FleetRun:
         return ToTimeGroup(**self._asked((unit.group,)), shelf=shelf, again=self.again, out=out)
 
     def _keep(self, unit: Assignment, machine: Machine, out: Path, timed: GroupTimed) -> None:
-        """Keep what came back of a unit, with the reasons of its first try where both were disturbed."""
-        before = self._first_tries.get(unit, "")
-        kept = KeptTimes(machine=machine.key, disturbed=timed.disturbed, cut=timed.cut, before=before)
-        invalid = _invalid_in(self._found(unit)) if before and timed.disturbed else {}
+        """Keep what came back of a unit; where it was disturbed, with the reasons of the tries before."""
+        before = self._tries.get(unit, KeptTimes(machine=""))
+        results = read_results(out / RESULTS_FILE) if timed.disturbed else None
+        invalid = {cell.name: cell.invalid for cell in results.cells if cell.invalid} if results else {}
+        kept = before.then(machine.key, timed, invalid)
 
         def fill(work: Path) -> dict[str, JsonValue]:
             for file in RESULT_FILES:
                 shutil.copyfile(out / file, work / file)
-            if invalid:
-                _add_reasons(work / RESULTS_FILE, invalid)
+            if results and before.invalid:
+                said = _with_reasons(results, before.invalid).model_dump_json(indent=1)
+                write_atomically(work / RESULTS_FILE, said.encode())
             return kept.model_dump(mode="json")
 
         self.units.kept(KIND, self._inputs(unit), fill, name=_name(unit), single=True, anew=True)
-        if timed.disturbed and not timed.cut:
-            self._first_tries.setdefault(unit, timed.disturbed)
+        self._tries[unit] = kept
         parts = self._parts[_begun(unit)]
         while parts:
             shutil.rmtree(parts.pop(), ignore_errors=True)
@@ -362,17 +385,12 @@ def _begun(unit: Assignment) -> str:
     return f".{_name(unit)}{ON}"
 
 
-def _invalid_in(first: Artifact | None) -> dict[str, list[str]]:
-    """Return by cell why it was INVALID in the first try."""
-    return {cell.name: cell.invalid for cell in read_results(first.file(RESULTS_FILE)).cells} if first else {}
-
-
-def _add_reasons(path: Path, before: Mapping[str, list[str]]) -> None:
-    """Let cells that are INVALID say why they were so on the first machine too."""
-    results = read_results(path)
-    told = {name: [f"{BEFORE}{one.removeprefix(BEFORE)}" for one in reasons] for name, reasons in before.items()}
+def _with_reasons(results: Results, before: Mapping[str, list[str]]) -> Results:
+    """Return the results with cells that are INVALID saying why they were so on other machines too."""
     cells = [
-        cell.model_copy(update={"invalid": [*cell.invalid, *told.get(cell.name, ())]}) if cell.invalid else cell
+        cell.model_copy(update={"invalid": [*cell.invalid, *(BEFORE + one for one in before.get(cell.name, ()))]})
+        if cell.invalid
+        else cell
         for cell in results.cells
     ]
-    write_atomically(path, results.model_copy(update={"cells": cells}).model_dump_json(indent=1).encode())
+    return results.model_copy(update={"cells": cells})

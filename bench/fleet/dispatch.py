@@ -64,15 +64,17 @@ class Ending(Enum):
 
 @dataclass(frozen=True)
 class EarlierTry:
-    """A try of an earlier run.
+    """What an earlier run has of a unit.
 
     Attributes:
-        machine: the machine's key.
-        end: how it ended; None where the earlier run ended before it.
+        machine: key of the machine of the try that counts, "" without one.
+        end: how that try ended.
+        begun: key of the machine that was at work on it when the earlier run ended, "" without one.
     """
 
-    machine: str
-    end: Ending | None
+    machine: str = ""
+    end: Ending | None = None
+    begun: str = ""
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Dispatch:
     Attributes:
         groups: groups of the study in the order in which they are timed.
         asked: which machines they are timed on.
-        known: returns the try that an earlier run kept of a unit.
+        known: returns what an earlier run has of a unit.
         failed: work that is given up, and why.
         finished: units that have their times.
     """
@@ -273,14 +275,15 @@ class Dispatch:
     def _wait(self, slot: str, groups: Sequence[str]) -> None:
         units = [Assignment(group, slot, copy) for copy in range(self._copies[slot]) for group in groups]
         for unit in units:
-            tried = self.known(unit)
-            if tried and tried.end:
-                self._used[slot, unit.group].add(tried.machine)
+            tried = self.known(unit) or EarlierTry()
+            used = self._used[slot, unit.group]
+            if tried.end:
+                used.add(tried.machine)
                 self._times[unit].add(tried.end)
-            if tried and tried.end is Ending.DONE:
+            if tried.end is Ending.DONE:
                 self.finished[unit] = None
-            elif tried and tried.end is None:
-                self._begun[unit] = tried.machine
+            elif tried.begun and tried.begun not in used:
+                self._begun[unit] = tried.begun
                 self._waiting.put(slot, str(unit), unit, first=True)
             else:
                 self._waiting.put(slot, unit.group, unit)

@@ -137,6 +137,34 @@ def test_an_invalid_unit_is_tried_once_elsewhere_and_then_shown_with_both_reason
     assert [one.label for one in joined.cells if one.reason] == [ONNX], "the others are compared"
 
 
+def test_a_try_that_was_cut_between_two_invalid_ones_loses_no_reason(tmp_path: Path) -> None:
+    """Its cells may be INVALID too, and the conductor may be ended at any time: here after it."""
+    study, on, ending = study_of(tmp_path, 28), list[str](), list[str]()
+
+    def disturbed(where: Machine, out: Path) -> GroupTimed:
+        on.append(where.name)
+        timed = answered(where, out, f"stolen on {where.name}")
+        if len(on) == 2:
+            return timed.model_copy(update={"cut": "somebody ended it"})
+        if len(on) == 3 and ending:
+            raise RuntimeError(ending.pop())
+        return timed
+
+    fleet = SimulatedFleet([machine(one) for one in range(4)], disturbed)
+    run = course(study, tmp_path / "out", fleet)
+    found = reasons_in(run, conducted(run, FleetSection()))
+    first, second, third = on
+    assert found == [f"stolen on {third}", *(f"on another machine before: stolen on {one}" for one in (second, first))]
+    on.clear()
+    ending.append("ended by a test")
+    with pytest.raises(RuntimeError, match="ended by a test"):
+        conducted(course(study, tmp_path / "ended", fleet), FleetSection())
+    assert on == [first, second, third]
+    resumed = course(study, tmp_path / "ended", fleet)
+    assert reasons_in(resumed, conducted(resumed, FleetSection())) == found
+    assert on == [first, second, third, third], "the machine that had begun goes on, and its try is the last one"
+
+
 def test_an_invalid_unit_that_another_machine_times_well_is_shown_as_that_one_timed_it(tmp_path: Path) -> None:
     study, on = study_of(tmp_path, 28), list[str]()
 

@@ -210,7 +210,7 @@ def test_an_interrupted_unit_continues_on_its_machine_and_elsewhere_only_when_th
     second, begun = machine(2), Assignment(GROUPS[1], machine(1).kind.key)
 
     def resumed() -> Dispatch:
-        return Dispatch(GROUPS[:2], FleetSection(), lambda one: EarlierTry(second.key, None) if one == begun else None)
+        return Dispatch(GROUPS[:2], FleetSection(), lambda one: EarlierTry(begun=second.key) if one == begun else None)
 
     both = resumed()
     assert {str(work.group): on.name for work, on in prepared(both, machine(1), second)} == {  # type: ignore[union-attr]
@@ -237,7 +237,7 @@ def test_an_interrupted_unit_continues_on_its_machine_and_elsewhere_only_when_th
 
 def test_a_machine_that_waits_takes_over_when_the_one_that_had_begun_goes_away() -> None:
     second, begun = machine(2), Assignment(GROUPS[0], machine(1).kind.key)
-    dispatch = Dispatch(GROUPS[:1], FleetSection(), lambda one: EarlierTry(second.key, None))
+    dispatch = Dispatch(GROUPS[:1], FleetSection(), lambda one: EarlierTry(begun=second.key))
     dispatch.sees([machine(1), second, machine(3)])
     ((preparing, _),) = list(dispatch.next())
     dispatch.sees([machine(1), machine(3)])
@@ -424,8 +424,9 @@ def test_the_plan_is_that_of_a_queue_that_is_looked_through_from_its_beginning(
 
     def known(unit: Assignment) -> EarlierTry | None:
         if unit not in tried:
-            ends = (None, Ending.DONE, Ending.DISTURBED)
-            tried[unit] = EarlierTry(chance.choice(every).key, chance.choice(ends)) if chance.random() < 0.3 else None
+            first, begun = (chance.choice(every).key for _ in range(2))
+            ends = (EarlierTry(first, Ending.DONE), EarlierTry(first, Ending.DISTURBED, begun), EarlierTry(begun=begun))
+            tried[unit] = chance.choice(ends) if chance.random() < 0.3 else None
         return tried[unit]
 
     dispatch = Dispatch(groups, asked, known)
