@@ -91,11 +91,12 @@ def is_large(model: onnx.ModelProto) -> bool:
     """Return whether one file is too small to hold a model; weights are counted by their shapes, since protobuf finds
     the size of a message by writing it.
     """
-    weights = sum(map(_bytes_of, model.graph.initializer))
+    weights = sum(map(bytes_of, model.graph.initializer))
     return bool(weights + int(with_initialisers(model, ()).ByteSize()) > MOST_BYTES)
 
 
-def _bytes_of(tensor: onnx.TensorProto) -> int:
+def bytes_of(tensor: onnx.TensorProto) -> int:
+    """Return the bytes of a weight, by its shape where they are raw."""
     from onnx import helper  # noqa: PLC0415
 
     if not tensor.HasField("raw_data"):

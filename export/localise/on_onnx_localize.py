@@ -89,7 +89,7 @@ def source_of(reference: Path, feeds: Mapping[str, Array]) -> ExactComputation:
         ArtifactError: it cannot be read.
         InputError: onnx's reference evaluator cannot run it.
     """
-    model = to_double(read_model(reference))
+    model = to_double(read_model(reference), stores=True)
     constants = _constants(model)
     steps = tuple(
         ComputationStep(
@@ -133,7 +133,7 @@ def known_of(values: KnownValues, wrong: Trace) -> dict[str, str]:
 
 def trace(path: Path, feeds: Mapping[str, Array]) -> Trace:
     """Compute the values of a model that may not run to its end."""
-    model = to_double(read_model(path))
+    model = to_double(read_model(path), stores=True)
     constants = _constants(model)
     try:
         return Trace(model, evaluate(model, feeds, path.name), constants)

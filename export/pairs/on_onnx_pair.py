@@ -90,14 +90,8 @@ def run_pair(request: PairToRun) -> PairAnswer:
     """
     request = _without(request)
     reference, candidate, inputs = request.reference, request.candidate, request.inputs
-    model, other = read_model(reference), read_model(candidate)
-    for path, one in ((reference, model), (candidate, other)):
-        refuse_incomparable(one.graph.output, path.name)
-    values, others = ([_value(value) for value in without_initialisers(one.graph)] for one in (model, other))
-    outputs = [_value(one) for one in model.graph.output]
-    check_same("input", values, others)
-    check_same("output", outputs, [_value(one) for one in other.graph.output])
-    values = narrowed(values, others)
+    model = read_model(reference)
+    values, candidate_in, operators = _beside(model, request)
     feeds = draw_inputs(values, request.dimensions) if inputs is None else read_inputs(inputs, values)
     slowest = 0.0
     for path in dict.fromkeys((reference, candidate)):
@@ -144,9 +138,30 @@ def run_pair(request: PairToRun) -> PairAnswer:
         edges=None if edges is None else _run_all(files, edges.feeds, edges.exact, out / EDGES),
         made="" if inputs else made_how(feeds, ranges, edges),
         reference_in=narrow_arithmetic(model) or "fp32",
-        candidate_in=narrow_arithmetic(other) or "fp32",
-        operators=sorted({node.op_type for node in nodes_of(other)}),
+        candidate_in=candidate_in,
+        operators=operators,
     )
+
+
+def _beside(model: ModelProto, request: PairToRun) -> tuple[list[OnnxValue], str, list[str]]:
+    """Return the inputs that both files take, and the precision and operators of the candidate, which is read for this
+    alone: memory holds one large file.
+
+    Args:
+        model: the reference.
+
+    Raises:
+        ArtifactError: the candidate cannot be read.
+        InputError: the signatures differ, or a file has outputs that cannot be compared.
+    """
+    other = read_model(request.candidate)
+    for path, one in ((request.reference, model), (request.candidate, other)):
+        refuse_incomparable(one.graph.output, path.name)
+    values, others = ([_value(value) for value in without_initialisers(one.graph)] for one in (model, other))
+    check_same("input", values, others)
+    check_same("output", *([_value(value) for value in one.graph.output] for one in (model, other)))
+    operators = sorted({node.op_type for node in nodes_of(other)})
+    return narrowed(values, others), narrow_arithmetic(other) or "fp32", operators
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """An ONNX file computed in float64 by onnx's reference evaluator: the reference for files without our weights.
 
 The file is rewritten first: initialisers, constants, casts to floating point and everything that follows from them
-become float64. Every floating-point value is then checked: one operator that fell back to float32 would reduce the
-whole reference to float32.
+become float64. Large weights stay as they are stored, and each is cast before the first node that reads it, so that an
+evaluation holds those of one node in float64. Every floating-point value is then checked: one operator that fell back
+to float32 would reduce the whole reference to float32.
 """
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 
@@ -17,10 +19,10 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from assay.errors import InputError
 from assay.export.graph.inspect import one_line
-from assay.export.graph.saved import with_initialisers
+from assay.export.graph.saved import bytes_of, with_initialisers
 from assay.export.reference.memory import TooLargeError, in_words
 from assay.export.reference.on_onnx_evaluator import evaluable, evaluator_of
-from assay.export.reference.on_onnx_sparing import Watch, run_sparingly
+from assay.export.reference.on_onnx_sparing import LARGEST_SHAPE, Watch, names_read, run_sparingly
 from assay.export.reference.on_onnx_written_out import written_out
 from assay.files.arrays import most_bytes
 
@@ -28,10 +30,14 @@ Array = NDArray[np.generic]
 
 FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
-COPIES_OF_WEIGHTS, BYTES_OF_FLOAT64 = 4, 8
-"""How many copies of the weights are in memory: in the wide file, in the evaluator, and in the source of each of the
-two; 2.2 GB in fp32 took 19 GB.
+STORED_SUFFIX = "_as_stored"
+COPIES_AS_STORED, COPIES_IN_FLOAT64, BYTES_OF_FLOAT64 = 3, 4, 8
+"""How many copies of weights are in memory. As they are stored: in the rewritten file, in the evaluator, and on the way
+from one to the other. In float64, of the largest weight, or of all where the rewritten file holds them: in the file, in
+the evaluator, and in the source of each of the two.
 """
+MOST_UNCOLLECTED = 64 << 20
+"""The most bytes of weights that an evaluation may leave to the garbage collector's own time."""
 SHARE_FOR_WEIGHTS = 0.7
 """The share of the free memory for weights; values computed with them come on top."""
 ALWAYS_FLOAT32 = {"OneHotEncoder"}
@@ -98,6 +104,8 @@ def evaluate(
     """
     try:
         found = run_sparingly(evaluator_of(model), evaluable(model), feeds, wanted, watch, at_most)
+        if sum(map(bytes_of, model.graph.initializer)) > MOST_UNCOLLECTED:
+            gc.collect()  # the evaluator and its nodes hold each other, the model, and a copy of the weights
     except InputError:
         raise
     except Exception as error:  # the evaluator and numpy may raise anything
@@ -109,32 +117,68 @@ def evaluate(
     return {key: np.asarray(value) for key, value in found.items() if isinstance(value, np.ndarray | np.generic)}
 
 
-def to_double(model: ModelProto) -> ModelProto:
+def to_double(model: ModelProto, *, stores: bool = False) -> ModelProto:
     """Return a copy whose floating point is float64 throughout, including subgraphs and local functions.
+
+    Args:
+        stores: whether every weight is stored in float64; else a large one is stored as in the file, and cast by a node
+            whose result has its name.
 
     Raises:
         TooLargeError: memory cannot hold its weights as often as an evaluation needs them.
     """
-    _check_weights(model)
+    _check_weights(model, stores=stores)
     written = written_out(evaluable(model))
     wide = with_initialisers(written, ())  # what protobuf copies and then replaces stays in memory
-    for tensor in written.graph.initializer:
-        wide.graph.initializer.append(_wide_tensor(tensor) if tensor.data_type in FLOATS else tensor)
     _widen_graph(wide.graph)
     for function in wide.functions:
         _widen_nodes(function.node)
+    large = set[str]()
+    for tensor in written.graph.initializer:
+        if _is_large(tensor) and not stores:
+            large.add(tensor.name)
+            wide.graph.initializer.append(tensor)
+            wide.graph.initializer[-1].name += STORED_SUFFIX
+        else:
+            wide.graph.initializer.append(_wide_tensor(tensor) if tensor.data_type in FLOATS else tensor)
+    _cast_when_read(wide.graph, large)
     return wide
 
 
-def _check_weights(model: ModelProto, at_most: int | None = None) -> None:
-    numbers = sum(math.prod(one.dims) for one in model.graph.initializer if one.data_type in FLOATS)
-    numbers += sum(_packed_numbers(node) for node in model.graph.node)
-    most = most_bytes(SHARE_FOR_WEIGHTS) if at_most is None else at_most
-    if COPIES_OF_WEIGHTS * BYTES_OF_FLOAT64 * numbers > most:
+def _is_large(tensor: TensorProto) -> bool:
+    return tensor.data_type in FLOATS and math.prod(tensor.dims) > LARGEST_SHAPE
+
+
+def _cast_when_read(graph: GraphProto, large: set[str]) -> None:
+    """Put a cast of each of these weights before the first node that reads it; an unread one may be an output."""
+    nodes, left = list[NodeProto](), set(large)
+    for node in graph.node:
+        read = left.intersection(names_read(node))
+        nodes += [*map(_cast_of, sorted(read)), node]
+        left -= read
+    nodes += map(_cast_of, sorted(left.intersection(one.name for one in graph.output)))
+    given = [one for one in graph.input if one.name not in large]  # old files list their initialisers among the inputs
+    for field, values in ((graph.node, nodes), (graph.input, given)):
+        del field[:]
+        field.extend(values)
+
+
+def _cast_of(name: str) -> NodeProto:
+    return helper.make_node("Cast", [name + STORED_SUFFIX], [name], to=TensorProto.DOUBLE)
+
+
+def _check_weights(model: ModelProto, *, stores: bool) -> None:
+    floats = [one for one in model.graph.initializer if one.data_type in FLOATS]
+    numbers = [math.prod(one.dims) for one in floats]
+    at_once = sum(map(_packed_numbers, model.graph.node)) + (sum(numbers) if stores else max(numbers, default=0))
+    needed = COPIES_IN_FLOAT64 * BYTES_OF_FLOAT64 * at_once
+    needed += 0 if stores else COPIES_AS_STORED * sum(map(bytes_of, floats))
+    most = most_bytes(SHARE_FOR_WEIGHTS)
+    if needed > most:
         raise TooLargeError(
             "Its weights in float64 need more memory than is available",
             expected=f"at most {in_words(most)}",
-            found=in_words(COPIES_OF_WEIGHTS * BYTES_OF_FLOAT64 * numbers),
+            found=in_words(needed),
         )
 
 

@@ -10,7 +10,6 @@ node at which the two part.
 from __future__ import annotations
 
 import functools
-import gc
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -83,7 +82,6 @@ def exact_of(
         others = _OtherEvaluators(model, feeds, name, Path(text), wide)
         try:
             first = run_double(model, feeds, name, at_most, wide)
-            gc.collect()  # the evaluator and its nodes hold each other, and a copy of the weights
         except TooLargeError:  # the other evaluator would take as much
             raise
         except InputError as error:

@@ -99,7 +99,7 @@ def _last_readers(evaluator: ReferenceEvaluator) -> dict[int, list[str]]:
     made = {name for node in evaluator.rt_nodes_ for name in node.output}
     last: dict[str, int] = {}
     for place, node in enumerate(evaluator.rt_nodes_):
-        for name in (*node.output, *_names_read(node.onnx_node)):
+        for name in (*node.output, *names_read(node.onnx_node)):
             last[name] = place
     found: dict[int, list[str]] = {}
     for name, place in last.items():
@@ -109,7 +109,7 @@ def _last_readers(evaluator: ReferenceEvaluator) -> dict[int, list[str]]:
     return found
 
 
-def _names_read(node: NodeProto) -> Iterator[str]:
+def names_read(node: NodeProto) -> Iterator[str]:
     """Iterate over the names that a node reads, including those read by its inner graphs, which see the outer
     values.
     """
@@ -119,7 +119,7 @@ def _names_read(node: NodeProto) -> Iterator[str]:
         for graph in graphs:
             yield from (output.name for output in graph.output)
             for inner in graph.node:
-                yield from _names_read(inner)
+                yield from names_read(inner)
 
 
 def _bytes_made(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from assay.export.pairs.pair_jobs import PairToRun
 from assay.export.probing.exact import computed_exactly
 from assay.export.reference import on_onnx_double
 from assay.export.reference.memory import Appetite, FittingBatches, TooLargeError
-from assay.export.reference.on_onnx_double import evaluate, run_double, to_double
+from assay.export.reference.on_onnx_double import evaluate, run_double, to_double, without_initialisers
 from assay.export.reference.on_onnx_exact import exact_of
 from assay.files.named_arrays import read_named
 from assay.train.brought.arrays import record_type
@@ -211,11 +212,74 @@ def test_weights_that_memory_does_not_hold_in_float64_are_refused_before_they_ar
         {"y": [1, 100]},
         {"w": np.ones((100, 100), np.float32)},
     )
-    taken = 4 * 8 * 100 * 100
-    monkeypatch.setattr(on_onnx_double, "most_bytes", lambda share: taken)
-    assert to_double(model).graph.initializer[0].data_type == TensorProto.DOUBLE
-    monkeypatch.setattr(on_onnx_double, "most_bytes", lambda share: taken - 1)
-    with pytest.raises(TooLargeError, match=r"weights in float64 need more memory than is available: expected at most"):
-        to_double(model)
+    taken = (4 * 8 + 3 * 4) * 100 * 100
+    for stores, most in ((False, taken), (True, 4 * 8 * 100 * 100)):
+        monkeypatch.setattr(on_onnx_double, "most_bytes", lambda share, most=most: most)
+        assert to_double(model, stores=stores).graph.initializer
+        monkeypatch.setattr(on_onnx_double, "most_bytes", lambda share, most=most: most - 1)
+        with pytest.raises(TooLargeError, match=r"float64 need more memory than is available: expected at most"):
+            to_double(model, stores=stores)
     with pytest.raises(TooLargeError, match="Its weights in float64"):
         run_double(model, {"x": np.ones((1, 100), np.float32)}, "it")
+
+
+SIDE, WEIGHTS = 256, 24
+IN_FLOAT64 = 8 * SIDE**2
+
+
+def stack(kind: str = "float32") -> onnx.ModelProto:
+    """`WEIGHTS` products one after the other, the last one inside an If; the first weight is read twice, and is listed
+    among the inputs.
+    """
+    random = np.random.default_rng(0)
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(kind)) if kind != "bfloat16" else TensorProto.BFLOAT16
+    weights = [
+        helper.make_tensor(f"w{place}", element, [SIDE, SIDE], random.normal(0, SIDE**-0.5, SIDE**2).tolist())
+        for place in range(WEIGHTS)
+    ]
+    numbers = [numpy_helper.from_array(numpy_helper.to_array(one), one.name) for one in weights]  # in raw bytes
+    nodes = [
+        helper.make_node("MatMul", [f"v{place - 1}" if place else "x", f"w{place}"], [f"v{place}"])
+        for place in range(WEIGHTS - 1)
+    ]
+    inner = helper.make_node("MatMul", [f"v{WEIGHTS - 2}", f"w{WEIGHTS - 1}"], ["b"])
+    branch = helper.make_graph([inner], "branch", [], [helper.make_tensor_value_info("b", element, ["n", SIDE])])
+    nodes.append(helper.make_node("If", ["yes"], ["late"], then_branch=branch, else_branch=branch))
+    nodes.append(helper.make_node("MatMul", ["late", "w0"], ["y"]))
+    ends = [[helper.make_tensor_value_info(name, element, ["n", SIDE])] for name in ("x", "y")]
+    listed = helper.make_tensor_value_info("w0", element, [SIDE, SIDE])
+    yes = numpy_helper.from_array(np.array(True), "yes")
+    return onnx_model(nodes, [*ends[0], listed], ends[1], [*numbers, yes])
+
+
+@pytest.mark.parametrize("kind", ["float32", "float16", "bfloat16"])
+def test_weights_are_cast_where_they_are_read_and_the_numbers_are_those_of_float64(kind: str) -> None:
+    model = stack(kind)
+    x = np.random.default_rng(1).normal(size=(2, SIDE)).astype(np.float32)
+    exact = x.astype(np.float64)
+    weights = [numpy_helper.to_array(one).astype(np.float64) for one in model.graph.initializer[:WEIGHTS]]
+    for one in (*weights, weights[0]):
+        exact = exact @ one
+    for stores in (False, True):
+        wide = to_double(model, stores=stores)
+        assert [one.name for one in without_initialisers(wide.graph)] == ["x"]
+        assert len([one for one in wide.graph.node if one.op_type == "Cast"]) == (0 if stores else WEIGHTS)
+        found = evaluate(wide, {"x": x.astype(np.float64)}, "a stack", ["y"])["y"]
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, exact, rtol=1e-12)
+    assert exact_of(model, {"x": x.astype(numpy_helper.to_array(model.graph.initializer[0]).dtype)}, "it").outputs
+
+
+def test_an_evaluation_holds_the_weights_of_one_node_in_float64() -> None:
+    """Of 24 weights in fp32, all in float64 would be twice what is stored."""
+    model, x = stack(), np.ones((1, SIDE), np.float32)
+    stored = len(model.SerializeToString())
+    assert len(to_double(model).SerializeToString()) < 1.1 * stored
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        run_double(model, {"x": x}, "a stack")
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak < stored + 5 * IN_FLOAT64  # w0 is read at both ends, and a copy is on its way
