@@ -23,7 +23,6 @@ from assay.bench.run import Run
 from assay.bench.selfcheck.selfcheck import kept_selfcheck, run_selfcheck, store_selfcheck, stored_selfcheck
 from assay.bench.stages.exports import export_all
 from assay.bench.stages.train import choose_subjects, train_all
-from assay.bench.timing.trials import BUDGET_SPENT
 from assay.bench.timing.unit_files import BURSTS_FILE, SAMPLES_FILE
 from assay.bench.words.progress import Narrator
 from assay.bench.words.selfcheck import measured, required
@@ -162,7 +161,7 @@ def disturbed_in(cells: Sequence[Cell]) -> list[str]:
     its minutes were spent before anything was ready.
     """
     of_models = [one for one in cells if one.framework]
-    late = [one for one in of_models if one.status == "skipped" and one.reason.startswith(BUDGET_SPENT)]
+    late = [one for one in of_models if one.lacks == "time"]
     told = [(one, one.invalid[0]) for one in to_time_again(cells)]
     if all(one.status != "ok" for one in of_models):
         told += [(one, one.reason) for one in late]

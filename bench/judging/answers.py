@@ -5,7 +5,6 @@ from __future__ import annotations
 from assay.bench.judging.summary import is_short_of_samples
 from assay.bench.judging.validity import is_too_short
 from assay.bench.report.evidence import agreement_fails, is_timed
-from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT
 from assay.bench.words.races import said_of_races
 from assay.bench.words.verdict import verdicts
 from assay.records.results import Cell, Results
@@ -60,6 +59,6 @@ def _why(cells: list[Cell]) -> str:
         return f"nothing is compared, since {share} time is VALID: {advice}"
     if timed:
         return "nothing is compared, since no pair of native and ONNX has both times and numbers that may be used"
-    if any(cell.reason.startswith((BUDGET_SPENT, MINUTES_SPENT)) for cell in cells):
+    if any(cell.lacks == "time" for cell in cells):
         return "nothing could be timed: allow it more minutes, or fewer runtimes"
     return "nothing could be timed: every cell says why in the report"

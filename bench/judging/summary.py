@@ -110,7 +110,7 @@ def _cell(blank: Cell, facts: list[CellFacts], timed: dict[str, Samples] | None,
     if failed:
         return blank.model_copy(update={"status": "failed", "reason": failed[0].reason})
     if not good or not timed:
-        return blank.model_copy(update={"reason": facts[0].reason or blank.reason if facts else blank.reason})
+        return blank.model_copy(update=_why_untimed(facts))
     host = timing(timed["host"])
     first = min(good, key=lambda fact: fact.process)
     update = {
@@ -131,6 +131,12 @@ def _cell(blank: Cell, facts: list[CellFacts], timed: dict[str, Samples] | None,
         "agreement": agreement,
     }
     return blank.model_copy(update=update | _as_seen(blank, first.seen))
+
+
+def _why_untimed(facts: Sequence[CellFacts]) -> dict[str, str]:
+    """Return what the facts say of a cell without times, as its fields; nothing where there is no reason among them."""
+    first = next(iter(facts), None)
+    return {"reason": first.reason, "lacks": "time" if first.skipped else ""} if first and first.reason else {}
 
 
 def _with_making(cell: Cell, candidate: Candidate) -> Cell:

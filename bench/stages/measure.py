@@ -15,6 +15,7 @@ from assay.bench.timing.schedule import Budget, measure
 from assay.bench.timing.trials import Group
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate
+from assay.bench.words.names import EXPORT_FAILED
 from assay.records.results import Cell, Export
 from assay.store import Store
 
@@ -84,7 +85,9 @@ def cells_without_file(group: Group, exports: Iterable[Export], runtimes: Callab
         blank_cell(
             group, batch, Candidate(runtime, export.exporter, group.candidates[0].model), export.weights
         ).model_copy(
-            update={"reason": export.reason if export.file_is_right else f"the export failed: {export.reason}"}
+            update={"reason": export.reason}
+            if export.file_is_right
+            else {"reason": f"{EXPORT_FAILED}: {export.reason}", "lacks": "file"}
         )
         for export in exports
         if export.status == "failed"

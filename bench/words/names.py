@@ -15,6 +15,8 @@ from assay.records.results import Cell, Results
 from assay.registry import RUNTIMES
 
 MIXED, ALL = "mixed sizes", "all sizes"
+EXPORT_FAILED = "the export failed"
+"""What the reason of a cell without a file says, before the reason of its export."""
 
 
 def runtime_in_words(label: str) -> str:

@@ -15,7 +15,7 @@ from assay.bench.report.evidence import (
     is_timed,
     median_of,
 )
-from assay.bench.words.names import runtime_in_words
+from assay.bench.words.names import EXPORT_FAILED, runtime_in_words
 from assay.bench.words.numbers import (
     counted,
     interval,
@@ -23,9 +23,6 @@ from assay.bench.words.numbers import (
 )
 from assay.records.results import Cell, Results
 from assay.registry import FRAMEWORKS
-
-EXPORT_FAILED = "the export failed"
-"""Beginning of the reason of a cell that has no file to run."""
 
 
 def why_nothing_compared(group: CellGroup, results: Results) -> str:
@@ -195,5 +192,4 @@ def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
 
 def _reason_told(cell: Cell, results: Results) -> str:
     """Say why a cell has no time. A user's failed export is not reported again: its numbers come before."""
-    failed = cell.reason.startswith(EXPORT_FAILED)
-    return EXPORT_FAILED if failed and results.kind == "model" else cell.reason.rstrip(".")
+    return EXPORT_FAILED if cell.lacks == "file" and results.kind == "model" else cell.reason.rstrip(".")

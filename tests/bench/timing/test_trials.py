@@ -261,7 +261,7 @@ def test_a_spent_budget_skips_and_says_so(group: Group, tmp_path: Path) -> None:
     assert found.samples.is_empty()
     assert {fact.reason for fact in found.facts} == {BUDGET_SPENT}
     cells = cells_of([small], found.facts, found.samples, {}, {small.name: "key"})
-    assert [(cell.status, cell.reason) for cell in cells] == [("skipped", BUDGET_SPENT)] * 2
+    assert [(cell.status, cell.reason, cell.lacks) for cell in cells] == [("skipped", BUDGET_SPENT, "time")] * 2
 
 
 def test_cells_and_comparisons_from_samples(group: Group) -> None:

@@ -99,7 +99,7 @@ def test_who_agrees_and_how_closely(exports: list[Export], words: list[str]) -> 
 
 def test_the_reason_of_a_failed_export_is_given_once() -> None:
     why = "rsub() of a mask"
-    cells = {"status": "failed", "host": None, "device": None, "reason": f"the export failed: {why}"}
+    cells = {"status": "failed", "host": None, "device": None, "reason": f"no file: {why}", "lacks": "file"}
     of_user = results(export("a", reason=why), cells=cells)
     told = [*numbers_in_words(of_user), *(one.sentence for one in verdicts(of_user)[:1]), *refusals_of(of_user)]
     assert " ".join(told).count(why) == 1
