@@ -158,8 +158,8 @@ class Cell(Record):
         label: the runtime, followed by "@exporter" where there is one.
         status: "ok", "failed" (with `reason`), or "skipped" (budget spent, or nothing to run).
         reason: why it failed or was skipped, or "".
-        lacks: what it lacked to run: "file", since its export failed, or "time", since none was left; "" where neither
-            was missing, and in older records.
+        lacks: the thing that it lacked to run: "file", since its export failed, or "time", since none was left; ""
+            where neither was missing, and in older records.
         weights: key of the weights that it runs.
         program: key of the model's conversion for a runtime with its own format; "" for all others, and in older
             records.

@@ -16,7 +16,7 @@ from assay.registry import RUNTIMES
 
 MIXED, ALL = "mixed sizes", "all sizes"
 EXPORT_FAILED = "the export failed"
-"""What the reason of a cell without a file says, before the reason of its export."""
+"""Begins the reason of a cell without a file; the reason of its export follows."""
 
 
 def runtime_in_words(label: str) -> str:

@@ -535,7 +535,8 @@ def test_a_group_is_disturbed_by_invalid_cells_and_by_having_no_time_at_all() ->
         cell.model_copy(update={"framework": framework, "invalid": [], "status": "ok"})
         for cell, framework in zip(sample_results().cells, ("", "torch", "onnx"), strict=False)
     )
-    late = [one.model_copy(update={"status": "skipped", "reason": BUDGET_SPENT, "lacks": "time"}) for one in (valid, other)]
+    spent = {"status": "skipped", "reason": BUDGET_SPENT, "lacks": "time"}
+    late = [one.model_copy(update=spent) for one in (valid, other)]
     crashed = other.model_copy(update={"status": "failed", "reason": "a bad operator"})
     invalid = other.model_copy(update={"invalid": ["drift: +9.0%"]})
     assert disturbed_in([null, valid, other, crashed, late[1]]) == []

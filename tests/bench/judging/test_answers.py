@@ -78,7 +78,7 @@ def test_comparisons_of_wrong_numbers_are_not_an_answer(results: Results) -> Non
 
 @pytest.mark.parametrize("reason", ["none were left", MINUTES_SPENT])
 def test_more_minutes_are_asked_for_where_they_were_spent(results: Results, reason: str) -> None:
-    """What was lacking is a field, whatever words the reason has."""
+    """A field has the reason, whatever its words are."""
     skipped = {"status": "skipped", "host": None, "device": None, "reason": reason}
     late = changed(results, everything, compared=False, lacks="time", **skipped)
     assert "more minutes" in unanswered(late)[0]

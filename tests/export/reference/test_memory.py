@@ -271,7 +271,7 @@ def test_weights_are_cast_where_they_are_read_and_the_numbers_are_those_of_float
 
 
 def test_an_evaluation_holds_the_weights_of_one_node_in_float64() -> None:
-    """Of 24 weights in fp32, all in float64 would be twice what is stored."""
+    """All 24 weights in float64 would take twice the memory of the stored ones in fp32."""
     model, x = stack(), np.ones((1, SIDE), np.float32)
     stored = len(model.SerializeToString())
     assert len(to_double(model).SerializeToString()) < 1.1 * stored
