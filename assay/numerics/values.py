@@ -79,6 +79,20 @@ def is_whole(dtype: DTypeLike) -> bool:
     return np.dtype(dtype).kind in WHOLE_KINDS
 
 
+def padding_of(dtype: DTypeLike) -> float | int:
+    """Return the value that stands for no entry of an output whose size varies, in a type that holds it (`holding`)."""
+    kind = holding(np.dtype(dtype))
+    if not is_whole(kind):
+        return float("nan")
+    limits = np.iinfo(kind)
+    return max(int(limits.min), -DIGITS_OF_FLOAT64) if limits.min < 0 else min(int(limits.max), DIGITS_OF_FLOAT64)
+
+
+def holding(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in which an output is padded: bools have no third value."""
+    return np.dtype("int8") if dtype.kind == "b" else dtype
+
+
 def differences(expected: Array, found: Array, excused: Mask | None = None) -> Differences:
     """Count the differences.
 

@@ -6,6 +6,7 @@ that the same artifacts audited again give the same verdict anywhere.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -116,6 +117,7 @@ class Comparison(Record):
         inputs: name of the set of inputs.
         reason: why it did not pass, or why nothing could be compared, or "".
         ground: the ground of `reason`, where it is more than a distance.
+        margin: see `Agreement`.
     """
 
     subject: str
@@ -132,6 +134,7 @@ class Comparison(Record):
     ground: Ground = ""
     note: str = ""
     judgement: Judgement | None = None
+    margin: str = Field(default="", exclude_if=operator.not_)
 
 
 class Determinism(Record):

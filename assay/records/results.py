@@ -54,6 +54,8 @@ class Agreement(Record):
         reason: why it does not agree, or "".
         ground: the ground of `reason`, where it is more than a distance.
         own_tolerance: the user's own tolerance of the output, which stands beside the derived one; None without one.
+        margin: entries of an output of varying size that only one side has, and how near a limit what selects them is,
+            or in how many records its size differs and is not explained, in words.
     """
 
     subject: str
@@ -67,6 +69,7 @@ class Agreement(Record):
     reason: str = ""
     ground: Ground = ""
     own_tolerance: float | None = Field(default=None, ge=0)
+    margin: str = Field(default="", exclude_if=operator.not_)
 
     @model_validator(mode="before")
     @classmethod

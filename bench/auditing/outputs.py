@@ -67,6 +67,7 @@ def compared(
         passed=not reason,
         reason=reason,
         ground=rows.ground,
+        margin=rows.on_one_side,
     )
 
 

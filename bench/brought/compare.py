@@ -302,7 +302,7 @@ def compared_in(
         return compared_cells(group, measured, brought.judge(own), brought.model.arithmetic)
 
     agreements, timed = compared()
-    failed = any(not one.passed for one in (*agreements.values(), *timed.values()))
+    failed = any(not one.passed or one.margin for one in (*agreements.values(), *timed.values()))
     whole = files_of(work, (one for one in exports if one.precision == "fp32"))
     if failed and look_for_deciders(work, brought, whole):
         return compared()

@@ -32,7 +32,8 @@ from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.pace import limit_of
 from assay.jobs.side_by_side import side_by_side
 from assay.numerics.agreement import CEILING
-from assay.numerics.ties import Deciding, read_deciders
+from assay.numerics.ties.deciding import Deciding
+from assay.numerics.ties.saved import read_deciders
 from assay.numerics.values import is_whole
 from assay.records.results import Agreement, Export
 from assay.registry import EXPORTERS, GIVEN
@@ -219,11 +220,13 @@ def exported(
     made = [one for one in records if one.exporter in files]
     checks = side_by_side([partial(checked, parts, brought, one, files[one.exporter]) for one in made], parts.jobs)
     first = {one.exporter: one for one in checks}
-    found = []
+    found, shown = [], False
     for record in records:
         done = first.get(record.exporter, record)
-        if record.exporter in files and done.reason and look_for_deciders(work, brought, files):
-            done = checked(work, brought, record, files[record.exporter])
+        differs = done.reason or any(one.margin for one in done.agreement)
+        if record.exporter in files and differs:
+            shown = look_for_deciders(work, brought, files) or shown  # by an export before, too
+            done = checked(work, brought, record, files[record.exporter]) if shown else done
         work.narrator.exported(done)
         for said in known[done.exporter] if done.reason else ():
             work.narrator.note(f"{done.exporter}: {said}")

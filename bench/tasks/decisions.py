@@ -19,7 +19,8 @@ from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
 from assay.numerics.classification.reduced import LARGEST_FLIPPED_MARGIN
 from assay.numerics.judgement import Flips, Judgement, Quality, Scores
-from assay.numerics.ties import Decider, Deciding
+from assay.numerics.ties.choices import Decider
+from assay.numerics.ties.deciding import Deciding
 from assay.numerics.values import is_whole
 from assay.records.audit import Comparison
 from assay.records.results import Results

@@ -2,15 +2,16 @@
 
 Two boxes overlap by their intersection over union (IoU). The boxes of a record are matched one to one within a class,
 the pair with the largest IoU first, and a pair counts from an IoU of 0.5 on (Everingham and others 2010, "The PASCAL
-Visual Object Classes Challenge"). A box without a partner on the other side has changed. How close the numbers of
-matched boxes are is judged as those of any output.
+Visual Object Classes Challenge"). A box without a partner on the other side has changed, unless rounding decides
+whether the model selects it (`assay.numerics.ties.selected`). How close the numbers of matched boxes are is judged as
+those of any output.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,14 +53,20 @@ class Found:
         corners: (boxes, 4), the lesser corner first.
         scores: (boxes,), infinite where the model gives none.
         classes: (boxes,), zeros where the model gives none.
+        at_a_limit: (boxes,), whether the model selects them in some correct runs only.
     """
 
     corners: Float64
     scores: Float64
     classes: Float64
+    at_a_limit: Mask
 
     def __len__(self) -> int:
         return len(self.corners)
+
+    def at(self, places: Mask) -> Found:
+        """Return some of the boxes."""
+        return Found(self.corners[places], self.scores[places], self.classes[places], self.at_a_limit[places])
 
 
 class Detection(Task):
@@ -96,9 +103,7 @@ class Detection(Task):
         sides = zip(_boxes_of(answers, of_base=True), _boxes_of(answers, of_base=False), strict=True)
         boxes = flipped = excused = records = 0
         for base, found in sides:
-            alone = [scores for scores in _without_partner(base, found) if len(scores)]
-            scores = np.concatenate(alone) if alone else np.empty(0)
-            ties = _ties(scores, answers)
+            ties = np.concatenate([_ties(alone, answers) for alone in _without_partner(base, found)])
             boxes += max(len(base), len(found))
             flipped, excused = flipped + int((~ties).sum()), excused + int(ties.sum())
             records += bool((~ties).any())
@@ -149,10 +154,10 @@ def _areas(corners: Float64) -> Float64:
     return found
 
 
-def _without_partner(base: Found, found: Found) -> tuple[Float64, Float64]:
-    """Return the scores of the boxes of either side that have no partner."""
+def _without_partner(base: Found, found: Found) -> tuple[Found, Found]:
+    """Return the boxes of either side that have no partner."""
     if not len(base) or not len(found):
-        return base.scores, found.scores
+        return base, found
     if len(base) * len(found) > MOST_PAIRS:
         size = min(len(base), len(found))
         rows = columns = np.arange(size)
@@ -164,7 +169,9 @@ def _without_partner(base: Found, found: Found) -> tuple[Float64, Float64]:
         rows, columns = _matched(shares)
         shared = shares[rows, columns]
     good = shared >= LEAST_OVERLAP
-    return np.delete(base.scores, rows[good]), np.delete(found.scores, columns[good])
+    alone, others = np.ones(len(base), bool), np.ones(len(found), bool)
+    alone[rows[good]], others[columns[good]] = False, False
+    return base.at(alone), found.at(others)
 
 
 def _matched(shares: Float64) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -180,11 +187,13 @@ def _matched(shares: Float64) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.array(list(pairs), np.intp), np.array(list(pairs.values()), np.intp)
 
 
-def _ties(scores: Float64, answers: Answers) -> Mask:
-    """Return which boxes have a score so near the threshold that rounding decides whether they count."""
+def _ties(alone: Found, answers: Answers) -> Mask:
+    """Return which boxes have a score so near the threshold that rounding decides whether they count, or are so near a
+    limit of the model's own selection.
+    """
     if answers.threshold is None:
-        return np.zeros(len(scores), bool)
-    ties: Mask = np.abs(scores - answers.threshold) <= answers.tolerance
+        return alone.at_a_limit
+    ties: Mask = (np.abs(alone.scores - answers.threshold) <= answers.tolerance) | alone.at_a_limit
     return ties
 
 
@@ -194,7 +203,12 @@ def _boxes_of(answers: Answers, *, of_base: bool) -> list[Found]:
     sides |= {one.output.name: one.base if of_base else one.found for one in answers.others}
     outputs = [answers.output, *(one.output for one in answers.others)]
     wide = answers.output.shape[-1]
-    numbers = sides[answers.output.name].astype(np.float64).reshape(len(answers.found), -1, wide)
+    entries = sides[answers.output.name].reshape(len(answers.found), -1, wide)
+    numbers, decider = entries.astype(np.float64), answers.decider
+    limits = [
+        np.zeros(len(one), bool) if decider is None else decider.are_at_a_limit(one, record)
+        for record, one in enumerate(entries)
+    ]
     of_score, of_class = _scores_of(answers.output, outputs), _classes_of(answers.output, outputs)
     shape = numbers.shape[:2]
     scores, classes = np.full(shape, np.inf), np.zeros(shape)
@@ -210,14 +224,16 @@ def _boxes_of(answers: Answers, *, of_base: bool) -> list[Found]:
     if _are_centres(answers):
         middle, half = corners[..., :2], corners[..., 2:] / 2
         corners = np.concatenate([middle - half, middle + half], axis=-1)
-    return [_kept(*one, answers.threshold) for one in zip(corners, scores, classes, strict=True)]
+    found = (Found(*one) for one in zip(corners, scores, classes, limits, strict=True))
+    return [_kept(one, answers.threshold) for one in found]
 
 
-def _kept(corners: Float64, scores: Float64, classes: Float64, threshold: float | None) -> Found:
+def _kept(found: Found, threshold: float | None) -> Found:
+    corners, scores = found.corners, found.scores
     with np.errstate(invalid="ignore"):
         kept = np.isfinite(corners).all(axis=1) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
         kept &= scores > threshold if threshold is not None else ~np.isnan(scores)
-    return Found(corners[kept], scores[kept], np.round(classes[kept]))
+    return replace(found, classes=np.round(found.classes)).at(kept)
 
 
 def _are_centres(answers: Answers) -> bool:
@@ -255,7 +271,7 @@ def _told(found: Judgement) -> str:
     if flips.flipped:
         return f"{flips_in_words(flips, UNIT)}{above} have no partner {of} in {found.against}"
     every = f"every one of {counted(flips.decisions, UNIT)}{above} in {counted(found.records, 'record')}"
-    tie = f" ({count(flips.excused)} but for a tie)" if flips.excused else ""
+    tie = f" ({count(flips.excused)} but for a tie or a limit of its own selection)" if flips.excused else ""
     return f"{every} has a partner {of} in {found.against}{tie}"
 
 

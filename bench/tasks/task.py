@@ -19,7 +19,7 @@ from assay.errors import FailedError, InputError
 from assay.numerics.classification.pictured import FlippedImage, WholeSplit
 from assay.numerics.judgement import Judgement
 from assay.numerics.served import Records, ServedTensor
-from assay.numerics.ties import Deciding
+from assay.numerics.ties.deciding import Deciding
 from assay.records.audit import Comparison, ModelAudit
 from assay.records.base import Interval, Record
 from assay.records.deployment import ServedTolerance

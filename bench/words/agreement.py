@@ -51,11 +51,23 @@ def numbers_in_words(results: Results) -> list[str]:
     return [
         *found,
         *(one[0].upper() + one[1:] for one in costs),
+        *_at_the_margin(results),
         *told_of_model(results),
         *_by_own_tolerances(results),
         *filter(None, [verified(results)]),
         *(f"{one.exporter} follows {reference}{_layers_left(one)}: {_worst([one]).derivation}." for one in variants),
     ]
+
+
+def _at_the_margin(results: Results) -> list[str]:
+    """Say which entries, such as boxes, are on one side only in what agrees, once for all that say the same."""
+    checked = [(one.exporter, part) for one in results.exports for part in one.agreement]
+    timed = [(cell.label, part) for cell in results.cells for part in (cell.agreement, cell.timed_agreement) if part]
+    by_margin: dict[str, dict[str, None]] = {}
+    for name, part in (*checked, *timed):
+        if part.margin and part.passed:
+            by_margin.setdefault(part.margin, {})[name] = None
+    return [f"In {listed(list(names))}, {said}." for said, names in by_margin.items()]
 
 
 def told_of_model(results: Results) -> list[str]:

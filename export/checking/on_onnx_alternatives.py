@@ -12,7 +12,7 @@ the zeros of a ReLU.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from assay.export.checking.suppression import Boxes, keeps_clearly
+from assay.export.checking.suppression import Boxes, BoxLimits, Keeping, kept
 from assay.export.reference.on_onnx_double import without_initialisers
 from assay.export.reference.on_onnx_evaluator import evaluator_of
 from assay.numerics.agreement import tolerance_of_errors
@@ -30,6 +30,7 @@ from assay.numerics.values import is_whole
 
 Array = NDArray[Any]
 Float64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 INNER = {"If", "Loop", "Scan"}
 """Operators with graphs inside."""
@@ -39,8 +40,8 @@ ROUNDS = {"Round", "Floor", "Ceil", "Sign", "Cast"}
 """Operators that make a whole number of one score; `Cast` where it casts to whole numbers or bools."""
 CHOOSERS = {"ArgMax": 0, "ArgMin": 0, "TopK": 1}
 """The output of each operator that is the index."""
-AXES = {"ArgMax": 0, "ArgMin": 0, "TopK": -1}
-"""The dimension that each operator chooses along where the node names none."""
+AXES = {"ArgMax": 0, "ArgMin": 0, "TopK": -1, "Gather": 0, "GatherElements": 0, "GatherND": 0}
+"""The dimension that each operator chooses along, or takes from, where the node names none."""
 MOVES = {
     "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Concat", "Split", "Expand", "Tile",
 }  # fmt: skip
@@ -74,15 +75,17 @@ WHOLE = {
 }  # fmt: skip
 
 
-def followed(model: ModelProto, output: str) -> list[NodeProto]:
-    """Return the nodes that an output may be followed through; empty where no score decides it that can be."""
+def followed(model: ModelProto, output: str, given: Collection[str] = ()) -> list[NodeProto]:
+    """Return the nodes that an output may be followed through, up to `given` values; empty where no score decides it
+    that can be.
+    """
     maker = {name: node for node in model.graph.node for name in node.output}
     found: list[NodeProto] = []
     names, seen = [output], set()
     while names and len(found) <= MOST_FOLLOWED:
         name = names.pop()
         node = maker.get(name)
-        if name in seen or node is None or node.op_type not in FOLLOWED:
+        if name in seen or name in given or node is None or node.op_type not in FOLLOWED:
             continue
         seen.add(name)
         if node not in found:
@@ -106,7 +109,7 @@ def only_decided(model: ModelProto, output: str) -> bool:
         node = maker.get(name)
         if node is None or node.op_type not in FOLLOWED:
             return False
-        rounds = node.op_type in ROUNDS and (node.op_type != "Cast" or _attribute(node, "to", 0) in WHOLE)
+        rounds = node.op_type in ROUNDS and (node.op_type != "Cast" or attribute_of(node, "to", 0) in WHOLE)
         if not (rounds or node.op_type in {*COMPARES, *CHOOSERS, EQUALS, SUPPRESSES}):
             names += read_by(node)
     return True
@@ -171,6 +174,7 @@ class Follower:
         nodes: see `followed`.
         exact, single: the values of the call in float64 and in fp32, by name.
         rows: whether the first dimension of every output counts records.
+        given: all that some values can be, known beforehand, see `alternatives`.
         reduced: whether scores may be as far off as reduced precision may make them, see `assay.numerics.following`.
     """
 
@@ -180,10 +184,13 @@ class Follower:
     single: Mapping[str, Array]
     rows: bool
     reduced: bool = False
+    given: Mapping[str, Array] = field(default_factory=dict)
     _known: dict[str, Array | None] = field(init=False, default_factory=dict)
 
     def alternatives(self, name: str) -> Array | None:
         """Return all that a value can be, (alternatives, *its shape); None where it is a score, or not followed."""
+        if name in self.given:
+            return self.given[name]
         if name not in self._known:
             try:
                 self._known[name] = self._followed(name)
@@ -283,38 +290,37 @@ class Follower:
             return self._compared(node, run)
         if operator in CHOOSERS and place == CHOOSERS[operator]:
             return self._chosen(node)
-        if operator in ROUNDS and (operator != "Cast" or _attribute(node, "to", 0) in WHOLE):
+        if operator in ROUNDS and (operator != "Cast" or attribute_of(node, "to", 0) in WHOLE):
             return self._rounded(node, run)
         return None
 
     def _is_certain(self, node: NodeProto) -> bool:
         """Return whether an operator gives one result whatever correct runs make of its inputs."""
         if node.op_type == SUPPRESSES:
-            return self._suppresses_clearly(node)
+            known = self.suppressed(node)
+            return known is not None and known.is_certain
         given = [self.alternatives(name) for name in read_by(node) if name]
         return all(one is not None and len(one) == 1 for one in given)
 
-    def _suppresses_clearly(self, node: NodeProto) -> bool:
-        """Return whether no rounding changes what a NonMaxSuppression keeps."""
+    def suppressed(self, node: NodeProto, always: Mask | None = None, sometimes: Mask | None = None) -> Keeping | None:
+        """Return what a NonMaxSuppression keeps; None where its boxes or scores cannot be followed.
+
+        Args:
+            always, sometimes: which of its boxes are there, see `Boxes`.
+        """
         boxes, scores = self._scores(node.input[0]), self._scores(node.input[1])
+        if boxes is None or scores is None:
+            return None
+        box_off, score_off = self._tolerance(boxes), self._tolerance(scores)
+        if box_off is None or score_off is None:
+            return None
         most, overlap, least = (
             float(self.exact[name].reshape(-1)[0]) if name and name in self.exact else default
             for name, default in zip([*node.input[2:5], *[""] * (5 - len(node.input))], (0, 0, -np.inf), strict=True)
         )
-        if not most:  # nothing is kept
-            return True
-        if boxes is None or scores is None:
-            return False
-        box_off, score_off = self._tolerance(boxes), self._tolerance(scores)
-        if box_off is None or score_off is None:
-            return False
-        return keeps_clearly(
-            Boxes(boxes.exact, box_off, centred=bool(_attribute(node, "center_point_box", 0))),
-            scores.exact,
-            np.where(scores.moves, score_off, 0.0),
-            least=least,
-            overlap=overlap,
-        )
+        centred = bool(attribute_of(node, "center_point_box", 0))
+        there = Boxes(boxes.exact, box_off, centred, always, sometimes)
+        return kept(there, scores.exact, np.where(scores.moves, score_off, 0.0), BoxLimits(least, overlap, most))
 
     def _compared(self, node: NodeProto, run: Any) -> Array | None:
         first, second = (self._scores(name) for name in node.input)
@@ -377,11 +383,12 @@ class Follower:
 
 
 def axis_of(node: NodeProto) -> int:
-    """Return the dimension that an operator chooses along."""
-    return _attribute(node, "axis", AXES[node.op_type])
+    """Return the dimension that an operator chooses along, or takes from."""
+    return attribute_of(node, "axis", AXES[node.op_type])
 
 
-def _attribute(node: NodeProto, name: str, default: int) -> int:
+def attribute_of(node: NodeProto, name: str, default: int) -> int:
+    """Return a number that a node states as an attribute."""
     return next((int(helper.get_attribute_value(one)) for one in node.attribute if one.name == name), default)
 
 

@@ -1,18 +1,19 @@
 """The values that decide the outputs of an ONNX file that are no continuous function of its inputs.
 
 Where an output is the index that an ArgMax, ArgMin or TopK gives, or the answer of a comparison, such as a score and
-its threshold, these are the values chosen from: see `assay.numerics.ties.Decider`. Any other one that scores
+its threshold, these are the values chosen from: see `assay.numerics.ties.choices.Decider`. Any other one that scores
 decide is followed from them, see `on_onnx_alternatives`, and so are floating-point outputs that only take numbers that
-scores decide. Where whole numbers cannot be followed, the operator is named that following them ends at. Scores are
-computed in float64, and in fp32 for their tolerance, both by onnx's reference evaluator.
+scores decide; entries that scores select are followed by `on_onnx_selected`. Where whole numbers or entries cannot be
+followed, the operator is named that following them ends at. Scores are computed in float64, and in fp32 for their
+tolerance, both by onnx's reference evaluator.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from assay.export.checking.on_onnx_alternatives import (
     SIZES,
     WHOLE,
     Follower,
+    attribute_of,
     axis_of,
     computed_in,
     followed,
@@ -32,8 +34,12 @@ from assay.export.checking.on_onnx_alternatives import (
     read_by,
     tolerance_of_scores,
 )
+from assay.export.checking.on_onnx_selected import SELECTORS, Selections
 from assay.export.reference.on_onnx_double import evaluate, to_double, widened
-from assay.numerics.ties import Alternatives, Decider, Deciding, Entries, Unfollowed
+from assay.numerics.ties.choices import Alternatives, Decider
+from assay.numerics.ties.deciding import Deciding, Undefined, Unfollowed
+from assay.numerics.ties.lists import Entries
+from assay.numerics.ties.selected import Selected
 from assay.numerics.values import is_whole
 
 Array = NDArray[np.generic]
@@ -93,14 +99,16 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
     """
     model = inliner.inline_local_functions(model) if model.functions else model
     found: dict[str, Deciding] = {one: Unfollowed(_maker_of(model, one)) for one in _scored_in(model)}
-    if not any(is_decided(model, one.name) for one in model.graph.output):
+    selects = not rows and any(node.op_type in SELECTORS for node in model.graph.node)
+    if not selects and not any(is_decided(model, one.name) for one in model.graph.output):
         return found
     model = _with_fixed_branches(model, feeds, name)
     double = to_double(model)
+    selections = Selections(model, double) if selects else None
     choosers = dict(_choosers(model))
     further = {one.name: followed(double, one.name) for one in model.graph.output if is_decided(model, one.name)}
     wanted = names_read([*choosers.values(), *(node for nodes in further.values() for node in nodes)])
-    wanted |= set(further)
+    wanted |= set(further) | (selections.wanted if selections else set())
     exact = evaluate(double, {key: widened(array) for key, array in feeds.items()}, name, wanted)
     single = evaluate(model, feeds, name, wanted)
     for output, nodes in further.items():
@@ -110,7 +118,9 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
         numbers, whole = own.reshape(len(own) if rows else 1, -1), is_whole(own.dtype)
         decider = _decider(choosers[output], exact, single, rows=rows) if whole and output in choosers else None
         follower = Follower(double, nodes, exact, single, rows=rows)
-        if decider is not None and decider.decides(numbers):
+        if output in found and (beyond := next(casts_beyond(nodes, exact), None)):
+            found[output] = Undefined(_cast_in_words(beyond))
+        elif decider is not None and decider.decides(numbers):
             found[output] = decider
         elif entries := None if rows else _entries(follower, output):
             found[output] = entries
@@ -118,7 +128,65 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
             found[output] = alternatives
         elif output in found:
             found[output] = Unfollowed(follower.ends_at(output))
-    return found
+    return _with_entries(found, selections.candidates(exact, single, name)) if selections else found
+
+
+def _with_entries(found: Mapping[str, Deciding], selected: Mapping[str, Deciding]) -> dict[str, Deciding]:
+    """Return what decides outputs, with the entries that scores select for them; a list of places is known better."""
+    known = {
+        output: one
+        for output, one in selected.items()
+        if output not in found or (isinstance(one, Selected) and not isinstance(found[output], Entries))
+    }
+    return {**found, **known}
+
+
+def casts_beyond(nodes: Iterable[NodeProto], exact: Mapping[str, Array]) -> Iterator[NodeProto]:
+    """Iterate over the casts to whole numbers of numbers that their type does not hold, for which ONNX defines no
+    result.
+
+    Args:
+        exact: values by name; a cast whose input is not among them is passed over.
+    """
+    for node in nodes:
+        value = exact.get(node.input[0]) if node.op_type == "Cast" else None
+        kind = None if value is None or is_whole(value.dtype) else _cast_to(node)
+        if value is None or kind is None or not is_whole(kind) or kind == np.bool_:
+            continue
+        limits, whole = np.iinfo(kind), np.trunc(value.astype(np.float64))
+        if not ((whole >= float(limits.min)) & (whole < float(limits.max) + 1)).all():
+            yield node
+
+
+def _cast_to(node: NodeProto) -> np.dtype[Any]:
+    kind: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(attribute_of(node, "to", 0))
+    return kind
+
+
+def _cast_in_words(node: NodeProto) -> str:
+    return f"Cast to {_cast_to(node)} of numbers beyond it"
+
+
+def undefined_outputs(model: ModelProto, feeds: Mapping[str, Array], name: str) -> set[str]:
+    """Return the outputs that depend on a cast for which ONNX defines no result.
+
+    Args:
+        model: the file with float64 throughout.
+        feeds: the inputs of a call.
+
+    Raises:
+        InputError: onnx's reference evaluator cannot run it.
+    """
+    computed = computed_in(model)
+    casts = [node for node in model.graph.node if node.op_type == "Cast" and node.input[0] in computed]
+    if not casts:
+        return set()
+    exact = evaluate(model, feeds, name, {node.input[0] for node in casts})
+    beyond = {node.output[0] for node in casts_beyond(casts, exact)}
+    for node in model.graph.node:
+        if beyond.intersection(read_by(node)):
+            beyond.update(node.output)
+    return beyond & {one.name for one in model.graph.output}
 
 
 def _with_fixed_branches(model: ModelProto, feeds: Mapping[str, Array], name: str) -> ModelProto:

@@ -23,7 +23,7 @@ from assay.numerics.following import is_variant
 from assay.numerics.guilt import Guilt
 from assay.numerics.judgement import TaskName
 from assay.numerics.precisions import is_quantised
-from assay.numerics.ties import read_deciders
+from assay.numerics.ties.saved import read_deciders
 from assay.records.base import Record
 from assay.records.results import Agreement
 from assay.registry import TASK_OF_ARCHITECTURES

@@ -55,7 +55,7 @@ from assay.export.reference.on_onnx_exact import Exact, exact_of
 from assay.files.named_arrays import read_named, save_named
 from assay.jobs.serving import serve_job
 from assay.numerics.rounding import rounding_of
-from assay.numerics.ties import save_deciders
+from assay.numerics.ties.saved import save_deciders
 from assay.records.localisation import Localised
 from assay.steps import (
     EVALUATOR_SECONDS,

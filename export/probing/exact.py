@@ -18,7 +18,8 @@ from assay.numerics.rounding import rounding_of
 from assay.numerics.values import Settled, is_whole, settled
 from assay.train.brought.arrays import Records
 from assay.train.brought.loaders.loaded import Compute
-from assay.train.brought.model import UserModel
+from assay.train.brought.model import Tensor, UserModel
+from assay.train.brought.varying import alike
 
 Array = NDArray[np.generic]
 
@@ -74,7 +75,7 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
     for output, part in model.parts:
         if is_counted(output.dtype, model.arithmetic):
             continue
-        both = settled(exact[:, part], own[:, part])
+        both = settled(*_of_one_size(output, exact[:, part], own[:, part]))
         if is_quantised(model.arithmetic):
             _check_following(output.name, both)
             continue
@@ -98,6 +99,21 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
                 said,
                 found=reason,
             )
+
+
+def _of_one_size(output: Tensor, exact: Array, own: Array) -> tuple[Array, Array]:
+    """Return the rows of both sides that have one size, where that depends on the values: whether the others are right
+    is judged by what selects their entries (`assay.numerics.ties.selected`).
+
+    Raises:
+        InputError: none has.
+    """
+    if not output.varying:
+        return exact, own
+    same = alike(exact, own, output)
+    if not same.any():
+        raise InputError(f"Its output '{output.name}' in float64 never has the size of the model's")
+    return exact[same], own[same]
 
 
 def _check_following(name: str, both: Settled) -> None:

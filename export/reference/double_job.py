@@ -4,7 +4,7 @@ framework has none of its own; "deciders" gives what decides outputs that scores
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ from assay.files.arrays import load_array
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
-from assay.numerics.ties import Unfollowed, joined, save_deciders
+from assay.numerics.ties.deciding import Deciding, Unfollowed
+from assay.numerics.ties.saved import joined, save_deciders
 from assay.records.base import Record
 from assay.train.brought.arrays import Array, inputs_of
 from assay.train.brought.model import UserModel
@@ -86,13 +87,19 @@ def deciders(request: DoubleRequest) -> DecidedOutputs:
         feeds = dict(zip((value.name for value in without_initialisers(proto.graph)), inputs, strict=True))
         calls.append(deciders_of(proto, feeds, rows=not model.whole, name=request.file.name))
     parts = {one.name: part for one, part in model.parts}
-    found = {
-        name: joined([one[name] for one in calls]) for name in parts if calls and all(name in one for one in calls)
-    }
+    found = {name: _joined([one.get(name) for one in calls]) for name in parts}
     sound = {name: one for name, one in found.items() if one and one.decides(native[: one.records, parts[name]])}
     save_deciders(sound, request.out)
     unfollowed = [name for name, one in sound.items() if isinstance(one, Unfollowed)]
     return DecidedOutputs(outputs=[name for name in sound if name not in unfollowed], unfollowed=unfollowed)
+
+
+def _joined(calls: Sequence[Deciding | None]) -> Deciding | None:
+    """Return what decides an output in every call; what is not followed in one of them is not followed."""
+    known = [one for one in calls if one is not None]
+    if not known or (len(known) < len(calls) and not any(isinstance(one, Unfollowed) for one in known)):
+        return None
+    return joined(known)
 
 
 def _in_order(model: UserModel, outputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -2,16 +2,17 @@
 
 Its LRN runs over as many channels as there are images; its BatchNormalization below opset 14 takes the statistics of
 the batch wherever `momentum` is set; it has no DequantizeLinear for opsets before 19; its GatherElements fails
-among more than 64 elements and on a part of the data; its Loop does not run where the condition is left out; and it
-reads no sparse initialiser. The first four are computed here from their definitions; a Loop without a condition is
-given one, and sparse initialisers are made dense.
+among more than 64 elements and on a part of the data; its Pad takes nothing away where a width is below zero; its
+Unique takes rows of a matrix for its numbers where they keep their order; its Loop does not run where the condition is
+left out; and it reads no sparse initialiser. The first six are computed here from their definitions; a Loop without a
+condition is given one, and sparse initialisers are made dense.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +113,49 @@ class GatherElements(OpRun):  # type: ignore[misc, unused-ignore]
         return (np.take_along_axis(data[part], indices.astype(np.int64), place),)
 
 
+class Pad(OpRun):  # type: ignore[misc, unused-ignore]
+    """Padding; a width below zero takes away where the padding is constant."""
+
+    op_domain = ""
+
+    def _run(
+        self,
+        data: Array,
+        pads: Array | Sequence[int] | None = None,
+        constant_value: Array | None = None,
+        axes: Array | None = None,
+        mode: Literal["constant", "edge", "reflect", "wrap"] | None = None,
+        value: float | None = None,
+        paddings: Sequence[int] | None = None,
+    ) -> tuple[Array]:
+        given = np.asarray(paddings if pads is None else pads, np.int64).reshape(2, -1).T
+        places = range(data.ndim) if axes is None else np.asarray(axes).reshape(-1) % data.ndim
+        widths = [(0, 0)] * data.ndim
+        for place, (before, after) in zip(places, given, strict=True):
+            widths[int(place)] = int(before), int(after)
+        if mode is not None and mode != "constant":
+            return (np.pad(data, widths, mode=mode),)
+        kept = (slice(max(-one, 0), size + min(two, 0)) for (one, two), size in zip(widths, data.shape, strict=True))
+        filling = np.asarray((value or 0) if constant_value is None else constant_value).reshape(())
+        more = [(max(one, 0), max(two, 0)) for one, two in widths]
+        return (np.pad(data[tuple(kept)], more, constant_values=filling.astype(data.dtype)),)
+
+
+class Unique(OpRun):  # type: ignore[misc, unused-ignore]
+    """Distinct numbers, or parts along an axis, in order or as they first appear, with where they are and how often."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, axis: int | None = None, sorted: int | None = 1) -> tuple[Array, ...]:  # noqa: A002
+        data, place = (x.reshape(-1), 0) if axis is None else (x, axis % x.ndim)
+        found, first, inverse, counts = np.unique(data, True, True, True, axis=place)
+        order = np.arange(len(first)) if sorted in {None, 1} else np.argsort(first)
+        ranks = np.argsort(order)
+        whole = (first[order], ranks[inverse.reshape(-1)], counts[order])
+        values = np.take(found, order, axis=place)
+        return (values, *(one.astype(np.int64) for one in whole))[: len(self.onnx_node.output)]
+
+
 class Conv(OpRun):  # type: ignore[misc, unused-ignore]
     """Convolution with less memory. onnx's own lays out every window of an input at once, which takes as many times its
     memory as the kernel has places. Here as many places of the kernel are laid out as fit in `MOST_LAID_OUT`, and their
@@ -180,7 +224,7 @@ def _window(place: Sequence[int], gaps: Sequence[int], steps: Sequence[int], out
     )
 
 
-OPERATORS = [LRN, BatchNormalization, DequantizeLinear, GatherElements, Conv]
+OPERATORS = [LRN, BatchNormalization, DequantizeLinear, GatherElements, Pad, Unique, Conv]
 
 
 def evaluator_of(model: ModelProto) -> ReferenceEvaluator:

@@ -20,7 +20,8 @@ import onnx
 from onnx import ModelProto, TensorProto
 
 from assay.errors import InputError
-from assay.export.checking.on_onnx_deciders import chooser_of
+from assay.export.checking.on_onnx_deciders import chooser_of, undefined_outputs
+from assay.export.checking.on_onnx_selected import selected_outputs
 from assay.export.graph.saved import is_large, save_in_two
 from assay.export.localise.on_onnx_runners import NATIVE_LEVEL, called, run_in
 from assay.export.localise.on_onnx_runtimes import first_apart
@@ -89,9 +90,10 @@ def exact_of(
         second = others.in_kernels_for_double()
         if second is None:
             return _by_evaluator_alone(others, first)
-        apart = max((relative_difference(second[key], value) for key, value in first.items()), default=0.0)
-        if apart <= FURTHEST_APART:
-            return Exact(first, EVALUATOR, apart)
+        apart = {key: relative_difference(second[key], value) for key, value in first.items()}
+        differing = {key for key, one in apart.items() if one > FURTHEST_APART}
+        if not differing or differing <= others.undefined:
+            return Exact(first, EVALUATOR, max((apart[key] for key in apart.keys() - differing), default=0.0))
         return _decided(others, first, second)
 
 
@@ -113,13 +115,21 @@ class _OtherEvaluators:
         return self._run(self.model, runtime, self.feeds)
 
     def agrees(self, outputs: Outputs, other: Outputs | None) -> bool:
-        """Return whether outputs agree to rounding in fp32; indices may choose differently where values tie, which is
-        judged elsewhere.
+        """Return whether outputs agree to rounding in fp32; indices may choose differently where values tie, and so may
+        what selects entries, which is judged elsewhere.
         """
+        if other is None:
+            return False
         chosen = {key for key in outputs if chooser_of(self.model, key) is not None}
-        if other is None or not outputs.keys() - chosen:
-            return other is not None
-        return all(relative_difference(other[key], outputs[key]) <= CEILING for key in outputs.keys() - chosen)
+        chosen |= {key for key in selected_outputs(self.model) if outputs[key].shape != other[key].shape}
+        compared = outputs.keys() - chosen
+        differing = {key for key in compared if relative_difference(other[key], outputs[key]) > CEILING}
+        return not differing or differing <= self.undefined
+
+    @functools.cached_property
+    def undefined(self) -> set[str]:
+        """The outputs for whose numbers ONNX defines no result, so that evaluators may differ in them."""
+        return undefined_outputs(self.wide(), {key: widened(array) for key, array in self.feeds.items()}, self.name)
 
     @property
     def is_narrow(self) -> bool:

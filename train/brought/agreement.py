@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from assay.numerics.agreement import NOT_COMPARED, moved, without_numbers
 from assay.numerics.following import is_counted, is_reduced
-from assay.numerics.ties import Deciding, Places, Unfollowed
+from assay.numerics.ties.deciding import Deciding, Places, Unfollowed
 from assay.records.results import Agreement
 from assay.train.brought.judged import JudgedOutput, JudgedRows
 from assay.train.brought.model import UserModel
@@ -60,7 +60,9 @@ class Judge:
         ]
         if not found:
             return without_numbers(subject, 0, "nothing to compare")
-        return max(found, key=distress)
+        worst = max(found, key=distress)
+        margin = next((one.margin for one in found if one.margin), "")  # scores select the entries of all outputs alike
+        return worst.model_copy(update={"margin": margin}) if margin else worst
 
     def following(self, subject: str, rows: Rows, places: Places) -> list[Agreement]:
         """Return a comparison for each output, all of which have to follow the reference; see `compare`."""
@@ -125,6 +127,7 @@ def agreement_of(
         max_relative=largest / scale if scale and largest > 0 else largest,
         tolerance=rows.tolerance.value,
         derivation=f"{derivation}; {rows.sizes}" if rows.sizes else derivation,
+        margin=f"output '{output.name}': {rows.on_one_side}" if rows.on_one_side else "",
         largest_moved=moved(both.found, both.reference) if both and may_move else 0,
         passed=not reason,
         reason=label + reason,

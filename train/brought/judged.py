@@ -29,7 +29,7 @@ from assay.numerics.judgement import Ground
 from assay.numerics.numbers import measure
 from assay.numerics.precisions import is_quantised
 from assay.numerics.rounding import rounding_of
-from assay.numerics.ties import Deciding, Places, told_of_ties
+from assay.numerics.ties.deciding import Deciding, Places, told_of_ties
 from assay.numerics.values import (
     EQUALITY,
     NO_EVIDENCE,
@@ -49,6 +49,7 @@ Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 NO_NUMBERS = "the reference is zero wherever it is finite, so the output has to be zero there"
+UNEXPLAINED_ENTRIES = "no rounding of the scores that select its entries explains that"
 UNEXPLAINED = Tolerance(0.0, "none: they differ by more than rounding can explain")
 
 
@@ -65,6 +66,7 @@ class JudgedRows:
         counted: the differences of whole numbers; None for other outputs.
         is_beyond: whether they do not pass for being further away than the tolerance.
         sizes: in how many records the output has another size, in words, or ""; these are left out.
+        margin: which entries of correct runs only one side has, and how near their limits are, in words, or "".
     """
 
     reason: str
@@ -73,6 +75,7 @@ class JudgedRows:
     counted: Differences | None = None
     is_beyond: bool = False
     sizes: str = ""
+    margin: str = ""
     ground: Ground = ""
 
     @property
@@ -81,6 +84,11 @@ class JudgedRows:
         if self.counted:
             return self.counted.largest if np.isfinite(self.counted.largest) else NOT_COMPARED
         return self.both.apart if self.both and not self.both.problem else NOT_COMPARED
+
+    @property
+    def on_one_side(self) -> str:
+        """The things that only one side has, in words: entries that are explained, or records that are left out."""
+        return self.margin or (f"{self.sizes}, which are left out" if self.sizes and not self.reason else "")
 
 
 @dataclass(frozen=True)
@@ -152,18 +160,31 @@ class JudgedOutput:
         """Return rows beside the reference's, with the reason why they cannot agree whatever rounding does, or ""."""
         decider = self.decider.widened() if self.decider and reduced else self.decider
         expected = self.reference if self.is_one_call else self.reference[places[places < len(self.reference)]]
-        found = self._but_for_ties(decider, expected, found, places)
+        if decider is None:
+            return self._but_for_sizes(None, expected, found, places)
+        if self.is_one_call:
+            margin = decider.margin(expected.reshape(1, -1), found.reshape(1, -1))
+        else:
+            margin = decider.margin(expected, found, places)
+        rows = self._but_for_sizes(decider, expected, self._but_for_ties(decider, expected, found, places), places)
+        return replace(rows, margin=margin) if margin else rows
+
+    def _but_for_sizes(self, decider: Deciding | None, expected: Array, found: Array, places: Places) -> JudgedRows:
+        """Return rows beside the reference's without the records in which they have another size, as far as that may
+        be.
+        """
         sizes = ""
         if self.varying is not None and found.shape == expected.shape:
             same = alike(expected, found, self.varying)
             others = int((~same).sum())
             sizes = f"its size differs from the reference's in {others} of {len(same)} records" if others else ""
-            if others > MOST_APART * len(same):
-                return _unlike(sizes, decider)
+            refuted = bool(others and decider and decider.refutes(expected, found, places)[~same].any())
+            if refuted or others > MOST_APART * len(same):
+                unknown = decider.beyond() if decider and not refuted else None
+                return _unlike(f"{sizes}, and {UNEXPLAINED_ENTRIES}" if refuted else sizes, unknown)
             expected, found, places = expected[same], found[same], places[same]
         if found.shape != expected.shape:
-            differs = f"outputs of shape {found.shape}, expected {expected.shape}"
-            return _unlike(differs, decider if self.whole else None)
+            return _unlike(f"outputs of shape {found.shape}, expected {expected.shape}", decider)
         if not len(found) or not (found.size or self.whole):
             return JudgedRows("no outputs")
         if self.whole:
@@ -177,10 +198,8 @@ class JudgedOutput:
         both = settled(self._or_overflow(expected, found, places), found, self._showing)
         return JudgedRows(both.problem, both=both, sizes=sizes)
 
-    def _but_for_ties(self, decider: Deciding | None, expected: Array, found: Array, places: Places) -> Array:
-        """Return a run's rows, in which no number and no list of places differs for a tie alone."""
-        if decider is None:
-            return found
+    def _but_for_ties(self, decider: Deciding, expected: Array, found: Array, places: Places) -> Array:
+        """Return a run's rows, in which no number and no list of places or entries differs for a tie alone."""
         if not self.is_one_call:
             return decider.beside(expected, found, places) if found.shape == expected.shape else found
         beside = decider.beside(expected.reshape(1, -1), found.reshape(1, -1))

@@ -9,13 +9,12 @@ reference, each beside the one that is nearest in all outputs of that length tog
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.numerics.values import DIGITS_OF_FLOAT64, is_whole
+from assay.numerics.values import holding, is_whole, padding_of
 from assay.train.brought.model import Tensor, parts_of
 
 Array = NDArray[np.generic]
@@ -31,19 +30,6 @@ MOST_APART = 0.25
 def room_for(sizes: int) -> int:
     """Return the size of a dimension that has to hold so many entries, or more."""
     return ROOM * sizes + LEAST_ROOM
-
-
-def padding_of(dtype: DTypeLike) -> float | int:
-    """Return the value that stands for no entry, in a type that holds it (`_holding`)."""
-    kind = _holding(np.dtype(dtype))
-    if not is_whole(kind):
-        return float("nan")
-    limits = np.iinfo(kind)
-    return max(int(limits.min), -DIGITS_OF_FLOAT64) if limits.min < 0 else min(int(limits.max), DIGITS_OF_FLOAT64)
-
-
-def _holding(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.dtype("int8") if dtype.kind == "b" else dtype
 
 
 def padded(value: Array, output: Tensor) -> Array:
@@ -62,7 +48,7 @@ def padded(value: Array, output: Tensor) -> Array:
             expected=f"at most {list(output.shape)}",
             found=str(list(value.shape)),
         )
-    found = np.full(output.shape, padding_of(value.dtype), _holding(value.dtype))
+    found = np.full(output.shape, padding_of(value.dtype), holding(value.dtype))
     found[tuple(slice(size) for size in value.shape)] = value
     return found
 

@@ -39,7 +39,9 @@ from assay.files.named_arrays import read_named
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.running import run_job
 from assay.numerics.precisions import is_less_exact, least_exact
-from assay.numerics.ties import read_deciders
+from assay.numerics.ties.deciding import Unfollowed
+from assay.numerics.ties.saved import read_deciders
+from assay.numerics.ties.selected import Selected
 from assay.numerics.values import is_whole
 from assay.records.audit import Audit, Comparison, InputSet, Ran
 from assay.registry import PLAIN_TASK, RUNTIMES
@@ -217,7 +219,7 @@ def _judged_outputs(answer: PairAnswer, runs: RunsOfPair, out: Path) -> list[Jud
 
 def _at_the_edges(answer: PairAnswer, ordinary: list[JudgedOutput], out: Path) -> list[JudgedOutput]:
     """Return the same for the call at the edges, where there was one. Whole numbers that come from floating-point
-    inputs may tie there and are left out.
+    inputs, and entries that scores select, may tie there and are left out.
     """
     if answer.edges is None:
         return []
@@ -228,6 +230,7 @@ def _at_the_edges(answer: PairAnswer, ordinary: list[JudgedOutput], out: Path) -
         replace(one, name=f"{one.name}{AT_THE_EDGES}", usual_scale=scales[one.name], decider=None)
         for one in _judged_outputs(answer, answer.edges, out / EDGES)
         if one.name in scales and not (one.whole and may_tie) and not one.lacks_numbers
+        if not isinstance(one.decider, Selected | Unfollowed)
     ]
 
 

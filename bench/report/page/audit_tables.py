@@ -183,4 +183,6 @@ def _comparison(one: Comparison, added: Sequence[ColumnOfSubject]) -> tuple[Valu
 def _agrees(one: Comparison) -> Value:
     if one.note:
         return Value(f"not judged: {one.note}", tone="muted")
-    return Value("yes", tone="good") if one.passed else Value(f"NO: {one.reason}", tone="bad")
+    if not one.passed:
+        return Value(f"NO: {one.reason}", tone="bad")
+    return Value(f"yes; {one.margin}" if one.margin else "yes", tone="good")

@@ -12,7 +12,7 @@ from assay.numerics.following import (
     reason_against_share,
     share_of_error,
 )
-from assay.numerics.ties import Decider
+from assay.numerics.ties.choices import Decider
 from assay.train.brought.agreement import Judge
 from tests.user_models import tensor, user_model
 

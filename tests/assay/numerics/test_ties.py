@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from assay.numerics.ties import Decider, read_deciders, save_deciders
+from assay.numerics.ties.choices import Decider
+from assay.numerics.ties.saved import read_deciders, save_deciders
 
 TOLERANCE = 1e-6
 scores = hnp.arrays(np.float64, (6, 1, 9, 1), elements=st.floats(-10, 10), unique=True)

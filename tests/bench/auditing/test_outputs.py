@@ -7,7 +7,8 @@ import pytest
 
 from assay.bench.auditing.outputs import audited_tolerance, compared
 from assay.bench.auditing.runs import AuditCall
-from assay.numerics.ties import Alternatives, Decider, Deciding, Unfollowed
+from assay.numerics.ties.choices import Alternatives, Decider
+from assay.numerics.ties.deciding import Deciding, Unfollowed
 from assay.train.brought.judged import JudgedOutput
 
 ROWS = 16

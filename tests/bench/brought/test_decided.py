@@ -25,7 +25,7 @@ from assay.bench.tasks.task import Answers, task
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
-from assay.numerics.ties import Decider
+from assay.numerics.ties.choices import Decider
 from assay.records.results import Cell, Results
 from assay.train.brought.model import Location, Tensor, UserModel
 from assay.train.metrics import share

@@ -9,6 +9,7 @@ from assay.bench.tasks.detection import overlaps
 from assay.bench.tasks.task import Answers, AnswersBeside, task
 from assay.errors import InputError
 from assay.numerics.judgement import Judgement
+from assay.numerics.ties.selected import Selected
 from assay.train.brought.model import Tensor
 
 TASK = task("detection")
@@ -118,6 +119,28 @@ def test_a_threshold_leaves_out_low_scores_and_excuses_those_beside_it() -> None
     base[1, 0, 4], found[1, 0, 4] = 0.3 - TOLERANCE / 2, 0.3 + TOLERANCE / 2
     flips = judged(base, found, threshold=0.3).flips
     assert (flips.flipped, flips.excused) == (0, 1)
+
+
+def test_a_box_that_only_some_correct_runs_select_is_excused_on_either_side() -> None:
+    """The last box of the first record is at a limit; the other records are not known."""
+    base = entries()
+    sometimes = np.ones((1, COUNT), bool)
+    always = sometimes.copy()
+    always[0, -1] = False
+    known = Selected(
+        values=base[:1],
+        always=always,
+        sometimes=sometimes,
+        near=np.zeros((1, COUNT)),
+        why=np.zeros((1, COUNT), np.uint8),
+        tolerance=TOLERANCE,
+        operator="NonMaxSuppression",
+    )
+    fewer = base.copy()
+    fewer[:2, -1] = np.nan
+    for sides in ((base, fewer), (fewer, base)):
+        flips = TASK.judge(Answers(ALL, *map(rows, sides), "float64", TOLERANCE, decider=known)).flips
+        assert (flips.flipped, flips.excused, flips.records) == (1, 1, 1)
 
 
 def test_centres_and_sizes_are_boxes_too() -> None:

@@ -10,6 +10,7 @@ import pytest
 from assay.records.audit import read_audit
 from assay.records.results import read_results
 from tests.bench.cli.test_cli import assay
+from tests.detectors import AT_THE_LIMIT, limit_between, records, save_detector, weights
 from tests.good_run import status_of_good
 
 SIDE, CLASSES, IMAGES, VOID = 24, 3, 40, 255
@@ -95,6 +96,71 @@ def test_a_segmentation_model_is_judged_per_pixel(tmp_path: Path) -> None:
     assert f"every pixel of {IMAGES} records has the class that it has in the PyTorch model in float64" in done.stdout
     assert "Mean IoU, %" in (folder / "report" / "report.md").read_text(encoding="utf-8")
     assert "Pixels changed" in (folder / "audit.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_detector_with_a_box_at_a_limit_agrees_and_says_how_near_it_is(tmp_path: Path) -> None:
+    """In ONNX Runtime it finds one box more, or fewer, than in float64 in three of eight records."""
+    save_detector(tmp_path)
+    words = ["--inputs", "inputs.npz", "--task", "detection", "--runtime", "ort.cpu", "--minutes", "1"]
+    done = assay("model", "detector.onnx", *words, "--interval-width", "0", folder=tmp_path)
+    folder = tmp_path / "artifacts" / "model-detector"
+    results, audit = read_results(folder / "results.json"), read_audit(folder / "audit.json")
+    assert done.returncode == status_of_good(results), done.stderr + done.stdout
+    (export,) = results.exports
+    assert (export.status, export.reason) == ("ok", "")
+    said = f"output 'boxes': {AT_THE_LIMIT} of "
+    assert all(one.passed and one.margin.startswith(said) for one in export.agreement)
+    judged = [cell.judgement for cell in results.cells if cell.framework]
+    assert judged
+    for judgement in judged:
+        assert judgement is not None
+        assert (judgement.flips.flipped, judgement.flips.excused) == (0, AT_THE_LIMIT)
+    comparisons = audit.models[0].comparisons
+    assert all(one.passed for one in comparisons)
+    assert any(one.margin.startswith(f"{AT_THE_LIMIT} of ") for one in comparisons)
+    assert said in done.stdout
+    assert "from the least that is kept" in done.stdout
+    assert "from the least that is kept" in (folder / "audit.html").read_text(encoding="utf-8")
+
+
+SELECTS = """
+import numpy as np
+import torch
+from torch import nn
+
+
+class Selects(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.Parameter(torch.from_numpy(np.load("weights.npy")))
+        self.least = {least!r}
+
+    def forward(self, x):
+        scores = torch.sigmoid(x @ self.weights)[0]
+        places = torch.nonzero(scores > self.least).squeeze(1)
+        return {{"scores": scores[places], "places": places}}
+
+
+def build():
+    return Selects().eval()
+"""
+
+
+@pytest.mark.slow
+def test_entries_at_a_limit_are_explained_in_the_exports_of_every_route(tmp_path: Path) -> None:
+    save_detector(tmp_path)
+    np.save(tmp_path / "weights.npy", weights())
+    (tmp_path / "selects.py").write_text(SELECTS.format(least=limit_between(records()[0])))
+    words = ["--shape", "x=1,256", "--inputs", "inputs.npz", "--runtime", "ort.cpu", "--runtime", "torch.eager"]
+    done = assay("model", "selects.py:build", *words, "--minutes", "1", "--interval-width", "0", folder=tmp_path)
+    results = read_results(tmp_path / "artifacts" / "model-selects-build" / "results.json")
+    assert done.returncode == status_of_good(results), done.stderr + done.stdout
+    made = [one for one in results.exports if one.agreement]
+    assert made
+    assert all((one.status, one.reason) == ("ok", "") for one in made)
+    assert all(f": {AT_THE_LIMIT} of " in one.margin for export in made for one in export.agreement if one.margin)
+    assert any(one.margin for export in made for one in export.agreement)
 
 
 def by_hand(answered: np.ndarray, labels: np.ndarray) -> float:

@@ -97,6 +97,19 @@ def test_who_agrees_and_how_closely(exports: list[Export], words: list[str]) -> 
     assert numbers_in_words(results(*exports)) == words
 
 
+def test_boxes_at_a_limit_are_told_once_with_everything_that_has_them() -> None:
+    margin = "output 'boxes': 1 of 14 entries is on one side only: a score is 3e-08 from the least that is kept"
+    one = AGREES.model_copy(update={"margin": margin})
+    told = numbers_in_words(results(export("a", one, one), export("b", one), cells={"agreement": one}))
+    labels = {cell.label for cell in sample_results().cells if cell.framework}
+    (said,) = [each for each in told if "boxes" in each]
+    assert said.startswith("In a, b")
+    assert said.endswith(f", {margin}.")
+    assert all(label in said for label in labels)
+    wrong = WRONG.model_copy(update={"margin": margin})
+    assert not any("boxes" in each for each in numbers_in_words(results(export("a", wrong, reason="differs"))))
+
+
 def test_the_reason_of_a_failed_export_is_given_once() -> None:
     why = "rsub() of a mask"
     cells = {"status": "failed", "host": None, "device": None, "reason": f"no file: {why}", "lacks": "file"}

@@ -15,16 +15,10 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from assay.export.checking.on_onnx_alternatives import MOST_ALTERNATIVES
 from assay.export.checking.on_onnx_deciders import deciders_of, is_decided
 from assay.export.reference.on_onnx_double import evaluate
-from assay.numerics.ties import (
-    Alternatives,
-    Decider,
-    Entries,
-    Unfollowed,
-    joined,
-    read_deciders,
-    save_deciders,
-    told_of_ties,
-)
+from assay.numerics.ties.choices import Alternatives, Decider
+from assay.numerics.ties.deciding import Undefined, Unfollowed, told_of_ties
+from assay.numerics.ties.lists import Entries
+from assay.numerics.ties.saved import joined, read_deciders, save_deciders
 from tests.onnx_files import onnx_graph, onnx_model
 
 BOOL, INT64, FLOAT, UINT8 = TensorProto.BOOL, TensorProto.INT64, TensorProto.FLOAT, TensorProto.UINT8
@@ -291,6 +285,21 @@ def test_what_cannot_be_followed_excuses_nothing_and_the_operator_is_named(
     assert joined([found["y"], Alternatives(numbers[..., None], numbers[..., None])]) == found["y"]
     save_deciders(found, tmp_path / "deciders.npz")
     assert read_deciders(tmp_path / "deciders.npz") == found
+
+
+@pytest.mark.parametrize("by", [100.0, 127.9, 128.5, -129.5])
+def test_what_a_type_does_not_hold_has_no_defined_result(by: float, tmp_path: Path) -> None:
+    beyond = not -129 < by < 128
+    nodes = [node("Mul", ["score", "by"], ["l"]), node("Cast", ["l"], ["y"], to=TensorProto.INT8)]
+    model = file_of(nodes, TensorProto.INT8, {"by": np.float32(by)})
+    found = deciders_of(model, {"x": np.array([[3.0, 1.5]], np.float32)}, rows=True, name="it")
+    assert isinstance(found["y"], Undefined) == beyond
+    if beyond:
+        assert found["y"].leaves_open
+        said = "1 of 2 numbers differ; ONNX defines no result for Cast to int8 of numbers beyond it: "
+        assert told_of_ties("1 of 2 numbers differ", found["y"]).startswith(said)
+        save_deciders(found, tmp_path / "deciders.npz")
+        assert read_deciders(tmp_path / "deciders.npz") == found
 
 
 def test_what_no_score_decides_is_not_said_to_be_open() -> None:

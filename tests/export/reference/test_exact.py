@@ -11,16 +11,17 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from assay.errors import InputError
+from assay.export.checking.on_onnx_deciders import undefined_outputs
 from assay.export.localise.on_onnx_runners import run_in
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, probe
 from assay.export.reference import on_onnx_exact
 from assay.export.reference.double_job import DoubleRequest, double
-from assay.export.reference.on_onnx_double import run_double
+from assay.export.reference.on_onnx_double import run_double, to_double
 from assay.export.reference.on_onnx_exact import EVALUATOR, KERNELS, exact_of, relative_difference
 from tests.onnx_files import onnx_model
 from tests.user_models import to_probe
 
-FLOAT = TensorProto.FLOAT
+FLOAT, INT8 = TensorProto.FLOAT, TensorProto.INT8
 
 
 def model_of(
@@ -88,7 +89,31 @@ def gathered(data: list[int], indices: list[int], axis: int) -> ModelProto:
     return model_of([node], (data, indices), places=places)
 
 
+def padded(pads: list[int], found: list[int], opset: int = 18, **more: np.ndarray) -> ModelProto:
+    """Padding of [2, 5, 6]; before opset 11 with attributes."""
+    if opset < 11:
+        node = helper.make_node("Pad", ["x"], ["y"], pads=pads, value=0.5)
+        return model_of([node], ([2, 5, 6], found), opset)
+    named = ["value" if "value" in more else "", *(["axes"] if "axes" in more else [])]
+    node = helper.make_node("Pad", ["x", "pads", *named], ["y"])
+    return model_of([node], ([2, 5, 6], found), opset, pads=np.array(pads), **more)
+
+
+def distinct(**more: int) -> ModelProto:
+    """Rounded numbers of a matrix, so that many are alike, as they first appear."""
+    nodes = [
+        helper.make_node("Round", ["x"], ["whole"]),
+        helper.make_node("Unique", ["whole"], ["y", "first", "again", "counts"], sorted=0, **more),
+    ]
+    return onnx_model(nodes, {"x": [4, 5]}, {"y": None}, ir_version=8)
+
+
 WORKED_AROUND = {
+    "Unique": distinct(),
+    "Unique rows": distinct(axis=0),
+    "Pad that takes away": padded([0, -1, 2, 0, 1, -3], [2, 5, 5], value=np.float32(3)),
+    "Pad of some axes": padded([-1, 1, 2, -2], [2, 4, 7], axes=np.array([2, -2])),
+    "Pad of opset 10": padded([0, -2, 1, 0, 0, -1], [2, 3, 6], 10),
     **{f"BatchNormalization of opset {opset}": batch_norm(opset) for opset in (7, 8, 9, 13, 14, 15)},
     **{f"LRN of {size}": lrn(size) for size in (3, 5, 7)},
     "LRN of more images than channels": lrn(5, batch=9),
@@ -125,6 +150,10 @@ def test_the_faults_are_still_there() -> None:
     many = {"x": np.zeros((2, 70, 3), np.float32)}
     with pytest.raises(ValueError, match="64"):
         ReferenceEvaluator(gathered([2, 70, 3], [2, 5, 3], 1)).run(None, many)
+    with pytest.raises(IndexError):
+        ReferenceEvaluator(distinct()).run(None, {"x": np.arange(20, dtype=np.float32).reshape(4, 5)})
+    with pytest.raises(ValueError, match="negative"):
+        ReferenceEvaluator(padded([0, -1, 0, 0, 0, 0], [2, 4, 6])).run(None, {"x": np.zeros((2, 5, 6), np.float32)})
 
 
 def gemm() -> tuple[ModelProto, dict[str, np.ndarray]]:
@@ -138,6 +167,19 @@ def test_two_evaluators_that_agree_say_how_far() -> None:
     assert found.by == EVALUATOR
     assert found.apart is not None
     assert found.apart < 1e-12
+
+
+@pytest.mark.parametrize("by", [10.0, 100.0])
+def test_evaluators_may_differ_in_numbers_that_a_type_does_not_hold(by: float) -> None:
+    """ONNX Runtime in double and onnx's evaluator may cast 300 to any number of int8, and 30 to 30 alone."""
+    nodes = [helper.make_node("Mul", ["x", "by"], ["y"]), helper.make_node("Cast", ["y"], ["small"], to=INT8)]
+    outputs = {"y": [3], "small": (INT8, [3])}
+    model = onnx_model(nodes, {"x": [3]}, outputs, {"by": np.float32(by)}, ir_version=8)
+    feeds = {"x": np.array([3.0, -1, 0.5], np.float32)}
+    found = exact_of(model, feeds, "it")
+    np.testing.assert_array_equal(found.outputs["y"], feeds["x"] * by)
+    wide = {name: value.astype(np.float64) for name, value in feeds.items()}
+    assert undefined_outputs(to_double(model), wide, "it") == ({"small"} if by > 50 else set())
 
 
 def test_an_evaluator_that_is_wrong_is_outvoted_by_kernels_for_double(monkeypatch: pytest.MonkeyPatch) -> None:

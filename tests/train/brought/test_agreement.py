@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from assay.numerics.agreement import NOT_COMPARED, derive_tolerance
-from assay.numerics.ties import Alternatives, Decider, Entries, Unfollowed
+from assay.numerics.ties.choices import Alternatives, Decider
+from assay.numerics.ties.deciding import Unfollowed
+from assay.numerics.ties.lists import Entries
+from assay.numerics.values import padding_of
 from assay.train.brought.agreement import Judge
 from assay.train.brought.model import Location, Tensor, UserModel
-from assay.train.brought.varying import padding_of
 from tests.train.brought.test_model import HERE
 
 BOXES, SCORES = Tensor(name="boxes", dtype="float32", shape=(4,)), Tensor(name="scores", dtype="float32", shape=(3,))

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from assay.errors import InputError
+from assay.numerics.values import padding_of
 from assay.train.brought.agreement import Judge
 from assay.train.brought.arrays import rows_of
 from assay.train.brought.model import Tensor
-from assay.train.brought.varying import alike, in_order, padded, padding_of, sizes_of
+from assay.train.brought.varying import alike, in_order, padded, sizes_of
 from tests.user_models import tensor, user_model
 
 ROOM = 6
@@ -81,6 +82,7 @@ def test_other_sizes_are_told_where_few_differ_and_refused_where_many_do() -> No
     few = one.compare("it", rows(*[call(*FOUND)] * 3, call(*FOUND[:2])), np.arange(4))
     assert few.passed
     assert "its size differs from the reference's in 1 of 4 records" in few.derivation
+    assert few.margin == "output 'boxes': its size differs from the reference's in 1 of 4 records, which are left out"
     boxes, part = one.outputs[0]
     audited = boxes.judged(rows(*[call(*FOUND)] * 3, call(*FOUND[:2]))[:, part])
     assert (audited.reason, audited.sizes) == ("", "its size differs from the reference's in 1 of 4 records")
