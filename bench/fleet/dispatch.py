@@ -64,7 +64,7 @@ class Ending(Enum):
 
 @dataclass(frozen=True)
 class EarlierTry:
-    """What an earlier run has of a unit.
+    """The outcome of a unit in an earlier run.
 
     Attributes:
         machine: key of the machine of the try that counts, "" without one.
@@ -84,7 +84,7 @@ class Dispatch:
     Attributes:
         groups: groups of the study in the order in which they are timed.
         asked: which machines they are timed on.
-        known: returns what an earlier run has of a unit.
+        known: returns the outcome of a unit in an earlier run.
         failed: work that is given up, and why.
         finished: units that have their times.
     """
