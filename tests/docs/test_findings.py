@@ -14,7 +14,7 @@ from assay.records.audit import read_audit
 from assay.records.load import Load, read_load
 from assay.records.results import read_results
 from tools.findings.reference import compared, raced, told
-from tools.findings.studies import STUDIES, StudyPage, page, read
+from tools.findings.studies import STUDIES, StudyPage, images_a_call, page, read
 from tools.findings.tables import TABLES, filled
 
 ROOT = Path(__file__).parents[2]
@@ -70,12 +70,13 @@ def test_the_page_on_speed_has_each_cell_once_and_those_that_failed_the_audit() 
     results = read_results(folder / "results.json")
     told = page(results, read_audit(folder / "audit.json"), {})
     for comparison in results.comparisons:
-        assert f"## {comparison.architecture} at {comparison.size} pixels\n" in told
-    part = told.partition("## resnet18 at 128 pixels\n")[2].partition("\n## ")[0]
+        at = f"## {comparison.architecture} at {comparison.size} pixels, {images_a_call(comparison.batch)}\n"
+        assert told.count(at) == 1
+    part = told.partition("## resnet18 at 128 pixels, one image a call\n")[2].partition("\n## ")[0]
     assert (
         len(re.findall(r"^\| ort.cpu@torch-dynamo\+int8 \| int8 \|.* \*\*FAILED its audit\*\*", part, re.MULTILINE)) > 0
     )
-    part = told.partition("## bloodnet at 224 pixels\n")[2].partition("\n## ")[0]
+    part = told.partition("## bloodnet at 224 pixels, one image a call\n")[2].partition("\n## ")[0]
     row = re.search(r"^\| ort.cpu@torch-dynamo\+int8 \| int8 \|.*$", part, re.MULTILINE)
     assert row
     assert " 3,421 |" in row[0]

@@ -1,15 +1,17 @@
-"""Publishes a finished and audited run of studies/speed.toml or studies/reduced.toml: its records, and the page that
+"""Publishes a finished and audited run of one of `STUDIES`, such as studies/speed.toml: its records, and the page that
 tells them.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay.bench.judging.judged import judged
+from assay.bench.report.evidence import group_of
 from assay.bench.tasks.measure import known_quality
 from assay.bench.words.numbers import inverse, ratio, significant
 from assay.bench.words.races import said
@@ -59,10 +61,17 @@ STUDIES = (
         "Native at its best and ONNX, in fp32, bf16 and int8",
     ),
     StudyPage(
+        "precisions",
+        "Native at its best and ONNX at four sizes, in each precision",
+        "The same at four sizes, for one image and for 32",
+    ),
+    StudyPage(
         "reduced", "Native at its best and ONNX at 28 pixels", "The same at 28 pixels, with two processes at once"
     ),
 )
 KEPT = (RESULTS_FILE, AUDIT_FILE, "samples.parquet", "choice-*.json", "verification-*.json")
+LISTED = 2.0
+"""A page has the cells that take at most so many times as long as the fastest native one in fp32."""
 HEAD = """| runtime | computes in | ms | times as fast as the fastest fp32 native | accuracy | images |
 |---|---|---:|---:|---:|---:|"""
 
@@ -76,22 +85,43 @@ def page(results: Results, audit: Audit | None, verified: dict[str, Verification
     found = judged(results, audit)
     machine, study = found.environment["processor"], found.study
     titles = {one.study: one.title for one in STUDIES}
+    batches = sorted({one.batch for one in found.comparisons})
     parts = [
         f"# {titles.get(study, found.title)}",
-        f"[studies/{study}.toml](../../studies/{study}.toml), timed on {found.created[:10]} on {machine}: one image a "
-        "call, one core, one thread. Written by `make findings` from the "
-        f"[results](../../artifacts/reference/{study}/results.json); intervals are 95 %.",
+        f"[studies/{study}.toml](../../studies/{study}.toml), timed on {found.created[:10]} on {machine}: "
+        f"{' or '.join(map(images_a_call, batches))}, one core, one thread. Written by `make findings` from the "
+        f"[results](../../artifacts/reference/{study}/results.json); intervals are 95 %. Cells that take more than "
+        f"{LISTED:g} times as long as the fastest native one in fp32 are in the results alone.",
     ]
     for comparison in found.comparisons:
-        ratios, place = comparison.ratios, (comparison.architecture, comparison.size)
-        cells = [one for one in found.cells if one.host and one.framework and (one.architecture, one.size) == place]
-        cells.sort(key=lambda one: one.host.median_ms.value if one.host else 0.0)
-        rows = [row(one, ratio(inverse(ratios[one.label])) if one.label in ratios else "", audit) for one in cells]
-        races = [said(one, found).text for one in found.races if (one.architecture, one.size) == place]
-        parts += [f"## {comparison.architecture} at {comparison.size} pixels", "\n".join([HEAD, *rows])]
+        ratios, group = comparison.ratios, group_of(comparison)
+        cells = [one for one in found.cells if one.host and one.framework and group_of(one) == group]
+        cells.sort(key=_median)
+        limit = LISTED * min((_median(one) for one in cells if one.label == comparison.native), default=math.inf)
+        rows = [
+            row(one, ratio(inverse(ratios[one.label])) if one.label in ratios else "", audit)
+            for one in cells
+            if _median(one) <= limit or _failed(one)
+        ]
+        races = [said(one, found).text for one in found.races if group_of(one) == group]
+        at = f"{comparison.architecture} at {comparison.size} pixels"
+        at += f", {images_a_call(comparison.batch)}" if len(batches) > 1 else ""
+        parts += [f"## {at}", "\n".join([HEAD, *rows])]
         parts += ["\n".join(f"- {text}" for text in races), *served(verified.get(comparison.architecture))]
     parts += together(found)
     return "\n\n".join(parts) + "\n"
+
+
+def images_a_call(batch: int) -> str:
+    return "one image a call" if batch == 1 else f"{batch} images a call"
+
+
+def _median(cell: Cell) -> float:
+    return cell.host.median_ms.value if cell.host else math.inf
+
+
+def _failed(cell: Cell) -> bool:
+    return cell.agreement is not None and not cell.agreement.passed
 
 
 def together(found: Results) -> Iterator[str]:
@@ -114,8 +144,7 @@ def together(found: Results) -> Iterator[str]:
 def row(cell: Cell, gained: str, audit: Audit | None) -> str:
     """Tell one cell, with why it does not count where it does not."""
     assert cell.host is not None
-    failed = cell.agreement is not None and not cell.agreement.passed
-    why = "**FAILED its audit**" if failed else "INVALID" if cell.invalid else gained
+    why = "**FAILED its audit**" if _failed(cell) else "INVALID" if cell.invalid else gained
     ms = from_to(cell.host.median_ms)
     return f"| {cell.label} | {cell.precision} | {ms} | {why} | {' | '.join(accuracy(cell, audit))} |"
 
@@ -162,7 +191,7 @@ def beside(folder: Path) -> tuple[Audit | None, dict[str, Verification]]:
 
 
 def publish(folder: Path) -> None:
-    """Copy what is published, and write the page and its place in the site.
+    """Copy what is published, and give its page a place in the site.
 
     Raises:
         FailedError: results of this study are not published.
@@ -175,11 +204,17 @@ def publish(folder: Path) -> None:
             expected=f"the study {' or '.join(one.study for one in STUDIES)}",
             found=results.study,
         )
-    text = page(results, *beside(folder))
+    page(results, *beside(folder))  # so that what cannot be told is not copied
     into.folder.mkdir(parents=True, exist_ok=True)
     for path in (path for pattern in KEPT for path in folder.glob(pattern)):
         shutil.copyfile(path, into.folder / path.name)
-    into.page.write_text(text, encoding="utf-8")
     site = NAVIGATION.read_text(encoding="utf-8")
     if into.line not in site:
         NAVIGATION.write_text(site.replace(BEFORE, into.line + BEFORE), encoding="utf-8")
+
+
+def rewrite() -> None:
+    """Write the page of every published study from its records."""
+    for one in STUDIES:
+        if one.folder.exists():
+            one.page.write_text(read(one.folder), encoding="utf-8")

@@ -58,6 +58,7 @@ def test_kinds_with_similar_names_are_distinguished() -> None:
 
 def test_a_record_of_before_kinds_tells_what_it_knows() -> None:
     published = read_results(Path(__file__).parents[3] / "artifacts/reference/results.json").environment
+    published = {key: value for key, value in published.items() if key not in {"fingerprint", "kind", "identity"}}
     found = kind_in(published)
     assert (found.cores, found.processor.name) == (published["usable_cores"], published["processor"])
     assert identity_in(published) == MachineIdentity()
