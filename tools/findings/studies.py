@@ -72,6 +72,10 @@ STUDIES = (
 KEPT = (RESULTS_FILE, AUDIT_FILE, "samples.parquet", "choice-*.json", "verification-*.json")
 LISTED = 2.0
 """A page has the cells that take at most so many times as long as the fastest native one in fp32."""
+NOT_AUDITED = (
+    "Not audited yet, so accuracies are not known: each file in a smaller precision kept its policy when it was made, "
+    "and outputs of timed calls were compared with float64."
+)
 HEAD = """| runtime | computes in | ms | times as fast as the fastest fp32 native | accuracy | images |
 |---|---|---:|---:|---:|---:|"""
 
@@ -93,6 +97,8 @@ def page(results: Results, audit: Audit | None, verified: dict[str, Verification
         f"[results](../../artifacts/reference/{study}/results.json); intervals are 95 %. Cells that take more than "
         f"{LISTED:g} times as long as the fastest native one in fp32 are in the results alone.",
     ]
+    if audit is None:
+        parts.append(NOT_AUDITED)
     for comparison in found.comparisons:
         ratios, group = comparison.ratios, group_of(comparison)
         cells = [one for one in found.cells if one.host and one.framework and group_of(one) == group]
