@@ -19,10 +19,11 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from assay.errors import InputError
 from assay.export.graph.inspect import one_line
+from assay.export.graph.on_onnx_order import names_read
 from assay.export.graph.saved import bytes_of, with_initialisers
 from assay.export.reference.memory import TooLargeError, in_words
 from assay.export.reference.on_onnx_evaluator import evaluable, evaluator_of
-from assay.export.reference.on_onnx_sparing import LARGEST_SHAPE, Watch, names_read, run_sparingly
+from assay.export.reference.on_onnx_sparing import LARGEST_SHAPE, Watch, run_sparingly
 from assay.export.reference.on_onnx_written_out import written_out
 from assay.files.arrays import most_bytes
 

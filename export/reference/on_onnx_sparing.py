@@ -8,14 +8,15 @@ and of its working memory are compared with a limit, so that a file is refused b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, shape_inference
+from onnx import ModelProto, TensorProto, ValueInfoProto, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from assay.export.graph.on_onnx_order import names_read
 from assay.export.graph.saved import with_initialisers
 from assay.export.reference.memory import SHARE, TooLargeError, in_words
 from assay.files.arrays import most_bytes
@@ -99,7 +100,7 @@ def _last_readers(evaluator: ReferenceEvaluator) -> dict[int, list[str]]:
     made = {name for node in evaluator.rt_nodes_ for name in node.output}
     last: dict[str, int] = {}
     for place, node in enumerate(evaluator.rt_nodes_):
-        for name in (*node.output, *names_read(node.onnx_node)):
+        for name in (*node.output, *(names_read(node.onnx_node) - {""})):
             last[name] = place
     found: dict[int, list[str]] = {}
     for name, place in last.items():
@@ -107,19 +108,6 @@ def _last_readers(evaluator: ReferenceEvaluator) -> dict[int, list[str]]:
             continue
         found.setdefault(place, []).append(name)
     return found
-
-
-def names_read(node: NodeProto) -> Iterator[str]:
-    """Iterate over the names that a node reads, including those read by its inner graphs, which see the outer
-    values.
-    """
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        graphs: list[GraphProto] = [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
-        for graph in graphs:
-            yield from (output.name for output in graph.output)
-            for inner in graph.node:
-                yield from names_read(inner)
 
 
 def _bytes_made(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, int]:
